@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Rules that no single row of the settings table can say. They hold for a whole configuration and
+ * are checked when a file is loaded; SET changes one setting at a time and does not run them. Each
+ * problem is reported at the line that asked for what is missing. Pure functions.
+ */
+#include "config.h"
+
+#include "conf_priv.h"
+
+#include <string.h>
+#include <strings.h>
+
+struct check {
+	const struct pw_conf *conf;
+	const struct pw_ini_pos *file;
+	const struct pw_ini_pos *set_at;
+	struct pw_conf_problems *problems;
+	struct pw_conf_problems *warnings;
+};
+
+static bool is_set(const char *text)
+{
+	return text && text[0] != '\0';
+}
+
+/* Where the setting was set; where it was not, the file. */
+static struct pw_ini_pos find_place(const struct check *c, const char *name)
+{
+	const struct pw_conf_key *key = pw_conf_key_find(&pw_conf_settings, name);
+
+	if (!key || !c->set_at[key - pw_conf_settings.rows].path)
+		return *c->file;
+	return c->set_at[key - pw_conf_settings.rows];
+}
+
+static void report(const struct check *c, const char *name, const char *text)
+{
+	struct pw_ini_pos pos = find_place(c, name);
+
+	pw_conf_problem(c->problems, &pos, "%s", text);
+}
+
+static bool is_one_of(const char *text, size_t len, const char *const *words)
+{
+	for (; *words; words++) {
+		if (strlen(*words) == len && strncasecmp(*words, text, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void check_protocols(const struct check *c, const char *name, const char *value)
+{
+	static const char *const words[] = {"all",     "secure",  "default", "tlsv1", "tlsv1.0",
+					    "tlsv1.1", "tlsv1.2", "tlsv1.3", NULL};
+	struct pw_ini_pos pos = find_place(c, name);
+
+	while (is_set(value)) {
+		size_t len;
+
+		value += strspn(value, " \t");
+		value += *value == '!';
+		len = strcspn(value, ",: \t");
+		if (!is_one_of(value, len, words)) {
+			pw_conf_problem(c->problems, &pos,
+					"invalid value \"%.*s\" in %s: a list of all, secure, "
+					"default, tlsv1.0, tlsv1.1, tlsv1.2, tlsv1.3 is expected",
+					len < 64 ? (int)len : 64, value, name);
+			return;
+		}
+		value += len;
+		value += strspn(value, " \t");
+		value += *value == ',' || *value == ':';
+	}
+}
+
+static void check_client_tls(const struct check *c)
+{
+	static const char *const dhe[] = {"auto", "none", NULL};
+	const struct pw_conf *conf = c->conf;
+	struct pw_ini_pos pos = find_place(c, "client_tls_dheparams");
+
+	if (conf->client_tls_sslmode == PW_SSL_DISABLE)
+		return;
+	if (!is_set(conf->client_tls_key_file) || !is_set(conf->client_tls_cert_file))
+		report(c, "client_tls_sslmode",
+		       "client_tls_sslmode other than disable needs client_tls_key_file and "
+		       "client_tls_cert_file");
+	if (conf->client_tls_sslmode == PW_SSL_VERIFY_FULL && !is_set(conf->client_tls_ca_file))
+		report(c, "client_tls_sslmode",
+		       "client_tls_sslmode=verify-full needs client_tls_ca_file");
+	check_protocols(c, "client_tls_protocols", conf->client_tls_protocols);
+	if (!is_one_of(conf->client_tls_dheparams, strlen(conf->client_tls_dheparams), dhe))
+		pw_conf_problem(c->problems, &pos,
+				"invalid value \"%.64s\" for client_tls_dheparams: one of auto, "
+				"none is expected",
+				conf->client_tls_dheparams);
+}
+
+static void check_server_tls(const struct check *c)
+{
+	const struct pw_conf *conf = c->conf;
+
+	if (conf->server_tls_sslmode == PW_SSL_DISABLE)
+		return;
+	if (is_set(conf->server_tls_key_file) && !is_set(conf->server_tls_cert_file))
+		report(c, "server_tls_key_file", "server_tls_key_file needs server_tls_cert_file");
+	if (is_set(conf->server_tls_cert_file) && !is_set(conf->server_tls_key_file))
+		report(c, "server_tls_cert_file", "server_tls_cert_file needs server_tls_key_file");
+	check_protocols(c, "server_tls_protocols", conf->server_tls_protocols);
+}
+
+static void check_auth(const struct check *c)
+{
+	const struct pw_conf *conf = c->conf;
+
+	if (conf->auth_type != PW_AUTH_CERT)
+		return;
+	if (conf->client_tls_sslmode != PW_SSL_VERIFY_FULL)
+		report(c, "auth_type", "auth_type=cert needs client_tls_sslmode=verify-full");
+	if (!is_set(conf->client_tls_ca_file))
+		report(c, "auth_type", "auth_type=cert needs client_tls_ca_file");
+}
+
+static void check_listen(const struct check *c)
+{
+	if (!is_set(c->conf->listen_addr) && !is_set(c->conf->unix_socket_dir))
+		report(c, "unix_socket_dir",
+		       "nowhere to listen on: both listen_addr and unix_socket_dir are empty");
+}
+
+static void check_syslog(const struct check *c)
+{
+	static const char *const facilities[] = {"auth",   "authpriv", "daemon", "user",   "local0",
+						 "local1", "local2",   "local3", "local4", "local5",
+						 "local6", "local7",   NULL};
+	const char *facility = c->conf->syslog_facility;
+	struct pw_ini_pos pos = find_place(c, "syslog_facility");
+
+	if (!is_one_of(facility, strlen(facility), facilities))
+		pw_conf_problem(c->warnings, &pos,
+				"unknown syslog_facility \"%.64s\", daemon is used", facility);
+}
+
+void pw_conf_check(const struct pw_conf *conf, const struct pw_ini_pos *file,
+		   const struct pw_ini_pos *set_at, struct pw_conf_problems *problems,
+		   struct pw_conf_problems *warnings)
+{
+	const struct check c = {conf, file, set_at, problems, warnings};
+
+	check_listen(&c);
+	check_client_tls(&c);
+	check_server_tls(&c);
+	check_auth(&c);
+	check_syslog(&c);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What holds in one place: lookups in a frozen configuration and inheritance from the global
+ * settings to the database to the user. Pure functions on immutable data, any thread.
+ */
+#include "config.h"
+
+#include "conf_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_db(const void *name, const void *db)
+{
+	return strcmp(name, ((const struct pw_conf_db *)db)->name);
+}
+
+static int compare_user(const void *name, const void *user)
+{
+	return strcmp(name, ((const struct pw_conf_user *)user)->name);
+}
+
+const struct pw_conf_db *pw_conf_find_db(const struct pw_conf *conf, const char *name)
+{
+	if (conf->n_databases == 0)
+		return NULL;
+	return bsearch(name, conf->databases, conf->n_databases, sizeof(*conf->databases),
+		       compare_db);
+}
+
+const struct pw_conf_user *pw_conf_find_user(const struct pw_conf *conf, const char *name)
+{
+	if (conf->n_users == 0)
+		return NULL;
+	return bsearch(name, conf->users, conf->n_users, sizeof(*conf->users), compare_user);
+}
+
+/* Where 0 has a meaning of its own, -1 alone passes the question on. */
+static int first_set(int user, int db, int global)
+{
+	if (user >= 0)
+		return user;
+	return db >= 0 ? db : global;
+}
+
+/* Where 0 means "as elsewhere". */
+static int positive_or(int own, int global)
+{
+	return own > 0 ? own : global;
+}
+
+static uint64_t positive_time_or(int64_t own, uint64_t global)
+{
+	return own > 0 ? (uint64_t)own : global;
+}
+
+static const struct pw_conf_user *find_user_or_null(const struct pw_conf *conf, const char *name)
+{
+	return name ? pw_conf_find_user(conf, name) : NULL;
+}
+
+void pw_conf_resolve_pool(const struct pw_conf *conf, const struct pw_conf_db *db, const char *user,
+			  struct pw_pool_conf *out)
+{
+	const struct pw_conf_user *u = find_user_or_null(conf, user);
+
+	out->mode = (enum pw_pool_mode)first_set(u ? u->pool_mode : -1, db ? db->pool_mode : -1,
+						 conf->pool_mode);
+	out->pool_size =
+	    first_set(u ? u->pool_size : -1, db ? db->pool_size : -1, conf->default_pool_size);
+	out->min_pool_size = first_set(-1, db ? db->min_pool_size : -1, conf->min_pool_size);
+	out->reserve_pool_size =
+	    first_set(u ? u->reserve_pool_size : -1, db ? db->reserve_pool_size : -1,
+		      conf->reserve_pool_size);
+	out->max_db_connections =
+	    positive_or(db ? db->max_db_connections : -1, conf->max_db_connections);
+	out->max_user_connections =
+	    positive_or(u ? u->max_user_connections : -1, conf->max_user_connections);
+	out->server_lifetime =
+	    positive_time_or(db ? db->server_lifetime : -1, conf->server_lifetime);
+	out->query_timeout = positive_time_or(u ? u->query_timeout : -1, conf->query_timeout);
+	out->idle_transaction_timeout =
+	    positive_time_or(u ? u->idle_transaction_timeout : -1, conf->idle_transaction_timeout);
+	out->transaction_timeout =
+	    positive_time_or(u ? u->transaction_timeout : -1, conf->transaction_timeout);
+}
+
+void pw_conf_resolve_client(const struct pw_conf *conf, const struct pw_conf_db *db,
+			    const char *user, struct pw_client_conf *out)
+{
+	const struct pw_conf_user *u = find_user_or_null(conf, user);
+
+	out->max_db_client_connections =
+	    positive_or(db ? db->max_db_client_connections : -1, conf->max_db_client_connections);
+	out->max_user_client_connections =
+	    positive_or(u ? u->max_user_client_connections : -1, conf->max_user_client_connections);
+	out->client_idle_timeout =
+	    positive_time_or(u ? u->client_idle_timeout : -1, conf->client_idle_timeout);
+	if (u && u->query_wait_timeout >= 0)
+		out->query_wait_timeout = (uint64_t)u->query_wait_timeout;
+	else if (db && db->query_wait_timeout >= 0)
+		out->query_wait_timeout = (uint64_t)db->query_wait_timeout;
+	else
+		out->query_wait_timeout = conf->query_wait_timeout;
+}
+
+bool pw_conf_db_needs_reconnect(const struct pw_conf_db *a, const struct pw_conf_db *b)
+{
+	for (size_t i = 0; i < pw_conf_db_keys.n; i++) {
+		const struct pw_conf_key *key = &pw_conf_db_keys.rows[i];
+
+		if ((key->flags & PW_KEY_RECONNECT) && !pw_conf_key_equal(key, a, b))
+			return true;
+	}
+	return false;
+}
+
+bool pw_conf_list_has(const char *list, const char *name)
+{
+	static const char blanks[] = " \t";
+	size_t name_len = strlen(name);
+
+	while (list && *list != '\0') {
+		const char *start = list + strspn(list, blanks);
+		size_t field = strcspn(start, ",");
+		size_t len = field;
+
+		while (len > 0 && strchr(blanks, start[len - 1]))
+			len--;
+		if (len > 0 && len == name_len && memcmp(start, name, len) == 0)
+			return true;
+		list = start + field;
+		list += *list == ',';
+	}
+	return false;
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The kinds of values: how each is read, shown and described. A kind is one row of `kinds`; the
+ * tables of keys (settings.c, keys.c) only name kinds. Pure functions.
+ */
+#include "config.h"
+
+#include "conf_priv.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define US_PER_SECOND 1000000
+
+struct kind {
+	size_t size;
+	int unset_byte; /* fills a field that has no value */
+	bool (*parse)(const struct pw_conf_key *key, const char *text, struct pw_conf_arena *arena,
+		      void *field);
+	bool (*show)(const struct pw_conf_key *key, const void *field, struct pw_strbuf *out);
+	void (*expects)(const struct pw_conf_key *key, struct pw_strbuf *out);
+};
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* The whole text is one number within the bounds. strtoll alone would take leading blanks. */
+static bool parse_bounded(const char *text, int base, const char *min, const char *max,
+			  long long *out)
+{
+	const char *first = text + (text[0] == '-' || text[0] == '+');
+	char *end;
+	long long n;
+
+	if (!is_digit(*first))
+		return false;
+	errno = 0;
+	n = strtoll(text, &end, base);
+	if (errno != 0 || *end != '\0')
+		return false;
+	if (min && n < strtoll(min, NULL, 0))
+		return false;
+	if (max && n > strtoll(max, NULL, 0))
+		return false;
+	*out = n;
+	return true;
+}
+
+static bool parse_int(const struct pw_conf_key *key, const char *text,
+		      struct pw_conf_arena *arena PW_UNUSED, void *field)
+{
+	long long n;
+
+	if (!parse_bounded(text, 0, key->min, key->max, &n))
+		return false;
+	*(int *)field = (int)n;
+	return true;
+}
+
+static bool parse_uint(const struct pw_conf_key *key, const char *text,
+		       struct pw_conf_arena *arena PW_UNUSED, void *field)
+{
+	long long n;
+
+	if (!parse_bounded(text, 0, key->min, key->max, &n))
+		return false;
+	*(unsigned *)field = (unsigned)n;
+	return true;
+}
+
+static bool parse_bool(const struct pw_conf_key *key PW_UNUSED, const char *text,
+		       struct pw_conf_arena *arena PW_UNUSED, void *field)
+{
+	long long n;
+
+	if (!parse_bounded(text, 0, NULL, NULL, &n))
+		return false;
+	*(bool *)field = n != 0;
+	return true;
+}
+
+/* By hand and not with strtod, which depends on the locale and knows "nan" and "0x1p3". */
+static bool parse_time(const struct pw_conf_key *key, const char *text,
+		       struct pw_conf_arena *arena PW_UNUSED, void *field)
+{
+	uint64_t max_us = strtoull(key->max, NULL, 10) * US_PER_SECOND;
+	uint64_t min_us = strtoull(key->min, NULL, 10) * US_PER_SECOND;
+	uint64_t us = 0, unit = US_PER_SECOND;
+	const char *p = text;
+
+	if (!is_digit(p[0]) && !(p[0] == '.' && is_digit(p[1])))
+		return false;
+	for (; is_digit(*p) && us <= max_us; p++)
+		us = us * 10 + (uint64_t)(*p - '0') * US_PER_SECOND;
+	if (*p == '.')
+		p++;
+	for (; is_digit(*p); p++) {
+		unit /= 10;
+		us += (uint64_t)(*p - '0') * unit;
+	}
+	if (*p != '\0' || us < min_us || us > max_us)
+		return false;
+	*(uint64_t *)field = us;
+	return true;
+}
+
+static bool parse_string(const struct pw_conf_key *key, const char *text,
+			 struct pw_conf_arena *arena, void *field)
+{
+	if (key->max && strlen(text) > strtoull(key->max, NULL, 10))
+		return false;
+	*(const char **)field = pw_conf_arena_copy(arena, text);
+	return true;
+}
+
+static bool parse_choice(const struct pw_conf_key *key, const char *text,
+			 struct pw_conf_arena *arena PW_UNUSED, void *field)
+{
+	size_t len = strlen(text);
+	int index = 0;
+
+	for (const char *word = key->min;; index++) {
+		size_t word_len = strcspn(word, "|");
+
+		if (word_len == len && strncasecmp(word, text, len) == 0) {
+			*(int *)field = index;
+			return true;
+		}
+		if (word[word_len] == '\0')
+			return false;
+		word += word_len + 1;
+	}
+}
+
+static bool parse_number(const struct pw_conf_key *key, const char *text,
+			 struct pw_conf_arena *arena PW_UNUSED, void *field)
+{
+	long long n;
+
+	if (!parse_bounded(text, 10, key->min, key->max, &n))
+		return false;
+	*(int *)field = (int)n;
+	return true;
+}
+
+static bool parse_seconds(const struct pw_conf_key *key, const char *text,
+			  struct pw_conf_arena *arena PW_UNUSED, void *field)
+{
+	long long n;
+
+	if (!parse_bounded(text, 10, key->min, key->max, &n))
+		return false;
+	*(int64_t *)field = n < 0 ? -1 : (int64_t)n * US_PER_SECOND;
+	return true;
+}
+
+static bool show_int(const struct pw_conf_key *key PW_UNUSED, const void *field,
+		     struct pw_strbuf *out)
+{
+	pw_strbuf_printf(out, "%d", *(const int *)field);
+	return true;
+}
+
+static bool show_uint(const struct pw_conf_key *key PW_UNUSED, const void *field,
+		      struct pw_strbuf *out)
+{
+	pw_strbuf_printf(out, "%u", *(const unsigned *)field);
+	return true;
+}
+
+static bool show_bool(const struct pw_conf_key *key PW_UNUSED, const void *field,
+		      struct pw_strbuf *out)
+{
+	pw_strbuf_add_char(out, *(const bool *)field ? '1' : '0');
+	return true;
+}
+
+static bool show_time(const struct pw_conf_key *key PW_UNUSED, const void *field,
+		      struct pw_strbuf *out)
+{
+	pw_strbuf_printf(out, "%g", (double)*(const uint64_t *)field / US_PER_SECOND);
+	return true;
+}
+
+static bool show_string(const struct pw_conf_key *key PW_UNUSED, const void *field,
+			struct pw_strbuf *out)
+{
+	const char *text = *(const char *const *)field;
+
+	if (!text)
+		return false;
+	pw_strbuf_add_string(out, text);
+	return true;
+}
+
+static bool show_choice(const struct pw_conf_key *key, const void *field, struct pw_strbuf *out)
+{
+	const char *word = key->min;
+
+	if (*(const int *)field < 0)
+		return false;
+	for (int i = *(const int *)field; i > 0 && *word != '\0'; i--) {
+		word += strcspn(word, "|");
+		word += *word == '|';
+	}
+	pw_strbuf_add(out, word, strcspn(word, "|"));
+	return true;
+}
+
+static bool show_number(const struct pw_conf_key *key, const void *field, struct pw_strbuf *out)
+{
+	return *(const int *)field >= 0 && show_int(key, field, out);
+}
+
+static bool show_seconds(const struct pw_conf_key *key PW_UNUSED, const void *field,
+			 struct pw_strbuf *out)
+{
+	int64_t us = *(const int64_t *)field;
+
+	if (us < 0)
+		return false;
+	pw_strbuf_printf(out, "%lld", (long long)(us / US_PER_SECOND));
+	return true;
+}
+
+static void expects_number(const struct pw_conf_key *key, struct pw_strbuf *out)
+{
+	pw_strbuf_printf(out, "a whole number from %s to %s", key->min, key->max);
+}
+
+static void expects_bool(const struct pw_conf_key *key PW_UNUSED, struct pw_strbuf *out)
+{
+	pw_strbuf_add_string(out, "0 (off) or 1 (on)");
+}
+
+static void expects_time(const struct pw_conf_key *key, struct pw_strbuf *out)
+{
+	pw_strbuf_printf(out, "a number of seconds from %s to %s", key->min, key->max);
+}
+
+static void expects_seconds(const struct pw_conf_key *key, struct pw_strbuf *out)
+{
+	pw_strbuf_printf(out, "a whole number of seconds from %s to %s", key->min, key->max);
+}
+
+static void expects_string(const struct pw_conf_key *key, struct pw_strbuf *out)
+{
+	pw_strbuf_add_string(out, "text");
+	if (key->max)
+		pw_strbuf_printf(out, " of at most %s bytes", key->max);
+}
+
+static void expects_choice(const struct pw_conf_key *key, struct pw_strbuf *out)
+{
+	pw_strbuf_add_string(out, "one of ");
+	for (const char *p = key->min; *p != '\0'; p++) {
+		if (*p == '|')
+			pw_strbuf_add_string(out, ", ");
+		else
+			pw_strbuf_add_char(out, *p);
+	}
+}
+
+static const struct kind kinds[PW_KIND_COUNT] = {
+    [PW_KIND_INT] = {sizeof(int), 0, parse_int, show_int, expects_number},
+    [PW_KIND_UINT] = {sizeof(unsigned), 0, parse_uint, show_uint, expects_number},
+    [PW_KIND_BOOL] = {sizeof(bool), 0, parse_bool, show_bool, expects_bool},
+    [PW_KIND_TIME] = {sizeof(uint64_t), 0, parse_time, show_time, expects_time},
+    [PW_KIND_STRING] = {sizeof(char *), 0, parse_string, show_string, expects_string},
+    [PW_KIND_CHOICE] = {sizeof(int), 0xff, parse_choice, show_choice, expects_choice},
+    [PW_KIND_NUMBER] = {sizeof(int), 0xff, parse_number, show_number, expects_number},
+    [PW_KIND_SECONDS] = {sizeof(int64_t), 0xff, parse_seconds, show_seconds, expects_seconds},
+};
+
+bool pw_conf_key_parse(const struct pw_conf_key *key, const char *text, struct pw_conf_arena *arena,
+		       void *object, struct pw_strbuf *why)
+{
+	if (kinds[key->kind].parse(key, text, arena, (char *)object + key->offset))
+		return true;
+	pw_strbuf_printf(why, "invalid value \"%.100s\" for %s: ", text, key->name);
+	pw_conf_key_expects(key, why);
+	pw_strbuf_add_string(why, " is expected");
+	return false;
+}
+
+void pw_conf_key_reset(const struct pw_conf_key *key, struct pw_conf_arena *arena, void *object)
+{
+	const struct kind *kind = &kinds[key->kind];
+	void *field = (char *)object + key->offset;
+
+	memset(field, kind->unset_byte, kind->size);
+	if (key->default_text)
+		(void)kind->parse(key, key->default_text, arena, field);
+}
+
+void pw_conf_key_copy(const struct pw_conf_key *key, struct pw_conf_arena *arena, void *to,
+		      const void *from)
+{
+	const void *source = (const char *)from + key->offset;
+	void *field = (char *)to + key->offset;
+
+	if (key->kind == PW_KIND_STRING)
+		*(const char **)field = pw_conf_arena_copy(arena, *(const char *const *)source);
+	else
+		memcpy(field, source, kinds[key->kind].size);
+}
+
+bool pw_conf_key_equal(const struct pw_conf_key *key, const void *a, const void *b)
+{
+	const void *x = (const char *)a + key->offset;
+	const void *y = (const char *)b + key->offset;
+	const char *s, *t;
+
+	if (key->kind != PW_KIND_STRING)
+		return memcmp(x, y, kinds[key->kind].size) == 0;
+	s = *(const char *const *)x;
+	t = *(const char *const *)y;
+	return s && t ? strcmp(s, t) == 0 : s == t;
+}
+
+bool pw_conf_key_show(const struct pw_conf_key *key, const void *object, struct pw_strbuf *out)
+{
+	return kinds[key->kind].show(key, (const char *)object + key->offset, out);
+}
+
+void pw_conf_key_expects(const struct pw_conf_key *key, struct pw_strbuf *out)
+{
+	kinds[key->kind].expects(key, out);
+}
