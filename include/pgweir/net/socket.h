@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Socket options, peer facts and listening sockets: thin wraps of system calls. Any thread.
+ */
+#ifndef PGWEIR_NET_SOCKET_H
+#define PGWEIR_NET_SOCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pgweir/base/addr.h"
+#include "pgweir/base/status.h"
+
+struct pw_socket_options {
+	bool has_keepalive;
+	int keepcnt, keepidle_s, keepintvl_s; /* 0 = the system's */
+	int buffer_bytes;                     /* 0 = the system's */
+	int user_timeout_ms;                  /* 0 = the system's */
+};
+
+/* Best effort: an option that the system refuses is not worth a connection. */
+void pw_socket_tune(int fd, const struct pw_addr *addr, const struct pw_socket_options *options);
+
+/* AF_UNIX only: pid and uid of the process at the other end. */
+bool pw_socket_peer_ids(int fd, pid_t *pid, uid_t *uid);
+struct pw_addr pw_socket_peer(int fd);
+struct pw_addr pw_socket_local(int fd);
+
+/* Listening sockets, non-blocking; -1 with errno set. */
+int pw_socket_listen(const struct pw_addr *addr, int backlog, bool defer_accept, bool reuseport);
+/* `path` beginning with @ is an abstract name. mode < 0 = leave; gid -1 = leave. */
+int pw_socket_listen_unix(const char *path, int backlog, int mode, gid_t gid);
+/* Fills a sockaddr for connect(2); 0 where the path is too long. */
+socklen_t pw_socket_unix_address(const char *path, struct sockaddr_storage *out);
+/* Does something answer on it? */
+bool pw_socket_unix_answers(const char *path);
+
+#endif
