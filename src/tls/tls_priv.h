@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What the files of the tls layer share: the context, the transport, and the parts a context is
+ * built from. Never included from outside the folder.
+ */
+#ifndef PGWEIR_TLS_TLS_PRIV_H
+#define PGWEIR_TLS_TLS_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+
+#include "pgweir/base/refcount.h"
+#include "pgweir/base/status.h"
+#include "pgweir/base/strbuf.h"
+#include "pgweir/net/stream.h"
+#include "pgweir/tls/tls.h"
+
+enum { PW_TLS_DIGEST_SIZE = 32 };
+
+struct pw_tls_context {
+	struct pw_refcount refs;
+	SSL_CTX *ssl_ctx; /* NULL = sslmode disable */
+	bool is_accept;
+	bool must_verify; /* no connection without a good certificate of the peer */
+	bool must_match_host;
+	uint8_t digest[PW_TLS_DIGEST_SIZE]; /* of settings and file contents */
+};
+
+struct pw_tls {
+	SSL *ssl;
+	struct pw_tls_context *context; /* a reference */
+	char *error;                    /* owned; NULL = none, or no memory for it */
+	size_t offered; /* length of the write that OpenSSL wants repeated, 0 = none */
+	enum pw_io end; /* PW_IO_EOF or PW_IO_ERROR once reading is over */
+	bool is_direct;
+	bool is_broken; /* OpenSSL allows no further call but SSL_free() */
+};
+
+/* The settings of one side. "" and NULL both mean unset. */
+struct pw_tls_settings {
+	const char *side; /* how their names begin: "client", "server" */
+	int sslmode;
+	const char *ca_file, *cert_file, *key_file;
+	const char *ciphers, *tls13_ciphers, *protocols;
+	const char *dheparams, *ecdhcurve; /* accepting only */
+};
+
+/* What the files held, read once, so that the digest is of what is in use. */
+struct pw_tls_files {
+	struct pw_strbuf ca, cert, key;
+};
+
+struct pw_tls_build {
+	const struct pw_tls_settings *settings;
+	struct pw_tls_files files;
+	struct pw_tls_context *context;
+	struct pw_strbuf *why;
+};
+
+static inline bool pw_tls_is_set(const char *value)
+{
+	return value && *value;
+}
+
+/* For OpenSSL's macros that take text without const, and only read it. */
+static inline char *pw_tls_unconst(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
+
+/* Fills build->why, "TLS setup failed: " before it; gives PW_EINVAL. */
+PW_MUSTCHECK enum pw_status pw_tls_build_fail(struct pw_tls_build *build, const char *fmt, ...)
+    PW_PRINTF(2, 3);
+/* OpenSSL's words for the oldest error of this thread; clears the rest. Never NULL. */
+const char *pw_tls_reason(void);
+
+/* files.c */
+PW_MUSTCHECK enum pw_status pw_tls_files_read(struct pw_tls_build *build);
+void pw_tls_files_fini(struct pw_tls_files *files);
+PW_MUSTCHECK enum pw_status pw_tls_apply_certificate(struct pw_tls_build *build);
+PW_MUSTCHECK enum pw_status pw_tls_apply_key(struct pw_tls_build *build);
+PW_MUSTCHECK enum pw_status pw_tls_apply_ca(struct pw_tls_build *build);
+
+/* options.c */
+PW_MUSTCHECK enum pw_status pw_tls_apply_protocols(struct pw_tls_build *build);
+PW_MUSTCHECK enum pw_status pw_tls_apply_ciphers(struct pw_tls_build *build);
+PW_MUSTCHECK enum pw_status pw_tls_apply_dheparams(struct pw_tls_build *build);
+PW_MUSTCHECK enum pw_status pw_tls_apply_ecdhcurve(struct pw_tls_build *build);
+
+/* transport.c: chooses "postgresql" or refuses (see pw_tls_accept()). */
+int pw_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+		       const unsigned char *in, unsigned in_len, void *arg);
+
+#endif
