@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What answers a link still owes, in order: one entry for each message sent to the server that
+ * gets an answer, and for each answer that pgweir gives itself in its right place among them.
+ *
+ * From this queue follows everything the pool must know: when a link is free, which answers are
+ * not the client's, and what has to be undone when an error makes the server skip messages up to
+ * the next Sync (PostgreSQL 15 docs 55.2.3). Belongs to one link, one thread.
+ */
+#ifndef PGWEIR_POOL_EXPECT_H
+#define PGWEIR_POOL_EXPECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pgweir/base/hash.h"
+#include "pgweir/base/status.h"
+#include "pgweir/proto/messages.h"
+
+enum {
+	PW_EXPECT_SWALLOW = 1 << 0, /* our own message: the answer is not passed on */
+	PW_EXPECT_LOCAL = 1 << 1,   /* the server was not asked: we answer */
+	PW_EXPECT_KNOWN = 1 << 2,   /* changes the link's set of known statements */
+	PW_EXPECT_MARKER = 1 << 3,  /* an empty query that shows where earlier answers end */
+};
+
+struct pw_expect {
+	enum pw_message_role role; /* QUERY, FUNCTION, SYNC, PARSE ... CLOSE, COPY_END */
+	unsigned flags;
+	struct pw_id statement; /* PARSE, BIND, DESCRIBE, CLOSE of a shared statement */
+	void *object;           /* the borrower's; settled exactly once */
+};
+
+struct pw_expect_queue {
+	struct pw_expect *ring; /* NULL while empty */
+	uint32_t cap;           /* power of two */
+	uint32_t head;
+	uint32_t n;
+};
+
+void pw_expect_init(struct pw_expect_queue *queue);
+void pw_expect_fini(struct pw_expect_queue *queue);
+PW_MUSTCHECK enum pw_status pw_expect_push(struct pw_expect_queue *queue,
+					   const struct pw_expect *entry);
+/* The i-th from the head; NULL beyond the end. */
+struct pw_expect *pw_expect_at(const struct pw_expect_queue *queue, uint32_t i);
+struct pw_expect pw_expect_pop(struct pw_expect_queue *queue);
+struct pw_expect pw_expect_pop_last(struct pw_expect_queue *queue);
+/* Gives back memory that a long pipeline took. */
+void pw_expect_trim(struct pw_expect_queue *queue);
+
+/* Does the entry end with a ReadyForQuery? */
+static inline bool pw_expect_is_sync_point(const struct pw_expect *entry)
+{
+	return entry->role == PW_ROLE_QUERY || entry->role == PW_ROLE_FUNCTION ||
+	       entry->role == PW_ROLE_SYNC;
+}
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The shared prepared statements that a server connection has, least recently used first. A
+ * statement is known by its content id alone: its name on the server is derived from the id, so
+ * a link can change workers without any table changing with it. Belongs to one link.
+ */
+#ifndef PGWEIR_POOL_KNOWN_H
+#define PGWEIR_POOL_KNOWN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pgweir/base/hash.h"
+#include "pgweir/base/list.h"
+#include "pgweir/base/map.h"
+#include "pgweir/base/status.h"
+
+enum { PW_STATEMENT_NAME_SIZE = 7 + 32 + 1 };
+
+/* Writes "pgweir_" and 32 hex digits. */
+void pw_statement_name(struct pw_id id, char out[PW_STATEMENT_NAME_SIZE]);
+
+struct pw_known {
+	struct pw_map map;
+	struct pw_list lru; /* oldest first */
+};
+
+void pw_known_init(struct pw_known *known);
+void pw_known_fini(struct pw_known *known);
+size_t pw_known_count(const struct pw_known *known);
+/* Is it there? A yes makes it the most recently used. */
+bool pw_known_use(struct pw_known *known, struct pw_id id);
+/* Its plan no longer fits the tables: whoever prepares the text anew must get a fresh one. */
+void pw_known_mark_stale(struct pw_known *known, struct pw_id id);
+bool pw_known_is_stale(const struct pw_known *known, struct pw_id id);
+/* Adding what is there changes nothing. */
+PW_MUSTCHECK enum pw_status pw_known_add(struct pw_known *known, struct pw_id id);
+void pw_known_remove(struct pw_known *known, struct pw_id id);
+void pw_known_clear(struct pw_known *known);
+/* The least recently used one; false = none. */
+bool pw_known_oldest(const struct pw_known *known, struct pw_id *id);
+/* Moves the contents into an uninitialised set and leaves this one empty. */
+void pw_known_move(struct pw_known *known, struct pw_known *to);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * A server link: one connection to PostgreSQL, from connect to close.
+ *
+ * Owner: the pool of the worker on whose thread it lives. A client borrows it through a loan
+ * (pool/pool.h) and may then put bytes on its stream, after telling the link which answers they
+ * will bring (pw_link_expect). The link reads the server's side itself, keeps account of what was
+ * answered, and hands the borrower what is the client's.
+ *
+ * A link is given on only when its state is known: nothing owed, no transaction, no cancel under
+ * way. Whatever else happens ends in pw_link_close(), the single exit.
+ *
+ * Sources: PostgreSQL 15 docs 55.2 (message flow); 3.2 and long cancel keys: PostgreSQL 18.
+ */
+#ifndef PGWEIR_POOL_LINK_H
+#define PGWEIR_POOL_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pgweir/base/addr.h"
+#include "pgweir/base/error.h"
+#include "pgweir/base/log.h"
+#include "pgweir/net/stream.h"
+#include "pgweir/pool/expect.h"
+#include "pgweir/pool/known.h"
+#include "pgweir/pool/params.h"
+#include "pgweir/proto/reader.h"
+
+struct pw_link_login;
+struct pw_loan;
+struct pw_pool;
+struct pw_shared_pool;
+
+enum pw_link_state {
+	PW_LINK_RESOLVING,
+	PW_LINK_CONNECTING,
+	PW_LINK_TLS_REQUEST, /* waits for S or N */
+	PW_LINK_TLS_HANDSHAKE,
+	PW_LINK_LOGIN,
+	PW_LINK_SETUP, /* connect_query runs */
+	PW_LINK_IDLE,
+	PW_LINK_STALE,    /* idle longer than server_check_delay: checked before it is lent */
+	PW_LINK_CHECKING, /* server_check_query runs */
+	PW_LINK_LENT,
+	PW_LINK_RETURNING, /* given back; the input at hand is not worked through yet */
+	PW_LINK_DRAINING,  /* its client has left: answers still come */
+	PW_LINK_CANCELED,  /* answers are in; a cancel request is still under way */
+	PW_LINK_CLEANING,  /* ROLLBACK, server_reset_query */
+	PW_LINK_CLOSED,
+	PW_LINK_N_STATES,
+};
+
+enum { PW_CANCEL_KEY_MAX = 4 + 256 };
+
+/* What stays true when the link moves to another worker. */
+struct pw_link_facts {
+	uint64_t id;
+	uint64_t connect_us;
+	uint64_t connect_wall_us;
+	uint64_t last_used_us;
+	struct pw_addr addr;
+	struct pw_addr local;
+	unsigned epoch;                        /* of the shared pool when it was opened */
+	unsigned definition;                   /* pool's definition when it was opened */
+	uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* body of BackendKeyData */
+	uint16_t cancel_key_len;
+	bool is_tls;
+	bool must_close; /* when it is given back */
+	struct pw_known known;
+	char host[64];       /* as configured, for TLS of cancel requests; "" = none */
+	char unix_path[108]; /* "" = TCP */
+};
+
+struct pw_link {
+	unsigned magic;
+	enum pw_link_state state; /* written by pw_link_goto() alone */
+	struct pw_list pool_node; /* in the pool's list of this state's home */
+	struct pw_pool *pool;
+	struct pw_shared_pool *shared; /* a reference, and one count of its limits */
+	struct pw_loan *loan;          /* LENT: who has it */
+	struct pw_stream stream;
+	struct pw_reader reader;
+	struct pw_logctx log;
+	struct pw_expect_queue expects;
+	struct pw_params *params;    /* as the server last reported them; a reference */
+	struct pw_link_login *login; /* until it has logged in */
+	struct pw_timer timer;
+	struct pw_task free_task;
+	struct pw_link_facts facts;
+	uint64_t state_since_us;
+	uint64_t request_us;             /* the present query began; 0 = none */
+	uint64_t transaction_us;         /* the present transaction began; 0 = none */
+	uint64_t idle_in_transaction_us; /* the last ReadyForQuery in a transaction */
+	unsigned cancels;                /* cancel requests under way */
+	unsigned clean_todo;             /* CLEANING: what is still to be run */
+	char transaction;                /* 'I', 'T', 'E' as of the last ReadyForQuery */
+	bool is_batch_open;              /* extended messages were sent, and no Sync yet */
+	bool is_skipping;                /* after an error: the server waits for Sync */
+	bool is_copy_in;                 /* the server wants CopyData */
+	bool is_copy_both;
+	bool is_unsure; /* a Sync may have been eaten by a COPY that failed */
+	bool is_marker_seen;
+	bool is_swallowing;    /* the message at hand is not the borrower's */
+	bool is_reading_input; /* inside on_data */
+	bool has_own_error;    /* a swallowed query of ours failed */
+	bool has_told_fatal;   /* the borrower has the server's last words */
+};
+
+enum pw_link_end {
+	PW_LINK_END_CLEAN,  /* closed by us for a reason of the pool */
+	PW_LINK_END_BROKEN, /* the connection or the protocol broke */
+	PW_LINK_END_LOGIN,  /* could not log in */
+};
+
+/* Opens a connection for the pool, whose limits have been taken. NULL without memory (limits
+ * given back). Everything else is told later by the pool's upcalls. */
+struct pw_link *pw_link_open(struct pw_pool *pool);
+/* Logs `reason`, tells the borrower (`err` NULL: "server conn crashed?"), gives the limits back,
+ * leaves all lists; freed at the end of the turn. */
+void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reason,
+		   const struct pw_error *err);
+
+/* ---- the borrower's side ---- */
+
+/* Before the bytes go out: what will the server answer? PW_ENOMEM: send nothing. */
+PW_MUSTCHECK enum pw_status pw_link_expect(struct pw_link *link, const struct pw_expect *entry);
+/* Answers of our own at the head of the queue are due: tells the borrower. */
+void pw_link_settle_local(struct pw_link *link);
+/* Nothing owed and no transaction: may be given back. */
+static inline bool pw_link_is_free(const struct pw_link *link)
+{
+	return link->expects.n == 0 && link->transaction == 'I' && !link->is_batch_open &&
+	       !link->is_skipping && !link->is_copy_both && !link->is_unsure;
+}
+/* Sends a query of our own whose answers the borrower does not see. */
+PW_MUSTCHECK enum pw_status pw_link_query(struct pw_link *link, const char *sql);
+
+/* ---- within the pool layer ---- */
+
+/* The only writer of link->state. */
+void pw_link_goto(struct pw_link *link, enum pw_link_state state);
+/* Lends it: IDLE -> LENT. */
+void pw_link_lend(struct pw_link *link, struct pw_loan *loan);
+/* The loan has ended; decides between idle, cleaning, draining and closing. `has_left`: the
+ * client is gone; `may_finish`: it said Terminate, so what it asked for runs to its end. */
+void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish);
+/* Runs server_check_query; then the link is idle. */
+void pw_link_check(struct pw_link *link);
+/* A cancel request to its server began or ended. */
+void pw_link_cancel_began(struct pw_link *link);
+void pw_link_cancel_ended(struct pw_link *link, bool was_sent);
+
+const char *pw_link_state_name(enum pw_link_state state);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "config.h"
+
+#include "pgweir/pool/expect.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pgweir/base/assert.h"
+
+enum { FIRST_CAP = 8, KEPT_CAP = 32, MAX_CAP = 1 << 20 };
+
+void pw_expect_init(struct pw_expect_queue *queue)
+{
+	memset(queue, 0, sizeof(*queue));
+}
+
+void pw_expect_fini(struct pw_expect_queue *queue)
+{
+	free(queue->ring);
+	pw_expect_init(queue);
+}
+
+static bool grow(struct pw_expect_queue *queue)
+{
+	uint32_t cap = queue->cap ? queue->cap * 2 : FIRST_CAP;
+	struct pw_expect *ring;
+
+	if (cap > MAX_CAP)
+		return false;
+	ring = malloc(cap * sizeof(*ring));
+	if (!ring)
+		return false;
+	for (uint32_t i = 0; i < queue->n; i++)
+		ring[i] = *pw_expect_at(queue, i);
+	free(queue->ring);
+	queue->ring = ring;
+	queue->cap = cap;
+	queue->head = 0;
+	return true;
+}
+
+enum pw_status pw_expect_push(struct pw_expect_queue *queue, const struct pw_expect *entry)
+{
+	if (queue->n == queue->cap && !grow(queue))
+		return PW_ENOMEM;
+	queue->ring[(queue->head + queue->n) & (queue->cap - 1)] = *entry;
+	queue->n++;
+	return PW_OK;
+}
+
+struct pw_expect *pw_expect_at(const struct pw_expect_queue *queue, uint32_t i)
+{
+	return i < queue->n ? &queue->ring[(queue->head + i) & (queue->cap - 1)] : NULL;
+}
+
+struct pw_expect pw_expect_pop(struct pw_expect_queue *queue)
+{
+	struct pw_expect entry;
+
+	pw_assert(queue->n > 0);
+	entry = *pw_expect_at(queue, 0);
+	queue->head = (queue->head + 1) & (queue->cap - 1);
+	queue->n--;
+	return entry;
+}
+
+struct pw_expect pw_expect_pop_last(struct pw_expect_queue *queue)
+{
+	pw_assert(queue->n > 0);
+	queue->n--;
+	return queue->ring[(queue->head + queue->n) & (queue->cap - 1)];
+}
+
+void pw_expect_trim(struct pw_expect_queue *queue)
+{
+	if (queue->n == 0 && queue->cap > KEPT_CAP)
+		pw_expect_fini(queue);
+}

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The account of answers: each server message is held against the queue of what is owed, passed
+ * to the borrower or swallowed, and then settles what it answers.
+ *
+ * Two things need care. After an error in the extended protocol the server skips everything up to
+ * the next Sync, so what was optimistically noted for the skipped messages is undone, last first.
+ * And a COPY FROM STDIN in the extended protocol eats a Sync that was sent behind the Execute,
+ * unless it failed before reading so far: then nobody can tell whether one more ReadyForQuery is
+ * to come, and an empty query of our own (the marker) finds out before the link is given back.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "link_priv.h"
+#include "pgweir/base/assert.h"
+#include "pgweir/pool/pool.h"
+#include "pgweir/proto/writer.h"
+
+enum verdict { PASS, SWALLOW, BROKEN };
+
+/* What a message type means: decided at its first piece, done after its last one was passed on. */
+struct account_row {
+	enum verdict (*decide)(struct pw_link *link, const struct pw_piece *piece);
+	void (*finish)(struct pw_link *link, const struct pw_piece *piece);
+};
+
+static bool head_is(const struct pw_link *link, enum pw_message_role role)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+
+	return head && head->role == role;
+}
+
+static bool head_is_ours(const struct pw_link *link)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+
+	return head && head->flags & PW_EXPECT_SWALLOW;
+}
+
+/* ---- settling ---- */
+
+static void settle(struct pw_link *link, const struct pw_expect *entry, bool is_done)
+{
+	if (entry->flags & PW_EXPECT_KNOWN && !is_done) {
+		if (entry->role == PW_ROLE_PARSE)
+			pw_known_remove(&link->facts.known, entry->statement);
+		else if (pw_known_add(&link->facts.known, entry->statement) != PW_OK)
+			link->facts.must_close = true;
+	}
+	if ((entry->flags & PW_EXPECT_LOCAL || entry->object) && link->loan)
+		link->loan->ops->on_settled(link->loan, entry, is_done);
+}
+
+void pw_link_settle_local(struct pw_link *link)
+{
+	const struct pw_expect *head;
+
+	while (!link->is_skipping && (head = pw_expect_at(&link->expects, 0)) &&
+	       head->flags & PW_EXPECT_LOCAL) {
+		struct pw_expect entry = pw_expect_pop(&link->expects);
+
+		settle(link, &entry, true);
+	}
+}
+
+static void pop_done(struct pw_link *link)
+{
+	struct pw_expect entry = pw_expect_pop(&link->expects);
+
+	settle(link, &entry, true);
+	pw_link_settle_local(link);
+}
+
+/* Drops the first n entries, undoing from the last of them. */
+static void undo_first(struct pw_link *link, uint32_t n)
+{
+	for (uint32_t i = n; i > 0; i--)
+		settle(link, pw_expect_at(&link->expects, i - 1), false);
+	for (uint32_t i = 0; i < n; i++)
+		(void)pw_expect_pop(&link->expects);
+}
+
+void pw_link_account_drop(struct pw_link *link)
+{
+	undo_first(link, link->expects.n);
+}
+
+/* Index of the first entry with the role; the number of entries where there is none. */
+static uint32_t find_role(const struct pw_link *link, uint32_t from, enum pw_message_role role)
+{
+	uint32_t i = from;
+
+	while (i < link->expects.n && pw_expect_at(&link->expects, i)->role != role)
+		i++;
+	return i;
+}
+
+/* Takes the entries [from, to) out of the middle of the queue; they settle nothing. */
+static void cut_out(struct pw_link *link, uint32_t from, uint32_t to)
+{
+	uint32_t n = to - from;
+
+	for (uint32_t i = to; i < link->expects.n; i++)
+		*pw_expect_at(&link->expects, i - n) = *pw_expect_at(&link->expects, i);
+	for (uint32_t i = 0; i < n; i++)
+		(void)pw_expect_pop_last(&link->expects);
+}
+
+/* ---- the types ---- */
+
+static enum verdict decide_reply(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
+{
+	if (link->expects.n == 0)
+		return BROKEN;
+	return head_is_ours(link) ? SWALLOW : PASS;
+}
+
+static enum verdict decide_notice(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
+{
+	return head_is_ours(link) ? SWALLOW : PASS;
+}
+
+static enum verdict decide_pass(struct pw_link *link PW_UNUSED,
+				const struct pw_piece *piece PW_UNUSED)
+{
+	return PASS;
+}
+
+static void finish_parse(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
+{
+	if (head_is(link, PW_ROLE_PARSE))
+		pop_done(link);
+}
+
+static void finish_bind(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
+{
+	if (head_is(link, PW_ROLE_BIND))
+		pop_done(link);
+}
+
+static void finish_close(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
+{
+	if (head_is(link, PW_ROLE_CLOSE))
+		pop_done(link);
+}
+
+static void finish_description(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
+{
+	if (head_is(link, PW_ROLE_DESCRIBE))
+		pop_done(link);
+}
+
+static void finish_execute(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+
+	if (head && head->role == PW_ROLE_EXECUTE)
+		pop_done(link);
+	else if (head && head->flags & PW_EXPECT_MARKER && piece->type == 'I')
+		link->is_marker_seen = true;
+}
+
+/* A COPY FROM STDIN has ended well: the server has read everything up to CopyDone. */
+static void finish_copy_in(struct pw_link *link)
+{
+	uint32_t end = find_role(link, 1, PW_ROLE_COPY_END);
+
+	link->is_copy_in = false;
+	if (end < link->expects.n)
+		cut_out(link, 1, end + 1);
+}
+
+static bool tag_is(const struct pw_piece *piece, const char *tag)
+{
+	size_t len = strlen(tag) + 1;
+
+	return piece->len == PW_HEADER_SIZE + len &&
+	       memcmp(piece->data + PW_HEADER_SIZE, tag, len) == 0;
+}
+
+static void finish_command(struct pw_link *link, const struct pw_piece *piece)
+{
+	if (tag_is(piece, "DISCARD ALL") || tag_is(piece, "DEALLOCATE ALL"))
+		pw_known_clear(&link->facts.known);
+	if (link->is_copy_in)
+		finish_copy_in(link);
+	finish_execute(link, piece);
+}
+
+static void finish_copy_response(struct pw_link *link, const struct pw_piece *piece)
+{
+	if (piece->type == 'G')
+		link->is_copy_in = true;
+	else if (piece->type == 'W')
+		link->is_copy_both = true;
+}
+
+static enum verdict decide_error(struct pw_link *link, const struct pw_piece *piece)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+	struct pw_error_fields fields;
+
+	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
+	if (strcmp(fields.severity, "FATAL") == 0 || strcmp(fields.severity, "PANIC") == 0)
+		link->has_told_fatal = link->loan != NULL;
+	if (!head || link->has_told_fatal)
+		return PASS;
+	if (head->flags & PW_EXPECT_SWALLOW && head->role == PW_ROLE_QUERY) {
+		link->has_own_error = true;
+		pw_log_debug(&link->log, "error in a query of our own: %s %s", fields.sqlstate,
+			     fields.message);
+		return SWALLOW;
+	}
+	/* An error at a Parse that was ours is the answer to the Bind that needed it. */
+	return PASS;
+}
+
+/* The server was reading COPY data for an Execute when it failed. */
+static void fail_copy_in(struct pw_link *link)
+{
+	uint32_t end = find_role(link, 1, PW_ROLE_COPY_END);
+	uint32_t sync;
+
+	while ((sync = find_role(link, 1, PW_ROLE_SYNC)) < end) {
+		cut_out(link, sync, sync + 1);
+		end--;
+		link->is_unsure = true;
+	}
+}
+
+static void finish_error(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+
+	if (!head)
+		return;
+	if (link->is_copy_in && head->role == PW_ROLE_EXECUTE)
+		fail_copy_in(link);
+	link->is_copy_in = false;
+	link->is_copy_both = false;
+	if (!pw_expect_is_sync_point(head))
+		link->is_skipping = true;
+}
+
+static enum verdict decide_ready(struct pw_link *link, const struct pw_piece *piece)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+	char status = (char)piece->data[PW_HEADER_SIZE];
+
+	if (status != 'I' && status != 'T' && status != 'E')
+		return BROKEN;
+	if (!head)
+		return link->is_unsure ? PASS : BROKEN;
+	if (head->flags & PW_EXPECT_MARKER && !link->is_marker_seen)
+		return PASS;
+	return head_is_ours(link) && !link->is_skipping ? SWALLOW : PASS;
+}
+
+/* Pops the entry that this ReadyForQuery answers, and undoes what the server skipped before. */
+static void pop_sync_point(struct pw_link *link)
+{
+	uint32_t i = 0;
+
+	while (i < link->expects.n) {
+		const struct pw_expect *entry = pw_expect_at(&link->expects, i);
+
+		if (link->is_skipping ? entry->role == PW_ROLE_SYNC
+				      : pw_expect_is_sync_point(entry))
+			break;
+		i++;
+	}
+	undo_first(link, i);
+	link->is_skipping = false;
+	if (link->expects.n > 0)
+		pop_done(link);
+	/* CopyDone behind a COPY that had already failed: the server ignores it. */
+	while (head_is(link, PW_ROLE_COPY_END))
+		pop_done(link);
+}
+
+static void note_times(struct pw_link *link)
+{
+	if (link->expects.n == 0)
+		link->request_us = 0;
+	if (link->transaction == 'I' && link->transaction_us > 0) {
+		link->pool->stats.now.xact_time +=
+		    link->pool->pools->loop->now_us - link->transaction_us;
+		link->transaction_us = 0;
+	}
+	link->idle_in_transaction_us = link->pool->pools->loop->now_us;
+}
+
+static void send_marker(struct pw_link *link)
+{
+	const struct pw_expect marker = {.role = PW_ROLE_QUERY,
+					 .flags = PW_EXPECT_SWALLOW | PW_EXPECT_MARKER};
+	static const uint8_t empty_query[] = {'Q', 0, 0, 0, 5, 0};
+
+	link->is_marker_seen = false;
+	if (pw_expect_push(&link->expects, &marker) != PW_OK) {
+		pw_link_close(link, PW_LINK_END_BROKEN, "out of memory", NULL);
+		return;
+	}
+	pw_stream_send(&link->stream, empty_query, sizeof(empty_query));
+}
+
+static void finish_ready(struct pw_link *link, const struct pw_piece *piece)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+	bool is_marker = head && head->flags & PW_EXPECT_MARKER;
+
+	link->transaction = (char)piece->data[PW_HEADER_SIZE];
+	if (is_marker && !link->is_marker_seen)
+		return; /* it was the borrower's after all */
+	link->is_copy_in = false;
+	link->is_copy_both = false;
+	if (head)
+		pop_sync_point(link);
+	if (is_marker)
+		link->is_unsure = false;
+	note_times(link);
+	if (link->is_unsure && link->expects.n == 0) {
+		send_marker(link);
+		return;
+	}
+	if (link->loan)
+		link->loan->ops->on_ready(link->loan, link->is_swallowing);
+	else
+		pw_link_clean_ready(link);
+}
+
+static enum verdict decide_parameter(struct pw_link *link, const struct pw_piece *piece)
+{
+	struct pw_params_table *table = &link->pool->pools->params;
+	struct pw_cursor body = pw_piece_body(piece);
+	const char *name = pw_cursor_string(&body);
+	const char *value = pw_cursor_string(&body);
+	int index = pw_tracked_find(table->tracked, name);
+	struct pw_params *changed;
+
+	if (body.has_failed)
+		return BROKEN;
+	if (index >= 0) {
+		changed = pw_params_with(table, link->params, (size_t)index, value);
+		if (!changed)
+			return BROKEN;
+		pw_params_unref(table, link->params);
+		link->params = changed;
+	}
+	if (head_is_ours(link))
+		return SWALLOW;
+	if (link->loan)
+		link->loan->ops->on_parameter(link->loan, name, value);
+	return PASS;
+}
+
+static const struct account_row rows[256] = {
+    ['1'] = {decide_reply, finish_parse},
+    ['2'] = {decide_reply, finish_bind},
+    ['3'] = {decide_reply, finish_close},
+    ['n'] = {decide_reply, finish_description},
+    ['T'] = {decide_reply, finish_description},
+    ['t'] = {decide_reply, NULL},
+    ['D'] = {decide_reply, NULL},
+    ['C'] = {decide_reply, finish_command},
+    ['I'] = {decide_reply, finish_execute},
+    ['s'] = {decide_reply, finish_execute},
+    ['V'] = {decide_reply, NULL},
+    ['G'] = {decide_reply, finish_copy_response},
+    ['H'] = {decide_reply, NULL},
+    ['W'] = {decide_reply, finish_copy_response},
+    ['d'] = {decide_reply, NULL},
+    ['c'] = {decide_reply, NULL},
+    ['E'] = {decide_error, finish_error},
+    ['Z'] = {decide_ready, finish_ready},
+    ['S'] = {decide_parameter, NULL},
+    ['N'] = {decide_notice, NULL},
+    ['A'] = {decide_pass, NULL},
+};
+
+/* ---- the loop ---- */
+
+/* Nobody has the link and nothing is owed: what may a server still say? */
+static bool is_welcome_when_idle(const struct pw_link *link, const struct pw_piece *piece)
+{
+	return link->expects.n > 0 || piece->type == 'S' || piece->type == 'N' ||
+	       piece->type == 'A';
+}
+
+static void close_dirty(struct pw_link *link, const struct pw_piece *piece)
+{
+	struct pw_error_fields fields = {.message = ""};
+
+	if (piece->type == 'E')
+		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
+				      &fields);
+	pw_link_close(link, PW_LINK_END_BROKEN,
+		      fields.message[0] ? fields.message : "idle server got dirty", NULL);
+}
+
+static void account_piece(struct pw_link *link, const struct pw_piece *piece)
+{
+	const struct account_row *row = &rows[piece->type];
+
+	if (piece->is_first) {
+		enum verdict verdict;
+
+		if (!link->loan && !is_welcome_when_idle(link, piece)) {
+			close_dirty(link, piece);
+			return;
+		}
+		verdict = row->decide ? row->decide(link, piece) : BROKEN;
+		if (verdict == BROKEN) {
+			pw_link_close(link, PW_LINK_END_BROKEN, "broken message from server", NULL);
+			return;
+		}
+		link->is_swallowing = verdict == SWALLOW;
+	}
+	if (link->loan && !link->is_swallowing)
+		link->loan->ops->on_piece(link->loan, piece, pw_expect_at(&link->expects, 0));
+	if (piece->is_last && row->finish && link->state != PW_LINK_CLOSED)
+		row->finish(link, piece);
+}
+
+void pw_link_account_data(struct pw_link *link, const uint8_t *data, size_t len)
+{
+	struct pw_slice in = {data, len};
+	struct pw_piece piece;
+	enum pw_status status;
+
+	link->is_reading_input = true;
+	while (link->state != PW_LINK_CLOSED &&
+	       (status = pw_reader_next(&link->reader, &in, &piece)) != PW_AGAIN) {
+		if (status == PW_OK)
+			account_piece(link, &piece);
+		else
+			pw_link_close(link, PW_LINK_END_BROKEN,
+				      status == PW_ENOMEM ? "out of memory" : "unknown pkt", NULL);
+	}
+	link->is_reading_input = false;
+	if (link->state == PW_LINK_CLOSED)
+		return;
+	if (link->loan)
+		link->loan->ops->on_chunk_end(link->loan);
+	if (link->state == PW_LINK_RETURNING)
+		pw_link_clean_next(link);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What happens to a link when its loan ends: given on as it is, cleaned (rolled back, reset),
+ * drained of answers that its client no longer waits for, or closed.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "link_priv.h"
+#include "pgweir/base/assert.h"
+#include "pgweir/pool/cancel.h"
+#include "pgweir/pool/pool.h"
+
+static void free_objects(struct pw_link *link, const struct pw_borrower_ops *ops)
+{
+	for (uint32_t i = 0; i < link->expects.n; i++) {
+		struct pw_expect *entry = pw_expect_at(&link->expects, i);
+
+		if (entry->object)
+			ops->free_object(entry->object);
+		entry->object = NULL;
+	}
+}
+
+/* The server has not answered everything yet. */
+static void leave_behind(struct pw_link *link, bool may_finish)
+{
+	if (link->is_copy_in || link->is_copy_both || link->is_unsure || link->is_batch_open) {
+		pw_link_close(link, PW_LINK_END_CLEAN,
+			      "client disconnect while server was not ready", NULL);
+		return;
+	}
+	pw_link_goto(link, PW_LINK_DRAINING);
+	if (may_finish)
+		return;
+	link->clean_todo |= PW_CLEAN_ROLLBACK | PW_CLEAN_RESET;
+	if (pw_cancel_link(link) != PW_OK)
+		pw_link_close(link, PW_LINK_END_CLEAN, "cannot cancel an abandoned query", NULL);
+}
+
+void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish)
+{
+	const struct pw_conf *conf = link->pool->pools->snapshot->conf;
+	struct pw_loan *loan = link->loan;
+
+	link->loan = NULL;
+	loan->link = NULL;
+	loan->state = PW_LOAN_NONE;
+	link->facts.last_used_us = link->pool->pools->loop->now_us;
+	link->clean_todo = 0;
+	if (conf->server_reset_query_always ||
+	    (has_left && link->pool->conf.mode == PW_MODE_SESSION))
+		link->clean_todo |= PW_CLEAN_RESET;
+	free_objects(link, loan->ops);
+	pw_stream_set_reading(&link->stream, true);
+	if (link->expects.n > 0 || link->is_copy_both || link->is_unsure || link->is_batch_open) {
+		leave_behind(link, may_finish);
+		return;
+	}
+	if (link->transaction != 'I')
+		link->clean_todo |= PW_CLEAN_ROLLBACK | PW_CLEAN_RESET;
+	if (link->is_reading_input)
+		pw_link_goto(link, PW_LINK_RETURNING);
+	else
+		pw_link_clean_next(link);
+}
+
+static void run_query(struct pw_link *link, enum pw_link_state state, const char *sql)
+{
+	link->has_own_error = false;
+	if (link->state != state)
+		pw_link_goto(link, state);
+	if (pw_link_query(link, sql) != PW_OK)
+		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
+}
+
+void pw_link_clean_next(struct pw_link *link)
+{
+	const struct pw_conf *conf = link->pool->pools->snapshot->conf;
+	bool wants_reset;
+
+	if (link->cancels > 0) {
+		if (link->state != PW_LINK_CANCELED)
+			pw_link_goto(link, PW_LINK_CANCELED);
+		return;
+	}
+	if (link->facts.must_close) {
+		pw_link_close(link, PW_LINK_END_CLEAN, "close_needed", NULL);
+		return;
+	}
+	wants_reset = link->clean_todo & PW_CLEAN_RESET && conf->server_reset_query &&
+		      conf->server_reset_query[0] != '\0';
+	if (link->clean_todo & PW_CLEAN_ROLLBACK && link->transaction != 'I') {
+		link->clean_todo &= ~(unsigned)PW_CLEAN_ROLLBACK;
+		run_query(link, PW_LINK_CLEANING, "ROLLBACK");
+	} else if (wants_reset) {
+		link->clean_todo = 0;
+		run_query(link, PW_LINK_CLEANING, conf->server_reset_query);
+	} else {
+		link->clean_todo = 0;
+		pw_expect_trim(&link->expects);
+		pw_pool_put(link->pool, link);
+	}
+}
+
+void pw_link_check(struct pw_link *link)
+{
+	const char *query = link->pool->pools->snapshot->conf->server_check_query;
+
+	run_query(link, PW_LINK_CHECKING, strcmp(query, "<empty>") == 0 ? "" : query);
+}
+
+void pw_link_clean_ready(struct pw_link *link)
+{
+	if (link->expects.n > 0)
+		return;
+	switch (link->state) {
+	case PW_LINK_SETUP:
+		if (link->has_own_error)
+			pw_log_error(&link->log, "error while executing connect_query");
+		link->has_own_error = false;
+		break;
+	case PW_LINK_CLEANING:
+		/* A session that could not be reset is not given to somebody else. */
+		if (link->has_own_error)
+			link->facts.must_close = true;
+		break;
+	case PW_LINK_CHECKING: /* any answer shows that the server lives */
+	case PW_LINK_DRAINING:
+	case PW_LINK_CANCELED:
+		break;
+	default:
+		pw_link_close(link, PW_LINK_END_BROKEN, "idle server got dirty", NULL);
+		return;
+	}
+	/* Whatever is not idle now needs a ROLLBACK; twice is once too often. */
+	if (link->transaction != 'I') {
+		if (link->state == PW_LINK_CLEANING)
+			link->facts.must_close = true;
+		link->clean_todo |= PW_CLEAN_ROLLBACK | PW_CLEAN_RESET;
+	}
+	/* It goes on when the rest of the input has been looked at. */
+	pw_link_goto(link, PW_LINK_RETURNING);
+}

@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Logging in to a server: resolve, connect, TLS, start-up packet, authentication, up to the first
+ * ReadyForQuery (PostgreSQL 15 docs 55.2.1, 55.3). Everything in here exists only meanwhile.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "link_priv.h"
+#include "pgweir/auth/password.h"
+#include "pgweir/auth/scram.h"
+#include "pgweir/base/assert.h"
+#include "pgweir/net/socket.h"
+#include "pgweir/pool/pool.h"
+#include "pgweir/proto/startup.h"
+#include "pgweir/proto/writer.h"
+#include "pgweir/tls/tls.h"
+
+struct pw_link_login {
+	struct pw_resolve *question; /* under way; NULL otherwise */
+	struct pw_resolve_answer answer;
+	size_t tried;  /* addresses of the answer */
+	unsigned turn; /* where round robin begins */
+	struct pw_scram_client *scram;
+	struct pw_strbuf welcome; /* name, value, ... */
+	bool is_authenticated;
+};
+
+static void fail(struct pw_link *link, const char *fmt, ...) PW_PRINTF(2, 3);
+
+/* The server could not be reached or understood: those who wait go on waiting. */
+static void fail(struct pw_link *link, const char *fmt, ...)
+{
+	struct pw_error err;
+	char text[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "%s", text);
+	pw_link_login_fail(link, &err, false);
+}
+
+/* We and the server do not agree on who we are: waiting would not help. */
+static void fail_for_good(struct pw_link *link, const char *why)
+{
+	struct pw_error err;
+
+	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "server login failed: %s", why);
+	pw_link_login_fail(link, &err, true);
+}
+
+void pw_link_login_fail(struct pw_link *link, const struct pw_error *err, bool is_server_error)
+{
+	char reason[sizeof(err->message) + sizeof(err->detail) + 4];
+
+	if (is_server_error && strncmp(err->message, "server login failed", 19) != 0)
+		pw_log_warning(&link->log, "server login failed: %s %s",
+			       pw_severity_name(err->severity), err->message);
+	snprintf(reason, sizeof(reason), err->detail[0] && !is_server_error ? "%s: %s" : "%s",
+		 err->message, err->detail);
+	pw_pool_login_failed(link->pool, link, err, is_server_error);
+	pw_link_close(link, PW_LINK_END_LOGIN, reason, NULL);
+}
+
+void pw_link_login_free(struct pw_link *link)
+{
+	struct pw_link_login *login = link->login;
+
+	if (!login)
+		return;
+	if (login->question)
+		login->question->arg = NULL;
+	if (login->scram)
+		pw_scram_client_destroy(login->scram);
+	pw_strbuf_fini(&login->welcome);
+	free(login);
+	link->login = NULL;
+}
+
+/* ---- reaching it ---- */
+
+static enum pw_status connect_socket(struct pw_link *link, const struct sockaddr_storage *ss,
+				     socklen_t len)
+{
+	if (link->state == PW_LINK_RESOLVING)
+		pw_link_goto(link, PW_LINK_CONNECTING);
+	return pw_stream_connect(&link->stream, (const struct sockaddr *)ss, len);
+}
+
+static void connect_next(struct pw_link *link)
+{
+	struct pw_link_login *login = link->login;
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	while (login->tried < login->answer.n) {
+		size_t i = (login->turn + login->tried++) % login->answer.n;
+
+		link->facts.addr = login->answer.addrs[i];
+		link->facts.addr.port = (uint16_t)link->pool->db->port;
+		len = pw_addr_to_sockaddr(&link->facts.addr, &ss);
+		if (connect_socket(link, &ss, len) == PW_OK)
+			return;
+	}
+	fail(link, "connect failed");
+}
+
+static enum pw_status connect_unix(struct pw_link *link, const char *dir)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int n;
+
+	link->facts.addr.family = AF_UNIX;
+	link->facts.addr.port = (uint16_t)link->pool->db->port;
+	n = snprintf(link->facts.unix_path, sizeof(link->facts.unix_path), "%s/.s.PGSQL.%d", dir,
+		     link->pool->db->port);
+	len = n > 0 && (size_t)n < sizeof(link->facts.unix_path)
+		  ? pw_socket_unix_address(link->facts.unix_path, &ss)
+		  : 0;
+	if (len == 0 || connect_socket(link, &ss, len) != PW_OK)
+		fail(link, "connect failed: %s: %s", dir,
+		     len == 0 ? "path too long" : strerror(errno));
+	return PW_OK;
+}
+
+static void on_resolved(void *arg, const struct pw_resolve_answer *answer)
+{
+	struct pw_link *link = arg;
+
+	link->login->question = NULL;
+	link->login->answer = *answer;
+	if (answer->n == 0) {
+		fail(link, "server DNS lookup failed: %s", answer->why);
+		return;
+	}
+	connect_next(link);
+}
+
+static const char *choose_host(struct pw_link *link)
+{
+	const struct pw_conf_db *db = link->pool->db;
+	struct pw_shared_pool *shared = link->shared;
+	size_t n = 0;
+
+	while (db->hosts && db->hosts[n])
+		n++;
+	if (n == 0)
+		return link->pool->pools->snapshot->conf->unix_socket_dir;
+	/* "disable" stays on one host until it fails, see pw_pool_login_failed(). */
+	link->login->turn = db->load_balance_hosts == PW_BALANCE_DISABLE
+				? atomic_load(&shared->next_host)
+				: atomic_fetch_add(&shared->next_host, 1);
+	return db->hosts[link->login->turn % n];
+}
+
+enum pw_status pw_link_login_begin(struct pw_link *link)
+{
+	const char *host;
+	struct pw_link_login *login = link->login = calloc(1, sizeof(*login));
+
+	if (!login)
+		return PW_ENOMEM;
+	link->reader.gather_for |= PW_FOR_LOGIN;
+	host = choose_host(link);
+	if (!host || host[0] == '\0' || host[0] == '/' || host[0] == '@')
+		return connect_unix(link, host && host[0] ? host : "/tmp");
+	snprintf(link->facts.host, sizeof(link->facts.host), "%s", host);
+	if (pw_addr_parse(host, 0, &login->answer.addrs[0])) {
+		login->answer.n = 1;
+		connect_next(link);
+		return PW_OK;
+	}
+	login->question = pw_resolver_ask(link->pool->pools->resolver, host,
+					  link->pool->pools->mailbox, on_resolved, link);
+	return login->question ? PW_OK : PW_ENOMEM;
+}
+
+/* ---- start-up ---- */
+
+static void add_pair(struct pw_strbuf *out, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	pw_strbuf_add(out, name, strlen(name) + 1);
+	pw_strbuf_add(out, value, strlen(value) + 1);
+}
+
+static void send_startup(struct pw_link *link)
+{
+	const struct pw_conf_db *db = link->pool->db;
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	size_t begin = pw_writer_begin(&out, 0);
+	bool is_30 = atomic_load(&link->shared->is_protocol_30);
+
+	pw_strbuf_add_u32(&out, PW_PROTOCOL(3, is_30 ? 0 : 2));
+	add_pair(&out, "user", link->shared->user->name);
+	add_pair(&out, "database", link->pool->dbname);
+	add_pair(&out, "client_encoding", db->client_encoding);
+	add_pair(&out, "datestyle", db->datestyle);
+	add_pair(&out, "timezone", db->timezone);
+	add_pair(&out, "application_name", db->application_name);
+	pw_strbuf_add_char(&out, '\0');
+	pw_writer_end(&out, begin);
+	pw_link_goto(link, PW_LINK_LOGIN);
+	if (out.has_failed)
+		fail(link, "out of memory");
+	else
+		pw_stream_send(&link->stream, out.data, out.len);
+	pw_strbuf_fini(&out);
+}
+
+static void log_connected(struct pw_link *link)
+{
+	char local[PW_ADDR_TEXT_SIZE + 8], tls[128] = "";
+
+	if (!link->pool->pools->snapshot->conf->log_connections)
+		return;
+	pw_addr_format_port(&link->facts.local, local, sizeof(local));
+	if (link->facts.addr.family == AF_UNIX)
+		pw_log_info(&link->log, "new connection to server");
+	else
+		pw_log_info(&link->log, "new connection to server (from %s)", local);
+	if (link->stream.transport) {
+		pw_tls_describe(link->stream.transport, tls, sizeof(tls));
+		pw_log_info(&link->log, "SSL established: %s", tls);
+	}
+}
+
+static void tune_socket(struct pw_link *link)
+{
+	const struct pw_conf *conf = link->pool->pools->snapshot->conf;
+	const struct pw_socket_options options = {
+	    .has_keepalive = conf->tcp_keepalive,
+	    .keepcnt = conf->tcp_keepcnt,
+	    .keepidle_s = conf->tcp_keepidle,
+	    .keepintvl_s = conf->tcp_keepintvl,
+	    .buffer_bytes = conf->tcp_socket_buffer,
+	    .user_timeout_ms = conf->tcp_user_timeout,
+	};
+
+	pw_socket_tune(link->stream.fd, &link->facts.addr, &options);
+	link->facts.local = pw_socket_local(link->stream.fd);
+	link->stream.read_rounds = conf->sbuf_loopcnt;
+}
+
+void pw_link_login_opened(struct pw_link *link)
+{
+	static const uint8_t ssl_request[] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f};
+	const struct pw_conf *conf = link->pool->pools->snapshot->conf;
+
+	if (link->state == PW_LINK_TLS_HANDSHAKE) {
+		link->facts.is_tls = true;
+		send_startup(link);
+		return;
+	}
+	tune_socket(link);
+	if (conf->server_tls_sslmode == PW_SSL_DISABLE || link->facts.addr.family == AF_UNIX) {
+		send_startup(link);
+		return;
+	}
+	pw_link_goto(link, PW_LINK_TLS_REQUEST);
+	pw_stream_send(&link->stream, ssl_request, sizeof(ssl_request));
+}
+
+static void read_tls_answer(struct pw_link *link, const uint8_t *data, size_t len)
+{
+	struct pw_pools *pools = link->pool->pools;
+	struct pw_tls *tls;
+
+	if (len != 1) {
+		fail(link, "received unencrypted data after SSL response");
+	} else if (data[0] == 'N') {
+		if (pools->snapshot->conf->server_tls_sslmode >= PW_SSL_REQUIRE)
+			fail(link, "server refused SSL");
+		else
+			send_startup(link);
+	} else if (data[0] == 'S') {
+		pw_link_goto(link, PW_LINK_TLS_HANDSHAKE);
+		tls =
+		    pw_tls_connect(pools->snapshot->connect_tls, link->stream.fd, link->facts.host);
+		if (!tls || pw_stream_start(&link->stream, &pw_tls_transport_ops, tls) != PW_OK)
+			fail(link, "out of memory");
+	} else {
+		fail(link, "unexpected answer to SSLRequest");
+	}
+}
+
+/* ---- authentication ---- */
+
+struct known_secret {
+	const char *text; /* "" = none */
+	enum pw_secret_kind kind;
+	struct pw_scram_keys keys;
+};
+
+/* The entry's password; else auth_file; else what a client's login has brought. Under the shared
+ * pool's lock because of the last. */
+static void find_secret(struct pw_link *link, struct known_secret *out, struct pw_secret *copy)
+{
+	struct pw_shared_pool *shared = link->shared;
+	const struct pw_user_secret *stored =
+	    pw_userdb_find(link->pool->pools->snapshot->users, shared->user->name);
+	const char *text = link->pool->db->password;
+
+	pthread_mutex_lock(&shared->lock);
+	out->keys = shared->credentials.keys;
+	if (!text || text[0] == '\0')
+		text =
+		    stored && stored->secret[0] ? stored->secret : shared->credentials.secret.data;
+	/* Without memory it is as if there were none, and the login says so. */
+	if (text && pw_secret_set(copy, text, strlen(text)) != PW_OK)
+		pw_secret_fini(copy);
+	pthread_mutex_unlock(&shared->lock);
+	out->text = copy->data ? copy->data : "";
+	out->kind = pw_secret_classify(out->text);
+}
+
+static void send_password(struct pw_link *link, const char *text)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	pw_write_message(&out, 'p', text, strlen(text) + 1);
+	if (out.has_failed)
+		fail(link, "out of memory");
+	else
+		pw_stream_send(&link->stream, out.data, out.len);
+	pw_strbuf_wipe(&out);
+}
+
+static void answer_cleartext(struct pw_link *link, const struct known_secret *secret)
+{
+	if (secret->kind != PW_SECRET_PLAIN)
+		fail_for_good(link, "wrong password type");
+	else
+		send_password(link, secret->text);
+}
+
+static void answer_md5(struct pw_link *link, const struct known_secret *secret,
+		       struct pw_cursor *body)
+{
+	const uint8_t *salt = pw_cursor_bytes(body, 4);
+	char text[PW_MD5_TEXT_SIZE];
+	bool ok = false;
+
+	if (salt && secret->kind == PW_SECRET_PLAIN)
+		ok = pw_md5_response(secret->text, link->shared->user->name, salt, text);
+	else if (salt && secret->kind == PW_SECRET_MD5)
+		ok = pw_md5_response_stored(secret->text, salt, text);
+	if (ok)
+		send_password(link, text);
+	else
+		fail_for_good(link, "wrong password type");
+	explicit_bzero(text, sizeof(text));
+}
+
+static void begin_scram(struct pw_link *link, const struct known_secret *secret,
+			struct pw_cursor *body)
+{
+	struct pw_link_login *login = link->login;
+	struct pw_strbuf first = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
+	bool has_plain = false, has_plus = false;
+	uint8_t binding[64];
+	size_t binding_len = 0, begin;
+	const char *mechanism;
+
+	while (!body->has_failed && pw_cursor_left(body) > 1) {
+		mechanism = pw_cursor_string(body);
+		has_plain |= strcmp(mechanism, PW_SCRAM_MECHANISM) == 0;
+		has_plus |= strcmp(mechanism, PW_SCRAM_MECHANISM_PLUS) == 0;
+	}
+	has_plus = has_plus && link->stream.transport &&
+		   pw_tls_channel_binding(link->stream.transport, binding, &binding_len) == PW_OK;
+	if (secret->kind == PW_SECRET_PLAIN ||
+	    (secret->kind == PW_SECRET_SCRAM && secret->keys.is_set))
+		login->scram = pw_scram_client_create(
+		    secret->kind == PW_SECRET_PLAIN ? secret->text : NULL,
+		    secret->kind == PW_SECRET_PLAIN ? NULL : &secret->keys,
+		    has_plus ? binding : NULL, binding_len, link->stream.transport != NULL);
+	if (!login->scram || !(has_plain || has_plus)) {
+		fail_for_good(link,
+			      login->scram ? "unknown SASL mechanism" : "wrong password type");
+		return;
+	}
+	mechanism = has_plus ? PW_SCRAM_MECHANISM_PLUS : PW_SCRAM_MECHANISM;
+	if (pw_scram_client_first(login->scram, &first) == PW_OK) {
+		begin = pw_writer_begin(&out, 'p');
+		pw_strbuf_add(&out, mechanism, strlen(mechanism) + 1);
+		pw_strbuf_add_u32(&out, (uint32_t)first.len);
+		pw_strbuf_add(&out, first.data, first.len);
+		pw_writer_end(&out, begin);
+	}
+	if (out.len > 0 && !out.has_failed)
+		pw_stream_send(&link->stream, out.data, out.len);
+	else
+		fail(link, "out of memory");
+	pw_strbuf_wipe(&first);
+	pw_strbuf_wipe(&out);
+}
+
+static void continue_scram(struct pw_link *link, const struct pw_cursor *body)
+{
+	struct pw_strbuf final = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
+
+	if (!link->login->scram || pw_scram_client_final(link->login->scram, body->at,
+							 pw_cursor_left(body), &final) != PW_OK) {
+		fail_for_good(link, "malformed SCRAM message");
+	} else {
+		pw_write_message(&out, 'p', final.data, final.len);
+		pw_stream_send(&link->stream, out.data, out.len);
+	}
+	pw_strbuf_wipe(&final);
+	pw_strbuf_wipe(&out);
+}
+
+static void finish_scram(struct pw_link *link, const struct pw_cursor *body)
+{
+	if (!link->login->scram ||
+	    pw_scram_client_verify(link->login->scram, body->at, pw_cursor_left(body)) != PW_OK)
+		fail_for_good(link, "invalid server signature");
+}
+
+static void read_auth(struct pw_link *link, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+	uint32_t code = pw_cursor_u32(&body);
+	struct pw_secret copy = {NULL, 0};
+	struct known_secret secret;
+
+	find_secret(link, &secret, &copy);
+	switch (code) {
+	case PW_AUTH_REQ_OK:
+		/* A server that skips its half of SCRAM has not shown that it knows the secret. */
+		if (link->login->scram && !pw_scram_client_is_verified(link->login->scram))
+			fail_for_good(link, "failed to verify server signature");
+		else
+			link->login->is_authenticated = true;
+		break;
+	case PW_AUTH_REQ_CLEARTEXT:
+		answer_cleartext(link, &secret);
+		break;
+	case PW_AUTH_REQ_MD5:
+		answer_md5(link, &secret, &body);
+		break;
+	case PW_AUTH_REQ_SASL:
+		if (link->login->scram)
+			fail(link, "broken message from server");
+		else
+			begin_scram(link, &secret, &body);
+		break;
+	case PW_AUTH_REQ_SASL_CONTINUE:
+		continue_scram(link, &body);
+		break;
+	case PW_AUTH_REQ_SASL_FINAL:
+		finish_scram(link, &body);
+		break;
+	default:
+		fail(link, "server asks for an authentication method that pgweir does not know");
+		break;
+	}
+	explicit_bzero(&secret, sizeof(secret));
+	pw_secret_fini(&copy);
+}
+
+/* ---- after authentication ---- */
+
+static void read_error(struct pw_link *link, const struct pw_piece *piece)
+{
+	struct pw_error_fields fields;
+	struct pw_error err;
+	const char *sqlstate;
+
+	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
+	sqlstate = strlen(fields.sqlstate) == 5 ? fields.sqlstate : PW_SQLSTATE_PROTOCOL_VIOLATION;
+	if (!link->login->is_authenticated &&
+	    strcmp(sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0)
+		atomic_store(&link->shared->is_protocol_30, true);
+	pw_error_set(&err, sqlstate, "%s", fields.message);
+	pw_error_detail(&err, "%s", fields.detail);
+	pw_error_hint(&err, "%s", fields.hint);
+	pw_link_login_fail(link, &err, true);
+}
+
+static void read_key(struct pw_link *link, const struct pw_piece *piece)
+{
+	size_t len = piece->len - PW_HEADER_SIZE;
+
+	if (len < 8 || len > PW_CANCEL_KEY_MAX) {
+		fail(link, "broken message from server");
+		return;
+	}
+	memcpy(link->facts.cancel_key, piece->data + PW_HEADER_SIZE, len);
+	link->facts.cancel_key_len = (uint16_t)len;
+}
+
+static void read_parameter(struct pw_link *link, const struct pw_piece *piece)
+{
+	struct pw_params_table *table = &link->pool->pools->params;
+	struct pw_cursor body = pw_piece_body(piece);
+	const char *name = pw_cursor_string(&body);
+	const char *value = pw_cursor_string(&body);
+	int index = pw_tracked_find(table->tracked, name);
+	struct pw_params *changed;
+
+	if (body.has_failed) {
+		fail(link, "broken message from server");
+		return;
+	}
+	pw_strbuf_add(&link->login->welcome, name, strlen(name) + 1);
+	pw_strbuf_add(&link->login->welcome, value, strlen(value) + 1);
+	if (index < 0)
+		return;
+	changed = pw_params_with(table, link->params, (size_t)index, value);
+	if (!changed) {
+		fail(link, "out of memory");
+		return;
+	}
+	pw_params_unref(table, link->params);
+	link->params = changed;
+}
+
+static void finish_login(struct pw_link *link)
+{
+	const char *connect_query = link->pool->db->connect_query;
+
+	if (!link->login->is_authenticated || link->login->welcome.has_failed) {
+		fail(link, "broken message from server");
+		return;
+	}
+	log_connected(link);
+	link->reader.gather_for &= (uint8_t)~PW_FOR_LOGIN;
+	pw_pool_link_opened(link->pool, link, &link->login->welcome);
+	pw_link_login_free(link);
+	if (connect_query && connect_query[0]) {
+		pw_link_goto(link, PW_LINK_SETUP);
+		if (pw_link_query(link, connect_query) != PW_OK)
+			pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
+		return;
+	}
+	pw_link_clean_next(link);
+}
+
+static void read_message(struct pw_link *link, const struct pw_piece *piece)
+{
+	if (!piece->is_first || !piece->is_last) {
+		/* Notices are of no interest here; nothing else is ever in parts. */
+		if (piece->type != 'N')
+			fail(link, "broken message from server");
+		return;
+	}
+	switch (piece->type) {
+	case 'R':
+		read_auth(link, piece);
+		break;
+	case 'E':
+		read_error(link, piece);
+		break;
+	case 'S':
+		read_parameter(link, piece);
+		break;
+	case 'K':
+		read_key(link, piece);
+		break;
+	case 'Z':
+		finish_login(link);
+		break;
+	case 'N':
+	case 'v': /* the server settles for an older minor version */
+		break;
+	default:
+		fail(link, "unknown pkt");
+		break;
+	}
+}
+
+void pw_link_login_data(struct pw_link *link, const uint8_t *data, size_t len)
+{
+	struct pw_slice in = {data, len};
+	struct pw_piece piece;
+	enum pw_status status;
+
+	if (link->state == PW_LINK_TLS_REQUEST) {
+		read_tls_answer(link, data, len);
+		return;
+	}
+	while (link->state == PW_LINK_LOGIN &&
+	       (status = pw_reader_next(&link->reader, &in, &piece)) != PW_AGAIN) {
+		if (status == PW_OK)
+			read_message(link, &piece);
+		else
+			fail(link, "broken message from server");
+	}
+	/* What follows the ReadyForQuery (nothing, from an honest server). */
+	if (link->state != PW_LINK_LOGIN && link->state != PW_LINK_CLOSED && in.len > 0)
+		pw_link_account_data(link, in.data, in.len);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Between the files of a link: life (link.c), account of answers (link_account.c), login
+ * (link_login.c), cleaning (link_clean.c). Same thread as the link.
+ */
+#ifndef PGWEIR_POOL_LINK_PRIV_H
+#define PGWEIR_POOL_LINK_PRIV_H
+
+#include "pgweir/pool/link.h"
+
+enum { PW_LINK_MAGIC = 0x4c696e6b };
+
+/* ---- link_account.c ---- */
+/* Works through server bytes; used once the link has logged in. */
+void pw_link_account_data(struct pw_link *link, const uint8_t *data, size_t len);
+/* Forgets all that was expected, undoing from the end. */
+void pw_link_account_drop(struct pw_link *link);
+
+/* ---- link_login.c ---- */
+/* Begins with resolving or connecting. */
+PW_MUSTCHECK enum pw_status pw_link_login_begin(struct pw_link *link);
+void pw_link_login_opened(struct pw_link *link);
+void pw_link_login_data(struct pw_link *link, const uint8_t *data, size_t len);
+void pw_link_login_free(struct pw_link *link);
+void pw_link_login_fail(struct pw_link *link, const struct pw_error *err, bool is_server_error);
+
+/* ---- link_clean.c ---- */
+/* Runs the next of what clean_todo asks; gives the link to its pool when all is done. */
+void pw_link_clean_next(struct pw_link *link);
+/* A ReadyForQuery came while no client has the link. */
+void pw_link_clean_ready(struct pw_link *link);
+
+enum { PW_CLEAN_ROLLBACK = 1 << 0, PW_CLEAN_RESET = 1 << 1, PW_CLEAN_CHECK = 1 << 2 };
+
+/* An object, new and closed, bound to its pool; counts no limits. */
+struct pw_link *pw_link_create(struct pw_pool *pool);
+
+#endif

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The queue of one pool in one worker, and where a returned link goes. Two invariants: while
+ * anybody waits no idle link is left (see the order of publication in pool/registry.h), and
+ * borrowers are called back one at a time, never from inside a call of theirs.
+ */
+#include "config.h"
+
+#include "pool_priv.h"
+
+#include <string.h>
+
+#include "pgweir/base/assert.h"
+#include "pgweir/pool/cancel.h"
+
+enum { FIT_SEARCH_MAX = 16, FAIR_MARGIN_US = 2000 };
+
+/* ---- loans ---- */
+
+void pw_loan_init(struct pw_loan *loan, const struct pw_borrower_ops *ops)
+{
+	memset(loan, 0, sizeof(*loan));
+	pw_list_init(&loan->node);
+	loan->ops = ops;
+}
+
+void pw_loan_bind(struct pw_loan *loan, struct pw_pool *pool)
+{
+	pw_assert(!loan->pool);
+	loan->pool = pool;
+	pool->n_guests++;
+	pool->empty_since_us = 0;
+}
+
+void pw_loan_unbind(struct pw_loan *loan)
+{
+	if (!loan->pool)
+		return;
+	pw_assert(loan->state == PW_LOAN_NONE);
+	loan->pool->n_guests--;
+	loan->pool = NULL;
+}
+
+/* Leaves whatever list it is in. */
+static void dequeue(struct pw_loan *loan)
+{
+	struct pw_pool *pool = loan->pool;
+
+	pw_list_remove(&loan->node);
+	if (loan->since_us > 0) {
+		pool->n_waiting--;
+		loan->since_us = 0;
+		pw_pool_publish_head(pool);
+	}
+	loan->state = PW_LOAN_NONE;
+}
+
+void pw_pool_withdraw(struct pw_loan *loan)
+{
+	if (loan->state == PW_LOAN_WAITING)
+		dequeue(loan);
+}
+
+void pw_pool_publish_head(struct pw_pool *pool)
+{
+	struct pw_seat *seat = &pool->shared->seats[pool->pools->index];
+	struct pw_list *first = pw_list_first(&pool->waiting);
+	uint64_t since = first ? PW_CONTAINER(first, struct pw_loan, node)->since_us : 0;
+
+	if (pool->pools->n_peers > 1 &&
+	    atomic_load_explicit(&seat->head_since_us, memory_order_relaxed) != since)
+		atomic_store(&seat->head_since_us, since);
+}
+
+bool pw_pool_is_paused(const struct pw_pool *pool)
+{
+	return atomic_load_explicit(&pool->pools->registry->is_paused, memory_order_relaxed) ||
+	       atomic_load_explicit(&pool->shared->db->is_paused, memory_order_relaxed);
+}
+
+/* ---- which link ---- */
+
+static const char *lifetime_reason(struct pw_pool *pool, const struct pw_link *link)
+{
+	uint64_t now = pool->pools->loop->now_us;
+	uint64_t lifetime = pool->conf.server_lifetime;
+	uint64_t last, gap;
+
+	if (lifetime == 0) /* use once */
+		return link->facts.last_used_us > 0 ? "server lifetime over" : NULL;
+	if (now - link->facts.connect_us < lifetime)
+		return NULL;
+	/* Links that were opened together do not go together: one per lifetime / pool_size. */
+	gap = pool->conf.pool_size > 0 ? lifetime / (uint64_t)pool->conf.pool_size : 0;
+	last = atomic_load(&pool->shared->lifetime_close_us);
+	if (last > 0 && now < last + gap)
+		return NULL;
+	return atomic_compare_exchange_strong(&pool->shared->lifetime_close_us, &last, now)
+		   ? "server lifetime over"
+		   : NULL;
+}
+
+const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *link)
+{
+	int size = pool->conf.pool_size;
+
+	if (link->facts.epoch != atomic_load(&pool->shared->epoch))
+		return "obsolete connection";
+	if (link->facts.definition != pool->definition)
+		return "database configuration changed";
+	if (pw_pool_is_paused(pool))
+		return "pause mode";
+	if (size > 0 && pw_limit_used(&pool->shared->links) > size + pool->conf.reserve_pool_size)
+		return "too many servers in the pool";
+	return lifetime_reason(pool, link);
+}
+
+static bool needs_check(const struct pw_pool *pool, const struct pw_link *link)
+{
+	const struct pw_conf *conf = pool->pools->snapshot->conf;
+
+	return conf->server_check_query && conf->server_check_query[0] &&
+	       pool->pools->loop->now_us - link->state_since_us >= conf->server_check_delay;
+}
+
+struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_params *params)
+{
+	bool is_fifo = pool->pools->snapshot->conf->server_round_robin;
+	struct pw_link *best = NULL;
+	int looked = 0;
+
+	for (struct pw_list *node = is_fifo ? pool->idle.prev : pool->idle.next, *next;
+	     node != &pool->idle && looked < FIT_SEARCH_MAX; node = next, looked++) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		next = is_fifo ? node->prev : node->next;
+		if (needs_check(pool, link)) {
+			pw_link_goto(link, PW_LINK_STALE);
+			continue;
+		}
+		if (!best)
+			best = link;
+		if (is_fifo || !params || pw_params_are_equal(link->params, params))
+			return link;
+	}
+	return best;
+}
+
+/* ---- lending ---- */
+
+static void note_wait(struct pw_pool *pool, uint64_t waited_us)
+{
+	unsigned mean = atomic_load_explicit(&pool->shared->mean_wait_us, memory_order_relaxed);
+	unsigned wait = waited_us > UINT32_MAX ? UINT32_MAX : (unsigned)waited_us;
+
+	pool->stats.now.wait_time += waited_us;
+	atomic_store_explicit(&pool->shared->mean_wait_us, mean - mean / 8 + wait / 8,
+			      memory_order_relaxed);
+}
+
+/* The head of the queue gets the link. */
+static void lend_to_head(struct pw_pool *pool, struct pw_link *link)
+{
+	struct pw_loan *loan = PW_CONTAINER(pw_list_first(&pool->waiting), struct pw_loan, node);
+
+	note_wait(pool, pool->pools->loop->now_us - loan->since_us);
+	dequeue(loan);
+	pw_link_lend(link, loan);
+	pool->pools->is_lending = true;
+	loan->ops->on_link(loan);
+	pool->pools->is_lending = false;
+}
+
+bool pw_pool_borrow(struct pw_loan *loan)
+{
+	struct pw_pool *pool = loan->pool;
+	struct pw_link *link;
+
+	pw_assert(loan->state == PW_LOAN_NONE);
+	if (pw_list_is_empty(&pool->waiting) && !pw_pool_is_paused(pool) &&
+	    (link = pw_pool_take_idle(pool, loan->params))) {
+		pw_link_lend(link, loan);
+		return true;
+	}
+	loan->state = PW_LOAN_WAITING;
+	if (atomic_load(&pool->shared->has_failed) && atomic_load(&pool->shared->standing) == 0 &&
+	    !pw_pool_is_paused(pool)) {
+		pw_list_append(&pool->failing, &loan->node);
+	} else {
+		loan->since_us = pool->pools->loop->now_us;
+		pool->n_waiting++;
+		pw_list_append(&pool->waiting, &loan->node);
+		pw_pool_publish_head(pool);
+	}
+	pw_task_post(pool->pools->loop, &pool->serve_task);
+	return false;
+}
+
+void pw_pool_await_welcome(struct pw_loan *loan)
+{
+	loan->state = PW_LOAN_WAITING;
+	pw_list_append(&loan->pool->welcoming, &loan->node);
+	pw_task_post(loan->pool->pools->loop, &loan->pool->serve_task);
+}
+
+void pw_pool_return(struct pw_loan *loan, bool has_left, bool may_finish)
+{
+	pw_assert(loan->state == PW_LOAN_HOLDING);
+	pw_link_end_loan(loan->link, has_left, may_finish);
+}
+
+/* ---- refusing ---- */
+
+static void refuse_list(struct pw_list *list, const struct pw_error *err)
+{
+	struct pw_list *node;
+
+	while ((node = pw_list_first(list))) {
+		struct pw_loan *loan = PW_CONTAINER(node, struct pw_loan, node);
+
+		dequeue(loan);
+		loan->ops->on_refused(loan, err);
+	}
+}
+
+void pw_pool_refuse_all(struct pw_pool *pool, const struct pw_error *err, bool with_queue)
+{
+	refuse_list(&pool->welcoming, err);
+	if (with_queue)
+		refuse_list(&pool->waiting, err);
+}
+
+static void refuse_failing(struct pw_pool *pool)
+{
+	struct pw_error err, cached;
+
+	if (pw_list_is_empty(&pool->failing))
+		return;
+	pthread_mutex_lock(&pool->shared->lock);
+	cached = pool->shared->last_error;
+	pthread_mutex_unlock(&pool->shared->lock);
+	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION,
+		     "server login has been failing, cached error: %.99s (server_login_retry)",
+		     cached.message);
+	pw_error_detail(&err, "%s", cached.detail);
+	pw_error_hint(&err, "A new attempt is made every server_login_retry (%g s).",
+		      (double)pool->pools->snapshot->conf->server_login_retry / PW_SECOND_US);
+	refuse_list(&pool->failing, &err);
+	(void)pw_pool_open_link(pool);
+}
+
+void pw_pool_welcome_all(struct pw_pool *pool)
+{
+	struct pw_list *node;
+
+	while ((node = pw_list_first(&pool->welcoming))) {
+		struct pw_loan *loan = PW_CONTAINER(node, struct pw_loan, node);
+
+		dequeue(loan);
+		loan->ops->on_welcome(loan);
+	}
+}
+
+/* ---- serving ---- */
+
+/* Another worker that has an idle link and was not asked in this round. */
+static bool ask_another_worker(struct pw_pool *pool, unsigned *next)
+{
+	struct pw_pools *pools = pool->pools;
+
+	for (; *next < pools->n_peers; (*next)++) {
+		if (*next != pools->index && atomic_load(&pool->shared->seats[*next].idle) > 0 &&
+		    pw_mail_ask_for_link(pool, *next)) {
+			(*next)++;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool check_a_stale_link(struct pw_pool *pool)
+{
+	struct pw_list *node = pw_list_first(&pool->stale);
+
+	if (node)
+		pw_link_check(PW_CONTAINER(node, struct pw_link, pool_node));
+	return node != NULL;
+}
+
+static unsigned links_to_come(const struct pw_pool *pool)
+{
+	return pool->asked + pool->n_opening + (unsigned)pw_list_length(&pool->checking);
+}
+
+static void serve_welcome(struct pw_pool *pool)
+{
+	if (pw_list_is_empty(&pool->welcoming))
+		return;
+	if (atomic_load(&pool->shared->welcome_version) > 0)
+		pw_pool_welcome_all(pool);
+	else if (!pw_pool_is_paused(pool))
+		(void)pw_pool_open_link(pool);
+}
+
+void pw_pool_serve(struct pw_pool *pool)
+{
+	unsigned next_peer = 0;
+
+	refuse_failing(pool);
+	serve_welcome(pool);
+	while (pool->n_waiting > 0 && !pw_pool_is_paused(pool)) {
+		const struct pw_loan *head =
+		    PW_CONTAINER(pw_list_first(&pool->waiting), struct pw_loan, node);
+		struct pw_link *link = pw_pool_take_idle(pool, head->params);
+
+		if (link) {
+			lend_to_head(pool, link);
+			continue;
+		}
+		if (links_to_come(pool) >= pool->n_waiting)
+			return;
+		if (!check_a_stale_link(pool) && !ask_another_worker(pool, &next_peer) &&
+		    !pw_pool_open_link(pool))
+			return;
+	}
+}
+
+/* ---- where a returned link goes ---- */
+
+/* The worker whose head has waited longest; -1 = nobody waits anywhere else. */
+static int oldest_other_head(const struct pw_pool *pool, uint64_t *since)
+{
+	int best = -1;
+
+	for (unsigned i = 0; i < pool->pools->n_peers; i++) {
+		uint64_t head;
+
+		if (i == pool->pools->index)
+			continue;
+		head = atomic_load(&pool->shared->seats[i].head_since_us);
+		if (head > 0 && (best < 0 || head < *since)) {
+			best = (int)i;
+			*since = head;
+		}
+	}
+	return best;
+}
+
+static uint64_t fair_margin(const struct pw_pool *pool)
+{
+	uint64_t quarter =
+	    atomic_load_explicit(&pool->shared->mean_wait_us, memory_order_relaxed) / 4;
+
+	return quarter > FAIR_MARGIN_US ? quarter : FAIR_MARGIN_US;
+}
+
+/* Gives the link to whoever has waited longest in the process; false = nobody waits. */
+static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
+{
+	struct pw_list *first = pw_list_first(&pool->waiting);
+	uint64_t own = first ? PW_CONTAINER(first, struct pw_loan, node)->since_us : 0;
+	uint64_t theirs = 0;
+	int other = oldest_other_head(pool, &theirs);
+
+	if (other >= 0 && (own == 0 || theirs + fair_margin(pool) < own) &&
+	    pw_mail_hand_over(link, (unsigned)other, false))
+		return true;
+	if (own == 0 || pool->pools->is_lending)
+		return false;
+	lend_to_head(pool, link);
+	return true;
+}
+
+/* Somebody may be waiting for a place in a limit that this idle link takes up. */
+static void wake_the_refused(struct pw_pool *pool)
+{
+	struct pw_shared_pool *shared = pool->shared;
+
+	if (atomic_load(&shared->db->links.has_refused) ||
+	    atomic_load(&shared->user->links.has_refused)) {
+		atomic_store(&shared->db->links.has_refused, false);
+		atomic_store(&shared->user->links.has_refused, false);
+		pw_pools_serve_all(pool->pools);
+		pw_mail_serve_all(pool->pools);
+	}
+}
+
+void pw_pool_put(struct pw_pool *pool, struct pw_link *link)
+{
+	const char *reason = pw_pool_unfit_reason(pool, link);
+
+	if (reason) {
+		pw_link_close(link, PW_LINK_END_CLEAN, reason, NULL);
+		return;
+	}
+	if (give_to_a_waiter(pool, link))
+		return;
+	pw_link_goto(link, PW_LINK_IDLE);
+	if (pool->n_waiting > 0)
+		pw_task_post(pool->pools->loop, &pool->serve_task);
+	else if (!give_to_a_waiter(pool, link))
+		wake_the_refused(pool);
+}
+
+/* ---- what logins bring ---- */
+
+void pw_pool_link_opened(struct pw_pool *pool, struct pw_link *link, struct pw_strbuf *welcome)
+{
+	struct pw_shared_pool *shared = pool->shared;
+	struct pw_strbuf old;
+	bool is_first;
+
+	pthread_mutex_lock(&shared->lock);
+	old = shared->welcome;
+	shared->welcome = *welcome;
+	*welcome = old;
+	is_first = atomic_fetch_add(&shared->welcome_version, 1) == 0;
+	pthread_mutex_unlock(&shared->lock);
+	pw_params_unref(&pool->pools->params, pool->welcome_params);
+	pool->welcome_params = link->params ? pw_params_ref(link->params) : NULL;
+	pool->welcome_version = atomic_load(&shared->welcome_version);
+	atomic_store(&shared->has_failed, false);
+	atomic_store(&shared->retry_at_us, 0);
+	pw_task_post(pool->pools->loop, &pool->serve_task);
+	/* Others may wait for the welcome, or for their turn to log in. */
+	for (unsigned i = 0; i < pool->pools->n_peers; i++) {
+		if (i != pool->pools->index &&
+		    (is_first || atomic_load(&shared->seats[i].head_since_us) > 0))
+			pw_mail_nudge(pool->pools, shared->id, i);
+	}
+}
+
+void pw_pool_login_failed(struct pw_pool *pool, struct pw_link *link, const struct pw_error *err,
+			  bool is_server_error)
+{
+	struct pw_shared_pool *shared = pool->shared;
+	uint64_t retry = pool->pools->snapshot->conf->server_login_retry;
+
+	if (is_server_error && strcmp(err->sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0 &&
+	    !atomic_load(&shared->has_failed) && atomic_load(&shared->is_protocol_30)) {
+		/* The server knows protocol 3.0 only: ask again at once. */
+		atomic_store(&shared->has_failed, true);
+		pw_task_post(pool->pools->loop, &pool->serve_task);
+		return;
+	}
+	pthread_mutex_lock(&shared->lock);
+	shared->last_error = *err;
+	pthread_mutex_unlock(&shared->lock);
+	atomic_store(&shared->has_failed, true);
+	atomic_store(&shared->retry_at_us, link->facts.connect_us + retry);
+	atomic_fetch_add(&shared->next_host, pool->db->load_balance_hosts == PW_BALANCE_DISABLE);
+	if (!is_server_error || strcmp(err->sqlstate, PW_SQLSTATE_CANNOT_CONNECT_NOW) == 0 ||
+	    atomic_load(&shared->standing) > 0)
+		return;
+	pw_pool_refuse_all(pool, err, true);
+	pw_mail_login_failed(pool->pools, shared->id);
+}
+
+void pw_pool_learn_secret(struct pw_pool *pool, const char *secret)
+{
+	struct pw_credentials *c = &pool->shared->credentials;
+
+	pthread_mutex_lock(&pool->shared->lock);
+	/* Without memory the server login will fail and say so. */
+	if ((!c->secret.data || strcmp(c->secret.data, secret) != 0) &&
+	    pw_secret_set(&c->secret, secret, strlen(secret)) != PW_OK)
+		pw_secret_fini(&c->secret);
+	pthread_mutex_unlock(&pool->shared->lock);
+}
+
+void pw_pool_learn_keys(struct pw_pool *pool, const struct pw_scram_keys *keys)
+{
+	pthread_mutex_lock(&pool->shared->lock);
+	pool->shared->credentials.keys = *keys;
+	pthread_mutex_unlock(&pool->shared->lock);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * May another server connection be opened? All the limits that count, taken in one order (pool,
+ * database, user) and given back in full when one of them refuses.
+ */
+#include "config.h"
+
+#include "pool_priv.h"
+
+static uint64_t head_wait(const struct pw_pool *pool)
+{
+	struct pw_list *first = pw_list_first(&pool->waiting);
+
+	return first
+		   ? pool->pools->loop->now_us - PW_CONTAINER(first, struct pw_loan, node)->since_us
+		   : 0;
+}
+
+/* Until a server has let us in once, one login at a time: a wrong password must not be tried by
+ * everybody at once. */
+static bool may_log_in(const struct pw_pool *pool)
+{
+	struct pw_shared_pool *shared = pool->shared;
+	const struct pw_conf *conf = pool->pools->snapshot->conf;
+	bool is_proven = atomic_load(&shared->standing) > 0 && !atomic_load(&shared->has_failed);
+	int logins = atomic_load(&shared->logins);
+
+	if (pool->pools->loop->now_us < atomic_load(&shared->retry_at_us))
+		return false;
+	return logins < (is_proven ? conf->max_server_logins : 1);
+}
+
+static bool take_pool_limit(struct pw_pool *pool)
+{
+	const struct pw_conf *conf = pool->pools->snapshot->conf;
+	int size = pool->conf.pool_size;
+
+#ifdef PW_MUTANT_LIMIT_OFF_BY_ONE
+	size += size > 0;
+#endif
+	if (pw_limit_take(&pool->shared->links, size))
+		return true;
+	if (pool->conf.reserve_pool_size <= 0 || conf->reserve_pool_timeout == 0 ||
+	    head_wait(pool) < conf->reserve_pool_timeout)
+		return false;
+	if (!pw_limit_take(&pool->shared->links, size + pool->conf.reserve_pool_size))
+		return false;
+	pw_log_warning(&pool->pools->log, "%s/%s: taking connection from reserve_pool",
+		       pool->shared->db->name, pool->shared->user->name);
+	return true;
+}
+
+/* Takes one of a limit that pools share; an idle link of another pool may have to go for it. */
+static bool take_shared_limit(struct pw_pool *pool, bool of_user, bool may_evict)
+{
+	struct pw_shared_db *db = of_user ? NULL : pool->shared->db;
+	struct pw_shared_user *user = of_user ? pool->shared->user : NULL;
+	struct pw_limit *limit = of_user ? &user->links : &db->links;
+	int max = of_user ? pool->conf.max_user_connections : pool->conf.max_db_connections;
+
+	if (pw_limit_take(limit, max))
+		return true;
+	if (!may_evict)
+		return false;
+	if (pw_pools_evict(pool->pools, db, user) && pw_limit_take(limit, max))
+		return true;
+	pw_mail_evict(pool->pools, db, user);
+	return false;
+}
+
+static bool take_limits(struct pw_pool *pool, bool may_evict)
+{
+	struct pw_shared_pool *shared = pool->shared;
+
+	if (!take_shared_limit(pool, false, may_evict))
+		return false;
+	if (take_shared_limit(pool, true, may_evict))
+		return true;
+	(void)pw_limit_give(&shared->db->links);
+	return false;
+}
+
+static bool open_taken(struct pw_pool *pool)
+{
+	if (pw_link_open(pool))
+		return true;
+	pw_pool_limits_given(pool->pools, pool->shared);
+	return false;
+}
+
+bool pw_pool_open_link(struct pw_pool *pool)
+{
+	if (!pool->db || !may_log_in(pool) || !take_pool_limit(pool))
+		return false;
+	if (take_limits(pool, true))
+		return open_taken(pool);
+	(void)pw_limit_give(&pool->shared->links);
+	return false;
+}
+
+bool pw_pool_open_minimum(struct pw_pool *pool)
+{
+	int size = pool->conf.pool_size;
+	int wanted = pool->conf.min_pool_size;
+
+	if (size > 0 && wanted > size)
+		wanted = size;
+	if (wanted <= 0 || pw_limit_used(&pool->shared->links) >= wanted || !may_log_in(pool) ||
+	    !pw_limit_take(&pool->shared->links, wanted))
+		return false;
+	if (take_limits(pool, false))
+		return open_taken(pool);
+	(void)pw_limit_give(&pool->shared->links);
+	return false;
+}
+
+void pw_pool_limits_given(struct pw_pools *pools, struct pw_shared_pool *shared)
+{
+	bool wakes_pool = pw_limit_give(&shared->links);
+	bool wakes_db = pw_limit_give(&shared->db->links);
+	bool wakes_user = pw_limit_give(&shared->user->links);
+
+	if (wakes_db || wakes_user) {
+		pw_pools_serve_all(pools);
+		pw_mail_serve_all(pools);
+	} else if (wakes_pool) {
+		struct pw_pool *own = pw_pools_find_by_id(pools, shared->id);
+
+		if (own)
+			pw_task_post(pools->loop, &own->serve_task);
+		for (unsigned i = 0; i < pools->n_peers; i++) {
+			if (i != pools->index && atomic_load(&shared->seats[i].head_since_us) > 0)
+				pw_mail_nudge(pools, shared->id, i);
+		}
+	}
+}
+
+/* ---- eviction ---- */
+
+struct eviction {
+	const struct pw_shared_db *db;
+	const struct pw_shared_user *user;
+	struct pw_link *oldest;
+};
+
+static void look_for_oldest(struct pw_pool *pool, void *arg)
+{
+	struct eviction *e = arg;
+
+	if ((e->db && pool->shared->db != e->db) || (e->user && pool->shared->user != e->user) ||
+	    pool->n_waiting > 0)
+		return;
+	PW_LIST_FOREACH (node, &pool->idle) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (!e->oldest || link->facts.last_used_us < e->oldest->facts.last_used_us)
+			e->oldest = link;
+	}
+	PW_LIST_FOREACH (node, &pool->stale) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (!e->oldest || link->facts.last_used_us < e->oldest->facts.last_used_us)
+			e->oldest = link;
+	}
+}
+
+bool pw_pools_evict(struct pw_pools *pools, const struct pw_shared_db *db,
+		    const struct pw_shared_user *user)
+{
+	struct eviction e = {db, user, NULL};
+
+	pw_pools_each(pools, look_for_oldest, &e);
+	if (e.oldest)
+		pw_link_close(e.oldest, PW_LINK_END_CLEAN, "evicted", NULL);
+	return e.oldest != NULL;
+}

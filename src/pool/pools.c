@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The set of one worker's pools: finding, making, re-resolving after a reload, dropping.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pgweir/base/assert.h"
+#include "pgweir/pool/cancel.h"
+#include "pgweir/proto/writer.h"
+#include "pool_priv.h"
+
+enum pw_status pw_pools_init(struct pw_pools *pools, struct pw_snapshot *snapshot)
+{
+	uint64_t seed;
+
+	pools->snapshot = pw_snapshot_ref(snapshot);
+	pools->snapshot_serial = 1;
+	pw_map_init(&pools->map);
+	pw_map_init(&pools->by_id);
+	pw_list_init(&pools->cancels);
+	pw_rng_secret(&seed, sizeof(seed));
+	pw_rng_seed(&pools->rng, seed);
+	pw_pools_start_janitor(pools);
+	return PW_OK;
+}
+
+struct pool_name {
+	const char *db, *user;
+};
+
+static bool has_name(const struct pw_map_node *node, const void *key)
+{
+	const struct pw_pool *pool = PW_CONTAINER(node, const struct pw_pool, node);
+	const struct pool_name *name = key;
+
+	return strcmp(pool->shared->db->name, name->db) == 0 &&
+	       strcmp(pool->shared->user->name, name->user) == 0;
+}
+
+static uint64_t hash_name(const struct pw_pools *pools, const struct pool_name *name)
+{
+	return pw_hash(&pools->hash_key, name->db, strlen(name->db)) * 31 +
+	       pw_hash(&pools->hash_key, name->user, strlen(name->user));
+}
+
+/* What depends on the snapshot. */
+static void resolve(struct pw_pool *pool, const struct pw_conf_db *db)
+{
+	pool->db = db;
+	pool->is_auto = strcmp(db->name, "*") == 0;
+	pool->is_forced_user = db->user != NULL;
+	pool->dbname = db->dbname ? db->dbname : pool->shared->db->name;
+	pw_conf_resolve_pool(pool->pools->snapshot->conf, db, pool->shared->user->name,
+			     &pool->conf);
+}
+
+static void run_serve(struct pw_task *task)
+{
+	pw_pool_serve(PW_CONTAINER(task, struct pw_pool, serve_task));
+}
+
+static enum pw_status list_pool(struct pw_pools *pools, struct pw_pool *pool, uint64_t hash)
+{
+	uint64_t id = pool->shared->id;
+
+	if (pw_map_insert(&pools->map, &pool->node, hash) != PW_OK)
+		return PW_ENOMEM;
+	if (pw_map_insert(&pools->by_id, &pool->id_node,
+			  pw_hash(&pools->hash_key, &id, sizeof(id))) == PW_OK)
+		return PW_OK;
+	pw_map_remove(&pools->map, &pool->node);
+	return PW_ENOMEM;
+}
+
+static struct pw_pool *create_pool(struct pw_pools *pools, const struct pw_conf_db *db,
+				   const struct pool_name *name)
+{
+	struct pw_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return NULL;
+	pool->pools = pools;
+	pool->shared = pw_registry_pool(pools->registry, name->db, name->user);
+	if (!pool->shared || list_pool(pools, pool, hash_name(pools, name)) != PW_OK) {
+		pw_registry_put_pool(pools->registry, pool->shared);
+		free(pool);
+		return NULL;
+	}
+	pw_list_init(&pool->waiting);
+	pw_list_init(&pool->welcoming);
+	pw_list_init(&pool->failing);
+	pw_list_init(&pool->opening);
+	pw_list_init(&pool->idle);
+	pw_list_init(&pool->stale);
+	pw_list_init(&pool->checking);
+	pw_list_init(&pool->busy);
+	pw_list_init(&pool->canceled);
+	pw_task_init(&pool->serve_task, run_serve);
+	pool->stats.last_us = pool->stats.before_last_us = pools->loop->now_us;
+	resolve(pool, db);
+	return pool;
+}
+
+struct pw_pool *pw_pools_get(struct pw_pools *pools, const struct pw_conf_db *db, const char *name,
+			     const char *user)
+{
+	const struct pool_name key = {name, db->user ? db->user : user};
+	struct pw_map_node *node = pw_map_find(&pools->map, hash_name(pools, &key), has_name, &key);
+	struct pw_pool *pool;
+
+	if (!node)
+		return create_pool(pools, db, &key);
+	pool = PW_CONTAINER(node, struct pw_pool, node);
+	/* The entry had been taken out of the configuration, and is back. */
+	if (!pool->db)
+		resolve(pool, db);
+	return pool;
+}
+
+void pw_pools_each(struct pw_pools *pools, void (*visit)(struct pw_pool *pool, void *arg),
+		   void *arg)
+{
+	struct pw_map_node *node = pw_map_next(&pools->map, NULL);
+
+	while (node) {
+		struct pw_map_node *next = pw_map_next(&pools->map, node);
+
+		visit(PW_CONTAINER(node, struct pw_pool, node), arg);
+		node = next;
+	}
+}
+
+static bool has_pool_id(const struct pw_map_node *node, const void *key)
+{
+	return PW_CONTAINER(node, const struct pw_pool, id_node)->shared->id ==
+	       *(const uint64_t *)key;
+}
+
+struct pw_pool *pw_pools_find_by_id(struct pw_pools *pools, uint64_t id)
+{
+	struct pw_map_node *node = pw_map_find(
+	    &pools->by_id, pw_hash(&pools->hash_key, &id, sizeof(id)), has_pool_id, &id);
+
+	return node ? PW_CONTAINER(node, struct pw_pool, id_node) : NULL;
+}
+
+/* ---- closing ---- */
+
+static void close_list(struct pw_list *list, const char *reason)
+{
+	struct pw_list *node;
+
+	while ((node = pw_list_first(list)))
+		pw_link_close(PW_CONTAINER(node, struct pw_link, pool_node), PW_LINK_END_CLEAN,
+			      reason, NULL);
+}
+
+void pw_pool_close_links(struct pw_pool *pool, const char *reason, bool with_busy)
+{
+	close_list(&pool->idle, reason);
+	close_list(&pool->stale, reason);
+	if (!with_busy)
+		return;
+	close_list(&pool->opening, reason);
+	close_list(&pool->checking, reason);
+	close_list(&pool->canceled, reason);
+	close_list(&pool->busy, reason);
+}
+
+void pw_pools_free_pool(struct pw_pool *pool)
+{
+	struct pw_pools *pools = pool->pools;
+
+	pw_assert(pool->n_guests == 0);
+	pw_pool_close_links(pool, "pool removed", true);
+	pw_task_cancel(&pool->serve_task);
+	pw_map_remove(&pools->map, &pool->node);
+	pw_map_remove(&pools->by_id, &pool->id_node);
+	pw_params_unref(&pools->params, pool->welcome_params);
+	pw_registry_put_pool(pools->registry, pool->shared);
+	free(pool);
+}
+
+static void drop_pool(struct pw_pool *pool, const char *why)
+{
+	struct pw_pools *pools = pool->pools;
+
+	if (pools->on_pool_dropped)
+		pools->on_pool_dropped(pools, pool, why);
+	pw_pool_close_links(pool, why, true);
+}
+
+static void fini_pool(struct pw_pool *pool, void *arg PW_UNUSED)
+{
+	pw_pools_free_pool(pool);
+}
+
+void pw_pools_fini(struct pw_pools *pools)
+{
+	pw_cancel_close_all(pools);
+	pw_pools_each(pools, fini_pool, NULL);
+	pw_timer_disarm(&pools->janitor);
+	pw_map_fini(&pools->map);
+	pw_map_fini(&pools->by_id);
+	pw_snapshot_unref(pools->snapshot);
+	pools->snapshot = NULL;
+}
+
+/* ---- reload ---- */
+
+struct swap {
+	const struct pw_snapshot *before, *after;
+};
+
+static void swap_pool(struct pw_pool *pool, void *arg)
+{
+	const struct swap *swap = arg;
+	const char *name = pool->shared->db->name;
+	const struct pw_conf_db *db = pw_conf_find_db(swap->after->conf, name);
+	const char *user = pool->shared->user->name;
+
+	if (!db && pool->is_auto)
+		db = pw_conf_find_db(swap->after->conf, "*");
+	/* An entry that now forces another user has another pool. */
+	if (!db || (db->user && strcmp(db->user, user) != 0) ||
+	    (!db->user && pool->is_forced_user)) {
+		pool->db = NULL;
+		return;
+	}
+	if (pw_conf_db_needs_reconnect(pool->db, db) ||
+	    !pw_tls_context_is_same(swap->before->connect_tls, swap->after->connect_tls))
+		pool->definition++;
+	resolve(pool, db);
+}
+
+static void settle_pool(struct pw_pool *pool, void *arg PW_UNUSED)
+{
+	if (!pool->db) {
+		drop_pool(pool, "database removed");
+		return;
+	}
+	PW_LIST_FOREACH_SAFE (node, &pool->idle) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (link->facts.definition != pool->definition)
+			pw_link_close(link, PW_LINK_END_CLEAN, "database configuration changed",
+				      NULL);
+	}
+	pw_task_post(pool->pools->loop, &pool->serve_task);
+}
+
+static void free_if_dead(struct pw_pool *pool, void *arg PW_UNUSED)
+{
+	if (!pool->db && pool->n_guests == 0)
+		pw_pools_free_pool(pool);
+}
+
+void pw_pools_swap_snapshot(struct pw_pools *pools, struct pw_snapshot *snapshot)
+{
+	struct pw_snapshot *before = pools->snapshot;
+	struct swap swap = {before, snapshot};
+
+	pools->snapshot = pw_snapshot_ref(snapshot);
+	pools->snapshot_serial++;
+	pw_pools_each(pools, swap_pool, &swap);
+	pw_pools_each(pools, settle_pool, NULL);
+	pw_pools_each(pools, free_if_dead, NULL);
+	pw_snapshot_unref(before);
+}
+
+/* ---- the console's commands ---- */
+
+struct command {
+	const char *db; /* NULL = all */
+	const char *reason;
+	unsigned count;
+	bool busy_only;
+};
+
+static bool concerns(const struct command *command, const struct pw_pool *pool)
+{
+	return !command->db || strcmp(command->db, pool->shared->db->name) == 0;
+}
+
+static void close_idle(struct pw_pool *pool, void *arg)
+{
+	const struct command *command = arg;
+
+	if (!concerns(command, pool))
+		return;
+	pw_pool_close_links(pool, command->reason, false);
+	close_list(&pool->opening, command->reason);
+}
+
+void pw_pools_close_idle(struct pw_pools *pools, const char *db, const char *reason)
+{
+	struct command command = {.db = db, .reason = reason};
+
+	pw_pools_each(pools, close_idle, &command);
+}
+
+static void reconnect(struct pw_pool *pool, void *arg)
+{
+	if (!concerns(arg, pool))
+		return;
+	pw_pool_close_links(pool, "obsolete connection", false);
+	close_list(&pool->opening, "connect string changed");
+	pw_task_post(pool->pools->loop, &pool->serve_task);
+}
+
+void pw_pools_reconnect(struct pw_pools *pools, const char *db)
+{
+	struct command command = {.db = db};
+
+	pw_pools_each(pools, reconnect, &command);
+}
+
+static void drop_concerned(struct pw_pool *pool, void *arg)
+{
+	if (concerns(arg, pool))
+		drop_pool(pool, "database removed");
+}
+
+void pw_pools_drop(struct pw_pools *pools, const char *db)
+{
+	struct command command = {.db = db};
+
+	pw_pools_each(pools, drop_concerned, &command);
+}
+
+static void post_serve(struct pw_pool *pool, void *arg PW_UNUSED)
+{
+	if (pool->n_waiting > 0 || !pw_list_is_empty(&pool->welcoming))
+		pw_task_post(pool->pools->loop, &pool->serve_task);
+}
+
+void pw_pools_serve_all(struct pw_pools *pools)
+{
+	pw_pools_each(pools, post_serve, NULL);
+}
+
+static void count_links(struct pw_pool *pool, void *arg)
+{
+	struct command *command = arg;
+
+	if (!concerns(command, pool))
+		return;
+	command->count += (unsigned)(pw_list_length(&pool->busy) + pw_list_length(&pool->checking) +
+				     pw_list_length(&pool->canceled));
+	if (!command->busy_only)
+		command->count +=
+		    (unsigned)(pw_list_length(&pool->idle) + pw_list_length(&pool->stale) +
+			       pw_list_length(&pool->opening));
+}
+
+unsigned pw_pools_count_links(struct pw_pools *pools, const char *db, bool busy_only)
+{
+	struct command command = {.db = db, .busy_only = busy_only};
+
+	pw_pools_each(pools, count_links, &command);
+	return command.count;
+}
+
+bool pw_pool_welcome(struct pw_pool *pool, struct pw_strbuf *out)
+{
+	struct pw_shared_pool *shared = pool->shared;
+	struct pw_params_table *table = &pool->pools->params;
+	const char *values[PW_TRACKED_MAX] = {NULL};
+	bool is_known;
+
+	pthread_mutex_lock(&shared->lock);
+	is_known = shared->welcome.len > 0;
+	for (size_t at = 0; at < shared->welcome.len;) {
+		const char *name = shared->welcome.data + at;
+		const char *value = name + strlen(name) + 1;
+		int index = pw_tracked_find(table->tracked, name);
+
+		at += strlen(name) + strlen(value) + 2;
+		if (index >= 0)
+			values[index] = value;
+		else
+			pw_write_parameter_status(out, name, value);
+	}
+	if (is_known && pool->welcome_version != atomic_load(&shared->welcome_version)) {
+		pw_params_unref(table, pool->welcome_params);
+		pool->welcome_params = pw_params_intern(table, values);
+		pool->welcome_version = atomic_load(&shared->welcome_version);
+	}
+	pthread_mutex_unlock(&shared->lock);
+	return is_known && pool->welcome_params;
+}
