@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Prepared statements of the extended protocol, as a client sees them: names of its own, on
+ * whatever link it happens to run.
+ *
+ * A statement's identity is the struct below (text, parameter types, parse state); its content id
+ * names it on every server, so all clients and links of the process agree without sharing a table.
+ * Each worker keeps one copy of a text for all its clients. Bytes are counted per client and per
+ * process. One thread per worker; only the process's byte count is shared.
+ */
+#ifndef PGWEIR_SESSION_PREPARED_H
+#define PGWEIR_SESSION_PREPARED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pgweir/base/hash.h"
+#include "pgweir/base/map.h"
+#include "pgweir/base/status.h"
+
+/* The settings that a server bakes into a statement when it parses it. */
+struct pw_parse_state {
+	struct pw_id params; /* content id of the tracked parameters at the Parse */
+};
+
+struct pw_statement_key {
+	const char *text; /* zero-terminated */
+	size_t text_len;
+	const uint8_t *types; /* count and OIDs as in the Parse message */
+	size_t types_len;
+	struct pw_parse_state parse_state;
+};
+
+/* One text that clients of this worker have prepared. */
+struct pw_statement {
+	struct pw_map_node node;
+	struct pw_id id;
+	unsigned refs;
+	size_t text_len, types_len;
+	uint8_t body[]; /* text with its zero byte, then types: the tail of a Parse */
+};
+
+struct pw_statements {
+	struct pw_map map;
+	struct pw_hash_key key;
+	_Atomic uint64_t *total_bytes; /* of the process; borrowed */
+};
+
+/* One name of one client. Counted: the link's queue of expected answers holds references, so that
+ * a skipped Parse or Close can be undone. */
+struct pw_prepared_name {
+	struct pw_map_node node;
+	unsigned refs;
+	struct pw_prepared *owner; /* NULL once the client is gone */
+	struct pw_statement *statement;
+	bool is_listed; /* in the owner's map */
+	char name[];
+};
+
+struct pw_prepared {
+	struct pw_map map; /* by name */
+	struct pw_statements *statements;
+	size_t bytes; /* counted against the client */
+};
+
+void pw_statements_init(struct pw_statements *statements, const struct pw_hash_key *key,
+			_Atomic uint64_t *total_bytes);
+void pw_statements_fini(struct pw_statements *statements);
+
+struct pw_prepared *pw_prepared_create(struct pw_statements *statements);
+void pw_prepared_destroy(struct pw_prepared *prepared);
+size_t pw_prepared_count(const struct pw_prepared *prepared);
+/* NULL = the client has no such name. Borrowed. */
+struct pw_prepared_name *pw_prepared_find(const struct pw_prepared *prepared, const char *name);
+/* Lists a new name, which must not be listed yet. PW_ELIMIT: the client or the process would hold
+ * more bytes than allowed (0 = no bound). *out is borrowed. */
+PW_MUSTCHECK enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
+					    const struct pw_statement_key *key,
+					    uint64_t max_client_bytes, uint64_t max_total_bytes,
+					    struct pw_prepared_name **out);
+/* Takes a name out of the list; whoever holds references may list it again. */
+void pw_prepared_unlist(struct pw_prepared_name *name);
+/* The opposite, unless the name was taken meanwhile. */
+void pw_prepared_relist(struct pw_prepared_name *name);
+/* DEALLOCATE ALL, DISCARD ALL. */
+void pw_prepared_clear(struct pw_prepared *prepared);
+
+struct pw_prepared_name *pw_prepared_name_ref(struct pw_prepared_name *name);
+void pw_prepared_name_unref(struct pw_prepared_name *name);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Bringing a link to a client's tracked parameters before the client's first message goes out: one
+ * simple Query of SETs, whose answers nobody sees. The client's message waits for its end, so that
+ * it never runs under somebody else's settings.
+ */
+#ifndef PGWEIR_SESSION_SYNC_H
+#define PGWEIR_SESSION_SYNC_H
+
+#include <stdbool.h>
+
+#include "pgweir/base/status.h"
+#include "pgweir/base/strbuf.h"
+#include "pgweir/pool/link.h"
+#include "pgweir/pool/params.h"
+
+/* Does the link have every value that the client wants? Letter case does not count. */
+bool pw_sync_fits(const struct pw_link *link, const struct pw_params *wanted);
+/* The statements that make up the difference. */
+void pw_sync_build(const struct pw_tracked *tracked, const struct pw_params *have,
+		   const struct pw_params *wanted, struct pw_strbuf *sql);
+/* Sends them. The link's next swallowed ReadyForQuery ends it; link->has_own_error tells. */
+PW_MUSTCHECK enum pw_status pw_sync_send(struct pw_link *link, const struct pw_tracked *tracked,
+					 const struct pw_params *wanted);
+
+#endif

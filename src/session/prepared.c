@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: PostgreSQL */
+#include "config.h"
+
+#include "pgweir/session/prepared.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pgweir/base/assert.h"
+#include "pgweir/base/strbuf.h"
+
+/* What an entry costs beside its text: what malloc and the maps take, roughly. */
+enum { ENTRY_BYTES = 128 };
+
+/* ---- texts ---- */
+
+void pw_statements_init(struct pw_statements *statements, const struct pw_hash_key *key,
+			_Atomic uint64_t *total_bytes)
+{
+	pw_map_init(&statements->map);
+	statements->key = *key;
+	statements->total_bytes = total_bytes;
+}
+
+void pw_statements_fini(struct pw_statements *statements)
+{
+	pw_assert(statements->map.count == 0);
+	pw_map_fini(&statements->map);
+}
+
+/* The parts with their lengths, so that no two keys give the same bytes. */
+static bool identify(const struct pw_statements *statements, const struct pw_statement_key *key,
+		     struct pw_id *id)
+{
+	struct pw_strbuf text = PW_STRBUF_INIT;
+	uint64_t lens[2] = {key->text_len, key->types_len};
+	bool ok;
+
+	pw_strbuf_add(&text, lens, sizeof(lens));
+#ifndef PW_MUTANT_KEY_WITHOUT_TYPES
+	pw_strbuf_add(&text, key->types, key->types_len);
+#endif
+	pw_strbuf_add(&text, &key->parse_state, sizeof(key->parse_state));
+	pw_strbuf_add(&text, key->text, key->text_len);
+	ok = !text.has_failed;
+	if (ok)
+		*id = pw_hash_id(&statements->key, text.data, text.len);
+	pw_strbuf_fini(&text);
+	return ok;
+}
+
+static bool has_id(const struct pw_map_node *node, const void *key)
+{
+	return pw_id_equal(PW_CONTAINER(node, const struct pw_statement, node)->id,
+			   *(const struct pw_id *)key);
+}
+
+static size_t statement_bytes(const struct pw_statement *s)
+{
+	return ENTRY_BYTES + s->text_len + s->types_len;
+}
+
+static struct pw_statement *create_statement(struct pw_statements *statements,
+					     const struct pw_statement_key *key, struct pw_id id)
+{
+	struct pw_statement *s = malloc(sizeof(*s) + key->text_len + 1 + key->types_len);
+
+	if (!s)
+		return NULL;
+	s->id = id;
+	s->refs = 0;
+	s->text_len = key->text_len;
+	s->types_len = key->types_len;
+	memcpy(s->body, key->text, key->text_len + 1);
+	memcpy(s->body + key->text_len + 1, key->types, key->types_len);
+	if (pw_map_insert(&statements->map, &s->node, id.lo) != PW_OK) {
+		free(s);
+		return NULL;
+	}
+	atomic_fetch_add(statements->total_bytes, statement_bytes(s));
+	return s;
+}
+
+static struct pw_statement *intern(struct pw_statements *statements,
+				   const struct pw_statement_key *key, uint64_t max_total_bytes,
+				   enum pw_status *status)
+{
+	struct pw_id id;
+	struct pw_map_node *node;
+	struct pw_statement *s;
+	uint64_t cost = ENTRY_BYTES + key->text_len + key->types_len;
+
+	*status = PW_ENOMEM;
+	if (!identify(statements, key, &id))
+		return NULL;
+	node = pw_map_find(&statements->map, id.lo, has_id, &id);
+	if (!node && max_total_bytes > 0 &&
+	    atomic_load(statements->total_bytes) + cost > max_total_bytes) {
+		*status = PW_ELIMIT;
+		return NULL;
+	}
+	s = node ? PW_CONTAINER(node, struct pw_statement, node)
+		 : create_statement(statements, key, id);
+	if (!s)
+		return NULL;
+	s->refs++;
+	*status = PW_OK;
+	return s;
+}
+
+static void unref_statement(struct pw_statements *statements, struct pw_statement *s)
+{
+	if (--s->refs > 0)
+		return;
+	atomic_fetch_sub(statements->total_bytes, statement_bytes(s));
+	pw_map_remove(&statements->map, &s->node);
+	free(s);
+}
+
+/* ---- names ---- */
+
+struct pw_prepared *pw_prepared_create(struct pw_statements *statements)
+{
+	struct pw_prepared *prepared = calloc(1, sizeof(*prepared));
+
+	if (prepared)
+		prepared->statements = statements;
+	return prepared;
+}
+
+static size_t name_bytes(const struct pw_prepared_name *name)
+{
+	return statement_bytes(name->statement) + ENTRY_BYTES + strlen(name->name);
+}
+
+void pw_prepared_unlist(struct pw_prepared_name *name)
+{
+	struct pw_prepared *prepared = name->owner;
+
+	if (!name->is_listed)
+		return;
+	pw_map_remove(&prepared->map, &name->node);
+	prepared->bytes -= name_bytes(name);
+	name->is_listed = false;
+	pw_prepared_name_unref(name);
+}
+
+static uint64_t hash_of(const struct pw_prepared *prepared, const char *name)
+{
+	return pw_hash(&prepared->statements->key, name, strlen(name));
+}
+
+static bool has_name(const struct pw_map_node *node, const void *key)
+{
+	return strcmp(PW_CONTAINER(node, const struct pw_prepared_name, node)->name, key) == 0;
+}
+
+struct pw_prepared_name *pw_prepared_find(const struct pw_prepared *prepared, const char *name)
+{
+	struct pw_map_node *node;
+
+	if (!prepared || prepared->map.count == 0)
+		return NULL;
+	node = pw_map_find(&prepared->map, hash_of(prepared, name), has_name, name);
+	return node ? PW_CONTAINER(node, struct pw_prepared_name, node) : NULL;
+}
+
+static enum pw_status list_name(struct pw_prepared_name *name)
+{
+	struct pw_prepared *prepared = name->owner;
+
+	if (pw_map_insert(&prepared->map, &name->node, hash_of(prepared, name->name)) != PW_OK)
+		return PW_ENOMEM;
+	prepared->bytes += name_bytes(name);
+	name->is_listed = true;
+	pw_prepared_name_ref(name);
+	return PW_OK;
+}
+
+void pw_prepared_relist(struct pw_prepared_name *name)
+{
+	if (name->owner && !name->is_listed && !pw_prepared_find(name->owner, name->name))
+		(void)list_name(name); /* without memory the name is gone, as after a Close */
+}
+
+enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
+			       const struct pw_statement_key *key, uint64_t max_client_bytes,
+			       uint64_t max_total_bytes, struct pw_prepared_name **out)
+{
+	size_t len = strlen(name);
+	struct pw_prepared_name *n;
+	enum pw_status status;
+
+	if (max_client_bytes > 0 &&
+	    prepared->bytes + 2 * ENTRY_BYTES + len + key->text_len + key->types_len >
+		max_client_bytes)
+		return PW_ELIMIT;
+	n = malloc(sizeof(*n) + len + 1);
+	if (!n)
+		return PW_ENOMEM;
+	memcpy(n->name, name, len + 1);
+	n->refs = 1;
+	n->owner = prepared;
+	n->is_listed = false;
+	n->statement = intern(prepared->statements, key, max_total_bytes, &status);
+	if (!n->statement) {
+		free(n);
+		return status;
+	}
+	status = list_name(n);
+	pw_prepared_name_unref(n); /* the list holds it now */
+	*out = n;
+	return status;
+}
+
+struct pw_prepared_name *pw_prepared_name_ref(struct pw_prepared_name *name)
+{
+	name->refs++;
+	return name;
+}
+
+/* A name without an owner has given up its statement already. */
+void pw_prepared_name_unref(struct pw_prepared_name *name)
+{
+	if (--name->refs > 0)
+		return;
+	if (name->owner)
+		unref_statement(name->owner->statements, name->statement);
+	free(name);
+}
+
+size_t pw_prepared_count(const struct pw_prepared *prepared)
+{
+	return prepared ? prepared->map.count : 0;
+}
+
+void pw_prepared_clear(struct pw_prepared *prepared)
+{
+	struct pw_map_node *node;
+
+	while (prepared && (node = pw_map_next(&prepared->map, NULL)))
+		pw_prepared_unlist(PW_CONTAINER(node, struct pw_prepared_name, node));
+}
+
+void pw_prepared_destroy(struct pw_prepared *prepared)
+{
+	if (!prepared)
+		return;
+	pw_prepared_clear(prepared);
+	pw_map_fini(&prepared->map);
+	free(prepared);
+}
