@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Cancel requests of clients. The requester's connection is a client of its own that waits, as
+ * PostgreSQL's does, until its request has been carried out; the target may be on any worker.
+ *
+ * Running: the request goes to the server, bound to the very link that the client has now. Queued:
+ * what was asked is answered with PostgreSQL's own error, and nothing is sent anywhere.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client_priv.h"
+#include "pgweir/base/assert.h"
+#include "pgweir/pool/cancel.h"
+#include "pgweir/proto/writer.h"
+
+struct key_wanted {
+	const uint8_t *key;
+	size_t len;
+};
+
+static bool has_key(const struct pw_map_node *node, const void *key)
+{
+	const struct pw_client *c = PW_CONTAINER(node, const struct pw_client, key_node);
+	const struct key_wanted *wanted = key;
+
+	return c->key_len == wanted->len && pw_secret_equal(c->key, wanted->key, wanted->len);
+}
+
+struct pw_client *pw_clients_find_key(struct pw_clients *clients, const uint8_t *key, size_t len)
+{
+	const struct key_wanted wanted = {key, len};
+	struct pw_map_node *node = pw_map_find(
+	    &clients->keys, pw_hash(&clients->pools->hash_key, key, len), has_key, &wanted);
+
+	return node ? PW_CONTAINER(node, struct pw_client, key_node) : NULL;
+}
+
+/* ---- the requester ---- */
+
+void pw_login_take_cancel(struct pw_client *c, const uint8_t *key, size_t len)
+{
+	if (len > sizeof(c->login->cancel_key)) {
+		pw_client_close(c, "failed cancel request", NULL);
+		return;
+	}
+	memcpy(c->login->cancel_key, key, len);
+	c->login->cancel_key_len = len;
+	pw_client_goto(c, PW_CLIENT_CANCELING);
+	c->clients->peers->cancel(c->clients->peers->peers, c);
+}
+
+const uint8_t *pw_client_cancel_key(const struct pw_client *requester, size_t *len)
+{
+	*len = requester->login->cancel_key_len;
+	return requester->login->cancel_key;
+}
+
+void pw_client_cancel_done(struct pw_client *requester)
+{
+	pw_client_close(requester, "successfully sent cancel request", NULL);
+}
+
+/* ---- a queued target ---- */
+
+/* Length of what the client waits for: through its first ReadyForQuery. 0 = not whole yet. */
+static size_t first_request(const struct pw_strbuf *held)
+{
+	const uint8_t *data = (const uint8_t *)held->data;
+	size_t at = 0;
+
+	while (held->len - at >= PW_HEADER_SIZE) {
+		uint8_t type = data[at];
+		uint32_t total = pw_load_u32(data + at + 1) + 1;
+
+		if (total < PW_HEADER_SIZE || total > held->len - at)
+			return 0;
+		at += total;
+		if (type == 'Q' || type == 'F' || type == 'S')
+			return at;
+	}
+	return 0;
+}
+
+static void cancel_queued(struct pw_client *c)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	struct pw_error err;
+	size_t len = c->held ? first_request(c->held) : 0;
+
+	if (len == 0)
+		return;
+	pw_error_set(&err, PW_SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
+	err.severity = PW_SEVERITY_ERROR;
+	pw_error_detail(&err, "The statement was waiting for a server connection.");
+	pw_write_error(&out, &err);
+	pw_write_ready(&out, 'I');
+	pw_pool_withdraw(&c->loan);
+	pw_strbuf_consume(c->held, len);
+	c->request_us = 0;
+	pw_client_goto(c, PW_CLIENT_READY);
+	pw_client_send(c, out.data, out.len);
+	pw_strbuf_fini(&out);
+	pw_relay_release(c);
+}
+
+/* ---- the target ---- */
+
+void pw_client_cancel(struct pw_client *c, void (*done)(void *arg), void *arg)
+{
+	struct pw_link *link = c->loan.link;
+
+	/* Between requests, and while our own statements run, there is nothing to cancel. */
+	if (c->state == PW_CLIENT_RELAYING && link->expects.n > 0 &&
+	    pw_cancel_link_for(link, done, arg) == PW_OK)
+		return;
+	if (c->state == PW_CLIENT_QUEUED)
+		cancel_queued(c);
+	done(arg);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Between the files of a client: life (client.c), login (login*.c), relay (relay*.c), cancel.
+ */
+#ifndef PGWEIR_CLIENT_CLIENT_PRIV_H
+#define PGWEIR_CLIENT_CLIENT_PRIV_H
+
+#include "pgweir/client/client.h"
+
+enum { PW_CLIENT_MAGIC = 0x436c6965, PW_KEY_30_LEN = 8 };
+
+/* What a connection needs until it is logged in, and not a byte longer. */
+struct pw_client_login {
+	struct pw_strbuf packet; /* a start-up packet while it arrives */
+	struct pw_strbuf row;    /* auth_query's answer while it arrives */
+	uint32_t version;        /* protocol agreed on */
+	char user[PW_USERNAME_MAX + 1];
+	char database[64];
+	const struct pw_conf_db *db; /* in the snapshot at hand; NULL = none, or console */
+	bool is_console;
+	bool is_ssl_asked; /* an SSLRequest was answered */
+	bool is_gss_asked;
+	bool is_known;   /* the user exists, as far as we know */
+	bool is_dynamic; /* known by auth_query */
+	bool has_looked_up;
+	bool is_row_seen;
+	struct pw_snapshot *snapshot; /* the rules do not change during one login */
+	enum pw_auth_type method;
+	const struct pw_ident_map *map;
+	const char *map_name;
+	struct pw_secret secret; /* stored, of the user */
+	uint8_t md5_salt[4];
+	struct pw_scram_server *scram;
+	bool is_scram_started;
+	bool has_stored_verifier;
+	struct pw_scram_keys keys;
+	struct pw_secret password; /* as given in clear, good for the server too */
+	struct pw_error lookup_error;
+	uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* CANCELING: of the target */
+	size_t cancel_key_len;
+};
+
+/* ---- client.c ---- */
+void pw_client_login_free(struct pw_client *c);
+void pw_client_fail(struct pw_client *c, const char *sqlstate, const char *fmt, ...)
+    PW_PRINTF(3, 4);
+void pw_client_load_limits(struct pw_client *c);
+
+/* Received bytes, as the present state takes them. */
+void pw_client_feed(struct pw_client *c, const uint8_t *data, size_t len);
+
+/* ---- cancel.c ---- */
+void pw_login_take_cancel(struct pw_client *c, const uint8_t *key, size_t len);
+
+/* ---- login.c ---- */
+bool pw_login_may_use_console(const struct pw_client *c, enum pw_console_right *right);
+void pw_login_begin(struct pw_client *c);
+void pw_login_on_startup_data(struct pw_client *c, const uint8_t *data, size_t len);
+void pw_login_on_tls_open(struct pw_client *c);
+void pw_login_on_auth_data(struct pw_client *c, const uint8_t *data, size_t len);
+/* The pool knows its servers' welcome now. */
+void pw_login_finish(struct pw_client *c);
+
+/* ---- login_auth.c ---- */
+void pw_login_authenticate(struct pw_client *c);
+void pw_login_on_password(struct pw_client *c, const struct pw_piece *piece);
+void pw_login_authenticated(struct pw_client *c);
+void pw_login_forget_verifiers(struct pw_clients *clients);
+
+/* ---- login_lookup.c: auth_query ---- */
+/* True: the look-up has begun (or failed and closed the client). */
+bool pw_login_look_up(struct pw_client *c);
+void pw_lookup_on_link(struct pw_client *c);
+void pw_lookup_on_piece(struct pw_client *c, const struct pw_piece *piece);
+void pw_lookup_on_ready(struct pw_client *c);
+
+/* ---- relay.c ---- */
+extern const struct pw_borrower_ops pw_relay_ops;
+void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t len);
+void pw_relay_on_client_drained(struct pw_client *c);
+/* The link is there: what is held goes out. */
+void pw_relay_release(struct pw_client *c);
+bool pw_relay_hold(struct pw_client *c, const void *data, size_t len);
+
+/* The batches of the chunk at hand, towards the client and its link. */
+struct pw_batch *pw_relay_to_client(struct pw_client *c);
+struct pw_batch *pw_relay_to_server(struct pw_client *c);
+/* Sends what both hold: before anything that may lead to another client's bytes. */
+void pw_relay_flush(struct pw_clients *clients);
+
+/* ---- relay_prepared.c ---- */
+/* Each sends one message (or its own answer) with virtual names; false = the client is closed. */
+bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece);
+bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece);
+bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece);
+bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece);
+/* A Close that needs no server: there is no link. */
+bool pw_relay_close_unlinked(struct pw_client *c, const struct pw_piece *piece);
+void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool is_done);
+/* An ErrorResponse about a statement: with the client's own names in it. */
+void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
+		    const struct pw_expect *about);
+void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece);
+/* Sends a message on unchanged and expects its answer. */
+bool pw_relay_forward(struct pw_client *c, const struct pw_piece *piece,
+		      const struct pw_expect *entry);
+
+#endif

@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * From the first byte to the first ReadyForQuery: encryption requests, the start-up packet, limits,
+ * (authentication: login_auth.c, login_lookup.c), the pool and its welcome. Source: PostgreSQL 15
+ * docs 55.2.1 and 55.2.10; order and texts of refusals are PgBouncer's.
+ *
+ * Nobody has logged in yet, so whatever is kept is bounded: a start-up packet of 10 000 bytes, a
+ * password of 65 535, never both.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client_priv.h"
+#include "pgweir/base/assert.h"
+#include "pgweir/base/rng.h"
+#include "pgweir/net/socket.h"
+#include "pgweir/proto/startup.h"
+#include "pgweir/proto/writer.h"
+
+enum { TLS_FIRST_BYTE = 0x16, KEPT_VALUES_MAX = 2048 };
+
+#define FAIL(c, ...) pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, __VA_ARGS__)
+
+static const struct pw_conf *conf_of(const struct pw_client *c)
+{
+	return c->login->snapshot->conf;
+}
+
+/* ---- encryption ---- */
+
+static bool accepts_tls(const struct pw_client *c)
+{
+	return conf_of(c)->client_tls_sslmode != PW_SSL_DISABLE && c->addr.family != AF_UNIX &&
+	       !c->is_tls;
+}
+
+static void start_tls(struct pw_client *c, bool is_direct)
+{
+	struct pw_tls *tls = pw_tls_accept(c->login->snapshot->accept_tls, c->stream.fd, is_direct);
+
+	pw_client_goto(c, PW_CLIENT_TLS_HANDSHAKE);
+	if (!tls || c->stream.backlog ||
+	    pw_stream_start(&c->stream, &pw_tls_transport_ops, tls) != PW_OK)
+		pw_client_close(c, "failed to accept SSL", NULL);
+}
+
+void pw_login_on_tls_open(struct pw_client *c)
+{
+	c->is_tls = true;
+	pw_client_goto(c, PW_CLIENT_STARTUP);
+}
+
+void pw_login_begin(struct pw_client *c)
+{
+	c->login->snapshot = pw_snapshot_ref(c->clients->pools->snapshot);
+	c->state = PW_CLIENT_STARTUP;
+	pw_client_goto(c, PW_CLIENT_STARTUP);
+	if (accepts_tls(c) && pw_stream_peek_byte(&c->stream) == TLS_FIRST_BYTE)
+		start_tls(c, true);
+}
+
+static void answer_encryption_request(struct pw_client *c, enum pw_startup_kind kind,
+				      size_t bytes_behind)
+{
+	bool is_ssl = kind == PW_STARTUP_SSL;
+	bool is_accepted = is_ssl && accepts_tls(c);
+
+	if (is_ssl ? c->login->is_ssl_asked : c->login->is_gss_asked) {
+		pw_client_close(c, "encryption was asked for twice", NULL);
+		return;
+	}
+	c->login->is_ssl_asked |= is_ssl;
+	c->login->is_gss_asked |= !is_ssl;
+#ifndef PW_MUTANT_PLAINTEXT_BEHIND_SSLREQUEST
+	if (bytes_behind > 0) {
+		FAIL(c, "received unencrypted data after %s request",
+		     is_ssl ? "SSL" : "GSSAPI encryption");
+		return;
+	}
+#endif
+	pw_client_send(c, is_accepted ? "S" : "N", 1);
+	if (is_accepted)
+		start_tls(c, false);
+}
+
+/* ---- parameters ---- */
+
+struct wanted {
+	struct pw_client *c;
+	const char *values[PW_TRACKED_MAX];
+	char *storage[PW_TRACKED_MAX]; /* values that came out of `options` */
+	size_t bytes;
+};
+
+static bool keep_value(struct wanted *w, int index, const char *value)
+{
+	w->bytes += strlen(value);
+	w->values[index] = value;
+	return w->bytes <= KEPT_VALUES_MAX;
+}
+
+static enum pw_status take_option(const char *name, const char *value, void *arg,
+				  struct pw_error *err)
+{
+	struct wanted *w = arg;
+	const char *ignored = conf_of(w->c)->ignore_startup_parameters;
+	int index = pw_tracked_find(w->c->clients->tracked, name);
+
+	if (index >= 0) {
+		free(w->storage[index]);
+		w->storage[index] = strdup(value);
+		if (w->storage[index] && keep_value(w, index, w->storage[index]))
+			return PW_OK;
+		pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "startup parameters too long");
+		return PW_ELIMIT;
+	}
+	if (pw_conf_list_has(ignored, name) || pw_conf_list_has(ignored, "options"))
+		return PW_OK;
+	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION,
+		     "unsupported startup parameter in options: %s", name);
+	pw_error_hint(err, "Add it to ignore_startup_parameters if it may be dropped.");
+	return PW_EPROTO;
+}
+
+static bool is_consumed(const char *name)
+{
+	return strcmp(name, "user") == 0 || strcmp(name, "database") == 0 ||
+	       strncmp(name, "_pq_.", 5) == 0;
+}
+
+static enum pw_status take_parameter(struct wanted *w, const struct pw_startup_param *param,
+				     struct pw_error *err)
+{
+	const char *ignored = conf_of(w->c)->ignore_startup_parameters;
+	int index;
+
+	if (is_consumed(param->name))
+		return PW_OK;
+	if (strcmp(param->name, "options") == 0) {
+		enum pw_status status = pw_startup_walk_options(param->value, take_option, w, err);
+
+		/* `options` in the list: whatever cannot be understood in it is dropped. */
+		return status == PW_EPROTO && pw_conf_list_has(ignored, "options") ? PW_OK : status;
+	}
+	if (strcmp(param->name, "replication") == 0 && pw_parse_bool(param->value) == 0)
+		return PW_OK;
+	index = pw_tracked_find(w->c->clients->tracked, param->name);
+	if (index >= 0) {
+		if (keep_value(w, index, param->value))
+			return PW_OK;
+		pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "startup parameters too long");
+		pw_error_detail(err, "pgweir keeps at most %d bytes of them.", KEPT_VALUES_MAX);
+		return PW_ELIMIT;
+	}
+	if (pw_conf_list_has(ignored, param->name))
+		return PW_OK;
+	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "unsupported startup parameter: %s",
+		     param->name);
+	pw_error_hint(err, "Add it to ignore_startup_parameters if it may be dropped.");
+	pw_log_warning(&w->c->log, "unsupported startup parameter: %s=%s", param->name,
+		       param->value);
+	return PW_EPROTO;
+}
+
+/* "APP - 10.0.0.1:4321" in place of the client's own name. */
+static bool add_host(struct wanted *w)
+{
+	int index = pw_tracked_find(w->c->clients->tracked, "application_name");
+	char addr[PW_ADDR_TEXT_SIZE + 8], text[256];
+
+	pw_addr_format_port(&w->c->addr, addr, sizeof(addr));
+	snprintf(text, sizeof(text), "%.128s - %s", w->values[index] ? w->values[index] : "app",
+		 addr);
+	free(w->storage[index]);
+	w->storage[index] = strdup(text);
+	w->values[index] = w->storage[index];
+	return w->storage[index] != NULL;
+}
+
+static bool take_parameters(struct pw_client *c, const struct pw_startup *startup)
+{
+	struct wanted w = {.c = c};
+	struct pw_error err;
+	enum pw_status status = PW_OK;
+
+	for (size_t i = 0; i < startup->n_params && status == PW_OK; i++)
+		status = take_parameter(&w, &startup->params[i], &err);
+	if (status == PW_OK && conf_of(c)->application_name_add_host && !add_host(&w))
+		status = PW_ENOMEM;
+	if (status == PW_OK)
+		c->params = pw_params_intern(&c->clients->pools->params, w.values);
+	for (size_t i = 0; i < PW_TRACKED_MAX; i++)
+		free(w.storage[i]);
+	if (status != PW_OK && status != PW_ENOMEM)
+		pw_client_close(c, err.message, &err);
+	else if (!c->params)
+		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	return status == PW_OK && c->params;
+}
+
+/* ---- version ---- */
+
+/* 3.0 and 3.2 are spoken; 3.1 was never used and means 3.0, anything newer means 3.2. */
+static uint32_t choose_version(uint32_t asked)
+{
+	if (asked <= PW_PROTOCOL(3, 1))
+		return PW_PROTOCOL(3, 0);
+	return PW_PROTOCOL(3, 2);
+}
+
+static bool negotiate(struct pw_client *c, const struct pw_startup *startup)
+{
+	struct pw_strbuf names = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
+	uint32_t n = 0;
+	bool ok;
+
+	c->login->version = choose_version(startup->version);
+	for (size_t i = 0; i < startup->n_params; i++) {
+		const char *name = startup->params[i].name;
+
+		if (strncmp(name, "_pq_.", 5) == 0) {
+			pw_strbuf_add(&names, name, strlen(name) + 1);
+			n++;
+		}
+	}
+	if (n > 0 || c->login->version != startup->version) {
+		pw_write_negotiate(&out, c->login->version, names.data, names.len, n);
+		pw_client_send(c, out.data, out.len);
+	}
+	ok = !names.has_failed && !out.has_failed;
+	pw_strbuf_fini(&names);
+	pw_strbuf_fini(&out);
+	if (!ok)
+		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	return ok;
+}
+
+/* ---- who and where ---- */
+
+static bool is_console_name(const char *database)
+{
+	return strcmp(database, "pgbouncer") == 0 || strcmp(database, "pgweir") == 0;
+}
+
+static bool take_names(struct pw_client *c, const struct pw_startup *startup)
+{
+	struct pw_client_login *login = c->login;
+	const char *user = pw_startup_get(startup, "user");
+	const char *database = pw_startup_get(startup, "database");
+
+	if (!user || user[0] == '\0') {
+		FAIL(c, "no username supplied");
+		return false;
+	}
+	if (strlen(user) > PW_USERNAME_MAX) {
+		FAIL(c, "username too long");
+		return false;
+	}
+	if (!database || database[0] == '\0')
+		database = user;
+	snprintf(login->user, sizeof(login->user), "%s", user);
+	/* A longer name than PostgreSQL can have: there is no such database. */
+	snprintf(login->database, sizeof(login->database), "%s", database);
+	login->is_console = is_console_name(login->database);
+	if (!login->is_console && strlen(database) < sizeof(login->database)) {
+		login->db = pw_conf_find_db(conf_of(c), database);
+		if (!login->db)
+			login->db = pw_conf_find_db(conf_of(c), "*");
+	}
+	return true;
+}
+
+static bool check_process_limits(struct pw_client *c)
+{
+	struct pw_client_login *login = c->login;
+	struct pw_registry *registry = c->clients->registry;
+	int max = conf_of(c)->max_client_conn;
+	struct pw_error err;
+
+	if (c->clients->is_shutting_down && !(login->is_console && c->addr.family == AF_UNIX)) {
+		FAIL(c, "pooler is shutting down");
+		return false;
+	}
+	if (conf_of(c)->client_tls_sslmode >= PW_SSL_REQUIRE && !c->is_tls &&
+	    c->addr.family != AF_UNIX) {
+		FAIL(c, "SSL required");
+		return false;
+	}
+	c->is_counted = true;
+	if (atomic_fetch_add(&registry->clients, 1) < max || login->is_console)
+		return true;
+	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION,
+		     "no more connections allowed (max_client_conn)");
+	pw_error_detail(&err, "%d client connections are open.", max);
+	pw_client_close(c, err.message, &err);
+	return false;
+}
+
+/* Takes the client's place in the limits of its database and user, as far as it has none yet. */
+static bool join_shared(struct pw_client *c)
+{
+	struct pw_client_login *login = c->login;
+	struct pw_registry *registry = c->clients->registry;
+	struct pw_client_conf limits;
+	bool is_admin = login->is_console && pw_conf_list_has(conf_of(c)->admin_users, login->user);
+
+	memset(&limits, 0, sizeof(limits));
+	pw_conf_resolve_client(conf_of(c), login->db, login->user, &limits);
+	if (!c->shared_db) {
+		c->shared_db =
+		    pw_registry_db(registry, login->is_console ? "pgbouncer" : login->database);
+		if (c->shared_db &&
+		    !pw_limit_take(&c->shared_db->clients,
+				   is_admin ? 0 : limits.max_db_client_connections)) {
+			pw_registry_put_db(registry, c->shared_db);
+			c->shared_db = NULL;
+			FAIL(c, "client connections exceeded (max_db_client_connections)");
+			return false;
+		}
+	}
+	if (!c->shared_user) {
+		c->shared_user = pw_registry_user(registry, login->user);
+		if (c->shared_user &&
+		    !pw_limit_take(&c->shared_user->clients,
+				   is_admin ? 0 : limits.max_user_client_connections)) {
+			pw_registry_put_user(registry, c->shared_user);
+			c->shared_user = NULL;
+			FAIL(c, "client connections exceeded (max_user_client_connections)");
+			return false;
+		}
+	}
+	if (!c->shared_db || !c->shared_user)
+		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	return c->shared_db && c->shared_user;
+}
+
+/* The user is in a file of ours: no stranger can fill our tables with made-up names. */
+static bool is_configured(const struct pw_client *c)
+{
+	const struct pw_client_login *login = c->login;
+
+	return pw_userdb_find(login->snapshot->users, login->user) ||
+	       pw_conf_find_user(conf_of(c), login->user);
+}
+
+static void log_attempt(struct pw_client *c)
+{
+	char tls[128] = "no";
+
+	if (!conf_of(c)->log_connections)
+		return;
+	if (c->is_tls)
+		pw_tls_describe(c->stream.transport, tls, sizeof(tls));
+	pw_log_info(&c->log, "login attempt: db=%s user=%s tls=%s replication=no",
+		    c->login->database, c->login->user, tls);
+}
+
+static void take_startup(struct pw_client *c, const struct pw_startup *startup)
+{
+	const char *replication = pw_startup_get(startup, "replication");
+
+	if (!take_names(c, startup) || !check_process_limits(c))
+		return;
+	if (replication && pw_parse_bool(replication) != 0) {
+		pw_client_fail(c, PW_SQLSTATE_FEATURE_NOT_SUPPORTED,
+			       "replication connections are not supported");
+		return;
+	}
+	if (!negotiate(c, startup) || !take_parameters(c, startup))
+		return;
+	pw_strbuf_fini(&c->login->packet);
+	log_attempt(c);
+	if (is_configured(c) && (c->login->db || c->login->is_console) && !join_shared(c))
+		return;
+	pw_login_authenticate(c);
+}
+
+static void read_packet(struct pw_client *c, const uint8_t *packet, size_t len, size_t bytes_behind)
+{
+	struct pw_startup *startup = malloc(sizeof(*startup));
+	struct pw_error err;
+
+	if (!startup) {
+		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+		return;
+	}
+	if (pw_startup_parse(packet, len, startup, &err) != PW_OK) {
+		pw_client_close(c, err.message, &err);
+	} else if (startup->kind == PW_STARTUP_CANCEL) {
+		pw_login_take_cancel(c, startup->cancel_key, startup->cancel_key_len);
+	} else if (startup->kind != PW_STARTUP_MESSAGE) {
+		/* The packet's memory is needed for the next one. */
+		enum pw_startup_kind kind = startup->kind;
+
+		pw_strbuf_fini(&c->login->packet);
+		answer_encryption_request(c, kind, bytes_behind);
+	} else {
+		take_startup(c, startup);
+	}
+	free(startup);
+}
+
+void pw_login_on_startup_data(struct pw_client *c, const uint8_t *data, size_t len)
+{
+	struct pw_strbuf *packet = &c->login->packet;
+	size_t total = 0, step;
+
+	/* The length word first, then as much as it says: never more than the bound. */
+	while (len > 0 && packet->len < 4) {
+		pw_strbuf_add(packet, data++, 1);
+		len--;
+	}
+	if (packet->len >= 4)
+		total = pw_startup_length((const uint8_t *)packet->data);
+	if (packet->len >= 4 && total == 0) {
+		FAIL(c, "invalid length of startup packet");
+		return;
+	}
+	if (packet->len < 4)
+		return;
+	step = total - packet->len < len ? total - packet->len : len;
+	pw_strbuf_add(packet, data, step);
+	if (packet->has_failed) {
+		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+		return;
+	}
+	if (packet->len < total)
+		return;
+	read_packet(c, (const uint8_t *)packet->data, total, len - step);
+	/* Bytes behind a start-up message: the password, sent without waiting. */
+	if (c->state == PW_CLIENT_AUTH && len > step)
+		pw_login_on_auth_data(c, data + step, len - step);
+	else if (c->state != PW_CLIENT_CLOSED && c->state != PW_CLIENT_STARTUP && len > step &&
+		 c->state != PW_CLIENT_TLS_HANDSHAKE && c->state != PW_CLIENT_CANCELING)
+		pw_client_feed(c, data + step, len - step);
+}
+
+/* ---- the end of the login ---- */
+
+static bool make_key(struct pw_client *c)
+{
+	c->key_len = c->login->version >= PW_PROTOCOL(3, 2) ? PW_CLIENT_KEY_MAX : PW_KEY_30_LEN;
+	pw_rng_secret(c->key, c->key_len);
+	c->key[0] &= 0x7f; /* some clients show it as a process id */
+	if (pw_map_insert(&c->clients->keys, &c->key_node,
+			  pw_hash(&c->clients->pools->hash_key, c->key, c->key_len)) == PW_OK)
+		return true;
+	c->key_len = 0;
+	pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	return false;
+}
+
+static void write_tracked(struct pw_client *c, struct pw_strbuf *out)
+{
+	const struct pw_tracked *tracked = c->clients->tracked;
+
+	for (size_t i = 0; i < tracked->n; i++) {
+		if (c->params->values[i])
+			pw_write_parameter_status(out, tracked->names[i], c->params->values[i]);
+	}
+}
+
+static void write_tail(struct pw_client *c, struct pw_strbuf *out)
+{
+	const char *message = c->clients->pools->snapshot->conf->login_notify_message;
+	struct pw_error notice;
+
+	pw_write_message(out, 'K', c->key, c->key_len);
+	if (message && message[0]) {
+		pw_error_set(&notice, PW_SQLSTATE_SUCCESS, "%s", message);
+		notice.severity = PW_SEVERITY_NOTICE;
+		pw_write_error(out, &notice);
+	}
+	pw_write_ready(out, 'I');
+}
+
+/* A console has no server: these are its own. */
+static void write_console_parameters(struct pw_client *c, struct pw_strbuf *out)
+{
+	static const char *const fixed[][2] = {
+	    {"client_encoding", "UTF8"},
+	    {"server_encoding", "UTF8"},
+	    {"DateStyle", "ISO"},
+	    {"TimeZone", "GMT"},
+	    {"standard_conforming_strings", "on"},
+	    {"is_superuser", "on"},
+	};
+
+	pw_write_parameter_status(out, "server_version", c->clients->version);
+	for (size_t i = 0; i < PW_COUNTOF(fixed); i++)
+		pw_write_parameter_status(out, fixed[i][0], fixed[i][1]);
+}
+
+static void enter_console(struct pw_client *c)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	if (!make_key(c))
+		return;
+	if (!c->clients->console_ops->begin(c)) {
+		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+		return;
+	}
+	pw_write_auth(&out, PW_AUTH_REQ_OK, NULL, 0);
+	write_console_parameters(c, &out);
+	write_tail(c, &out);
+	pw_client_login_free(c);
+	pw_reader_fini(&c->reader);
+	pw_reader_init(&c->reader, &pw_frontend_messages, PW_FOR_CONSOLE);
+	pw_client_goto(c, PW_CLIENT_CONSOLE);
+	pw_client_send(c, out.data, out.len);
+	pw_strbuf_fini(&out);
+}
+
+/* The console's rights are looked at before the password where the name is known. */
+bool pw_login_may_use_console(const struct pw_client *c, enum pw_console_right *right)
+{
+	const struct pw_conf *conf = conf_of(c);
+
+	*right = PW_RIGHT_NONE;
+	if (pw_conf_list_has(conf->admin_users, c->login->user))
+		*right = PW_RIGHT_ADMIN;
+	else if (pw_conf_list_has(conf->stats_users, c->login->user) ||
+		 conf->auth_type == PW_AUTH_ANY)
+		*right = PW_RIGHT_STATS;
+	return *right != PW_RIGHT_NONE;
+}
+
+static bool join_pool(struct pw_client *c)
+{
+	struct pw_client_login *login = c->login;
+	struct pw_pools *pools = c->clients->pools;
+	const struct pw_conf_db *db = pw_conf_find_db(pools->snapshot->conf, login->database);
+	struct pw_pool *pool;
+
+	if (!db && login->db)
+		db = pw_conf_find_db(pools->snapshot->conf, "*");
+	if (!db) {
+		FAIL(c, "no such database: %s", login->database);
+		return false;
+	}
+	login->db = db;
+	if (!join_shared(c))
+		return false;
+	if (atomic_load(&c->shared_db->is_disabled)) {
+		FAIL(c, "database \"%s\" is disabled", login->database);
+		return false;
+	}
+	pool = pw_pools_get(pools, db, login->database, login->user);
+	if (!pool) {
+		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+		return false;
+	}
+	pw_loan_bind(&c->loan, pool);
+	/* What the client has shown is good for its own user's pool only. */
+	if (!db->user && login->keys.is_set && login->has_stored_verifier)
+		pw_pool_learn_keys(pool, &login->keys);
+	if (!db->user && login->password.data)
+		pw_pool_learn_secret(pool, login->password.data);
+	else if (!db->user && login->is_dynamic && login->secret.data)
+		pw_pool_learn_secret(pool, login->secret.data);
+	return true;
+}
+
+void pw_login_authenticated(struct pw_client *c)
+{
+	struct pw_client_login *login = c->login;
+
+	if (login->is_console) {
+		if (c->right == PW_RIGHT_NONE && !pw_login_may_use_console(c, &c->right)) {
+			FAIL(c, "not allowed");
+			return;
+		}
+		if (join_shared(c))
+			enter_console(c);
+		return;
+	}
+	if (!join_pool(c))
+		return;
+	pw_client_load_limits(c);
+	c->loan.params = c->params;
+	if (atomic_load(&c->loan.pool->shared->welcome_version) > 0) {
+		pw_login_finish(c);
+		return;
+	}
+	pw_client_goto(c, PW_CLIENT_WELCOMING);
+	pw_pool_await_welcome(&c->loan);
+}
+
+void pw_login_finish(struct pw_client *c)
+{
+	struct pw_params_table *table = &c->clients->pools->params;
+	struct pw_pool *pool = c->loan.pool;
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	struct pw_params *params = NULL;
+
+	pw_write_auth(&out, PW_AUTH_REQ_OK, NULL, 0);
+	if (pw_pool_welcome(pool, &out))
+		params = pw_params_overlay(table, pool->welcome_params, c->params);
+	if (!params) {
+		pw_strbuf_fini(&out);
+		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+		return;
+	}
+	pw_params_unref(table, c->params);
+	c->params = params;
+	c->loan.params = params;
+	if (!make_key(c)) {
+		pw_strbuf_fini(&out);
+		return;
+	}
+	write_tracked(c, &out);
+	write_tail(c, &out);
+	pool->stats.now.client_login_count++;
+	c->is_tracking = pool->conf.mode != PW_MODE_SESSION &&
+			 c->clients->pools->snapshot->conf->max_prepared_statements > 0;
+	pw_client_login_free(c);
+	pw_reader_fini(&c->reader);
+	pw_reader_init(&c->reader, &pw_frontend_messages, c->is_tracking ? PW_FOR_PREPARED : 0);
+	if (c->clients->pools->snapshot->conf->max_packet_size < PW_MESSAGE_MAX)
+		c->reader.max_total = c->clients->pools->snapshot->conf->max_packet_size;
+	pw_client_goto(c, PW_CLIENT_READY);
+	if (out.has_failed)
+		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	else
+		pw_client_send(c, out.data, out.len);
+	pw_strbuf_fini(&out);
+	if (c->state == PW_CLIENT_READY && c->held)
+		pw_relay_release(c);
+}

@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The relay: client messages to the link, server messages to the client.
+ *
+ * A client gets a link when its first message needs one and keeps it until the server has said
+ * that nothing is owed and no transaction is open (pool modes transaction and statement), or until
+ * it leaves (session). While it waits, its bytes are held as they came. One chunk of input leaves
+ * in one write; a full destination stops the source.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client_priv.h"
+#include "pgweir/base/assert.h"
+#include "pgweir/pool/known.h"
+#include "pgweir/proto/writer.h"
+#include "pgweir/session/sync.h"
+
+enum { HELD_MAX = 64 * 1024 };
+
+static struct pw_link *link_of(const struct pw_client *c)
+{
+	return c->loan.link;
+}
+
+/* The worker's two batches serve whoever is being worked on: another owner's bytes go out first. */
+static struct pw_batch *batch_for(struct pw_batch *batch, struct pw_stream *stream)
+{
+	if (batch->stream != stream) {
+		pw_batch_flush(batch);
+		pw_batch_begin(batch, stream);
+	}
+	return batch;
+}
+
+struct pw_batch *pw_relay_to_client(struct pw_client *c)
+{
+	return batch_for(&c->clients->to_client, &c->stream);
+}
+
+struct pw_batch *pw_relay_to_server(struct pw_client *c)
+{
+	return batch_for(&c->clients->to_server, &link_of(c)->stream);
+}
+
+void pw_relay_flush(struct pw_clients *clients)
+{
+	pw_batch_flush(&clients->to_server);
+	pw_batch_flush(&clients->to_client);
+	clients->to_server.stream = NULL;
+	clients->to_client.stream = NULL;
+}
+
+/* ---- holding ---- */
+
+bool pw_relay_hold(struct pw_client *c, const void *data, size_t len)
+{
+	if (len == 0)
+		return true;
+	if (!c->held)
+		c->held = calloc(1, sizeof(*c->held));
+	if (!c->held)
+		return false;
+	pw_strbuf_add(c->held, data, len);
+	/* One chunk may come on top; then the client's own buffers have to do. */
+	if (c->held->len >= HELD_MAX)
+		pw_stream_set_reading(&c->stream, false);
+	return !c->held->has_failed;
+}
+
+void pw_relay_release(struct pw_client *c)
+{
+	struct pw_strbuf *held = c->held;
+
+	if (!held)
+		return;
+	c->held = NULL;
+	pw_stream_set_reading(&c->stream, true);
+	pw_client_feed(c, (const uint8_t *)held->data, held->len);
+	pw_strbuf_wipe(held);
+	free(held);
+}
+
+/* ---- getting and leaving a link ---- */
+
+static void begin_relaying(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+
+	if (pw_sync_fits(link, c->params)) {
+		pw_client_goto(c, PW_CLIENT_RELAYING);
+		return;
+	}
+	pw_client_goto(c, PW_CLIENT_SYNCING);
+	if (pw_sync_send(link, c->clients->tracked, c->params) != PW_OK)
+		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
+#ifdef PW_MUTANT_SYNC_NOT_AWAITED
+	else
+		pw_client_goto(c, PW_CLIENT_RELAYING);
+#endif
+}
+
+/* True: the client has a link that fits, now. */
+static bool acquire(struct pw_client *c)
+{
+	if (c->clients->is_draining) {
+		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "server shutting down");
+		return false;
+	}
+	pw_client_load_limits(c);
+	if (pw_pool_borrow(&c->loan))
+		begin_relaying(c);
+	else
+		pw_client_goto(c, PW_CLIENT_QUEUED);
+	return c->state == PW_CLIENT_RELAYING;
+}
+
+static void on_link(struct pw_loan *loan)
+{
+	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
+
+	PW_CHECK_MAGIC(c, PW_CLIENT_MAGIC);
+	if (c->state == PW_CLIENT_LOOKUP) {
+		pw_lookup_on_link(c);
+		return;
+	}
+	begin_relaying(c);
+	if (c->state == PW_CLIENT_RELAYING)
+		pw_relay_release(c);
+}
+
+static void on_welcome(struct pw_loan *loan)
+{
+	pw_login_finish(PW_CONTAINER(loan, struct pw_client, loan));
+}
+
+static void on_refused(struct pw_loan *loan, const struct pw_error *err)
+{
+	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
+
+	if (c->state != PW_CLIENT_CLOSED)
+		pw_client_close(c, err->message, err);
+}
+
+static void on_lost(struct pw_loan *loan, const struct pw_error *err)
+{
+	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
+	struct pw_error own;
+
+	if (c->state == PW_CLIENT_CLOSED)
+		return;
+	/* What was meant for the lost link has no taker. */
+	c->clients->to_server.n = 0;
+	c->clients->to_server.stream = NULL;
+	if (c->state == PW_CLIENT_LOOKUP) {
+		pw_error_set(&own, PW_SQLSTATE_PROTOCOL_VIOLATION, "bouncer config error");
+		err = &own;
+	}
+	pw_client_close(c, err ? err->message : "server closed the connection", err);
+}
+
+/* The link goes back to its pool if nothing is owed. */
+static void leave_if_free(struct pw_client *c)
+{
+	struct pw_pool *pool = c->loan.pool;
+	bool is_inside = c->reader.left > 0 && !c->is_dropping;
+
+	if (pool->conf.mode == PW_MODE_SESSION || is_inside || !pw_link_is_free(link_of(c)))
+		return;
+	pw_relay_flush(c->clients);
+	/* Only a client that may be read again is one that can be let go. */
+	pw_stream_set_reading(&c->stream, true);
+	pw_client_goto(c, PW_CLIENT_READY);
+	pw_pool_return(&c->loan, false, false);
+}
+
+/* ---- client to server ---- */
+
+static void note_request(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+	struct pw_pool *pool = c->loan.pool;
+	uint64_t now = c->clients->loop->now_us;
+
+	if (c->request_us == 0) {
+		c->request_us = now;
+		c->request_wall_us = pw_clock_wall_us();
+		pool->stats.now.query_count++;
+	}
+	if (!link)
+		return;
+	if (link->request_us == 0)
+		link->request_us = now;
+	if (link->transaction_us == 0) {
+		link->transaction_us = now;
+		pool->stats.now.xact_count++;
+	}
+}
+
+/* Sends bytes on, untouched. */
+static void pass_on(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_batch *batch = pw_relay_to_server(c);
+
+	if (piece->is_transient)
+		pw_batch_copy(batch, piece->data, piece->len);
+	else
+		pw_batch_add(batch, piece->data, piece->len);
+}
+
+static bool out_of_memory(struct pw_client *c)
+{
+	pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	return false;
+}
+
+bool pw_relay_forward(struct pw_client *c, const struct pw_piece *piece,
+		      const struct pw_expect *entry)
+{
+	if (pw_link_expect(link_of(c), entry) != PW_OK)
+		return out_of_memory(c);
+	pass_on(c, piece);
+	return true;
+}
+
+static bool forward_role(struct pw_client *c, const struct pw_piece *piece)
+{
+	const struct pw_expect entry = {.role = pw_frontend_messages.rows[piece->type].role};
+
+	return pw_relay_forward(c, piece, &entry);
+}
+
+static bool forward_copy_end(struct pw_client *c, const struct pw_piece *piece)
+{
+	/* With nothing owed no COPY can be going on: the server would ignore it. */
+	if (link_of(c)->expects.n == 0 && !link_of(c)->is_copy_both) {
+		c->is_dropping = true;
+		return true;
+	}
+	return forward_role(c, piece);
+}
+
+static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
+{
+	if (!c->clients->pools->snapshot->conf->disable_pqexec)
+		return forward_role(c, piece);
+	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");
+	return false;
+}
+
+/* What a first piece with a link at hand means; false = the client is closed. */
+static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
+{
+	switch (pw_frontend_messages.rows[piece->type].role) {
+	case PW_ROLE_QUERY:
+		return forward_query(c, piece);
+	case PW_ROLE_PARSE:
+		return c->is_tracking ? pw_relay_parse(c, piece) : forward_role(c, piece);
+	case PW_ROLE_BIND:
+		return c->is_tracking ? pw_relay_bind(c, piece) : forward_role(c, piece);
+	case PW_ROLE_DESCRIBE:
+		return c->is_tracking ? pw_relay_describe(c, piece) : forward_role(c, piece);
+	case PW_ROLE_CLOSE:
+		return c->is_tracking ? pw_relay_close(c, piece) : forward_role(c, piece);
+	case PW_ROLE_FUNCTION:
+	case PW_ROLE_EXECUTE:
+	case PW_ROLE_SYNC:
+		return forward_role(c, piece);
+	case PW_ROLE_COPY_END:
+		return forward_copy_end(c, piece);
+	case PW_ROLE_FLUSH:
+	case PW_ROLE_COPY_DATA:
+		pass_on(c, piece);
+		return true;
+	case PW_ROLE_TERMINATE:
+		pw_client_close(c, "client close request", NULL);
+		return false;
+	case PW_ROLE_PASSWORD:
+	case PW_ROLE_NONE:
+		break;
+	}
+	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "unknown pkt");
+	return false;
+}
+
+static void answer_sync(struct pw_client *c)
+{
+	static const uint8_t ready[] = {'Z', 0, 0, 0, 5, 'I'};
+
+	pw_batch_copy(pw_relay_to_client(c), ready, sizeof(ready));
+}
+
+enum unlinked { NEEDS_LINK, ANSWERED, GONE };
+
+/* What a first piece means while the client has no link. */
+static enum unlinked begin_unlinked(struct pw_client *c, const struct pw_piece *piece)
+{
+	switch (pw_frontend_messages.rows[piece->type].role) {
+	case PW_ROLE_SYNC: /* nothing was asked since the last one */
+		answer_sync(c);
+		return ANSWERED;
+	case PW_ROLE_CLOSE:
+		if (!c->is_tracking)
+			return NEEDS_LINK;
+		return pw_relay_close_unlinked(c, piece) ? ANSWERED : GONE;
+	case PW_ROLE_FLUSH:
+	case PW_ROLE_COPY_DATA: /* behind a COPY that has failed: PostgreSQL drops it too */
+	case PW_ROLE_COPY_END:
+		c->is_dropping = true;
+		return ANSWERED;
+	case PW_ROLE_TERMINATE:
+		pw_client_close(c, "client close request", NULL);
+		return GONE;
+	case PW_ROLE_PASSWORD:
+	case PW_ROLE_NONE:
+		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "unknown pkt");
+		return GONE;
+	default:
+		return NEEDS_LINK;
+	}
+}
+
+/* Goes through what can be done now; what is left of `in` must be held. False = closed. */
+static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct pw_slice *in)
+{
+	if (!piece->is_first) {
+		if (!c->is_dropping && link_of(c))
+			pass_on(c, piece);
+	} else if (link_of(c) || begin_unlinked(c, piece) == NEEDS_LINK) {
+		if (!link_of(c) && c->state == PW_CLIENT_READY && !acquire(c)) {
+			if (c->state == PW_CLIENT_CLOSED)
+				return false;
+			/* The message waits for the link, and all that follows it. */
+			pw_reader_unread(&c->reader);
+			if (!pw_relay_hold(c, piece->data, piece->len) ||
+			    !pw_relay_hold(c, in->data, in->len))
+				return out_of_memory(c);
+			in->len = 0;
+			return true;
+		}
+		note_request(c);
+		if (!begin_message(c, piece))
+			return false;
+	} else if (c->state == PW_CLIENT_CLOSED) {
+		return false;
+	}
+	c->loan.pool->stats.now.received += piece->len;
+	if (piece->is_last) {
+		c->is_dropping = false;
+		if (link_of(c))
+			leave_if_free(c);
+	}
+	return c->state != PW_CLIENT_CLOSED;
+}
+
+static void refuse_input(struct pw_client *c, enum pw_status status, const struct pw_piece *piece)
+{
+	struct pw_error err;
+
+	if (status == PW_ENOMEM) {
+		out_of_memory(c);
+		return;
+	}
+	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "unknown pkt");
+	if (status == PW_ELIMIT)
+		pw_error_detail(&err, "A message of %u bytes is longer than max_packet_size.",
+				(unsigned)piece->total);
+	else
+		pw_error_detail(&err, "Message type 0x%02x, length %u.", piece->type,
+				(unsigned)piece->total);
+	pw_client_close(c, err.message, &err);
+}
+
+/* A destination that takes no more stops the source. */
+static void throttle(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+
+	if (link && pw_stream_is_full(&link->stream))
+		pw_stream_set_reading(&c->stream, false);
+}
+
+void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t len)
+{
+	struct pw_clients *clients = c->clients;
+	struct pw_slice in = {data, len};
+	struct pw_piece piece;
+	enum pw_status status;
+
+	if (c->state == PW_CLIENT_QUEUED || c->state == PW_CLIENT_SYNCING) {
+		if (!pw_relay_hold(c, data, len))
+			out_of_memory(c);
+		return;
+	}
+	while (in.len > 0 && (status = pw_reader_next(&c->reader, &in, &piece)) != PW_AGAIN) {
+		if (status != PW_OK) {
+			refuse_input(c, status, &piece);
+			return;
+		}
+		if (!take_piece(c, &piece, &in))
+			return;
+	}
+	pw_relay_flush(clients);
+	throttle(c);
+}
+
+/* ---- server to client ---- */
+
+static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
+		     const struct pw_expect *about)
+{
+	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
+	struct pw_batch *batch;
+
+	if (c->state == PW_CLIENT_LOOKUP) {
+		pw_lookup_on_piece(c, piece);
+		return;
+	}
+	if (c->state == PW_CLIENT_CLOSED)
+		return;
+	loan->pool->stats.now.sent += piece->len;
+	if (c->is_tracking && piece->type == 'E' && piece->is_first) {
+		pw_relay_error(c, piece, about);
+		return;
+	}
+	if (c->is_tracking && piece->type == 'C')
+		pw_relay_command_complete(c, piece);
+	batch = pw_relay_to_client(c);
+	if (piece->is_transient)
+		pw_batch_copy(batch, piece->data, piece->len);
+	else
+		pw_batch_add(batch, piece->data, piece->len);
+}
+
+static void on_settled(struct pw_loan *loan, const struct pw_expect *entry, bool is_done)
+{
+	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
+
+	if (c->state != PW_CLIENT_LOOKUP)
+		pw_relay_settled(c, entry, is_done);
+}
+
+static void on_parameter(struct pw_loan *loan, const char *name, const char *value)
+{
+	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
+	struct pw_params_table *table = &c->clients->pools->params;
+	int index = pw_tracked_find(c->clients->tracked, name);
+	struct pw_params *changed;
+
+	if (c->state == PW_CLIENT_LOOKUP || index < 0)
+		return;
+	changed = pw_params_with(table, c->params, (size_t)index, value);
+	if (!changed) {
+		loan->link->facts.must_close = true;
+		return;
+	}
+	pw_params_unref(table, c->params);
+	c->params = changed;
+	loan->params = changed;
+}
+
+/* The link has taken over the client's parameters, or refused to. */
+static void end_sync(struct pw_client *c)
+{
+	struct pw_params_table *table = &c->clients->pools->params;
+	struct pw_link *link = link_of(c);
+	struct pw_error err;
+
+	if (link->has_own_error) {
+		pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "invalid server parameter");
+		pw_error_detail(&err,
+				"The server refused a parameter of the client's start-up packet.");
+		pw_link_close(link, PW_LINK_END_CLEAN, "invalid server parameter", &err);
+		return;
+	}
+	/* From now on the client has the server's spelling of its values. */
+	pw_params_unref(table, c->params);
+	c->params = pw_params_ref(link->params);
+	c->loan.params = c->params;
+	pw_client_goto(c, PW_CLIENT_RELAYING);
+	if (c->held)
+		pw_relay_release(c);
+	else
+		leave_if_free(c);
+}
+
+static void note_ready(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+	struct pw_counters *stats = &c->loan.pool->stats.now;
+	uint64_t now = c->clients->loop->now_us;
+
+	if (link->expects.n > 0 || c->request_us == 0)
+		return;
+	stats->query_time += now - c->request_us;
+	c->request_us = 0;
+}
+
+static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
+{
+	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
+	struct pw_link *link = loan->link;
+
+	switch (c->state) {
+	case PW_CLIENT_LOOKUP:
+		pw_lookup_on_ready(c);
+		return;
+	case PW_CLIENT_SYNCING:
+		end_sync(c);
+		return;
+	case PW_CLIENT_RELAYING:
+		break;
+	default:
+		return;
+	}
+	note_ready(c);
+	if (loan->pool->conf.mode == PW_MODE_STATEMENT && link->transaction != 'I') {
+		link->facts.must_close = true;
+		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION,
+			       "transaction blocks not allowed in statement pooling mode");
+		return;
+	}
+	leave_if_free(c);
+}
+
+static void on_chunk_end(struct pw_loan *loan)
+{
+	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
+
+	pw_relay_flush(c->clients);
+	if (pw_stream_is_full(&c->stream) && loan->link)
+		pw_stream_set_reading(&loan->link->stream, false);
+}
+
+static void on_link_drained(struct pw_loan *loan)
+{
+	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
+
+	pw_stream_set_reading(&c->stream, true);
+}
+
+void pw_relay_on_client_drained(struct pw_client *c)
+{
+	if (link_of(c))
+		pw_stream_set_reading(&link_of(c)->stream, true);
+}
+
+static void free_object(void *object)
+{
+	pw_prepared_name_unref(object);
+}
+
+const struct pw_borrower_ops pw_relay_ops = {
+    .on_link = on_link,
+    .on_welcome = on_welcome,
+    .on_refused = on_refused,
+    .on_piece = on_piece,
+    .on_settled = on_settled,
+    .on_ready = on_ready,
+    .on_chunk_end = on_chunk_end,
+    .on_drained = on_link_drained,
+    .on_parameter = on_parameter,
+    .on_lost = on_lost,
+    .free_object = free_object,
+};

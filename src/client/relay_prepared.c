@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Named statements of the extended protocol on changing links. The client's names never reach a
+ * server: a statement is called by its content id there, parsed on a link when it is first used on
+ * it, and forgotten there least recently used first.
+ *
+ * What a message changes is noted when it is sent and undone when the server turns out to have
+ * skipped it (pool/expect.h), so that after any error names stand as PostgreSQL would have them.
+ * Errors are PostgreSQL's own: a name that the client does not have goes to the server as it is;
+ * one that it has already is parsed again under the name that exists, which the server refuses.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client_priv.h"
+#include "pgweir/pool/known.h"
+#include "pgweir/proto/writer.h"
+
+static bool out_of_memory(struct pw_client *c)
+{
+	pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	return false;
+}
+
+static bool broken(struct pw_client *c, const struct pw_piece *piece)
+{
+	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "broken %s packet",
+		       pw_frontend_messages.rows[piece->type].name);
+	return false;
+}
+
+static bool expect(struct pw_client *c, enum pw_message_role role, unsigned flags,
+		   const struct pw_statement *statement, struct pw_prepared_name *name)
+{
+	struct pw_expect entry = {.role = role, .flags = flags};
+
+	if (statement)
+		entry.statement = statement->id;
+	entry.object = name ? pw_prepared_name_ref(name) : NULL;
+	if (pw_link_expect(c->loan.link, &entry) == PW_OK)
+		return true;
+	if (name)
+		pw_prepared_name_unref(name);
+	return out_of_memory(c);
+}
+
+/* ---- messages of our own ---- */
+
+static bool send_built(struct pw_client *c, struct pw_strbuf *out)
+{
+	bool ok = !out->has_failed;
+
+	if (ok)
+		pw_batch_copy(pw_relay_to_server(c), out->data, out->len);
+	pw_strbuf_fini(out);
+	return ok || out_of_memory(c);
+}
+
+/* Close of a statement that the link has; its answer is not for the client. */
+static bool inject_close(struct pw_client *c, struct pw_id id)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	struct pw_expect entry = {
+	    .role = PW_ROLE_CLOSE, .flags = PW_EXPECT_SWALLOW | PW_EXPECT_KNOWN, .statement = id};
+	char body[1 + PW_STATEMENT_NAME_SIZE] = "S";
+
+	pw_statement_name(id, body + 1);
+	pw_write_message(&out, 'C', body, strlen(body) + 1);
+	if (pw_link_expect(c->loan.link, &entry) != PW_OK) {
+		pw_strbuf_fini(&out);
+		return out_of_memory(c);
+	}
+	pw_known_remove(&c->loan.link->facts.known, id);
+	return send_built(c, &out);
+}
+
+/* Room for one more among those that the link knows. */
+static bool make_room(struct pw_client *c)
+{
+	struct pw_known *known = &c->loan.link->facts.known;
+	int max = c->clients->pools->snapshot->conf->max_prepared_statements;
+	struct pw_id oldest;
+
+	while (max > 0 && pw_known_count(known) >= (size_t)max && pw_known_oldest(known, &oldest)) {
+		if (!inject_close(c, oldest))
+			return false;
+	}
+	return true;
+}
+
+static bool send_parse(struct pw_client *c, const struct pw_statement *statement)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	char name[PW_STATEMENT_NAME_SIZE];
+	size_t begin = pw_writer_begin(&out, 'P');
+
+	pw_statement_name(statement->id, name);
+	pw_strbuf_add(&out, name, strlen(name) + 1);
+	pw_strbuf_add(&out, statement->body, statement->text_len + 1 + statement->types_len);
+	pw_writer_end(&out, begin);
+	c->loan.pool->stats.now.server_parse_count++;
+	return send_built(c, &out);
+}
+
+/* The link parses the statement now; `flags` and `name` say whose answer it will be. */
+static bool parse_on_link(struct pw_client *c, struct pw_statement *statement, unsigned flags,
+			  struct pw_prepared_name *name)
+{
+	if (!make_room(c))
+		return false;
+	if (pw_known_add(&c->loan.link->facts.known, statement->id) != PW_OK)
+		return out_of_memory(c);
+	return expect(c, PW_ROLE_PARSE, flags | PW_EXPECT_KNOWN, statement, name) &&
+	       send_parse(c, statement);
+}
+
+static bool ensure_on_link(struct pw_client *c, struct pw_prepared_name *name)
+{
+	if (pw_known_use(&c->loan.link->facts.known, name->statement->id))
+		return true;
+	return parse_on_link(c, name->statement, PW_EXPECT_SWALLOW, name);
+}
+
+/* ---- Parse ---- */
+
+/* An answer without the server is right only where the server would have given it: not in a failed
+ * transaction, and not while earlier requests may still fail one. */
+static bool may_answer_parse(const struct pw_link *link)
+{
+	if (link->transaction == 'E' || link->is_skipping)
+		return false;
+	for (uint32_t i = 0; i < link->expects.n; i++) {
+		if (pw_expect_is_sync_point(pw_expect_at(&link->expects, i)))
+			return link->transaction == 'I' && link->expects.n == 0;
+	}
+	return true;
+}
+
+static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)
+{
+	struct pw_statement *statement = name->statement;
+	struct pw_link *link = c->loan.link;
+
+	if (pw_known_use(&link->facts.known, statement->id)) {
+		if (may_answer_parse(link) &&
+		    !pw_known_is_stale(&link->facts.known, statement->id)) {
+			if (!expect(c, PW_ROLE_PARSE, PW_EXPECT_LOCAL, statement, name))
+				return false;
+			pw_link_settle_local(link);
+			return true;
+		}
+		/* In doubt the server says it: parsed once more under the same name. */
+		if (!inject_close(c, statement->id))
+			return false;
+	}
+	return parse_on_link(c, statement, 0, name);
+}
+
+static bool refuse_size(struct pw_client *c, size_t len)
+{
+	const struct pw_conf *conf = c->clients->pools->snapshot->conf;
+	struct pw_error err;
+
+	pw_error_set(&err, PW_SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+		     "too much memory used for prepared statements");
+	pw_error_detail(
+	    &err,
+	    "This client holds %zu statements; the one of %zu bytes would exceed "
+	    "prepared_statement_bytes_client (%d) or prepared_statement_bytes_total (%d).",
+	    pw_prepared_count(c->prepared), len, conf->prepared_statement_bytes_client,
+	    conf->prepared_statement_bytes_total);
+	pw_error_hint(&err, "Close statements that are no longer used, or raise the limit.");
+	pw_client_close(c, err.message, &err);
+	return false;
+}
+
+/* The name exists: the server says so itself when it is parsed again under the name that it has. */
+static bool parse_duplicate(struct pw_client *c, struct pw_prepared_name *name,
+			    const struct pw_statement_key *key)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	char internal[PW_STATEMENT_NAME_SIZE];
+	size_t begin;
+
+	if (!ensure_on_link(c, name) || !expect(c, PW_ROLE_PARSE, 0, name->statement, name))
+		return false;
+	pw_statement_name(name->statement->id, internal);
+	begin = pw_writer_begin(&out, 'P');
+	pw_strbuf_add(&out, internal, strlen(internal) + 1);
+	pw_strbuf_add(&out, key->text, key->text_len + 1);
+	pw_strbuf_add(&out, key->types, key->types_len);
+	pw_writer_end(&out, begin);
+	return send_built(c, &out);
+}
+
+bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
+{
+	const struct pw_conf *conf = c->clients->pools->snapshot->conf;
+	const struct pw_expect unnamed = {.role = PW_ROLE_PARSE};
+	struct pw_cursor body = pw_piece_body(piece);
+	const char *name = pw_cursor_string(&body);
+	struct pw_statement_key key = {.text = NULL};
+	struct pw_prepared_name *listed;
+	enum pw_status status;
+
+	if (body.has_failed)
+		return broken(c, piece);
+	if (name[0] == '\0')
+		return pw_relay_forward(c, piece, &unnamed);
+	if (!piece->is_last)
+		return refuse_size(c, piece->total);
+	key.text = pw_cursor_string(&body);
+	key.text_len = strlen(key.text);
+	key.types = body.at;
+	key.types_len = pw_cursor_left(&body);
+	if (body.has_failed || key.types_len < 2 ||
+	    key.types_len != 2 + 4 * (size_t)pw_load_u16(key.types))
+		return broken(c, piece);
+	c->loan.pool->stats.now.client_parse_count++;
+	listed = pw_prepared_find(c->prepared, name);
+	if (listed)
+		return parse_duplicate(c, listed, &key);
+	if (!c->prepared && !(c->prepared = pw_prepared_create(&c->clients->statements)))
+		return out_of_memory(c);
+	status = pw_prepared_add(c->prepared, name, &key,
+				 (uint64_t)conf->prepared_statement_bytes_client,
+				 (uint64_t)conf->prepared_statement_bytes_total, &listed);
+	if (status == PW_ELIMIT)
+		return refuse_size(c, key.text_len);
+	if (status != PW_OK)
+		return out_of_memory(c);
+	return parse_new(c, listed);
+}
+
+/* ---- Bind ---- */
+
+bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
+{
+	const struct pw_expect plain = {.role = PW_ROLE_BIND};
+	struct pw_cursor body = pw_piece_body(piece);
+	const char *portal = pw_cursor_string(&body);
+	const char *name = pw_cursor_string(&body);
+	struct pw_prepared_name *listed;
+	char internal[PW_STATEMENT_NAME_SIZE];
+	uint8_t head[PW_HEADER_SIZE] = {'B'};
+	uint32_t length;
+
+	if (body.has_failed)
+		return broken(c, piece);
+	listed = name[0] ? pw_prepared_find(c->prepared, name) : NULL;
+	if (!listed)
+		return pw_relay_forward(c, piece, &plain);
+	c->loan.pool->stats.now.bind_count++;
+	if (!ensure_on_link(c, listed) || !expect(c, PW_ROLE_BIND, 0, listed->statement, listed))
+		return false;
+	pw_statement_name(listed->statement->id, internal);
+	length = (uint32_t)(piece->total - 1 - strlen(name) + strlen(internal));
+	for (int i = 0; i < 4; i++)
+		head[1 + i] = (uint8_t)(length >> (24 - 8 * i));
+	pw_batch_copy(pw_relay_to_server(c), head, sizeof(head));
+	pw_batch_copy(pw_relay_to_server(c), portal, strlen(portal) + 1);
+	pw_batch_copy(pw_relay_to_server(c), internal, strlen(internal) + 1);
+	if (piece->is_transient)
+		pw_batch_copy(pw_relay_to_server(c), body.at, pw_cursor_left(&body));
+	else
+		pw_batch_add(pw_relay_to_server(c), body.at, pw_cursor_left(&body));
+	return true;
+}
+
+/* ---- Describe and Close ---- */
+
+/* The kind byte and the name of a Describe or Close. */
+static bool read_target(const struct pw_piece *piece, char *kind, const char **name)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+
+	*kind = (char)pw_cursor_u8(&body);
+	*name = pw_cursor_string(&body);
+	return !body.has_failed && pw_cursor_left(&body) == 0 && piece->is_last &&
+	       (*kind == 'S' || *kind == 'P');
+}
+
+bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
+{
+	const struct pw_expect plain = {.role = PW_ROLE_DESCRIBE};
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	struct pw_prepared_name *listed = NULL;
+	const char *name;
+	char kind, target[1 + PW_STATEMENT_NAME_SIZE] = "S";
+
+	if (!read_target(piece, &kind, &name))
+		return broken(c, piece);
+	if (kind == 'S' && name[0])
+		listed = pw_prepared_find(c->prepared, name);
+	if (!listed)
+		return pw_relay_forward(c, piece, &plain);
+	if (!ensure_on_link(c, listed) ||
+	    !expect(c, PW_ROLE_DESCRIBE, 0, listed->statement, listed))
+		return false;
+	pw_statement_name(listed->statement->id, target + 1);
+	pw_write_message(&out, 'D', target, strlen(target) + 1);
+	return send_built(c, &out);
+}
+
+bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
+{
+	const struct pw_expect plain = {.role = PW_ROLE_CLOSE};
+	struct pw_prepared_name *listed = NULL;
+	const char *name;
+	char kind;
+
+	if (!read_target(piece, &kind, &name))
+		return broken(c, piece);
+	if (kind == 'S' && name[0])
+		listed = pw_prepared_find(c->prepared, name);
+	if (!listed)
+		return pw_relay_forward(c, piece, &plain);
+	/* Other clients may use what the link has: only the client's name goes. */
+	if (!expect(c, PW_ROLE_CLOSE, PW_EXPECT_LOCAL, listed->statement, listed))
+		return false;
+	pw_prepared_unlist(listed);
+	pw_link_settle_local(c->loan.link);
+	return true;
+}
+
+static void answer(struct pw_client *c, char type)
+{
+	const uint8_t message[] = {(uint8_t)type, 0, 0, 0, 4};
+
+	c->loan.pool->stats.now.sent += sizeof(message);
+	pw_batch_copy(pw_relay_to_client(c), message, sizeof(message));
+}
+
+bool pw_relay_close_unlinked(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_prepared_name *listed = NULL;
+	const char *name;
+	char kind;
+
+	if (!read_target(piece, &kind, &name))
+		return broken(c, piece);
+	if (kind == 'S' && name[0])
+		listed = pw_prepared_find(c->prepared, name);
+	if (listed)
+		pw_prepared_unlist(listed);
+	answer(c, '3');
+	return true;
+}
+
+/* ---- answers ---- */
+
+void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool is_done)
+{
+	struct pw_prepared_name *name = entry->object;
+
+	if (is_done && entry->flags & PW_EXPECT_LOCAL && c->state != PW_CLIENT_CLOSED)
+		answer(c, entry->role == PW_ROLE_PARSE ? '1' : '3');
+	/* Skipped: a name that was not made, one that was not closed. Statements that were parsed
+	 * on our own account concern no name. */
+	if (name && !is_done && !(entry->flags & PW_EXPECT_SWALLOW)) {
+		if (entry->role == PW_ROLE_PARSE &&
+		    entry->flags & (PW_EXPECT_KNOWN | PW_EXPECT_LOCAL))
+			pw_prepared_unlist(name);
+		else if (entry->role == PW_ROLE_CLOSE)
+			pw_prepared_relist(name);
+	}
+	if (name)
+		pw_prepared_name_unref(name);
+}
+
+void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece)
+{
+	const char *tag = (const char *)piece->data + PW_HEADER_SIZE;
+
+	if (piece->is_first && piece->is_last && piece->data[piece->len - 1] == '\0' &&
+	    (strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0))
+		pw_prepared_clear(c->prepared);
+}
+
+static void pass_error(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_batch *batch = pw_relay_to_client(c);
+
+	if (piece->is_transient)
+		pw_batch_copy(batch, piece->data, piece->len);
+	else
+		pw_batch_add(batch, piece->data, piece->len);
+}
+
+/* Copies text with every `from` in it replaced. */
+static void add_replaced(struct pw_strbuf *out, const uint8_t *data, size_t len, const char *from,
+			 const char *to)
+{
+	const uint8_t *end = data + len, *hit;
+
+	while ((hit = memmem(data, (size_t)(end - data), from, strlen(from)))) {
+		pw_strbuf_add(out, data, (size_t)(hit - data));
+		pw_strbuf_add_string(out, to);
+		data = hit + strlen(from);
+	}
+	pw_strbuf_add(out, data, (size_t)(end - data));
+}
+
+/* "cached plan must not change result type", in whatever language: the client holds an older
+ * description of the rows, so the error is its due; but its next Parse must see the new table. */
+static bool is_changed_result(const struct pw_piece *piece)
+{
+	struct pw_error_fields fields;
+
+	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
+	return strcmp(fields.sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0 &&
+	       strcmp(fields.routine, "RevalidateCachedQuery") == 0;
+}
+
+void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
+		    const struct pw_expect *about)
+{
+	struct pw_prepared_name *name = about ? about->object : NULL;
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	char internal[PW_STATEMENT_NAME_SIZE];
+	size_t begin;
+
+	if (!name || !piece->is_last) {
+		pass_error(c, piece);
+		return;
+	}
+	if (is_changed_result(piece))
+		pw_known_mark_stale(&c->loan.link->facts.known, name->statement->id);
+	pw_statement_name(name->statement->id, internal);
+	begin = pw_writer_begin(&out, 'E');
+	add_replaced(&out, piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, internal,
+		     name->name);
+	pw_writer_end(&out, begin);
+	if (out.has_failed)
+		pass_error(c, piece);
+	else
+		pw_batch_copy(pw_relay_to_client(c), out.data, out.len);
+	pw_strbuf_fini(&out);
+}
