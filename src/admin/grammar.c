@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The console's language: WORD [ARGUMENT] [;], and SET KEY = VALUE. A pure function from text and
+ * right to a request; nothing runs that did not come through here, so this is also the one place
+ * where rights are looked at.
+ */
+#include "config.h"
+
+#include "admin_priv.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define BLANKS " \t\r\n"
+
+/* clang-format off */
+const struct pw_console_verb pw_console_verbs[] = {
+    {"RELOAD", PW_ARGUMENT_NONE, NULL, PW_COMMAND_RELOAD, false,
+     "Reads the configuration again."},
+    {"PAUSE", PW_ARGUMENT_DATABASE, NULL, PW_COMMAND_PAUSE, true,
+     "Gives no server connections to clients any more; answers when all have come back."},
+    {"RESUME", PW_ARGUMENT_DATABASE, NULL, PW_COMMAND_RESUME, false,
+     "Goes on after PAUSE; with a database also after KILL."},
+    {"KILL", PW_ARGUMENT_DATABASE, NULL, PW_COMMAND_KILL, true,
+     "Closes all clients and server connections at once and pauses their databases."},
+    {"KILL_CLIENT", PW_ARGUMENT_CLIENT, NULL, PW_COMMAND_KILL_CLIENT, false,
+     "Closes one client; its number is in the column id of SHOW CLIENTS."},
+    {"RECONNECT", PW_ARGUMENT_DATABASE, NULL, PW_COMMAND_RECONNECT, true,
+     "Closes each server connection as soon as it comes back, so that new ones are made."},
+    {"SHUTDOWN", PW_ARGUMENT_NONE, NULL, PW_COMMAND_SHUTDOWN, false,
+     "Stops the process at once; there is no answer."},
+    {"SHUTDOWN", PW_ARGUMENT_MODE, "WAIT_FOR_SERVERS", PW_COMMAND_SHUTDOWN_WAIT_FOR_SERVERS, false,
+     "Gives out no server connections any more and stops when all have come back."},
+    {"SHUTDOWN", PW_ARGUMENT_MODE, "WAIT_FOR_CLIENTS", PW_COMMAND_SHUTDOWN_WAIT_FOR_CLIENTS, false,
+     "Takes no new clients and stops when the last one has left."},
+    {NULL, PW_ARGUMENT_NONE, NULL, PW_COMMAND_RELOAD, false, NULL},
+};
+/* clang-format on */
+
+/* ---- words ---- */
+
+enum scan { SCAN_FOUND, SCAN_NONE, SCAN_TOO_LONG };
+
+static const char *skip_blanks(const char *at)
+{
+	return at + strspn(at, BLANKS);
+}
+
+/* Copies a text in quotes; a doubled quote stands for one. */
+static enum scan scan_quoted(const char **at, char quote, char *out, size_t max)
+{
+	const char *from = *at + 1;
+	size_t len = 0;
+	bool is_too_long = false;
+
+	for (;; from++) {
+		if (*from == '\0')
+			return SCAN_NONE;
+		if (*from == quote && *++from != quote)
+			break;
+		if (len < max)
+			out[len++] = *from;
+		else
+			is_too_long = true;
+	}
+	out[len] = '\0';
+	*at = from;
+	return is_too_long ? SCAN_TOO_LONG : SCAN_FOUND;
+}
+
+static enum scan scan_bare(const char **at, char *out, size_t max)
+{
+	size_t len = strspn(*at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
+	if (len == 0)
+		return SCAN_NONE;
+	if (len <= max) {
+		memcpy(out, *at, len);
+		out[len] = '\0';
+	}
+	*at += len;
+	return len <= max ? SCAN_FOUND : SCAN_TOO_LONG;
+}
+
+static enum scan scan_word(const char **at, char *out, size_t max)
+{
+	return **at == '"' ? scan_quoted(at, '"', out, max) : scan_bare(at, out, max);
+}
+
+static bool is_at_end(const char *at)
+{
+	at = skip_blanks(at);
+	if (*at == ';')
+		at = skip_blanks(at + 1);
+	return *at == '\0';
+}
+
+/* ---- errors ---- */
+
+static bool refuse(struct pw_error *err, const char *text)
+{
+	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "%s", text);
+	err->severity = PW_SEVERITY_ERROR;
+	return false;
+}
+
+static bool refuse_command(struct pw_error *err, const char *text)
+{
+	enum { SHOWN_MAX = 200 };
+	size_t len = strnlen(text, SHOWN_MAX);
+
+	/* Half a character of UTF-8 would make the message unreadable for drivers. */
+	if (text[len] != '\0') {
+		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+			len--;
+	}
+	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "invalid command '%.*s', use SHOW HELP;",
+		     (int)len, text);
+	err->severity = PW_SEVERITY_ERROR;
+	return false;
+}
+
+static bool refuse_scan(struct pw_error *err, const char *text, enum scan scan)
+{
+	return scan == SCAN_TOO_LONG ? refuse(err, "bad arguments") : refuse_command(err, text);
+}
+
+/* ---- requests ---- */
+
+static bool find_show(const char *word, struct pw_request *out)
+{
+	out->tag = "SHOW";
+	if (strcasecmp(word, "HELP") == 0) {
+		out->kind = PW_REQUEST_HELP;
+		return true;
+	}
+	out->kind = PW_REQUEST_SHOW;
+	for (const struct pw_view *const *view = pw_console_views; *view; view++) {
+		if (strcasecmp((*view)->name, word) == 0)
+			out->view = *view;
+	}
+	if (out->view)
+		return true;
+	out->kind = PW_REQUEST_SHOW_PARAMETER;
+	out->view = pw_console_find_parameter(word);
+	return out->view != NULL;
+}
+
+/* Drivers open transactions without being asked. */
+static bool find_transaction(const char *word, const char *argument, struct pw_request *out)
+{
+	static const char *const words[] = {"BEGIN", "COMMIT", "ROLLBACK"};
+
+	if (argument && strcasecmp(argument, "TRANSACTION") != 0 &&
+	    strcasecmp(argument, "WORK") != 0)
+		return false;
+	for (size_t i = 0; i < PW_COUNTOF(words); i++) {
+		if (strcasecmp(words[i], word) == 0) {
+			out->kind = PW_REQUEST_TRANSACTION;
+			out->tag = words[i];
+			out->begins_block = i == 0;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool takes_argument(const struct pw_console_verb *verb, const char *argument)
+{
+	switch (verb->argument) {
+	case PW_ARGUMENT_NONE:
+		return !argument;
+	case PW_ARGUMENT_MODE:
+		return argument && strcasecmp(argument, verb->mode) == 0;
+	case PW_ARGUMENT_DATABASE:
+	case PW_ARGUMENT_CLIENT:
+		break;
+	}
+	return true;
+}
+
+static const struct pw_console_verb *find_verb(const char *word, const char *argument,
+					       bool *is_known)
+{
+	for (const struct pw_console_verb *verb = pw_console_verbs; verb->word; verb++) {
+		if (strcasecmp(verb->word, word) != 0)
+			continue;
+		*is_known = true;
+		if (takes_argument(verb, argument))
+			return verb;
+	}
+	return NULL;
+}
+
+/* "pause" for "PAUSE", as it stands in a sentence. */
+static void lower(char *text)
+{
+	for (; *text; text++) {
+		if (*text >= 'A' && *text <= 'Z')
+			*text = (char)(*text - 'A' + 'a');
+	}
+}
+
+static bool check_argument(const struct pw_console_verb *verb, const char *argument,
+			   struct pw_error *err)
+{
+	char text[PW_CONSOLE_WORD_MAX + PW_CONSOLE_ARGUMENT_MAX + 32];
+	char word[PW_CONSOLE_WORD_MAX + 1];
+
+	if (verb->argument == PW_ARGUMENT_CLIENT &&
+	    (!argument || argument[0] == '\0' || argument[strspn(argument, "0123456789")] != '\0' ||
+	     strlen(argument) > 19))
+		return refuse(err, "invalid client pointer supplied");
+	if (!verb->spares_console || !argument || !pw_console_has_name(argument))
+		return true;
+	snprintf(word, sizeof(word), "%s", verb->word);
+	lower(word);
+	snprintf(text, sizeof(text), "cannot %s admin db: %s", word, argument);
+	return refuse(err, text);
+}
+
+static bool parse_command(const char *text, const char *word, enum pw_console_right right,
+			  struct pw_request *out, struct pw_error *err)
+{
+	const char *argument = out->has_argument ? out->argument : NULL;
+	bool is_known = false;
+
+	out->kind = PW_REQUEST_COMMAND;
+	out->verb = find_verb(word, argument, &is_known);
+	if (is_known && right != PW_RIGHT_ADMIN)
+		return refuse(err, "admin access needed");
+	if (!out->verb)
+		return refuse_command(err, text);
+	out->tag = out->verb->word;
+	return check_argument(out->verb, argument, err);
+}
+
+/* ---- SET ---- */
+
+/* "=", or "to" between blanks. */
+static bool skip_assignment(const char **at)
+{
+	const char *word = skip_blanks(*at);
+
+	if (*word == '=') {
+		*at = skip_blanks(word + 1);
+		return true;
+	}
+	if (word == *at || strncasecmp(word, "to", 2) != 0 || strspn(word + 2, BLANKS) == 0)
+		return false;
+	*at = skip_blanks(word + 2);
+	return true;
+}
+
+static bool parse_set(const char *text, const char *at, struct pw_request *out,
+		      struct pw_error *err)
+{
+	char key[PW_CONSOLE_ARGUMENT_MAX + 1], value[PW_CONSOLE_VALUE_MAX + 1];
+	enum scan scan;
+
+	at = skip_blanks(at);
+	scan = scan_word(&at, key, PW_CONSOLE_ARGUMENT_MAX);
+	if (scan != SCAN_FOUND)
+		return refuse_scan(err, text, scan);
+	if (!skip_assignment(&at))
+		return refuse_command(err, text);
+	scan = *at == '\'' ? scan_quoted(&at, '\'', value, PW_CONSOLE_VALUE_MAX)
+			   : scan_bare(&at, value, PW_CONSOLE_VALUE_MAX);
+	if (scan != SCAN_FOUND)
+		return refuse_scan(err, text, scan);
+	if (!is_at_end(at) || !pw_console_find_parameter(key))
+		return refuse_command(err, text);
+	out->kind = PW_REQUEST_SET_PARAMETER;
+	out->tag = "SET";
+	return true;
+}
+
+/* ---- all ---- */
+
+static bool is_show(const char *word)
+{
+	return strcasecmp(word, "SHOW") == 0 || strcasecmp(word, "SELECT") == 0;
+}
+
+static bool parse_show(const char *text, enum pw_console_right right, struct pw_request *out,
+		       struct pw_error *err)
+{
+	if (!out->has_argument || !find_show(out->argument, out))
+		return refuse_command(err, text);
+	return right != PW_RIGHT_NONE || refuse(err, "admin access needed");
+}
+
+bool pw_request_parse(const char *text, enum pw_console_right right, struct pw_request *out,
+		      struct pw_error *err)
+{
+	const char *at = skip_blanks(text);
+	char word[PW_CONSOLE_WORD_MAX + 1];
+	enum scan scan;
+
+	*out = (struct pw_request){.kind = PW_REQUEST_EMPTY};
+	if (is_at_end(at))
+		return true;
+	scan = scan_word(&at, word, PW_CONSOLE_WORD_MAX);
+	if (scan != SCAN_FOUND)
+		return refuse_scan(err, text, scan);
+	if (strcasecmp(word, "SET") == 0 && strspn(at, BLANKS) > 0)
+		return parse_set(text, at, out, err);
+	if (strspn(at, BLANKS) > 0 && !is_at_end(at)) {
+		at = skip_blanks(at);
+		scan = scan_word(&at, out->argument, PW_CONSOLE_ARGUMENT_MAX);
+		if (scan != SCAN_FOUND)
+			return refuse_scan(err, text, scan);
+		out->has_argument = true;
+	}
+	if (!is_at_end(at))
+		return refuse_command(err, text);
+	if (is_show(word))
+		return parse_show(text, right, out, err);
+	if (find_transaction(word, out->has_argument ? out->argument : NULL, out))
+		return true;
+	return parse_command(text, word, right, out, err);
+}
