@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Accepting connections, on the main thread, and dealing them out to the workers in turn.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pgweir/net/socket.h"
+#include "process.h"
+
+enum { BATCH = 64, PAUSE_US = 5 * 1000 * 1000 };
+
+static void set_accepting(struct pw_process *process, bool is_on)
+{
+	for (size_t i = 0; i < process->listen.n; i++) {
+		if (!process->listen_events[i])
+			continue;
+		if (is_on)
+			(void)event_add(process->listen_events[i], NULL);
+		else
+			event_del(process->listen_events[i]);
+	}
+}
+
+static void on_pause_over(struct pw_timer *timer)
+{
+	set_accepting(PW_CONTAINER(timer, struct pw_process, accept_pause), true);
+}
+
+/* Out of descriptors or memory: turning in circles would not help. */
+static void pause_accepting(struct pw_process *process)
+{
+	pw_log_error(&process->logctx, "accept() failed: %s", strerror(errno));
+	set_accepting(process, false);
+	pw_loop_arm(&process->loop, &process->accept_pause, PAUSE_US);
+}
+
+static struct pw_addr address_of(const struct sockaddr_storage *ss, int fd, int port)
+{
+	struct pw_addr addr = pw_addr_from_sockaddr((const struct sockaddr *)ss);
+
+	if (addr.family != AF_UNIX)
+		return addr;
+	addr = pw_socket_peer(fd);
+	addr.family = AF_UNIX;
+	addr.port = (uint16_t)port;
+	return addr;
+}
+
+static void on_acceptable(evutil_socket_t listener, short what PW_UNUSED, void *arg)
+{
+	struct pw_process *process = arg;
+
+	pw_loop_refresh_time(&process->loop);
+	for (int i = 0; i < BATCH; i++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		struct pw_addr addr;
+		int fd =
+		    accept4(listener, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			    errno == ENOBUFS)
+				pause_accepting(process);
+			return;
+		}
+		addr = address_of(&ss, fd, process->snapshot->conf->listen_port);
+		(void)pw_worker_give_socket(&process->workers[process->next_worker], fd, &addr);
+		process->next_worker = (process->next_worker + 1) % process->n_workers;
+	}
+}
+
+enum pw_status pw_accept_start(struct pw_process *process)
+{
+	pw_timer_init(&process->accept_pause, on_pause_over);
+	process->listen_events = calloc(process->listen.n + 1, sizeof(*process->listen_events));
+	if (!process->listen_events)
+		return PW_ENOMEM;
+	for (size_t i = 0; i < process->listen.n; i++) {
+		process->listen_events[i] =
+		    event_new(process->loop.base, process->listen.items[i].fd, EV_READ | EV_PERSIST,
+			      on_acceptable, process);
+		if (!process->listen_events[i] || event_add(process->listen_events[i], NULL) < 0)
+			return PW_ENOMEM;
+	}
+	return PW_OK;
+}
+
+static void forget(struct pw_process *process, bool with_unix)
+{
+	for (size_t i = 0; process->listen_events && i < process->listen.n; i++) {
+		if (!process->listen_events[i] ||
+		    (!with_unix && process->listen.items[i].addr.family == AF_UNIX))
+			continue;
+		event_free(process->listen_events[i]);
+		process->listen_events[i] = NULL;
+	}
+}
+
+void pw_accept_stop_tcp(struct pw_process *process)
+{
+	forget(process, false);
+	pw_listen_close_tcp(&process->listen);
+}
+
+void pw_accept_stop(struct pw_process *process)
+{
+	forget(process, true);
+	free(process->listen_events);
+	process->listen_events = NULL;
+	pw_listen_close(&process->listen);
+}

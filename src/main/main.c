@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Start and end of the process; what happens in between is the loop's.
+ */
+#include "config.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "limits.h"
+#include "notify.h"
+#include "pgweir/base/rng.h"
+#include "pidfile.h"
+#include "process.h"
+
+static const int handled_signals[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2};
+
+static int describe(enum pw_options_todo todo)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	int status;
+
+	if (todo == PW_TODO_DESCRIBE_INI)
+		pw_conf_describe_ini(&out);
+	else if (todo == PW_TODO_DESCRIBE_CONFIG)
+		pw_conf_describe_docs(&out);
+	else
+		pw_console_describe(&out);
+	status = !out.has_failed && fwrite(out.data, 1, out.len, stdout) == out.len ? 0 : 1;
+	pw_strbuf_fini(&out);
+	return status;
+}
+
+static void log_lines(const struct pw_logctx *ctx, enum pw_log_level level, const char *lines)
+{
+	while (lines && *lines) {
+		size_t len = strcspn(lines, "\n");
+
+		pw_log_at(ctx, level, "%.*s", (int)len, lines);
+		lines += len + (lines[len] == '\n');
+	}
+}
+
+static bool load_config(struct pw_process *p, struct pw_strbuf *warnings)
+{
+	struct pw_strbuf why = PW_STRBUF_INIT;
+
+	p->snapshot = pw_snapshot_load(p->options.config_path, NULL, &p->hash_key, &why, warnings);
+	if (!p->snapshot) {
+		log_lines(&p->logctx, PW_LOG_WARNING, warnings->data);
+		log_lines(&p->logctx, PW_LOG_ERROR, why.data);
+		pw_log_fatal(&p->logctx, "cannot load config file");
+	}
+	pw_strbuf_fini(&why);
+	return p->snapshot != NULL;
+}
+
+/* Before the log file is opened: root must not own it. */
+static bool become_and_open_log(struct pw_process *p, const char *warnings)
+{
+	const struct pw_conf *conf = p->snapshot->conf;
+	int verbose = p->options.verbose > conf->verbose ? p->options.verbose : conf->verbose;
+
+	pw_log_set_verbosity(&p->log, verbose);
+	if (pw_daemon_become(p->options.user ? p->options.user : conf->user, &p->logctx) != PW_OK)
+		return false;
+	if (pw_log_open_file(&p->log, conf->logfile) != PW_OK) {
+		pw_log_fatal(&p->logctx, "cannot open log file %s", conf->logfile);
+		return false;
+	}
+	log_lines(&p->logctx, PW_LOG_WARNING, warnings);
+	return true;
+}
+
+static unsigned count_workers(const struct pw_conf *conf)
+{
+	long n = conf->worker_threads > 0 ? conf->worker_threads : sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > PW_WORKERS_MAX ? PW_WORKERS_MAX : (unsigned)n;
+}
+
+/* Everything that can fail before there is a service, in the foreground. */
+static bool prepare(struct pw_process *p)
+{
+	struct pw_strbuf warnings = PW_STRBUF_INIT;
+	const struct pw_conf *conf;
+	struct pw_limits need;
+	bool ok;
+
+	pw_rng_secret(&p->hash_key, sizeof(p->hash_key));
+	pw_rng_secret(p->mock_secret, sizeof(p->mock_secret));
+	ok = load_config(p, &warnings) && become_and_open_log(p, warnings.data);
+	pw_strbuf_fini(&warnings);
+	if (!ok)
+		return false;
+	conf = p->snapshot->conf;
+	p->n_workers = count_workers(conf);
+	pw_limits_need(conf, pw_userdb_count(p->snapshot->users), p->n_workers, &need);
+	pw_limits_raise(&need, &p->logctx);
+	if (pw_listen_check(conf, &p->logctx) != PW_OK ||
+	    pw_pidfile_check(conf->pidfile, &p->logctx) != PW_OK)
+		return false;
+	return !p->options.is_daemon ||
+	       pw_daemon_detach(&p->daemon, conf->pidfile, &p->logctx) == PW_OK;
+}
+
+static void on_signal(evutil_socket_t number, short what PW_UNUSED, void *arg)
+{
+	struct pw_process *p = arg;
+
+	pw_loop_refresh_time(&p->loop);
+	pw_control_on_signal(p, number);
+}
+
+static bool watch_signals(struct pw_process *p)
+{
+	for (size_t i = 0; i < PW_COUNTOF(handled_signals); i++) {
+		p->signal_events[i] = evsignal_new(p->loop.base, handled_signals[i], on_signal, p);
+		if (!p->signal_events[i] || event_add(p->signal_events[i], NULL) < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool start_workers(struct pw_process *p)
+{
+	sigset_t all, before;
+	bool ok = true;
+
+	p->workers = calloc(p->n_workers, sizeof(*p->workers));
+	p->peers = calloc(p->n_workers, sizeof(struct pw_pools *));
+	if (!p->workers || !p->peers)
+		return false;
+	for (unsigned i = 0; i < p->n_workers; i++) {
+		if (pw_worker_init(&p->workers[i], p, i) != PW_OK)
+			return false;
+	}
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (unsigned i = 0; ok && i < p->n_workers; i++)
+		ok = pw_worker_start(&p->workers[i]) == PW_OK;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return ok;
+}
+
+static bool start(struct pw_process *p)
+{
+	const struct pw_conf *conf = p->snapshot->conf;
+	sigset_t all, before;
+
+	if (pw_loop_init(&p->loop, &pw_clock_system) != PW_OK ||
+	    pw_mailbox_init(&p->mailbox, &p->loop, p) != PW_OK || !watch_signals(p) ||
+	    pw_tracked_init(&p->tracked, conf->track_extra_parameters) != PW_OK ||
+	    pw_registry_init(&p->registry, p->n_workers, &p->hash_key) != PW_OK)
+		return false;
+	pw_control_init(p);
+	pw_log_open_syslog(&p->log, conf->syslog, conf->syslog_ident, conf->syslog_facility);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	p->resolver = pw_resolver_create(conf->dns_max_ttl, conf->dns_nxdomain_ttl);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (!p->resolver || pw_listen_open(&p->listen, conf, &p->logctx) != PW_OK ||
+	    pw_pidfile_create(conf->pidfile, &p->logctx) != PW_OK)
+		return false;
+	return start_workers(p) && pw_accept_start(p) == PW_OK;
+}
+
+static void announce(struct pw_process *p)
+{
+	char loop[64];
+
+	pw_loop_describe(&p->loop, loop, sizeof(loop));
+	pw_log_info(&p->logctx, "process up: %s, %s, adns: getaddrinfo, tls: %s, workers: %u",
+		    p->version_line, loop, pw_tls_library_version(), p->n_workers);
+	if (p->options.is_quiet || p->options.is_daemon)
+		atomic_store(&p->log.stderr_fd, -1);
+	pw_daemon_ready(&p->daemon, &p->logctx);
+	pw_notify_ready();
+}
+
+static void free_pauses(struct pw_process *p)
+{
+	struct pw_list *node;
+
+	while (p->pauses.next && (node = pw_list_first(&p->pauses))) {
+		struct pw_pause_waiter *w = PW_CONTAINER(node, struct pw_pause_waiter, node);
+
+		pw_list_remove(node);
+		free(w->db);
+		free(w);
+	}
+}
+
+static void stop(struct pw_process *p)
+{
+	const char *pidfile = p->snapshot ? p->snapshot->conf->pidfile : NULL;
+
+	pw_accept_stop(p);
+	for (unsigned i = 0; p->workers && i < p->n_workers; i++)
+		pw_worker_stop(&p->workers[i]);
+	pw_resolver_destroy(p->resolver);
+	for (unsigned i = 0; p->workers && i < p->n_workers; i++)
+		pw_worker_fini(&p->workers[i]);
+	if (p->mailbox.event)
+		pw_mailbox_fini(&p->mailbox);
+	for (size_t i = 0; i < PW_COUNTOF(handled_signals); i++) {
+		if (p->signal_events[i])
+			event_free(p->signal_events[i]);
+	}
+	free_pauses(p);
+	pw_registry_fini(&p->registry);
+	if (p->loop.base)
+		pw_loop_fini(&p->loop);
+	pw_tracked_fini(&p->tracked);
+	pw_pidfile_remove(pidfile);
+	pw_snapshot_unref(p->snapshot);
+	free(p->workers);
+	free(p->peers);
+	pw_log_fini(&p->log);
+	explicit_bzero(p, sizeof(*p));
+}
+
+int main(int argc, char *argv[])
+{
+	struct pw_process p;
+	int status = 1;
+
+	pw_daemon_guard_stdio();
+	memset(&p, 0, sizeof(p));
+	pw_options_parse(argc, argv, &p.options);
+	if (p.options.todo == PW_TODO_EXIT)
+		return p.options.exit_status;
+	if (p.options.todo != PW_TODO_RUN)
+		return describe(p.options.todo);
+	signal(SIGPIPE, SIG_IGN);
+	pw_log_init(&p.log);
+	if (p.options.is_quiet)
+		atomic_store(&p.log.stderr_fd, -1);
+	p.logctx.log = &p.log;
+	snprintf(p.version_line, sizeof(p.version_line), "pgweir %s", PACKAGE_VERSION);
+	pw_daemon_init(&p.daemon);
+	if (prepare(&p) && start(&p)) {
+		announce(&p);
+		pw_loop_run(&p.loop);
+		status = 0;
+	}
+	stop(&p);
+	return status;
+}
