@@ -118,5 +118,7 @@ void pw_client_cancel(struct pw_client *c, void (*done)(void *arg), void *arg)
 		return;
 	if (c->state == PW_CLIENT_QUEUED)
 		cancel_queued(c);
+	else if (c->state == PW_CLIENT_CONSOLE)
+		c->clients->console_ops->cancel(c);
 	done(arg);
 }

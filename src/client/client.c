@@ -252,7 +252,12 @@ static void on_stream_data(struct pw_stream *stream, const uint8_t *data, size_t
 
 static void on_stream_drained(struct pw_stream *stream)
 {
-	pw_relay_on_client_drained(client_of(stream));
+	struct pw_client *c = client_of(stream);
+
+	if (c->console)
+		c->clients->console_ops->on_drained(c);
+	else
+		pw_relay_on_client_drained(c);
 }
 
 /* A client that said Terminate while it was queued wants its requests to be done all the same. */

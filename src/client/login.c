@@ -501,6 +501,8 @@ static void enter_console(struct pw_client *c)
 
 	if (!make_key(c))
 		return;
+	pw_reader_fini(&c->reader);
+	pw_reader_init(&c->reader, &pw_frontend_messages, PW_FOR_CONSOLE);
 	if (!c->clients->console_ops->begin(c)) {
 		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
 		return;
@@ -509,8 +511,6 @@ static void enter_console(struct pw_client *c)
 	write_console_parameters(c, &out);
 	write_tail(c, &out);
 	pw_client_login_free(c);
-	pw_reader_fini(&c->reader);
-	pw_reader_init(&c->reader, &pw_frontend_messages, PW_FOR_CONSOLE);
 	pw_client_goto(c, PW_CLIENT_CONSOLE);
 	pw_client_send(c, out.data, out.len);
 	pw_strbuf_fini(&out);

@@ -156,12 +156,14 @@ bool pw_socket_unix_answers(const char *path)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = pw_socket_unix_address(path, &ss);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Non-blocking: a process that hangs with a full queue answers, too. */
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	bool answers;
 
 	if (fd < 0)
 		return false;
-	answers = len > 0 && connect(fd, (struct sockaddr *)&ss, len) == 0;
+	answers = len > 0 &&
+		  (connect(fd, (struct sockaddr *)&ss, len) == 0 || errno == EAGAIN);
 	close(fd);
 	return answers;
 }

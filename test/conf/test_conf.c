@@ -259,12 +259,12 @@ static void test_warnings(void **state)
 {
 	struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
 	struct pw_conf *conf =
-	    parse(MAIN "so_reuseport = 1\nsyslog_facility = loud\n", NULL, &said);
+	    parse(MAIN "suspend_timeout = 1\nsyslog_facility = loud\n", NULL, &said);
 
 	(void)state;
 	assert_non_null(conf);
 	assert_string_equal(said.warnings.data,
-			    "t.ini:2: so_reuseport is accepted but has no effect\n"
+			    "t.ini:2: suspend_timeout is accepted but has no effect\n"
 			    "t.ini:3: unknown syslog_facility \"loud\", daemon is used");
 	pw_conf_unref(conf);
 	said_fini(&said);

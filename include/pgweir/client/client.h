@@ -96,6 +96,8 @@ struct pw_console_ops {
 	void (*on_piece)(struct pw_client *c, const struct pw_piece *piece);
 	/* The client takes bytes again. */
 	void (*on_drained)(struct pw_client *c);
+	/* Somebody presented the session's cancel key. */
+	void (*cancel)(struct pw_client *c);
 	void (*end)(struct pw_client *c);
 };
 

@@ -44,77 +44,77 @@ enum pw_balance { PW_BALANCE_ROUND_ROBIN, PW_BALANCE_DISABLE };
 
 /* One [databases] row. Numbers: -1 = not set here, inherit. */
 struct pw_conf_db {
-	const char  *name;   /* "*" = template for every other name */
-	const char  *dbname; /* asked for on the server; NULL = the entry's (or the client's) name */
+	const char *name;   /* "*" = template for every other name */
+	const char *dbname; /* asked for on the server; NULL = the entry's (or the client's) name */
 	const char *const *hosts; /* NULL-terminated: names, addresses, "/dir", "@abstract"; empty =
-	                             unix socket in unix_socket_dir */
-	const char  *host_text; /* as written, NULL when not set */
-	int          port;
-	const char  *user;     /* forced server user */
-	const char  *password; /* secret: never log */
-	const char  *auth_user;
-	const char  *auth_query;
-	const char  *auth_dbname;
-	int          pool_size;
-	int          min_pool_size;
-	int          reserve_pool_size;
-	int          max_db_connections;
-	int          max_db_client_connections;
-	int64_t      server_lifetime;     /* us; -1 inherit */
-	int64_t      query_wait_timeout;  /* us; -1 inherit, 0 none */
-	int          pool_mode;           /* -1 inherit */
-	int          load_balance_hosts;  /* enum pw_balance; -1 not set */
-	const char  *connect_query;
-	const char  *client_encoding;
-	const char  *datestyle;
-	const char  *timezone;
-	const char  *application_name;
-	const char  *definition; /* the right-hand side as written: has it changed? */
+				     unix socket in unix_socket_dir */
+	const char *host_text;    /* as written, NULL when not set */
+	int port;
+	const char *user;     /* forced server user */
+	const char *password; /* secret: never log */
+	const char *auth_user;
+	const char *auth_query;
+	const char *auth_dbname;
+	int pool_size;
+	int min_pool_size;
+	int reserve_pool_size;
+	int max_db_connections;
+	int max_db_client_connections;
+	int64_t server_lifetime;    /* us; -1 inherit */
+	int64_t query_wait_timeout; /* us; -1 inherit, 0 none */
+	int pool_mode;              /* -1 inherit */
+	int load_balance_hosts;     /* enum pw_balance; -1 not set */
+	const char *connect_query;
+	const char *client_encoding;
+	const char *datestyle;
+	const char *timezone;
+	const char *application_name;
+	const char *definition; /* the right-hand side as written: has it changed? */
 };
 
 /* One [users] row. -1 = not set. */
 struct pw_conf_user {
 	const char *name;
-	int         pool_mode;
-	int         pool_size;
-	int         reserve_pool_size;
-	int         max_user_connections;
-	int         max_user_client_connections;
-	int64_t     query_timeout;
-	int64_t     query_wait_timeout;
-	int64_t     idle_transaction_timeout;
-	int64_t     transaction_timeout;
-	int64_t     client_idle_timeout;
+	int pool_mode;
+	int pool_size;
+	int reserve_pool_size;
+	int max_user_connections;
+	int max_user_client_connections;
+	int64_t query_timeout;
+	int64_t query_wait_timeout;
+	int64_t idle_transaction_timeout;
+	int64_t transaction_timeout;
+	int64_t client_idle_timeout;
 };
 
 struct pw_conf_peer {
-	int         id;
+	int id;
 	const char *host;
-	int         port;
-	int         pool_size; /* -1 inherit */
+	int port;
+	int pool_size; /* -1 inherit */
 };
 
 struct pw_conf {
 	struct pw_refcount refs;
 
 /* One field per setting, named as the setting. */
-#define PW_FIELD_INT(name)    int name;
-#define PW_FIELD_UINT(name)   unsigned name;
-#define PW_FIELD_BOOL(name)   bool name;
-#define PW_FIELD_TIME(name)   uint64_t name;
-#define PW_FIELD_STRING(name) const char *name;
-#define PW_FIELD_CHOICE(name) int name;
+#define PW_FIELD_INT(name)          int name;
+#define PW_FIELD_UINT(name)         unsigned name;
+#define PW_FIELD_BOOL(name)         bool name;
+#define PW_FIELD_TIME(name)         uint64_t name;
+#define PW_FIELD_STRING(name)       const char *name;
+#define PW_FIELD_CHOICE(name)       int name;
 #define PW_SETTING(kind, name, ...) PW_FIELD_##kind(name)
 #include "pgweir/conf/settings.def"
 #undef PW_SETTING
 
 	/* Sorted by name. */
-	const struct pw_conf_db   *databases;
-	size_t                     n_databases;
+	const struct pw_conf_db *databases;
+	size_t n_databases;
 	const struct pw_conf_user *users;
-	size_t                     n_users;
+	size_t n_users;
 	const struct pw_conf_peer *peers;
-	size_t                     n_peers;
+	size_t n_peers;
 
 	struct pw_conf_arena *arena; /* owns every string and array */
 };
@@ -123,23 +123,23 @@ struct pw_conf {
  * user, then [databases], then global. */
 struct pw_pool_conf {
 	enum pw_pool_mode mode;
-	int               pool_size; /* 0 = unlimited */
-	int               min_pool_size;
-	int               reserve_pool_size;
-	int               max_db_connections;   /* 0 = unlimited */
-	int               max_user_connections; /* 0 = unlimited */
-	uint64_t          server_lifetime;
-	uint64_t          query_timeout;
-	uint64_t          idle_transaction_timeout;
-	uint64_t          transaction_timeout;
+	int pool_size; /* 0 = unlimited */
+	int min_pool_size;
+	int reserve_pool_size;
+	int max_db_connections;   /* 0 = unlimited */
+	int max_user_connections; /* 0 = unlimited */
+	uint64_t server_lifetime;
+	uint64_t query_timeout;
+	uint64_t idle_transaction_timeout;
+	uint64_t transaction_timeout;
 };
 
 /* What holds for one client: database entry and login user. */
 struct pw_client_conf {
-	int      max_db_client_connections;   /* 0 = unlimited */
-	int      max_user_client_connections; /* 0 = unlimited */
-	uint64_t query_wait_timeout;          /* 0 = none */
-	uint64_t client_idle_timeout;         /* 0 = none */
+	int max_db_client_connections;   /* 0 = unlimited */
+	int max_user_client_connections; /* 0 = unlimited */
+	uint64_t query_wait_timeout;     /* 0 = none */
+	uint64_t client_idle_timeout;    /* 0 = none */
 };
 
 /*
@@ -150,9 +150,9 @@ struct pw_client_conf {
  * the same form. Neither holds passwords.
  */
 struct pw_conf *pw_conf_load(const char *path, const struct pw_conf *previous,
-                             struct pw_strbuf *why, struct pw_strbuf *warnings);
+			     struct pw_strbuf *why, struct pw_strbuf *warnings);
 const struct pw_conf *pw_conf_ref(const struct pw_conf *conf);
-void                  pw_conf_unref(const struct pw_conf *conf);
+void pw_conf_unref(const struct pw_conf *conf);
 
 /*
  * A copy with one setting changed, or NULL and `why`. A setting that cannot change while running
@@ -161,16 +161,16 @@ void                  pw_conf_unref(const struct pw_conf *conf);
  * thread that loads.
  */
 const struct pw_conf *pw_conf_set(const struct pw_conf *conf, const char *name, const char *value,
-                                  struct pw_strbuf *why);
+				  struct pw_strbuf *why);
 
 /* NULL where there is none; "*" is not followed. */
-const struct pw_conf_db   *pw_conf_find_db(const struct pw_conf *conf, const char *name);
+const struct pw_conf_db *pw_conf_find_db(const struct pw_conf *conf, const char *name);
 const struct pw_conf_user *pw_conf_find_user(const struct pw_conf *conf, const char *name);
 
-void pw_conf_resolve_pool(const struct pw_conf *conf, const struct pw_conf_db *db,
-                          const char *user, struct pw_pool_conf *out);
+void pw_conf_resolve_pool(const struct pw_conf *conf, const struct pw_conf_db *db, const char *user,
+			  struct pw_pool_conf *out);
 void pw_conf_resolve_client(const struct pw_conf *conf, const struct pw_conf_db *db,
-                            const char *user, struct pw_client_conf *out);
+			    const char *user, struct pw_client_conf *out);
 
 /* True where servers opened under `a` must not serve under `b` (dbname, host, port, user,
  * connect_query, auth_dbname, auth_query, load_balance_hosts differ). */
@@ -183,10 +183,10 @@ bool pw_conf_list_has(const char *list, const char *name);
 struct pw_setting_row {
 	const char *name;
 	const char *default_text; /* NULL = no built-in default */
-	bool        is_reloadable;
+	bool is_reloadable;
 };
 size_t pw_conf_setting_count(void);
-void   pw_conf_setting_row(size_t i, struct pw_setting_row *out);
+void pw_conf_setting_row(size_t i, struct pw_setting_row *out);
 /* The value as SHOW CONFIG prints it; false = NULL. */
 bool pw_conf_setting_value(const struct pw_conf *conf, size_t i, struct pw_strbuf *out);
 

@@ -104,7 +104,6 @@ struct pw_pool {
 	unsigned n_guests; /* loans that name this pool */
 	unsigned asked;    /* links asked for from other workers */
 	unsigned n_opening;
-	unsigned n_cancels;      /* connections made to cancel */
 	uint64_t empty_since_us; /* no guests and no links; 0 = in use */
 	struct pw_counter_history stats;
 	struct pw_task serve_task;

@@ -41,11 +41,11 @@ extern const struct pw_transport_ops pw_tls_transport_ops;
  * not); allow and prefer verify nothing.
  */
 struct pw_tls_context *pw_tls_context_create_accept(const struct pw_conf *conf,
-                                                    struct pw_strbuf *why);
+						    struct pw_strbuf *why);
 struct pw_tls_context *pw_tls_context_create_connect(const struct pw_conf *conf,
-                                                     struct pw_strbuf *why);
+						     struct pw_strbuf *why);
 struct pw_tls_context *pw_tls_context_ref(struct pw_tls_context *context);
-void                   pw_tls_context_unref(struct pw_tls_context *context);
+void pw_tls_context_unref(struct pw_tls_context *context);
 /* Were both made from the same settings and file contents? (Else links are recycled.) */
 bool pw_tls_context_is_same(const struct pw_tls_context *a, const struct pw_tls_context *b);
 
@@ -64,15 +64,15 @@ bool pw_tls_has_peer_certificate(const struct pw_tls *tls);
 /* Is `name` one of the certificate's names: DNS names of the SAN, else the CN (as PgBouncer's
  * cert authentication: ignoring case, wildcards allowed)? `matches` compares one of them. */
 bool pw_tls_peer_name_matches(const struct pw_tls *tls,
-                              bool (*matches)(const char *cert_name, const void *arg),
-                              const void *arg);
+			      bool (*matches)(const char *cert_name, const void *arg),
+			      const void *arg);
 /* The comparison of cert authentication, to be given as `matches` with the wanted name as `arg`. */
 bool pw_tls_name_equal(const char *cert_name, const void *name);
 /* tls-server-end-point channel binding: the hash of the server's certificate (ours when
  * accepting, the peer's when connecting). PW_EINVAL where the certificate's signature algorithm
  * gives none. */
 PW_MUSTCHECK enum pw_status pw_tls_channel_binding(const struct pw_tls *tls, uint8_t out[64],
-                                                   size_t *len);
+						   size_t *len);
 
 /* OpenSSL's version line for -V. */
 const char *pw_tls_library_version(void);
