@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What the regress tests are written with."""

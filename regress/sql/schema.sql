@@ -1,0 +1,22 @@
+-- Tables, views, indexes, domains: ordinary DDL in a transaction.
+BEGIN;
+SELECT plan(9);
+CREATE SCHEMA shop;
+CREATE DOMAIN shop.price AS numeric(10, 2) CHECK (VALUE >= 0);
+CREATE TABLE shop.item (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, cost shop.price);
+CREATE UNIQUE INDEX item_name ON shop.item (lower(name));
+CREATE VIEW shop.cheap AS SELECT name FROM shop.item WHERE cost < 10;
+SELECT has_table('shop'::name, 'item'::name);
+SELECT has_view('shop'::name, 'cheap'::name, 'the view is there');
+SELECT has_index('shop'::name, 'item'::name, 'item_name'::name, 'the index is there');
+SELECT col_is_pk('shop'::name, 'item'::name, 'id'::name, 'the key is the key');
+INSERT INTO shop.item (name, cost) VALUES ('Pin', 0.5), ('Anvil', 99);
+SELECT results_eq('SELECT name FROM shop.cheap', ARRAY['Pin'], 'the view filters');
+SELECT throws_ok($$INSERT INTO shop.item (name) VALUES ('PIN')$$, '23505', NULL, 'unique index holds');
+SELECT throws_ok($$INSERT INTO shop.item (name, cost) VALUES ('x', -1)$$, '23514', NULL, 'domain holds');
+ALTER TABLE shop.item ADD COLUMN stock int DEFAULT 7;
+SELECT results_eq('SELECT DISTINCT stock FROM shop.item', ARRAY[7], 'a new column has its default');
+DROP SCHEMA shop CASCADE;
+SELECT hasnt_schema('shop'::name, 'gone again');
+SELECT * FROM finish();
+ROLLBACK;

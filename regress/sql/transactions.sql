@@ -1,0 +1,21 @@
+-- Commit, rollback, savepoints and the state of a failed transaction.
+BEGIN;
+SELECT plan(7);
+CREATE TABLE pg_temp.t (v int) ON COMMIT DROP;
+INSERT INTO t VALUES (1);
+SAVEPOINT a;
+INSERT INTO t VALUES (2);
+SAVEPOINT b;
+INSERT INTO t VALUES (3);
+SELECT is((SELECT count(*) FROM t), 3::bigint, 'three rows inside');
+ROLLBACK TO b;
+SELECT is((SELECT count(*) FROM t), 2::bigint, 'the inner savepoint is undone');
+ROLLBACK TO a;
+SELECT is((SELECT sum(v) FROM t), 1::bigint, 'the outer savepoint is undone');
+RELEASE a;
+SELECT throws_ok('ROLLBACK TO a', NULL, NULL, 'a released savepoint is gone');
+SELECT is(current_setting('transaction_isolation'), 'read committed', 'default isolation');
+SELECT ok(pg_current_xact_id_if_assigned() IS NOT NULL, 'one transaction all along');
+SELECT is(txid_current(), txid_current(), 'and the same one');
+SELECT * FROM finish();
+ROLLBACK;

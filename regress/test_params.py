@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Settings that the server reports follow the client from link to link."""
+
+import struct
+
+import pytest
+
+from lib.check import assert_refused
+from lib.wire import query
+
+@pytest.fixture
+def one_link(make_pooler):
+    """Everybody shares one server: whatever leaks is seen by the next client."""
+    return make_pooler(pool_mode="transaction", default_pool_size=1)
+
+
+def show(conn, name):
+    return conn.query(f"SHOW {name}").value()
+
+
+@pytest.mark.parametrize("name, mine, theirs", [
+    ("DateStyle", "German, DMY", "ISO, MDY"),
+    ("TimeZone", "Asia/Tokyo", "Europe/Berlin"),
+    ("client_encoding", "LATIN1", "UTF8"),
+    ("application_name", "mine", "theirs"),
+    ("standard_conforming_strings", "off", "on"),
+])
+def test_startup_parameters_follow_the_client(one_link, name, mine, theirs):
+    a = one_link.raw(**{name: mine})
+    b = one_link.raw(**{name: theirs})
+    for _ in range(3):
+        assert show(a, name) == mine
+        assert show(b, name) == theirs
+
+
+@pytest.mark.parametrize("name, mine", [
+    ("DateStyle", "German, DMY"), ("TimeZone", "Asia/Tokyo"), ("client_encoding", "LATIN1"),
+    pytest.param("application_name", "mine", marks=pytest.mark.pgweir_only),
+    ("standard_conforming_strings", "off"),
+])
+def test_set_follows_the_client(one_link, name, mine):
+    a, b = one_link.raw(), one_link.raw()
+    before = show(b, name)
+    result = a.query(f"SET {name} TO {mine}" if name == "DateStyle" else f"SET {name} TO '{mine}'")
+    assert (name, mine) in [m.parameter() for m in result.messages if m.kind == "S"]
+    for _ in range(3):
+        assert show(b, name) == before
+        assert show(a, name) == mine
+
+
+@pytest.mark.pgweir_only
+def test_interval_style_follows_the_client(one_link):
+    a, b = one_link.raw(), one_link.raw(IntervalStyle="iso_8601")
+    assert show(a, "IntervalStyle") == "postgres"
+    assert show(b, "IntervalStyle") == "iso_8601"
+    assert show(a, "IntervalStyle") == "postgres"
+
+
+def test_rolled_back_set_is_undone(one_link):
+    a, b = one_link.raw(), one_link.raw(TimeZone="Europe/Berlin")
+    before = show(a, "TimeZone")
+    a.query("BEGIN")
+    a.query("SET TimeZone TO 'Asia/Tokyo'")
+    a.query("ROLLBACK")
+    assert show(b, "TimeZone") == "Europe/Berlin"
+    assert show(a, "TimeZone") == before
+
+
+def test_set_local_ends_with_the_transaction(one_link):
+    a, b = one_link.raw(), one_link.raw()
+    before = show(a, "TimeZone")
+    a.query("BEGIN")
+    a.query("SET LOCAL TimeZone TO 'Asia/Tokyo'")
+    assert show(a, "TimeZone") == "Asia/Tokyo"
+    a.query("COMMIT")
+    assert show(b, "TimeZone") == before
+    assert show(a, "TimeZone") == before
+
+
+def test_set_in_a_pipeline_of_one_query(one_link):
+    a, b = one_link.raw(), one_link.raw()
+    a.query("SET DateStyle TO German; SET TimeZone TO 'Asia/Tokyo'; SELECT 1")
+    assert show(b, "DateStyle") == "ISO, MDY"
+    assert show(a, "DateStyle") == "German, DMY"
+    assert show(a, "TimeZone") == "Asia/Tokyo"
+
+
+def test_client_encoding_of_the_bytes(one_link):
+    latin = one_link.raw(client_encoding="LATIN1")
+    utf8 = one_link.raw(client_encoding="UTF8")
+    for _ in range(2):
+        for conn, data in ((latin, b"\xe9"), (utf8, b"\xc3\xa9")):
+            conn.send(query("SELECT chr(233)"))
+            row = conn.recv_until("D")[-1].body
+            conn.recv_until("Z")
+            assert row == b"\0\1" + struct.pack("!i", len(data)) + data
+
+
+@pytest.mark.parametrize("value", ["it's", 'two "quotes"', "back\\slash", "a,b", "x=y", "'';--",
+                                   " blanks "])
+def test_values_that_need_quoting(one_link, value):
+    a, b = one_link.raw(application_name=value), one_link.raw(application_name="plain")
+    for _ in range(2):
+        assert show(a, "application_name") == value
+        assert show(b, "application_name") == "plain"
+
+
+@pytest.mark.pgweir_only
+def test_long_value(one_link):
+    """PostgreSQL keeps 63 bytes of it."""
+    a, b = one_link.raw(application_name="n" * 150), one_link.raw(application_name="short")
+    assert show(b, "application_name") == "short"
+    assert show(a, "application_name") == "n" * 63
+
+
+@pytest.mark.pgweir_only
+def test_welcome_carries_the_clients_own_values(one_link):
+    one_link.raw().query("SELECT 1")
+    conn = one_link.raw(TimeZone="Asia/Tokyo", application_name="me")
+    assert conn.params["TimeZone"] == "Asia/Tokyo"
+    assert conn.params["application_name"] == "me"
+    names = [m.parameter()[0] for m in conn.login_messages if m.kind == "S"]
+    assert len(names) == len(set(names))
+
+
+def test_invalid_value(one_link):
+    conn = one_link.raw()
+    bad = one_link.raw(TimeZone="Nowhere/At_All")
+    bad.send(query("SELECT 1"))
+    assert bad.expect_fatal().code == "08P01"
+    assert conn.query("SELECT 1").value() == "1"
+
+
+@pytest.mark.pgweir_only
+def test_invalid_value_has_its_own_text(one_link):
+    conn = one_link.raw(TimeZone="Nowhere/At_All")
+    conn.send(query("SELECT 1"))
+    assert_refused(conn.expect_fatal(), "invalid server parameter")
+
+
+def test_parameters_survive_the_loss_of_the_server(one_link, pg, db):
+    conn = one_link.raw(TimeZone="Asia/Tokyo")
+    assert show(conn, "TimeZone") == "Asia/Tokyo"
+    pg.execute("SELECT pg_terminate_backend(%s)", (pg.backends(db)[0],))
+    pg.wait_backends(db, 0)
+    one_link.wait_pool(sv_idle=0, sv_used=0)
+    assert show(conn, "TimeZone") == "Asia/Tokyo"
+
+
+def test_parameters_of_a_database_entry(make_pooler, pg, db):
+    pooler = make_pooler(pool_mode="transaction", databases={db: {
+        "host": pg.host, "port": pg.port, "dbname": db, "timezone": "Asia/Tokyo",
+        "datestyle": "German, DMY", "client_encoding": "LATIN1"}})
+    conn = pooler.raw()
+    assert show(conn, "TimeZone") == "Asia/Tokyo"
+    assert show(conn, "DateStyle") == "German, DMY"
+    assert show(conn, "client_encoding") == "LATIN1"
+
+
+def test_application_name_add_host(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", application_name_add_host=1)
+    named, unnamed = pooler.raw(application_name="web"), pooler.raw()
+    for conn, name in ((named, "web"), (unnamed, "app")):
+        host, port = conn.sock.getsockname()
+        assert show(conn, "application_name") == f"{name} - {host}:{port}"

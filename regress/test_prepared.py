@@ -1,0 +1,484 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Named statements of the protocol belong to the client, whichever link runs them."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from lib.wire import (bind, close, describe, execute, flush, message, parse, query, run_named, sync)
+
+pytestmark = pytest.mark.pgweir_only
+
+ONE = "SELECT pg_backend_pid(), $1::int + 1"
+
+
+def prepare(conn, name, sql, oids=()):
+    result = conn.run(parse(name, sql, oids), sync())
+    assert result.kinds == "1Z", result.error
+    return result
+
+
+def run(conn, name, *args):
+    return conn.run(run_named(name, args))
+
+
+@pytest.fixture
+def one_link(make_pooler):
+    return make_pooler(pool_mode="transaction", default_pool_size=1)
+
+
+def statements(conn):
+    """Names on the link that answers, but for those without a name of the pooler's."""
+    return [r[0] for r in conn.query("SELECT name FROM pg_prepared_statements").rows]
+
+
+def test_statement_on_several_links(tx_pooler):
+    """Two links; the one that is not held is the one that must serve."""
+    first, second, a = tx_pooler.raw(), tx_pooler.raw(), tx_pooler.raw()
+    pids = []
+    for holder in (first, second):
+        holder.query("BEGIN")
+        pids.append(holder.query("SELECT pg_backend_pid()").value())
+    first.query("COMMIT")
+    prepare(a, "s", ONE)
+    assert run(a, "s", 1).rows == [[pids[0], "2"]]
+    first.query("BEGIN")
+    second.query("COMMIT")
+    result = run(a, "s", 41)
+    assert result.kinds == "2DCZ"
+    assert result.rows == [[pids[1], "42"]]
+
+
+def test_same_name_of_two_clients(one_link):
+    a, b = one_link.raw(), one_link.raw()
+    prepare(a, "s", "SELECT 'of a'")
+    prepare(b, "s", "SELECT 'of b'")
+    for _ in range(3):
+        assert run(a, "s").value() == "of a"
+        assert run(b, "s").value() == "of b"
+
+
+def test_same_text_is_prepared_once_on_a_link(one_link):
+    clients = [one_link.raw() for _ in range(4)]
+    for i, c in enumerate(clients):
+        prepare(c, f"name{i}", "SELECT 'shared'")
+        assert run(c, f"name{i}").value() == "shared"
+    assert len(statements(clients[0])) == 1
+
+
+def test_same_text_with_other_types_is_another_statement(one_link):
+    a = one_link.raw()
+    prepare(a, "i", "SELECT pg_typeof($1)", (23,))
+    prepare(a, "t", "SELECT pg_typeof($1)", (25,))
+    assert run(a, "i", 1).value() == "integer"
+    assert run(a, "t", 1).value() == "text"
+
+
+def test_describe_statement(tx_pooler):
+    a, b = tx_pooler.raw(), tx_pooler.raw()
+    a.run(parse("s", "SELECT $1::int AS n, 'x'::text AS t"), sync())
+    b.query("BEGIN")
+    result = a.run(describe("S", "s"), sync())
+    assert result.kinds == "tTZ"
+    assert [c.name for c in result.columns] == ["n", "t"]
+    b.query("ROLLBACK")
+
+
+def test_parse_bind_describe_execute_in_one_batch(one_link):
+    a = one_link.raw()
+    result = a.run(parse("s", ONE), bind("", "s", [1]), describe("P"), execute(), sync())
+    assert result.kinds == "12TDCZ"
+    again = a.run(bind("", "s", [2]), describe("P"), execute(), close("S", "s"), sync())
+    assert again.kinds == "2TDC3Z"
+
+
+@pytest.mark.parametrize("cut", ["bytes", "random"])
+def test_batch_in_pieces(tx_pooler, cut):
+    a = tx_pooler.raw()
+    result = a.run(parse("s", ONE), bind("", "s", [1]), describe("P"), execute(), sync(), cut=cut)
+    assert result.kinds == "12TDCZ"
+    assert a.run(run_named("s", [5]), cut=cut).rows[0][1] == "6"
+
+
+def test_long_pipeline(tx_pooler):
+    a, b = tx_pooler.raw(), tx_pooler.raw()
+    prepare(a, "s", "SELECT $1::int")
+    b.query("BEGIN")
+    a.send(b"".join(run_named("s", [i]) for i in range(500)))
+    for i in range(500):
+        assert a.result().value() == str(i)
+    b.query("ROLLBACK")
+
+
+def test_many_executions_before_one_sync(tx_pooler):
+    a = tx_pooler.raw()
+    prepare(a, "s", "SELECT $1::int")
+    result = a.run(*[bind("", "s", [i]) + execute() for i in range(50)], sync())
+    assert [r[0] for r in result.rows] == [str(i) for i in range(50)]
+
+
+def test_flush_brings_the_answer(tx_pooler):
+    a = tx_pooler.raw()
+    a.send(parse("s", "SELECT 7") + flush())
+    assert a.recv().kind == "1"
+    a.send(bind("", "s") + execute() + flush())
+    assert [a.recv().kind for _ in range(3)] == ["2", "D", "C"]
+    a.send(sync())
+    assert a.result().status == "I"
+
+
+def test_unnamed_statement(tx_pooler):
+    a = tx_pooler.raw()
+    for i in range(3):
+        result = a.run(parse("", ONE), bind("", "", [i]), execute(), sync())
+        assert result.rows[0][1] == str(i + 1)
+
+
+def test_unnamed_statement_survives_within_a_transaction(one_link):
+    a, b = one_link.raw(), one_link.raw()
+    a.query("BEGIN")
+    a.run(parse("", "SELECT 'kept'"), sync())
+    assert a.run(bind(), execute(), sync()).value() == "kept"
+    a.query("COMMIT")
+    assert b.query("SELECT 1").value() == "1"
+
+
+# -- errors are PostgreSQL's, and the connection lives --
+
+
+def test_duplicate_name(tx_pooler, pg):
+    direct = pg.raw("alice", tx_pooler.db)
+    a = tx_pooler.raw()
+    for conn in (direct, a):
+        prepare(conn, "s", "SELECT 1")
+        error = conn.run(parse("s", "SELECT 2"), sync()).error
+        assert (error.severity, error.code) == ("ERROR", "42P05")
+        assert error.message == 'prepared statement "s" already exists'
+        assert run(conn, "s").value() == "1"
+    direct.close()
+
+
+@pytest.mark.parametrize("request_of", [
+    lambda: bind("", "nope"), lambda: describe("S", "nope")], ids=["bind", "describe"])
+def test_unknown_name(tx_pooler, pg, request_of):
+    direct = pg.raw("alice", tx_pooler.db)
+    a = tx_pooler.raw()
+    for conn in (direct, a):
+        result = conn.run(request_of(), execute(), sync())
+        assert result.kinds == "EZ"
+        assert (result.error.severity, result.error.code) == ("ERROR", "26000")
+        assert result.error.message == 'prepared statement "nope" does not exist'
+        assert result.status == "I"
+        assert conn.query("SELECT 1").value() == "1"
+    direct.close()
+
+
+def test_unknown_name_fails_the_transaction(tx_pooler):
+    a = tx_pooler.raw()
+    a.query("BEGIN")
+    result = a.run(bind("", "nope"), sync())
+    assert result.error.code == "26000"
+    assert result.status == "E"
+    assert a.query("SELECT 1").error.code == "25P02"
+    assert a.query("ROLLBACK").status == "I"
+
+
+def test_what_follows_an_error_up_to_sync_is_skipped(tx_pooler):
+    a = tx_pooler.raw()
+    a.query("CREATE TABLE t (v int)")
+    prepare(a, "ins", "INSERT INTO t VALUES (1)")
+    result = a.run(bind("", "nope"), execute(), bind("", "ins"), execute(), sync())
+    assert result.kinds == "EZ"
+    assert a.query("SELECT count(*) FROM t").value() == "0"
+
+
+def test_failed_parse_frees_its_name(tx_pooler):
+    a = tx_pooler.raw()
+    assert a.run(parse("s", "SELEC 1"), sync()).error.code == "42601"
+    prepare(a, "s", "SELECT 'good'")
+    assert run(a, "s").value() == "good"
+
+
+def test_same_text_works_once_its_reason_to_fail_is_gone(tx_pooler):
+    a = tx_pooler.raw()
+    assert a.run(parse("s", "SELECT v FROM later"), sync()).error.code == "42P01"
+    a.query("CREATE TABLE later (v int)")
+    a.query("INSERT INTO later VALUES (9)")
+    prepare(a, "s", "SELECT v FROM later")
+    assert run(a, "s").value() == "9"
+
+
+def test_parse_skipped_after_an_error_is_not_known(tx_pooler):
+    a = tx_pooler.raw()
+    result = a.run(parse("bad", "SELEC"), parse("good", "SELECT 1"), sync())
+    assert result.kinds == "EZ"
+    assert run(a, "good").error.code == "26000"
+    prepare(a, "good", "SELECT 2")
+    assert run(a, "good").value() == "2"
+
+
+def test_close_skipped_after_an_error_did_not_happen(tx_pooler):
+    a = tx_pooler.raw()
+    prepare(a, "s", "SELECT 'still here'")
+    a.run(parse("bad", "SELEC"), close("S", "s"), sync())
+    assert run(a, "s").value() == "still here"
+
+
+def test_failed_transaction_refuses_parse_of_a_known_text(one_link):
+    """What another client has prepared must not be answered from memory in a failed transaction."""
+    a, b = one_link.raw(), one_link.raw()
+    prepare(a, "s", "SELECT 'known'")
+    b.query("BEGIN")
+    b.query("SELECT 1/0")
+    assert b.run(parse("s", "SELECT 'known'"), sync()).error.code == "25P02"
+    b.query("ROLLBACK")
+    prepare(b, "s", "SELECT 'known'")
+    assert run(b, "s").value() == "known"
+
+
+def test_error_in_execute_keeps_the_statement(tx_pooler):
+    a = tx_pooler.raw()
+    prepare(a, "div", "SELECT 10 / $1::int")
+    assert run(a, "div", 0).error.code == "22012"
+    assert run(a, "div", 5).value() == "2"
+
+
+# -- close, deallocate, discard --
+
+
+def test_close_frees_the_name(tx_pooler):
+    a = tx_pooler.raw()
+    prepare(a, "s", "SELECT 1")
+    assert a.run(close("S", "s"), sync()).kinds == "3Z"
+    assert run(a, "s").error.code == "26000"
+    prepare(a, "s", "SELECT 2")
+    assert run(a, "s").value() == "2"
+
+
+def test_close_of_an_unknown_name(tx_pooler):
+    assert tx_pooler.raw().run(close("S", "nope"), sync()).kinds == "3Z"
+
+
+def test_close_between_other_answers_keeps_the_order(tx_pooler):
+    a = tx_pooler.raw()
+    prepare(a, "s", "SELECT 1")
+    result = a.run(bind("", "s"), execute(), close("S", "s"), parse("s", "SELECT 2"),
+                   bind("", "s"), execute(), sync())
+    assert result.kinds == "2DC312DCZ"
+    assert [r[0] for r in result.rows] == ["1", "2"]
+
+
+@pytest.mark.parametrize("command", ["DEALLOCATE ALL", "DISCARD ALL"])
+def test_forgetting_all_statements(tx_pooler, command):
+    a = tx_pooler.raw()
+    prepare(a, "s", "SELECT 1")
+    assert a.query(command).tag == command
+    assert run(a, "s").error.code == "26000"
+    prepare(a, "s", "SELECT 2")
+    assert run(a, "s").value() == "2"
+
+
+@pytest.mark.parametrize("command", ["DEALLOCATE ALL", "DISCARD ALL"])
+def test_forgetting_is_of_one_client_only(one_link, command):
+    a, b = one_link.raw(), one_link.raw()
+    prepare(a, "s", "SELECT 'of a'")
+    prepare(b, "s", "SELECT 'of b'")
+    a.query(command)
+    assert run(b, "s").value() == "of b"
+
+
+# -- the bound --
+
+
+def test_least_recently_used_is_closed(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, max_prepared_statements=3)
+    a = pooler.raw()
+    for i in range(6):
+        prepare(a, f"s{i}", f"SELECT {i}")
+        assert run(a, f"s{i}").value() == str(i)
+        assert len(statements(a)) <= 3
+    for i in range(6):
+        assert run(a, f"s{i}").value() == str(i)
+        assert len(statements(a)) <= 3
+
+
+def test_use_keeps_a_statement(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, max_prepared_statements=2)
+    a = pooler.raw()
+    prepare(a, "hot", "SELECT 'hot'")
+    for i in range(5):
+        prepare(a, f"cold{i}", f"SELECT {i}")
+        assert run(a, "hot").value() == "hot"
+    texts = [r[0] for r in a.query("SELECT statement FROM pg_prepared_statements").rows]
+    assert "SELECT 'hot'" in texts
+
+
+def test_more_statements_than_the_bound_in_one_batch(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, max_prepared_statements=2)
+    a = pooler.raw()
+    result = a.run(*[parse(f"s{i}", f"SELECT {i}") + bind("", f"s{i}") + execute()
+                     for i in range(8)], sync())
+    assert not result.errors
+    assert [r[0] for r in result.rows] == [str(i) for i in range(8)]
+    assert run(a, "s0").value() == "0"
+
+
+def test_bound_of_zero_sends_names_as_they_are(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, max_prepared_statements=0)
+    a = pooler.raw()
+    prepare(a, "plain_name", "SELECT 1")
+    assert statements(a) == ["plain_name"]
+
+
+def test_lowered_by_reload(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, max_prepared_statements=10)
+    a = pooler.raw()
+    for i in range(8):
+        prepare(a, f"s{i}", f"SELECT {i}")
+        run(a, f"s{i}")
+    pooler.settings["max_prepared_statements"] = 2
+    pooler.reload()
+    prepare(a, "last", "SELECT 'last'")
+    assert run(a, "last").value() == "last"
+    assert len(statements(a)) <= 2
+    assert run(a, "s0").value() == "0"
+
+
+# -- sizes --
+
+
+def test_long_name(tx_pooler):
+    a = tx_pooler.raw()
+    name = "n" * 40_000
+    prepare(a, name, "SELECT 1")
+    assert run(a, name).value() == "1"
+
+
+def test_long_text(tx_pooler):
+    a, b = tx_pooler.raw(), tx_pooler.raw()
+    text = "SELECT '" + "x" * 200_000 + "'"
+    prepare(a, "s", text)
+    b.query("BEGIN")
+    assert len(run(a, "s").value()) == 200_000
+    b.query("ROLLBACK")
+
+
+def test_long_argument(tx_pooler):
+    a = tx_pooler.raw()
+    prepare(a, "s", "SELECT md5($1::text), length($1)")
+    assert run(a, "s", "y" * 3_000_000).rows[0][1] == "3000000"
+
+
+def test_many_arguments(tx_pooler):
+    a = tx_pooler.raw()
+    prepare(a, "s", "SELECT " + "+".join(f"${i}::int" for i in range(1, 501)))
+    assert run(a, "s", *range(500)).value() == str(sum(range(500)))
+
+
+# -- other life --
+
+
+def test_statement_outlives_its_link(one_link, pg, db):
+    a = one_link.raw()
+    prepare(a, "s", "SELECT 'again'")
+    run(a, "s")
+    pg.execute("SELECT pg_terminate_backend(%s)", (pg.backends(db)[0],))
+    pg.wait_backends(db, 0)
+    one_link.wait_pool(sv_idle=0, sv_used=0)
+    assert run(a, "s").value() == "again"
+
+
+def test_changed_table_gets_a_fresh_plan(one_link):
+    """After PostgreSQL's error a new Parse of the same text must not find the stale plan."""
+    a = one_link.raw()
+    a.query("CREATE TABLE t (v int)")
+    a.query("INSERT INTO t VALUES (1)")
+    prepare(a, "s", "SELECT * FROM t")
+    assert run(a, "s").rows == [["1"]]
+    a.query("ALTER TABLE t ADD w int DEFAULT 2")
+    result = run(a, "s")
+    assert result.error is None or result.error.message == \
+        "cached plan must not change result type"
+    a.run(close("S", "s"), sync())
+    prepare(a, "s", "SELECT * FROM t")
+    assert run(a, "s").rows == [["1", "2"]]
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"\0", b"name", b"name\0", b"name\0SELECT 1\0", b"name\0SELECT 1\0\0\2\0\0\0\x17",
+], ids=range(6))
+def test_broken_parse(tx_pooler, body):
+    a, other = tx_pooler.raw(), tx_pooler.raw()
+    a.send(message("P", body) + sync())
+    m = a.recv()
+    assert m.kind == "E"
+    assert m.error().code == "08P01"
+    assert other.query("SELECT 1").value() == "1"
+
+
+@pytest.mark.parametrize("kind, body", [
+    ("B", b""), ("B", b"portal"), ("B", b"\0name"), ("D", b""), ("D", b"S"), ("D", b"Sname"),
+    ("C", b""), ("C", b"Sname"), ("E", b""), ("D", b"?name\0"),
+])
+def test_other_broken_messages(tx_pooler, kind, body):
+    a, other = tx_pooler.raw(), tx_pooler.raw()
+    a.send(message(kind, body) + sync())
+    m = a.recv()
+    assert m.kind == "E"
+    assert m.error().code == "08P01"
+    assert other.query("SELECT 1").value() == "1"
+
+
+def test_psycopg_prepares(tx_pooler):
+    conns = [tx_pooler.connect(prepare_threshold=0) for _ in range(4)]
+    for i in range(10):
+        for c in conns:
+            assert c.execute("SELECT %s::int * 2", (i,)).fetchone() == (2 * i,)
+    holder = tx_pooler.raw()
+    holder.query("BEGIN")
+    for c in conns:
+        assert c.execute("SELECT %s::int * 2", (21,)).fetchone() == (42,)
+
+
+def test_psycopg_transactions_and_pipeline(tx_pooler):
+    conn = tx_pooler.connect(prepare_threshold=0)
+    conn.execute("CREATE TABLE t (v int)")
+    with conn.transaction():
+        for i in range(5):
+            conn.execute("INSERT INTO t VALUES (%s)", (i,))
+    with conn.pipeline():
+        cursors = [conn.execute("SELECT v FROM t WHERE v = %s", (i,)) for i in range(5)]
+        assert [c.fetchone()[0] for c in cursors] == list(range(5))
+
+
+def test_asyncpg(tx_pooler):
+    async def work():
+        conns = [await asyncpg.connect(
+            host="127.0.0.1", port=tx_pooler.port, user="alice", password="x",
+            database=tx_pooler.db, ssl=False) for _ in range(3)]
+        for i in range(5):
+            for c in conns:
+                assert await c.fetchval("SELECT $1::int + 1", i) == i + 1
+        async with conns[0].transaction():
+            assert await conns[0].fetchval("SELECT $1::text", "in") == "in"
+        for c in conns:
+            await c.close()
+
+    asyncio.run(work())
+
+
+def test_session_mode_leaves_names_alone(make_pooler):
+    pooler = make_pooler(pool_mode="session")
+    a = pooler.raw()
+    prepare(a, "my_own", "SELECT 1")
+    assert statements(a) == ["my_own"]
+    assert a.run(parse("my_own", "SELECT 2"), sync()).error.code == "42P05"
+
+
+def test_query_between_parts_of_the_extended_protocol(tx_pooler):
+    a = tx_pooler.raw()
+    a.send(parse("s", "SELECT 1") + query("SELECT 'simple'") + bind("", "s") + execute() + sync())
+    first, second = a.result(), a.result()
+    assert first.value() == "simple"
+    assert second.value() == "1"
