@@ -114,12 +114,15 @@ static void hand_up_part(struct pw_reader *reader, struct pw_piece *piece)
 
 static enum pw_status begin_part(struct pw_reader *reader, const void *data, size_t len)
 {
+	size_t cap = (size_t)reader->table->rows[reader->type].gather_cap + PW_HEADER_SIZE;
+
 	reader->part = calloc(1, sizeof(*reader->part));
 	if (!reader->part)
 		return PW_ENOMEM;
 	reader->is_done = false;
 	/* A password is gathered where nobody has logged in yet: no byte more than it needs. */
-	if (reader->type == 'p' && !pw_strbuf_reserve_exact(reader->part, reader->total))
+	if (reader->type == 'p' &&
+	    !pw_strbuf_reserve_exact(reader->part, min_size(reader->total, cap)))
 		return PW_ENOMEM;
 	pw_strbuf_add(reader->part, data, len);
 	return reader->part->has_failed ? PW_ENOMEM : PW_OK;

@@ -30,7 +30,7 @@ static enum pw_status parse_params(struct pw_cursor *c, struct pw_startup *out,
 				   struct pw_error *err)
 {
 	/* The list ends with an empty name, which must be the last byte of the packet. */
-	while (pw_cursor_left(c) > 1) {
+	while (pw_cursor_left(c) > 1 && *c->at != 0) {
 		struct pw_startup_param *param = &out->params[out->n_params];
 
 		if (out->n_params == PW_STARTUP_PARAMS_MAX) {
@@ -41,7 +41,7 @@ static enum pw_status parse_params(struct pw_cursor *c, struct pw_startup *out,
 		}
 		param->name = pw_cursor_string(c);
 		param->value = pw_cursor_string(c);
-		if (c->has_failed || param->name[0] == '\0')
+		if (c->has_failed)
 			break;
 		out->n_params++;
 	}

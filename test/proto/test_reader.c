@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The reader gives the same messages whatever the boundaries of the reads: every type of both
+ * tables, whole, byte by byte and in random cuts, for every set of purposes. Each chunk lies in
+ * memory of its own size, freed behind the reader's back, so that a piece that outlives its chunk
+ * is seen by AddressSanitizer.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pgweir/base/rng.h"
+#include "pgweir/base/strbuf.h"
+#include "pgweir/proto/reader.h"
+
+enum { RANDOM_CUTS = 40, ALL_PURPOSES = PW_FOR_LOGIN | PW_FOR_PREPARED | PW_FOR_CONSOLE };
+
+/* ---- building ---- */
+
+static void add_message(struct pw_strbuf *out, uint8_t type, const void *body, size_t len)
+{
+	pw_strbuf_add_char(out, (char)type);
+	pw_strbuf_add_u32(out, (uint32_t)len + 4);
+	pw_strbuf_add(out, body, len);
+}
+
+/* Bodies with few zeros, so that names in them have some length. */
+static void add_random_message(struct pw_strbuf *out, uint8_t type, size_t len, struct pw_rng *rng)
+{
+	pw_strbuf_add_char(out, (char)type);
+	pw_strbuf_add_u32(out, (uint32_t)len + 4);
+	for (size_t i = 0; i < len; i++)
+		pw_strbuf_add_char(out, (char)(pw_rng_next(rng) % 16));
+}
+
+static struct pw_strbuf every_message(const struct pw_message_table *table, struct pw_rng *rng)
+{
+	static const size_t more[] = {0, 1, 2, 30, 600};
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	for (size_t k = 0; k < PW_COUNTOF(more); k++) {
+		for (unsigned type = 0; type < 256; type++) {
+			if (table->rows[type].name)
+				add_random_message(&out, (uint8_t)type,
+						   table->rows[type].min_body + more[k], rng);
+		}
+	}
+	assert_false(out.has_failed);
+	return out;
+}
+
+/* ---- reading in cuts ---- */
+
+/* What was handed up, put together again. */
+struct collected {
+	struct pw_reader reader;
+	struct pw_strbuf bytes;
+	struct pw_piece last;
+	size_t n_messages;
+	size_t max_first; /* longest first piece that was gathered */
+	bool is_inside;
+};
+
+static void collected_init(struct collected *c, const struct pw_message_table *table,
+			   unsigned purposes)
+{
+	memset(c, 0, sizeof(*c));
+	pw_reader_init(&c->reader, table, purposes);
+}
+
+static void collected_fini(struct collected *c)
+{
+	pw_reader_fini(&c->reader);
+	pw_strbuf_fini(&c->bytes);
+}
+
+static size_t count_zeros(const uint8_t *data, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += data[i] == 0;
+	return n;
+}
+
+/* Is all there that the table promises for a first piece? */
+static void check_gathered(const struct collected *c, const struct pw_piece *piece)
+{
+	const struct pw_message_row *row = &c->reader.table->rows[piece->type];
+	size_t cap = row->gather_cap + PW_HEADER_SIZE;
+	size_t bound = piece->total < cap ? piece->total : cap;
+	size_t skip = PW_HEADER_SIZE + (row->gather == PW_GATHER_KIND_NAME);
+	size_t names = row->gather == PW_GATHER_NAMES_2 ? 2 : 1;
+
+	if (!(row->gather_for & c->reader.gather_for) || row->gather == PW_GATHER_NOTHING ||
+	    piece->len >= bound)
+		return;
+	assert_int_not_equal(row->gather, PW_GATHER_ALL);
+	assert_true(piece->len > skip);
+	assert_true(count_zeros(piece->data + skip, piece->len - skip) >= names);
+}
+
+static void check_piece(struct collected *c, const struct pw_piece *piece, const uint8_t *chunk,
+			size_t len)
+{
+	assert_true(piece->len > 0);
+	assert_int_equal(piece->is_first, !c->is_inside);
+	if (!piece->is_transient)
+		assert_true(piece->data >= chunk && piece->data + piece->len <= chunk + len);
+	if (piece->is_first) {
+		assert_true(piece->len >= PW_HEADER_SIZE);
+		assert_int_equal(piece->data[0], piece->type);
+		assert_int_equal(pw_load_u32(piece->data + 1) + 1, piece->total);
+		check_gathered(c, piece);
+		if (piece->is_transient && piece->len > c->max_first)
+			c->max_first = piece->len;
+	} else {
+		assert_int_equal(piece->type, c->last.type);
+		assert_int_equal(piece->total, c->last.total);
+	}
+	c->is_inside = !piece->is_last;
+	c->n_messages += piece->is_last;
+	c->last = *piece;
+}
+
+/* Feeds one chunk; PW_AGAIN when it is used up. */
+static enum pw_status feed(struct collected *c, const void *data, size_t len)
+{
+	uint8_t *chunk = malloc(len ? len : 1);
+	struct pw_slice in = {chunk, len};
+	struct pw_piece piece;
+	enum pw_status status;
+
+	memcpy(chunk, data, len);
+	while ((status = pw_reader_next(&c->reader, &in, &piece)) == PW_OK) {
+		check_piece(c, &piece, chunk, len);
+		pw_strbuf_add(&c->bytes, piece.data, piece.len);
+	}
+	if (status == PW_AGAIN)
+		assert_int_equal(in.len, 0);
+	else
+		c->last = piece;
+	free(chunk);
+	return status;
+}
+
+/* max_cut 0 = all at once. */
+static void feed_in_cuts(struct collected *c, const struct pw_strbuf *stream, size_t max_cut,
+			 struct pw_rng *rng)
+{
+	for (size_t at = 0; at < stream->len;) {
+		size_t len = max_cut ? 1 + pw_rng_next(rng) % max_cut : stream->len;
+
+		if (len > stream->len - at)
+			len = stream->len - at;
+		assert_int_equal(feed(c, stream->data + at, len), PW_AGAIN);
+		at += len;
+	}
+}
+
+static void check_same(const struct pw_message_table *table, const struct pw_strbuf *stream,
+		       size_t max_cut, unsigned purposes, struct pw_rng *rng)
+{
+	struct collected c;
+
+	collected_init(&c, table, purposes);
+	feed_in_cuts(&c, stream, max_cut, rng);
+	assert_int_equal(c.bytes.len, stream->len);
+	assert_memory_equal(c.bytes.data, stream->data, stream->len);
+	assert_false(c.is_inside);
+	assert_false(pw_reader_is_inside(&c.reader));
+	collected_fini(&c);
+}
+
+static void check_table(const struct pw_message_table *table)
+{
+	static const size_t cuts[] = {2, 3, 5, 7, 17, 100, 1000};
+	struct pw_rng rng;
+	struct pw_strbuf stream;
+
+	pw_rng_seed(&rng, 20260131);
+	stream = every_message(table, &rng);
+	for (unsigned purposes = 0; purposes <= ALL_PURPOSES; purposes += PW_FOR_LOGIN) {
+		check_same(table, &stream, 0, purposes, &rng);
+		check_same(table, &stream, 1, purposes, &rng);
+		for (int i = 0; i < RANDOM_CUTS; i++)
+			check_same(table, &stream, cuts[(size_t)i % PW_COUNTOF(cuts)], purposes,
+				   &rng);
+	}
+	pw_strbuf_fini(&stream);
+}
+
+static void test_frontend_in_any_cuts(void **state)
+{
+	(void)state;
+	check_table(&pw_frontend_messages);
+}
+
+static void test_backend_in_any_cuts(void **state)
+{
+	(void)state;
+	check_table(&pw_backend_messages);
+}
+
+/* ---- gathering ---- */
+
+static void test_bind_names_at_every_cut(void **state)
+{
+	static const char body[] = "portal\0statement\0\0\0\0\0\0\0";
+	const size_t names = sizeof("portal\0statement");
+	struct pw_strbuf stream = PW_STRBUF_INIT;
+
+	(void)state;
+	add_message(&stream, 'B', body, sizeof(body));
+	for (size_t a = 1; a < stream.len; a++) {
+		for (size_t b = a; b < stream.len; b++) {
+			struct collected c;
+
+			collected_init(&c, &pw_frontend_messages, PW_FOR_PREPARED);
+			assert_int_equal(feed(&c, stream.data, a), PW_AGAIN);
+			assert_int_equal(c.bytes.len > 0, a >= PW_HEADER_SIZE + names);
+			assert_int_equal(feed(&c, stream.data + a, b - a), PW_AGAIN);
+			assert_int_equal(c.bytes.len > 0, b >= PW_HEADER_SIZE + names);
+			assert_int_equal(feed(&c, stream.data + b, stream.len - b), PW_AGAIN);
+			assert_memory_equal(c.bytes.data, stream.data, stream.len);
+			assert_int_equal(c.n_messages, 1);
+			collected_fini(&c);
+		}
+	}
+	pw_strbuf_fini(&stream);
+}
+
+/* The kind byte may be a zero and is no end of a name. */
+static void test_kind_byte_is_no_name(void **state)
+{
+	struct pw_strbuf stream = PW_STRBUF_INIT;
+	struct collected c;
+
+	(void)state;
+	add_message(&stream, 'D', "\0name", 6);
+	collected_init(&c, &pw_frontend_messages, PW_FOR_PREPARED);
+	assert_int_equal(feed(&c, stream.data, stream.len - 1), PW_AGAIN);
+	assert_int_equal(c.bytes.len, 0);
+	assert_true(pw_reader_is_inside(&c.reader));
+	assert_int_equal(feed(&c, stream.data + stream.len - 1, 1), PW_AGAIN);
+	assert_int_equal(c.bytes.len, stream.len);
+	collected_fini(&c);
+	pw_strbuf_fini(&stream);
+}
+
+/* A message beyond its cap is handed up as far as the cap; what is kept stays bounded. */
+static void check_cap(const struct pw_message_table *table, uint8_t type, unsigned purposes)
+{
+	const struct pw_message_row *row = &table->rows[type];
+	size_t len = (size_t)row->gather_cap * 3;
+	struct pw_strbuf stream = PW_STRBUF_INIT;
+	uint8_t *body = malloc(len);
+	struct collected c;
+	struct pw_rng rng;
+
+	pw_rng_seed(&rng, type);
+	memset(body, 'x', len);
+	add_message(&stream, type, body, len);
+	collected_init(&c, table, purposes);
+	feed_in_cuts(&c, &stream, 100, &rng);
+	assert_int_equal(c.bytes.len, stream.len);
+	assert_memory_equal(c.bytes.data, stream.data, stream.len);
+	assert_true(c.max_first >= row->gather_cap + PW_HEADER_SIZE);
+	assert_true(c.max_first <= row->gather_cap + PW_HEADER_SIZE + 256);
+	collected_fini(&c);
+	pw_strbuf_fini(&stream);
+	free(body);
+}
+
+static void test_gather_caps(void **state)
+{
+	(void)state;
+	check_cap(&pw_frontend_messages, 'Q', PW_FOR_CONSOLE);
+	check_cap(&pw_frontend_messages, 'B', PW_FOR_PREPARED);
+	check_cap(&pw_frontend_messages, 'D', PW_FOR_PREPARED);
+	check_cap(&pw_frontend_messages, 'C', PW_FOR_PREPARED);
+	check_cap(&pw_backend_messages, 'C', 0);
+	check_cap(&pw_backend_messages, 'E', 0);
+	check_cap(&pw_backend_messages, 'K', 0);
+	check_cap(&pw_backend_messages, 'S', 0);
+}
+
+static void test_no_buffer_when_idle(void **state)
+{
+	struct pw_strbuf stream = PW_STRBUF_INIT;
+	struct pw_piece piece;
+	struct pw_slice none = {NULL, 0};
+	struct collected c;
+
+	(void)state;
+	add_message(&stream, 'P', "s\0select 1\0\0", 13);
+	collected_init(&c, &pw_frontend_messages, PW_FOR_PREPARED);
+	assert_int_equal(feed(&c, stream.data, 9), PW_AGAIN);
+	assert_non_null(c.reader.part);
+	assert_int_equal(feed(&c, stream.data + 9, stream.len - 9), PW_AGAIN);
+	assert_int_equal(pw_reader_next(&c.reader, &none, &piece), PW_AGAIN);
+	assert_null(c.reader.part);
+	/* What lies whole in the input is never copied. */
+	assert_int_equal(feed(&c, stream.data, stream.len), PW_AGAIN);
+	assert_false(c.last.is_transient);
+	assert_null(c.reader.part);
+	collected_fini(&c);
+	pw_strbuf_fini(&stream);
+}
+
+static void test_password_buffer_is_exact(void **state)
+{
+	struct pw_strbuf stream = PW_STRBUF_INIT;
+	struct collected c;
+
+	(void)state;
+	add_message(&stream, 'p', "a password of some length that is not a power of two", 53);
+	collected_init(&c, &pw_frontend_messages, PW_FOR_LOGIN);
+	for (size_t i = 0; i < stream.len - 1; i++) {
+		assert_int_equal(feed(&c, stream.data + i, 1), PW_AGAIN);
+		assert_int_equal(c.bytes.len, 0);
+		if (i >= PW_HEADER_SIZE)
+			assert_int_equal(c.reader.part->cap, stream.len + 1);
+	}
+	assert_int_equal(feed(&c, stream.data + stream.len - 1, 1), PW_AGAIN);
+	assert_memory_equal(c.bytes.data, stream.data, stream.len);
+	assert_true(c.last.is_first && c.last.is_last && c.last.is_transient);
+	collected_fini(&c);
+	pw_strbuf_fini(&stream);
+}
+
+/* The length word alone, from somebody who has not logged in, costs no memory. */
+static void test_huge_password_takes_no_memory(void **state)
+{
+	static const uint8_t head[] = {'p', 0x7f, 0xff, 0xff, 0xf0, 'x'};
+	struct collected c;
+
+	(void)state;
+	for (size_t cut = 1; cut <= sizeof(head); cut++) {
+		collected_init(&c, &pw_frontend_messages, PW_FOR_LOGIN);
+		assert_int_equal(feed(&c, head, cut), PW_AGAIN);
+		assert_int_equal(feed(&c, head + cut, sizeof(head) - cut), PW_AGAIN);
+		assert_in_range(c.reader.part->cap, 1, PW_PASSWORD_GATHER_CAP + PW_HEADER_SIZE + 1);
+		collected_fini(&c);
+	}
+	check_cap(&pw_frontend_messages, 'p', PW_FOR_LOGIN);
+}
+
+/* ---- refusals ---- */
+
+static void test_max_total(void **state)
+{
+	static const char zeros[100];
+
+	(void)state;
+	for (size_t cut = 1; cut <= PW_HEADER_SIZE; cut++) {
+		for (size_t len = 90; len < 100; len++) {
+			struct pw_strbuf stream = PW_STRBUF_INIT;
+			bool is_refused = len + PW_HEADER_SIZE > 99;
+			struct collected c;
+
+			collected_init(&c, &pw_frontend_messages, PW_FOR_LOGIN);
+			c.reader.max_total = 99;
+			add_message(&stream, 'p', zeros, len);
+			assert_int_equal(feed(&c, stream.data, cut),
+					 is_refused && cut == PW_HEADER_SIZE ? PW_ELIMIT : PW_AGAIN);
+			if (cut < PW_HEADER_SIZE)
+				assert_int_equal(feed(&c, stream.data + cut, stream.len - cut),
+						 is_refused ? PW_ELIMIT : PW_AGAIN);
+			if (is_refused) {
+				assert_int_equal(c.last.type, 'p');
+				assert_int_equal(c.last.total, len + PW_HEADER_SIZE);
+				assert_null(c.reader.part);
+			}
+			collected_fini(&c);
+			pw_strbuf_fini(&stream);
+		}
+	}
+}
+
+static void check_unknown_types(const struct pw_message_table *table)
+{
+	for (unsigned type = 0; type < 256; type++) {
+		for (size_t len = 1; len <= PW_HEADER_SIZE + 1; len++) {
+			const uint8_t data[] = {(uint8_t)type, 0, 0, 0, 5, 0};
+			struct collected c;
+
+			collected_init(&c, table, ALL_PURPOSES);
+			if (!table->rows[type].name) {
+				assert_int_equal(feed(&c, data, len), PW_EPROTO);
+				assert_int_equal(c.last.type, type);
+				assert_int_equal(c.bytes.len, 0);
+			} else if (len < PW_HEADER_SIZE) {
+				assert_int_equal(feed(&c, data, len), PW_AGAIN);
+			}
+			collected_fini(&c);
+		}
+	}
+}
+
+static void test_unknown_types(void **state)
+{
+	(void)state;
+	check_unknown_types(&pw_frontend_messages);
+	check_unknown_types(&pw_backend_messages);
+}
+
+/* The verdict on a length word, at every cut of the header. */
+static void check_length(const struct pw_message_table *table, uint8_t type, uint32_t length,
+			 bool is_possible)
+{
+	const uint8_t head[] = {type, (uint8_t)(length >> 24), (uint8_t)(length >> 16),
+				(uint8_t)(length >> 8), (uint8_t)length};
+
+	for (size_t cut = 1; cut <= sizeof(head); cut++) {
+		struct collected c;
+		enum pw_status status;
+
+		collected_init(&c, table, 0);
+		status = feed(&c, head, cut);
+		if (cut < sizeof(head)) {
+			assert_int_equal(status, PW_AGAIN);
+			assert_true(pw_reader_is_inside(&c.reader));
+			status = feed(&c, head + cut, sizeof(head) - cut);
+		}
+		assert_int_equal(status, is_possible ? PW_AGAIN : PW_EPROTO);
+		if (!is_possible)
+			assert_int_equal(c.last.type, type);
+		collected_fini(&c);
+	}
+}
+
+static void check_lengths(const struct pw_message_table *table)
+{
+	for (unsigned type = 0; type < 256; type++) {
+		uint32_t min = table->rows[type].min_body + 4;
+
+		if (!table->rows[type].name)
+			continue;
+		for (uint32_t length = 0; length < min; length++)
+			check_length(table, (uint8_t)type, length, false);
+		check_length(table, (uint8_t)type, min, true);
+		check_length(table, (uint8_t)type, PW_MESSAGE_MAX - 1, true);
+		check_length(table, (uint8_t)type, PW_MESSAGE_MAX, false);
+		check_length(table, (uint8_t)type, 0x80000000u, false);
+		check_length(table, (uint8_t)type, 0xffffffffu, false);
+	}
+}
+
+static void test_impossible_lengths(void **state)
+{
+	(void)state;
+	check_lengths(&pw_frontend_messages);
+	check_lengths(&pw_backend_messages);
+}
+
+/* ---- unread ---- */
+
+/* Puts the first piece back, however it came, and reads all of it again. */
+static void check_unread(uint8_t type, unsigned purposes, size_t cut)
+{
+	struct pw_strbuf stream = PW_STRBUF_INIT;
+	struct pw_slice in;
+	struct pw_piece piece;
+	struct collected c;
+
+	add_message(&stream, type, "first\0second\0third", 19);
+	add_message(&stream, 'S', NULL, 0);
+	collected_init(&c, &pw_frontend_messages, purposes);
+	in = (struct pw_slice){(const uint8_t *)stream.data, cut};
+	if (cut > 0)
+		assert_int_equal(pw_reader_next(&c.reader, &in, &piece), PW_AGAIN);
+	in = (struct pw_slice){(const uint8_t *)stream.data + cut, stream.len - cut};
+	assert_int_equal(pw_reader_next(&c.reader, &in, &piece), PW_OK);
+	assert_true(piece.is_first);
+	assert_memory_equal(piece.data, stream.data, piece.len);
+	pw_reader_unread(&c.reader);
+	assert_int_equal(feed(&c, stream.data, stream.len), PW_AGAIN);
+	assert_int_equal(c.bytes.len, stream.len);
+	assert_memory_equal(c.bytes.data, stream.data, stream.len);
+	assert_int_equal(c.n_messages, 2);
+	collected_fini(&c);
+	pw_strbuf_fini(&stream);
+}
+
+static void test_unread(void **state)
+{
+	(void)state;
+	for (size_t cut = 0; cut < PW_HEADER_SIZE; cut++)
+		check_unread('d', 0, cut);
+	for (size_t cut = 0; cut < 15; cut++)
+		check_unread('B', PW_FOR_PREPARED, cut);
+	for (size_t cut = 0; cut < 20; cut++)
+		check_unread('P', PW_FOR_PREPARED, cut);
+}
+
+/* ---- the cursor ---- */
+
+static void test_cursor(void **state)
+{
+	static const uint8_t body[] = {1, 2, 3, 4, 5, 6, 7, 'a', 'b', 0, 0, 'c'};
+	struct pw_cursor c = pw_cursor(body, sizeof(body));
+
+	(void)state;
+	assert_int_equal(pw_cursor_u8(&c), 1);
+	assert_int_equal(pw_cursor_u16(&c), 0x0203);
+	assert_int_equal(pw_cursor_u32(&c), 0x04050607);
+	assert_string_equal(pw_cursor_string(&c), "ab");
+	assert_string_equal(pw_cursor_string(&c), "");
+	assert_false(c.has_failed);
+	assert_int_equal(pw_cursor_left(&c), 1);
+	assert_string_equal(pw_cursor_string(&c), "");
+	assert_true(c.has_failed);
+	/* Once failed, nothing is given out any more. */
+	assert_null(pw_cursor_bytes(&c, 1));
+	assert_int_equal(pw_cursor_u8(&c), 0);
+	c = pw_cursor(body, 3);
+	assert_null(pw_cursor_bytes(&c, 4));
+	assert_int_equal(pw_cursor_u16(&c), 0);
+	c = pw_cursor(body, 3);
+	assert_int_equal(pw_cursor_u32(&c), 0);
+	assert_true(c.has_failed);
+	c = pw_cursor(body, 3);
+	assert_ptr_equal(pw_cursor_bytes(&c, 3), body);
+	assert_null(pw_cursor_bytes(&c, SIZE_MAX));
+}
+
+/* ---- the tables ---- */
+
+/* What is gathered names a purpose and a cap, and the cap lets the smallest message in. */
+static void check_rows(const struct pw_message_table *table)
+{
+	for (unsigned type = 0; type < 256; type++) {
+		const struct pw_message_row *row = &table->rows[type];
+
+		if (row->gather == PW_GATHER_NOTHING) {
+			assert_int_equal(row->gather_for, 0);
+			continue;
+		}
+		assert_non_null(row->name);
+		assert_int_not_equal(row->gather_for, 0);
+		assert_true(row->gather_cap >= row->min_body);
+	}
+}
+
+static void test_tables(void **state)
+{
+	(void)state;
+	check_rows(&pw_frontend_messages);
+	check_rows(&pw_backend_messages);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_frontend_in_any_cuts),
+	    cmocka_unit_test(test_backend_in_any_cuts),
+	    cmocka_unit_test(test_bind_names_at_every_cut),
+	    cmocka_unit_test(test_kind_byte_is_no_name),
+	    cmocka_unit_test(test_gather_caps),
+	    cmocka_unit_test(test_no_buffer_when_idle),
+	    cmocka_unit_test(test_password_buffer_is_exact),
+	    cmocka_unit_test(test_huge_password_takes_no_memory),
+	    cmocka_unit_test(test_max_total),
+	    cmocka_unit_test(test_unknown_types),
+	    cmocka_unit_test(test_impossible_lengths),
+	    cmocka_unit_test(test_unread),
+	    cmocka_unit_test(test_cursor),
+	    cmocka_unit_test(test_tables),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
