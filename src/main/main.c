@@ -179,6 +179,7 @@ static void announce(struct pw_process *p)
 		    p->version_line, loop, pw_tls_library_version(), p->n_workers);
 	if (p->options.is_quiet || p->options.is_daemon)
 		atomic_store(&p->log.stderr_fd, -1);
+	pw_report_start(p);
 	pw_daemon_ready(&p->daemon, &p->logctx);
 	pw_notify_ready();
 }

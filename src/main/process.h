@@ -77,6 +77,9 @@ struct pw_process {
 	struct pw_timer accept_pause;
 	struct pw_list pauses; /* struct pw_pause_waiter */
 	bool is_polling;       /* a round of counting is under way */
+	struct pw_timer report, watchdog;
+	struct pw_counters reported; /* as of the last line of statistics */
+	uint64_t reported_us;
 };
 
 /* ---- worker.c ---- */
@@ -121,6 +124,7 @@ struct pw_round {
 	/* the sum of the answers */
 	unsigned n_clients, n_links, n_busy;
 	bool was_found;
+	struct pw_counters counters;
 	struct pw_rows rows;
 	/* who is to be told */
 	unsigned worker;
@@ -144,6 +148,9 @@ void pw_control_collect(struct pw_process *process, unsigned worker, uint64_t as
 /* PW_OK, or why it failed is in the log. */
 PW_MUSTCHECK enum pw_status pw_control_reload(struct pw_process *process);
 void pw_control_on_signal(struct pw_process *process, int signal);
+
+/* ---- report.c ---- */
+void pw_report_start(struct pw_process *process);
 
 /* ---- accept.c ---- */
 PW_MUSTCHECK enum pw_status pw_accept_start(struct pw_process *process);

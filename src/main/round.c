@@ -16,6 +16,7 @@ struct round_mail {
 	struct pw_worker *worker;
 	unsigned n_clients, n_links, n_busy;
 	bool was_found;
+	struct pw_counters counters;
 	struct pw_rows rows;
 };
 
@@ -54,6 +55,7 @@ static void take_answer(struct pw_mail *mail, void *receiver PW_UNUSED)
 	round->n_links += m->n_links;
 	round->n_busy += m->n_busy;
 	round->was_found |= m->was_found;
+	pw_counters_add(&round->counters, &m->counters);
 	round->has_answered[m->worker->index] = true;
 	if (round->view) {
 		if (!round->is_over)
@@ -111,6 +113,11 @@ static void collect(struct pw_worker *w, const struct pw_round *round, struct ro
 	round->view->collect(&m->rows, &source);
 }
 
+static void add_counters(struct pw_pool *pool, void *arg)
+{
+	pw_counters_add(arg, &pool->stats.now);
+}
+
 static void answer(struct pw_mail *mail, void *receiver PW_UNUSED)
 {
 	struct round_mail *m = PW_CONTAINER(mail, struct round_mail, mail);
@@ -148,6 +155,7 @@ static void answer(struct pw_mail *mail, void *receiver PW_UNUSED)
 	m->n_clients = (unsigned)pw_clients_count(&w->clients);
 	m->n_links = pw_pools_count_links(&w->pools, round->db, false);
 	m->n_busy = pw_pools_count_links(&w->pools, round->db, true);
+	pw_pools_each(&w->pools, add_counters, &m->counters);
 	m->mail.deliver = take_answer;
 	pw_mailbox_post(&w->process->mailbox, &m->mail);
 }

@@ -370,7 +370,8 @@ static void test_max_total(void **state)
 			c.reader.max_total = 99;
 			add_message(&stream, 'p', zeros, len);
 			assert_int_equal(feed(&c, stream.data, cut),
-					 is_refused && cut == PW_HEADER_SIZE ? PW_ELIMIT : PW_AGAIN);
+					 is_refused && cut == PW_HEADER_SIZE ? PW_ELIMIT
+									     : PW_AGAIN);
 			if (cut < PW_HEADER_SIZE)
 				assert_int_equal(feed(&c, stream.data + cut, stream.len - cut),
 						 is_refused ? PW_ELIMIT : PW_AGAIN);

@@ -146,8 +146,7 @@ static void test_any_subset_of_fields(void **state)
 			pw_strbuf_add_char(&body, codes[i]);
 			pw_strbuf_add(&body, texts[i], strlen(texts[i]) + 1);
 		}
-		wanted =
-		    (struct pw_error_fields){got[0], got[1], got[2], got[3], got[4], got[5]};
+		wanted = (struct pw_error_fields){got[0], got[1], got[2], got[3], got[4], got[5]};
 		check_fields(body.data, body.len, &wanted);
 		pw_strbuf_add_char(&body, '\0');
 		check_fields(body.data, body.len, &wanted);
