@@ -373,7 +373,7 @@ static void on_cancel(struct pw_client *c)
 }
 
 const struct pw_console_ops pw_console_ops = {
-	.cancel = on_cancel,
+    .cancel = on_cancel,
     .begin = begin,
     .on_piece = on_piece,
     .on_drained = on_drained,

@@ -162,8 +162,7 @@ bool pw_socket_unix_answers(const char *path)
 
 	if (fd < 0)
 		return false;
-	answers = len > 0 &&
-		  (connect(fd, (struct sockaddr *)&ss, len) == 0 || errno == EAGAIN);
+	answers = len > 0 && (connect(fd, (struct sockaddr *)&ss, len) == 0 || errno == EAGAIN);
 	close(fd);
 	return answers;
 }

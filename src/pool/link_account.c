@@ -45,6 +45,9 @@ static bool head_is_ours(const struct pw_link *link)
 
 static void settle(struct pw_link *link, const struct pw_expect *entry, bool is_done)
 {
+#ifdef PW_MUTANT_NOTHING_UNDONE
+	is_done = true;
+#endif
 	if (entry->flags & PW_EXPECT_KNOWN && !is_done) {
 		if (entry->role == PW_ROLE_PARSE)
 			pw_known_remove(&link->facts.known, entry->statement);

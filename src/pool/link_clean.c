@@ -80,11 +80,13 @@ void pw_link_clean_next(struct pw_link *link)
 	const struct pw_conf *conf = link->pool->pools->snapshot->conf;
 	bool wants_reset;
 
+#ifndef PW_MUTANT_CANCEL_NOT_AWAITED
 	if (link->cancels > 0) {
 		if (link->state != PW_LINK_CANCELED)
 			pw_link_goto(link, PW_LINK_CANCELED);
 		return;
 	}
+#endif
 	if (link->facts.must_close) {
 		pw_link_close(link, PW_LINK_END_CLEAN, "close_needed", NULL);
 		return;

@@ -58,6 +58,16 @@ enum pw_status pw_registry_init(struct pw_registry *registry, unsigned n_workers
 
 void pw_registry_fini(struct pw_registry *registry)
 {
+	struct pw_map_node *node;
+
+	/* What an operator had said about databases without clients. */
+	while ((node = pw_map_next(&registry->dbs, NULL))) {
+		struct pw_shared_db *db = PW_CONTAINER(node, struct pw_shared_db, node);
+
+		pw_map_remove(&registry->dbs, node);
+		free(db->name);
+		free(db);
+	}
 	pw_map_fini(&registry->dbs);
 	pw_map_fini(&registry->users);
 	pw_map_fini(&registry->pools);
