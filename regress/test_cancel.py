@@ -209,7 +209,7 @@ def test_server_is_not_lent_while_a_cancel_is_on_its_way(make_pooler, make_fake,
         return False
 
     fake = make_fake(on_message=handler, on_cancel=lambda: release.wait(10))
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=1,
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1,
                          databases={db: {"host": fake.host, "port": fake.port}})
     conn, other = pooler.raw(), pooler.raw()
     conn.send(query("SELECT wait"))

@@ -163,3 +163,15 @@ def test_application_name_add_host(make_pooler):
     for conn, name in ((named, "web"), (unnamed, "app")):
         host, port = conn.sock.getsockname()
         assert show(conn, "application_name") == f"{name} - {host}:{port}"
+
+
+@pytest.mark.pgweir_only
+def test_statement_never_runs_without_its_parameters(make_pooler):
+    """A parameter that the server refuses ends the client before its first statement runs."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1)
+    good = pooler.raw()
+    good.query("CREATE TABLE t (v int)")
+    bad = pooler.raw(TimeZone="Nowhere/Land")
+    bad.send(query("INSERT INTO t VALUES (1)"))
+    assert bad.expect_fatal().message == "invalid server parameter"
+    assert good.query("SELECT count(*) FROM t").value() == "0"

@@ -34,11 +34,13 @@ static bool head_is(const struct pw_link *link, enum pw_message_role role)
 	return head && head->role == role;
 }
 
+/* Answers that come while the marker's own has not been seen are the borrower's still. */
 static bool head_is_ours(const struct pw_link *link)
 {
 	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
 
-	return head && head->flags & PW_EXPECT_SWALLOW;
+	return head && head->flags & PW_EXPECT_SWALLOW &&
+	       (!(head->flags & PW_EXPECT_MARKER) || link->is_marker_seen);
 }
 
 /* ---- settling ---- */
@@ -115,10 +117,14 @@ static void cut_out(struct pw_link *link, uint32_t from, uint32_t to)
 
 /* ---- the types ---- */
 
-static enum verdict decide_reply(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
+static enum verdict decide_reply(struct pw_link *link, const struct pw_piece *piece)
 {
-	if (link->expects.n == 0)
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+
+	if (!head)
 		return BROKEN;
+	if (head->flags & PW_EXPECT_MARKER && piece->type == 'I')
+		return SWALLOW;
 	return head_is_ours(link) ? SWALLOW : PASS;
 }
 
@@ -212,7 +218,7 @@ static enum verdict decide_error(struct pw_link *link, const struct pw_piece *pi
 		link->has_told_fatal = link->loan != NULL;
 	if (!head || link->has_told_fatal)
 		return PASS;
-	if (head->flags & PW_EXPECT_SWALLOW && head->role == PW_ROLE_QUERY) {
+	if (head_is_ours(link) && head->role == PW_ROLE_QUERY) {
 		link->has_own_error = true;
 		pw_log_debug(&link->log, "error in a query of our own: %s %s", fields.sqlstate,
 			     fields.message);

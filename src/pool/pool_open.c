@@ -35,9 +35,6 @@ static bool take_pool_limit(struct pw_pool *pool)
 	const struct pw_conf *conf = pool->pools->snapshot->conf;
 	int size = pool->conf.pool_size;
 
-#ifdef PW_MUTANT_LIMIT_OFF_BY_ONE
-	size += size > 0;
-#endif
 	if (pw_limit_take(&pool->shared->links, size))
 		return true;
 	if (pool->conf.reserve_pool_size <= 0 || conf->reserve_pool_timeout == 0 ||

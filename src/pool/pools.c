@@ -55,6 +55,9 @@ static void resolve(struct pw_pool *pool, const struct pw_conf_db *db)
 	pool->dbname = db->dbname ? db->dbname : pool->shared->db->name;
 	pw_conf_resolve_pool(pool->pools->snapshot->conf, db, pool->shared->user->name,
 			     &pool->conf);
+#ifdef PW_MUTANT_LIMIT_OFF_BY_ONE
+	pool->conf.pool_size += pool->conf.pool_size > 0;
+#endif
 }
 
 static void run_serve(struct pw_task *task)
