@@ -27,7 +27,8 @@ static struct event_base *create_base(void)
 	if (!config)
 		return NULL;
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+	/* No change list: a descriptor that moves to another thread must have left this one's
+	 * epoll set before that thread may close it, and its number be used again. */
 	base = event_base_new_with_config(config);
 	event_config_free(config);
 	return base;
