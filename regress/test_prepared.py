@@ -405,6 +405,37 @@ def test_changed_table_gets_a_fresh_plan(one_link):
     assert run(a, "s").rows == [["1", "2"]]
 
 
+@pytest.mark.pgweir_only
+def test_others_find_fresh_plans_after_a_change(make_pooler):
+    """Every link has the statement as it was before the change; a client that comes after it must
+    neither see the old plan nor an error."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=3)
+    first = pooler.raw()
+    first.query("CREATE TABLE t (v int)")
+    first.query("INSERT INTO t VALUES (1)")
+    holders = [pooler.raw() for _ in range(3)]
+    for c in holders:
+        c.query("BEGIN")
+        prepare(c, "s", "SELECT * FROM t")
+        assert run(c, "s").rows == [["1"]]
+    for c in holders:
+        c.query("COMMIT")
+    first.query("ALTER TABLE t ADD w int DEFAULT 2")
+    late = [pooler.raw() for _ in range(3)]
+    prepare(late[0], "s", "SELECT * FROM t")
+    for c in late[1:]:
+        prepare(c, "s", "SELECT * FROM t")
+    for c in late:
+        c.query("BEGIN")
+        assert run(c, "s").rows == [["1", "2"]]
+    for c in late:
+        c.query("COMMIT")
+    # An old client holds the old description: PostgreSQL's error, or the rows it expects.
+    result = run(holders[0], "s")
+    assert result.error is None or result.error.message == \
+        "cached plan must not change result type"
+
+
 @pytest.mark.parametrize("body", [
     b"", b"\0", b"name", b"name\0", b"name\0SELECT 1\0", b"name\0SELECT 1\0\0\2\0\0\0\x17",
 ], ids=range(6))

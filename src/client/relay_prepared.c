@@ -104,6 +104,11 @@ static bool send_parse(struct pw_client *c, const struct pw_statement *statement
 	return send_built(c, &out);
 }
 
+static unsigned ddl_epoch(const struct pw_client *c)
+{
+	return atomic_load_explicit(&c->loan.pool->shared->db->ddl_epoch, memory_order_relaxed);
+}
+
 /* The link parses the statement now; `flags` and `name` say whose answer it will be. */
 static bool parse_on_link(struct pw_client *c, struct pw_statement *statement, unsigned flags,
 			  struct pw_prepared_name *name)
@@ -112,14 +117,24 @@ static bool parse_on_link(struct pw_client *c, struct pw_statement *statement, u
 		return false;
 	if (pw_known_add(&c->loan.link->facts.known, statement->id) != PW_OK)
 		return out_of_memory(c);
+	pw_known_set_epoch(&c->loan.link->facts.known, statement->id, ddl_epoch(c));
 	return expect(c, PW_ROLE_PARSE, flags | PW_EXPECT_KNOWN, statement, name) &&
 	       send_parse(c, statement);
 }
 
+/* What the link has may be older than the client's own Parse, with tables changed in between: the
+ * client has a right to a plan that is no older than it asked for. A client that is older itself
+ * gets PostgreSQL's error where the result has changed: it may hold the older description. */
 static bool ensure_on_link(struct pw_client *c, struct pw_prepared_name *name)
 {
-	if (pw_known_use(&c->loan.link->facts.known, name->statement->id))
-		return true;
+	struct pw_known *known = &c->loan.link->facts.known;
+
+	if (pw_known_use(known, name->statement->id)) {
+		if (pw_known_epoch(known, name->statement->id) >= name->epoch)
+			return true;
+		if (!inject_close(c, name->statement->id))
+			return false;
+	}
 	return parse_on_link(c, name->statement, PW_EXPECT_SWALLOW, name);
 }
 
@@ -145,7 +160,7 @@ static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)
 
 	if (pw_known_use(&link->facts.known, statement->id)) {
 		if (may_answer_parse(link) &&
-		    !pw_known_is_stale(&link->facts.known, statement->id)) {
+		    pw_known_epoch(&link->facts.known, statement->id) == name->epoch) {
 			if (!expect(c, PW_ROLE_PARSE, PW_EXPECT_LOCAL, statement, name))
 				return false;
 			pw_link_settle_local(link);
@@ -231,6 +246,7 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 		return refuse_size(c, key.text_len);
 	if (status != PW_OK)
 		return out_of_memory(c);
+	listed->epoch = ddl_epoch(c);
 	return parse_new(c, listed);
 }
 
@@ -427,7 +443,7 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		return;
 	}
 	if (is_changed_result(piece))
-		pw_known_mark_stale(&c->loan.link->facts.known, name->statement->id);
+		atomic_fetch_add(&c->loan.pool->shared->db->ddl_epoch, 1);
 	pw_statement_name(name->statement->id, internal);
 	begin = pw_writer_begin(&out, 'E');
 	add_replaced(&out, piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, internal,

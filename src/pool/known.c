@@ -11,7 +11,7 @@ struct known_statement {
 	struct pw_map_node node;
 	struct pw_list lru_node;
 	struct pw_id id;
-	bool is_stale;
+	unsigned epoch;
 };
 
 void pw_statement_name(struct pw_id id, char out[PW_STATEMENT_NAME_SIZE])
@@ -70,19 +70,19 @@ bool pw_known_use(struct pw_known *known, struct pw_id id)
 	return true;
 }
 
-void pw_known_mark_stale(struct pw_known *known, struct pw_id id)
+void pw_known_set_epoch(struct pw_known *known, struct pw_id id, unsigned epoch)
 {
 	struct known_statement *s = find(known, id);
 
 	if (s)
-		s->is_stale = true;
+		s->epoch = epoch;
 }
 
-bool pw_known_is_stale(const struct pw_known *known, struct pw_id id)
+unsigned pw_known_epoch(const struct pw_known *known, struct pw_id id)
 {
 	const struct known_statement *s = find(known, id);
 
-	return s && s->is_stale;
+	return s ? s->epoch : 0;
 }
 
 enum pw_status pw_known_add(struct pw_known *known, struct pw_id id)

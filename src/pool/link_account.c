@@ -191,8 +191,23 @@ static bool tag_is(const struct pw_piece *piece, const char *tag)
 	       memcmp(piece->data + PW_HEADER_SIZE, tag, len) == 0;
 }
 
+/* CREATE, ALTER, DROP: plans made before may not fit any more. */
+static bool is_ddl(const struct pw_piece *piece)
+{
+	const char *tag = (const char *)piece->data + PW_HEADER_SIZE;
+	size_t len = piece->len - PW_HEADER_SIZE;
+
+	return (len > 7 && memcmp(tag, "CREATE ", 7) == 0) ||
+	       (len > 6 && memcmp(tag, "ALTER ", 6) == 0) ||
+	       (len > 5 && memcmp(tag, "DROP ", 5) == 0);
+}
+
 static void finish_command(struct pw_link *link, const struct pw_piece *piece)
 {
+	if (is_ddl(piece)) {
+		link->has_seen_ddl = true;
+		atomic_fetch_add(&link->shared->db->ddl_epoch, 1);
+	}
 	if (tag_is(piece, "DISCARD ALL") || tag_is(piece, "DEALLOCATE ALL"))
 		pw_known_clear(&link->facts.known);
 	if (link->is_copy_in)
@@ -331,6 +346,11 @@ static void finish_ready(struct pw_link *link, const struct pw_piece *piece)
 		pop_sync_point(link);
 	if (is_marker)
 		link->is_unsure = false;
+	/* Once more at its commit: what others parsed meanwhile saw the tables as they had been. */
+	if (link->has_seen_ddl && link->transaction == 'I') {
+		link->has_seen_ddl = false;
+		atomic_fetch_add(&link->shared->db->ddl_epoch, 1);
+	}
 	note_times(link);
 	if (link->is_unsure && link->expects.n == 0) {
 		send_marker(link);

@@ -202,6 +202,7 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 	n->refs = 1;
 	n->owner = prepared;
 	n->is_listed = false;
+	n->epoch = 0;
 	n->statement = intern(prepared->statements, key, max_total_bytes, &status);
 	if (!n->statement) {
 		free(n);

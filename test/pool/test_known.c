@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * The set of statements that a server connection has: least recently used first, stale marks,
+ * The set of statements that a server connection has: least recently used first, epochs,
  * moving to another worker.
  */
 #include "config.h"
@@ -93,26 +93,26 @@ static void test_ids_of_128_bits(void **state)
 	pw_known_fini(&known);
 }
 
-static void test_stale(void **state)
+static void test_epoch(void **state)
 {
 	struct pw_known known;
 
 	(void)state;
 	pw_known_init(&known);
-	pw_known_mark_stale(&known, id_of(1));
-	assert_false(pw_known_is_stale(&known, id_of(1)));
+	pw_known_set_epoch(&known, id_of(1), 9);
+	assert_int_equal(pw_known_epoch(&known, id_of(1)), 0);
 	add(&known, 1);
 	add(&known, 2);
-	assert_false(pw_known_is_stale(&known, id_of(1)));
-	pw_known_mark_stale(&known, id_of(1));
-	assert_true(pw_known_is_stale(&known, id_of(1)));
-	assert_false(pw_known_is_stale(&known, id_of(2)));
+	assert_int_equal(pw_known_epoch(&known, id_of(1)), 0);
+	pw_known_set_epoch(&known, id_of(1), 9);
+	assert_int_equal(pw_known_epoch(&known, id_of(1)), 9);
+	assert_int_equal(pw_known_epoch(&known, id_of(2)), 0);
 	assert_true(pw_known_use(&known, id_of(1)));
 	/* Prepared anew, it is fresh. */
 	pw_known_remove(&known, id_of(1));
-	assert_false(pw_known_is_stale(&known, id_of(1)));
+	assert_int_equal(pw_known_epoch(&known, id_of(1)), 0);
 	add(&known, 1);
-	assert_false(pw_known_is_stale(&known, id_of(1)));
+	assert_int_equal(pw_known_epoch(&known, id_of(1)), 0);
 	pw_known_fini(&known);
 }
 
@@ -125,14 +125,14 @@ static void test_move(void **state)
 	pw_known_init(&from);
 	for (uint64_t i = 0; i < 20; i++)
 		add(&from, i);
-	pw_known_mark_stale(&from, id_of(7));
+	pw_known_set_epoch(&from, id_of(7), 9);
 	assert_true(pw_known_use(&from, id_of(0)));
 	memset(&to, 0x55, sizeof(to));
 	pw_known_move(&from, &to);
 	assert_int_equal(pw_known_count(&from), 0);
 	assert_false(pw_known_oldest(&from, &id));
 	assert_int_equal(pw_known_count(&to), 20);
-	assert_true(pw_known_is_stale(&to, id_of(7)));
+	assert_int_equal(pw_known_epoch(&to, id_of(7)), 9);
 	for (uint64_t i = 1; i < 20; i++) {
 		assert_oldest(&to, i);
 		pw_known_remove(&to, id_of(i));
@@ -167,7 +167,7 @@ int main(void)
 	    cmocka_unit_test(test_name_of_a_statement),
 	    cmocka_unit_test(test_least_recently_used),
 	    cmocka_unit_test(test_ids_of_128_bits),
-	    cmocka_unit_test(test_stale),
+	    cmocka_unit_test(test_epoch),
 	    cmocka_unit_test(test_move),
 	    cmocka_unit_test(test_clear),
 	};

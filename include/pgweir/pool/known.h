@@ -30,9 +30,9 @@ void pw_known_fini(struct pw_known *known);
 size_t pw_known_count(const struct pw_known *known);
 /* Is it there? A yes makes it the most recently used. */
 bool pw_known_use(struct pw_known *known, struct pw_id id);
-/* Its plan no longer fits the tables: whoever prepares the text anew must get a fresh one. */
-void pw_known_mark_stale(struct pw_known *known, struct pw_id id);
-bool pw_known_is_stale(const struct pw_known *known, struct pw_id id);
+/* Which ddl_epoch of the database the link parsed it in; 0 where it is not there. */
+void pw_known_set_epoch(struct pw_known *known, struct pw_id id, unsigned epoch);
+unsigned pw_known_epoch(const struct pw_known *known, struct pw_id id);
 /* Adding what is there changes nothing. */
 PW_MUSTCHECK enum pw_status pw_known_add(struct pw_known *known, struct pw_id id);
 void pw_known_remove(struct pw_known *known, struct pw_id id);

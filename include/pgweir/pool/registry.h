@@ -49,6 +49,10 @@ struct pw_shared_db {
 	atomic_bool is_paused;   /* PAUSE db, KILL */
 	atomic_bool is_disabled; /* DISABLE db */
 	atomic_bool is_evicting; /* a request to evict an idle link is going round */
+	/* Raised when tables may have changed (a CREATE, ALTER or DROP was seen, or a server said
+	 * that a plan no longer fits): what was parsed before may have an older idea of its result.
+	 */
+	atomic_uint ddl_epoch;
 };
 
 struct pw_shared_user {

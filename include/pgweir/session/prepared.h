@@ -56,6 +56,7 @@ struct pw_prepared_name {
 	struct pw_prepared *owner; /* NULL once the client is gone */
 	struct pw_statement *statement;
 	bool is_listed; /* in the owner's map */
+	unsigned epoch; /* ddl_epoch of the database when the client parsed it */
 	char name[];
 };
 
