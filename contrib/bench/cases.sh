@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: PostgreSQL
+# shellcheck shell=bash disable=SC2034,SC2153
+#
+# The measurements, one function each; sourced by contrib/bench/run. Each appends rows of
+# section, case, peer, metric, value to $RESULTS. Peers take turns within a round, so that noise of the
+# machine hits all of them; the report takes medians over the rounds.
+
+CLK_TCK=$(getconf CLK_TCK)
+
+record() {
+	printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$RESULTS"
+}
+
+# A peer that fails is a result too: the report shows it, the other measurements go on.
+record_failure() {
+	say "$1, $2, $3: FAILED: $(tail -n 2 "$4" | tr '\n' ' ')"
+	record "$1" "$2" "$3" failed 1
+	FAILED=yes
+}
+
+# CPU time of a process so far, all threads, user and system, in microseconds.
+cpu_us() {
+	awk -v tick=$((1000000 / CLK_TCK)) '{ sub(/^.*\) /, ""); print ($12 + $13) * tick }' "/proc/$1/stat"
+}
+
+# in_turn ROUND PEER...: the same peers, another one first in each round.
+in_turn() {
+	local round=$1 first
+	shift
+	first=$(((round - 1) % $# + 1))
+	echo "${@:first}" "${@:1:first-1}"
+}
+
+# percentiles P... <numbers: one line of them, blank between.
+percentiles() {
+	sort -n | awk -v wanted="$*" '
+		{ v[NR] = $1 }
+		END {
+			n = split(wanted, p, " ")
+			for (i = 1; i <= n; i++) {
+				k = int(NR * p[i] / 100 + 0.999999)
+				printf "%s%s", v[k < 1 ? 1 : k], i < n ? " " : "\n"
+			}
+		}'
+}
+
+# field NAME <line of name=value
+field() {
+	sed -n "s|.*\b$1=\([^ ]*\).*|\1|p"
+}
+
+# -- pgbench --
+
+# measure_pgbench SECTION CASE PEER MODE DATABASE
+measure_pgbench() {
+	local section=$1 case=$2 peer=$3 mode=$4 db=$5 out=$STATE/run/pgbench.out before after n
+	run_as_unprivileged sh -c "rm -f $STATE/run/latency.*"
+	[ -z "${PID[$peer]:-}" ] || before=$(cpu_us "${PID[$peer]}")
+	if ! as_client timeout $((SECONDS_EACH + 30)) pgbench -n -S -M "$mode" -c 16 -j 1 -T "$SECONDS_EACH" \
+		-l --sampling-rate=0.1 --log-prefix="$STATE/run/latency" -p "${PORT[$peer]}" "$db" >"$out" 2>&1; then
+		record_failure "$section" "$case" "$peer" "$out"
+		return
+	fi
+	[ -z "${PID[$peer]:-}" ] || after=$(cpu_us "${PID[$peer]}")
+	n=$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$out")
+	record "$section" "$case" "$peer" tps "$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$out")"
+	[ -z "${before:-}" ] || record "$section" "$case" "$peer" cpu_us \
+		"$(awk -v c=$((after - before)) -v n="$n" 'BEGIN { printf "%.3f", c / n }')"
+	read -r p50 p99 < <(cat "$STATE"/run/latency.* | awk '{ print $3 }' | percentiles 50 99)
+	record "$section" "$case" "$peer" p50_us "$p50"
+	record "$section" "$case" "$peer" p99_us "$p99"
+}
+
+run_cpu() {
+	local round peer mode
+	start_single_threaded
+	for round in $(seq "$ROUNDS"); do
+		say "cpu: round $round of $ROUNDS"
+		for mode in simple extended; do
+			for peer in $(in_turn "$round" pgweir pgbouncer haproxy direct); do
+				measure_pgbench cpu $mode "$peer" $mode "$BENCH_DB"
+			done
+		done
+		# PgBouncer 1.18 cannot do this in transaction mode; HAProxy and the server know no modes.
+		for peer in $(in_turn "$round" pgweir haproxy direct); do
+			measure_pgbench cpu prepared "$peer" prepared "$BENCH_DB"
+		done
+		for peer in $(in_turn "$round" pgweir pgbouncer); do
+			measure_pgbench cpu prepared-session "$peer" prepared bench_session
+		done
+	done
+	stop_poolers
+}
+
+# HAProxy does not speak the request for TLS that PostgreSQL's clients begin with.
+run_tls() {
+	local round peer mode
+	start_single_threaded
+	for round in $(seq "$ROUNDS"); do
+		say "tls: round $round of $ROUNDS"
+		for mode in simple extended; do
+			for peer in $(in_turn "$round" pgweir pgbouncer); do
+				SSLMODE=require measure_pgbench tls $mode "$peer" $mode "$BENCH_DB"
+			done
+		done
+	done
+	stop_poolers
+}
+
+# -- the load generator --
+
+# run_load SECTION CASE PEER OUT ARGUMENTS...: its line goes to OUT; false = recorded as a failure.
+run_load() {
+	local section=$1 case=$2 peer=$3 out=$4
+	shift 4
+	run_as_unprivileged timeout 300 "$STATE/bin/load" "$@" -p "${PORT[$peer]}" -U "$BENCH_USER" \
+		-w "$BENCH_PASSWORD" >"$out" 2>&1 && return
+	record_failure "$section" "$case" "$peer" "$out"
+	return 1
+}
+
+# record_fields SECTION CASE PEER OUT NAME...
+record_fields() {
+	local section=$1 case=$2 peer=$3 out=$4 name
+	shift 4
+	for name in "$@"; do
+		record "$section" "$case" "$peer" "$name" "$(field "$name" <"$out")"
+	done
+	[ "$(field errors <"$out")" = 0 ] || say "$section, $case, $peer: $(head -n 2 "$out" | tr '\n' ' ')"
+}
+
+# measure_load SECTION CASE PEER ARGUMENTS...: rate, latencies, and the CPU time of the pooler for each.
+measure_load() {
+	local section=$1 case=$2 peer=$3 out=$STATE/run/load.out before after
+	shift 3
+	[ -z "${PID[$peer]:-}" ] || before=$(cpu_us "${PID[$peer]}")
+	run_load "$section" "$case" "$peer" "$out" "$@" || return
+	[ -z "${PID[$peer]:-}" ] || after=$(cpu_us "${PID[$peer]}")
+	record_fields "$section" "$case" "$peer" "$out" rate p50_us p99_us p99/p50 errors
+	[ -z "${before:-}" ] || record "$section" "$case" "$peer" cpu_us \
+		"$(awk -v c=$((after - before)) -v n="$(field served <"$out")" \
+		'BEGIN { if (n > 0) printf "%.3f", c / n }')"
+}
+
+# Behind the poolers is a server that costs nothing, so that the threads have the processors.
+run_workers() {
+	local round peer pool
+	compile_load
+	start_postgresql
+	start_answer
+	# Without a pooler between: no process whose CPU time would be asked for.
+	PORT["bare"]=${PORT[answer]}
+	for pool in 64 16; do
+		start_pooler pgweir-1-$pool "${PORT[answer]}" "worker_threads = 1" "default_pool_size = $pool"
+		start_pooler pgweir-2-$pool "${PORT[answer]}" "worker_threads = 2" "default_pool_size = $pool"
+		start_pooler pgbouncer-$pool "${PORT[answer]}" "default_pool_size = $pool"
+	done
+	for round in $(seq "$ROUNDS"); do
+		say "workers: round $round of $ROUNDS"
+		for pool in 64 16; do
+			for peer in $(in_turn "$round" pgweir-1 pgweir-2 pgbouncer); do
+				measure_load workers "$pool" "$peer-$pool" busy -c 64 -b 64 -T "$SECONDS_EACH"
+			done
+		done
+		measure_load workers 64 bare busy -c 64 -b 64 -T "$SECONDS_EACH"
+	done
+	stop_poolers
+}
+
+# The auth file has SCRAM secrets, as a server stores them: no pooler computes them at each login.
+run_logins() {
+	local round peer kind options
+	compile_load
+	start_postgresql
+	for kind in trust scram-sha-256; do
+		start_pooler pgweir-1-$kind "${PORT[direct]}" "worker_threads = 1" "auth_type = $kind"
+		start_pooler pgweir-2-$kind "${PORT[direct]}" "worker_threads = 2" "auth_type = $kind"
+		start_pooler pgbouncer-$kind "${PORT[direct]}" "auth_type = $kind"
+	done
+	for round in $(seq "$ROUNDS"); do
+		say "logins: round $round of $ROUNDS"
+		for kind in trust scram-sha-256 tls+scram-sha-256; do
+			options=()
+			[[ $kind != tls+* ]] || options=(-t)
+			for peer in $(in_turn "$round" pgweir-1 pgweir-2 pgbouncer); do
+				measure_load logins "$kind" "$peer-${kind#tls+}" login -k 16 -T "$SECONDS_EACH" "${options[@]}"
+			done
+		done
+		measure_load logins trust direct login -k 16 -T "$SECONDS_EACH"
+	done
+	stop_poolers
+}
+
+# measure_memory CASE PEER ARGUMENTS...: a fresh process each time.
+measure_memory() {
+	local case=$1 peer=$2 out=$STATE/run/load.out
+	shift 2
+	if run_load memory "$case" "$peer" "$out" idle -P "${PID[$peer]}" -k 100 "$@"; then
+		record_fields memory "$case" "$peer" "$out" bytes_each after_kb errors
+	fi
+	stop_pooler "$peer"
+}
+
+run_memory() {
+	local round rounds=$((ROUNDS < 3 ? ROUNDS : 3)) case options
+	compile_load
+	start_postgresql
+	for round in $(seq $rounds); do
+		say "memory: round $round of $rounds"
+		for case in plain tls; do
+			options=(-c 10000)
+			[ $case = plain ] || options=(-c 4000 -t)
+			start_pooler pgweir-1 "${PORT[direct]}" "worker_threads = 1"
+			measure_memory $case pgweir-1 "${options[@]}"
+			start_pooler pgweir-2 "${PORT[direct]}" "worker_threads = 2"
+			measure_memory $case pgweir-2 "${options[@]}"
+			start_pooler pgbouncer "${PORT[direct]}"
+			measure_memory $case pgbouncer "${options[@]}"
+		done
+	done
+	stop_poolers
+}
+
+server_connections() {
+	on_server postgres -c "SELECT count(*) FROM pg_stat_activity WHERE usename = '$BENCH_USER'"
+}
+
+server_is_quiet() {
+	[ "$(server_connections)" = 0 ]
+}
+
+# The server itself says, ten times a second, how many connections the pooler has.
+start_watch() {
+	echo "SELECT count(*) FROM pg_stat_activity WHERE usename = '$BENCH_USER' \\watch 0.1" |
+		write_private "$STATE/run/watch.sql"
+	start_process watch env PGPASSWORD="$PW_PG_PASSWORD" psql -XqAt -h 127.0.0.1 -p "$PW_PG_PORT" \
+		-U "$PW_PG_SUPERUSER" -d postgres -f "$STATE/run/watch.sql"
+}
+
+# measure_crowd PEER LINE...: 10 000 clients on a pool of 40.
+measure_crowd() {
+	local peer=$1 busy
+	shift
+	wait_until 20 server_is_quiet || die "connections of the measurement before are still there"
+	start_pooler "$peer" "${PORT[direct]}" "default_pool_size = 40" "$@"
+	for busy in 500 5000; do
+		start_watch
+		measure_load crowd $busy "$peer" busy -c 10000 -b $busy -k 100 -T $((SECONDS_EACH * 2))
+		stop_process watch
+		record crowd $busy "$peer" server_max "$(grep -E '^[0-9]+$' "$STATE/run/watch.out" | sort -n | tail -n 1)"
+	done
+	stop_pooler "$peer"
+}
+
+run_crowd() {
+	local round rounds=$((ROUNDS < 3 ? ROUNDS : 3))
+	compile_load
+	start_postgresql
+	for round in $(seq $rounds); do
+		say "crowd: round $round of $rounds"
+		measure_crowd pgweir-1 "worker_threads = 1"
+		measure_crowd pgweir-2 "worker_threads = 2"
+		measure_crowd pgbouncer
+	done
+}
+
+# -- COPY --
+
+# measure_copy CASE PEER BYTES SQL: standard input and output are the data's.
+measure_copy() {
+	local case=$1 peer=$2 bytes=$3 sql=$4 start end before=0 after=0
+	[ -z "${PID[$peer]:-}" ] || before=$(cpu_us "${PID[$peer]}")
+	start=$EPOCHREALTIME
+	if ! as_client timeout 120 psql -Xq -p "${PORT[$peer]}" -c "$sql" 2>"$STATE/run/copy.err"; then
+		record_failure copy "$case" "$peer" "$STATE/run/copy.err"
+		return
+	fi
+	end=$EPOCHREALTIME
+	record copy "$case" "$peer" mb_s "$(awk -v a="$start" -v b="$end" -v n="$bytes" \
+		'BEGIN { printf "%.1f", n / 1e6 / (b - a) }')"
+	[ -z "${PID[$peer]:-}" ] && return
+	after=$(cpu_us "${PID[$peer]}")
+	record copy "$case" "$peer" cpu_us_mb "$(awk -v c=$((after - before)) -v n="$bytes" \
+		'BEGIN { printf "%.1f", c / (n / 1e6) }')"
+}
+
+run_copy() {
+	local round peer width rows bytes=200000000 sql file=$STATE/run/copy.data
+	[ "$QUICK" = no ] || bytes=50000000
+	start_single_threaded
+	as_client psql -Xq -p "${PORT[direct]}" -c "CREATE UNLOGGED TABLE sink (t text)" || die "could not make a table"
+	for width in 100 1000; do
+		rows=$((bytes / width))
+		sql="COPY (SELECT repeat('x', $((width - 1))) FROM generate_series(1, $rows)) TO STDOUT"
+		as_client psql -Xq -p "${PORT[direct]}" -c "$sql" >"$file" || die "could not make the data for COPY"
+		as_client psql -Xq -p "${PORT[direct]}" -c "COPY sink FROM STDIN" <"$file" ||
+			die "COPY does not work without a pooler"
+		as_client psql -Xq -p "${PORT[direct]}" -c "TRUNCATE sink"
+		for round in $(seq "$ROUNDS"); do
+			say "copy: rows of $width bytes, round $round of $ROUNDS"
+			for peer in $(in_turn "$round" direct pgweir pgbouncer haproxy); do
+				measure_copy "out, rows of $width bytes" "$peer" $bytes "$sql" </dev/null >/dev/null
+			done
+			for peer in $(in_turn "$round" direct pgweir pgbouncer haproxy); do
+				measure_copy "in, rows of $width bytes" "$peer" $bytes "COPY sink FROM STDIN" <"$file"
+				as_client psql -Xq -p "${PORT[direct]}" -c "TRUNCATE sink"
+			done
+		done
+	done
+	stop_poolers
+}
