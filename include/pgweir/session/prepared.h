@@ -53,7 +53,7 @@ struct pw_statements {
 struct pw_prepared_name {
 	struct pw_map_node node;
 	unsigned refs;
-	struct pw_prepared *owner; /* NULL once the client is gone */
+	struct pw_prepared *owner; /* outlives every reference: its client leaves its link first */
 	struct pw_statement *statement;
 	bool is_listed; /* in the owner's map */
 	unsigned epoch; /* ddl_epoch of the database when the client parsed it */

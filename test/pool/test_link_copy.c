@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * COPY in the account of answers: Syncs that it eats, or may have eaten when it failed, and the
+ * marker by which a link finds out where it stands.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "link_fixture.h"
+
+static void test_copy_in_by_simple_query(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "Q");
+	answer(f, "G", "G");
+	assert_true(link_of(f)->is_copy_in);
+	fake_expect_all(&f->b, "c");
+	answer(f, "C=COPY+3 Z=I", "C Z ready");
+	assert_free(f);
+	assert_false(link_of(f)->is_copy_in);
+	/* It fails; CopyDone was on its way. */
+	fake_expect_all(&f->b, "Q");
+	answer(f, "G", "G");
+	fake_expect_all(&f->b, "c");
+	answer(f, "E=22P04 Z=I", "E Z ready");
+	assert_free(f);
+}
+
+static void test_copy_out(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "Q");
+	answer(f, "H d=1 d=2 c C=COPY+2 Z=I", "H d d c C Z ready");
+	assert_free(f);
+	fake_expect_all(&f->b, "PBES");
+	answer(f, "1 2 H d=1 c C=COPY+1 Z=I", "1 2 H d c C Z ready");
+	assert_free(f);
+}
+
+static void test_copy_in_by_execute(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "PBE");
+	answer(f, "1 2 G", "1 2 G");
+	fake_expect_all(&f->b, "cS");
+	answer(f, "C=COPY+1 Z=I", "C Z ready");
+	assert_free(f);
+}
+
+/* A Sync sent behind the Execute is eaten by the COPY: one ReadyForQuery only. */
+static void test_copy_in_eats_early_sync(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "PBES");
+	answer(f, "1 2 G", "1 2 G");
+	fake_expect_all(&f->b, "cS");
+	answer(f, "C=COPY+1 Z=I", "C Z ready");
+	assert_free(f);
+	fake_must_be_silent(&f->server);
+}
+
+/* It fails after it has read the early Sync, which is gone; the marker shows that nothing comes. */
+static void test_failed_copy_has_eaten_sync(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "PBES");
+	answer(f, "1 2 G", "1 2 G");
+	fake_expect_all(&f->b, "cS");
+	answer(f, "E=22P04", "E");
+	fake_must_be_silent(&f->server);
+	answer(f, "Z=I", "Z");
+	assert_false(pw_link_is_free(link_of(f)));
+	fake_must_receive_query(&f->server, "");
+	answer(f, "I Z=I", "ready-own");
+	assert_free(f);
+	fake_must_be_silent(&f->server);
+}
+
+/* It fails before it has read the early Sync: both are answered, the second before the marker. */
+static void test_failed_copy_has_not_eaten_sync(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "PBES");
+	answer(f, "1 2 G", "1 2 G");
+	fake_expect_all(&f->b, "cS");
+	answer(f, "E=22P04 Z=I", "E Z");
+	fake_must_receive_query(&f->server, "");
+	answer(f, "Z=I", "Z");
+	assert_false(pw_link_is_free(link_of(f)));
+	answer(f, "I Z=I", "ready-own");
+	assert_free(f);
+}
+
+/* Both answers had arrived before the marker went out. */
+static void test_both_syncs_answered_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "PBES");
+	answer(f, "1 2 G", "1 2 G");
+	fake_expect_all(&f->b, "cS");
+	answer(f, "E=22P04 Z=I Z=I", "E Z Z");
+	fake_must_receive_query(&f->server, "");
+	answer(f, "I Z=I", "ready-own");
+	assert_free(f);
+}
+
+/* The next request, sent behind the marker, is answered to the borrower as always. */
+static void test_request_behind_the_marker(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "PBES");
+	answer(f, "1 2 G", "1 2 G");
+	fake_expect_all(&f->b, "cS");
+	answer(f, "E=22P04 Z=I", "E Z");
+	fake_expect_all(&f->b, "Q");
+	answer(f, "Z=I I Z=I T D C=SELECT+1 Z=I", "Z ready-own T D C Z ready");
+	assert_free(f);
+}
+
+/* The next request was sent before the failure was known: it is answered to the borrower, too, and
+ * only then can a marker find out. */
+static void test_request_behind_a_failed_copy(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "PBES");
+	answer(f, "1 2 G", "1 2 G");
+	fake_expect_all(&f->b, "cSQ");
+	answer(f, "E=22P04 Z=I", "E Z ready");
+	answer(f, "Z=I T D C=SELECT+1", "Z T D C");
+	assert_false(pw_link_is_free(link_of(f)));
+	answer(f, "Z=I I Z=I", "Z ready-own");
+	assert_free(f);
+}
+
+/* An error of the Parse, before any COPY: the Sync is an ordinary one. */
+static void test_failure_before_copy(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "PBES");
+	answer(f, "E=42601 Z=I", "E Z ready");
+	assert_free(f);
+	fake_must_be_silent(&f->server);
+}
+
+static void test_copy_both(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "Q");
+	answer(f, "W d=wal", "W d");
+	assert_false(pw_link_is_free(link_of(f)));
+	fake_expect_all(&f->b, "c");
+	answer(f, "c C=START+STREAMING Z=I", "c C Z ready");
+	assert_free(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    BOTH_WAYS(test_copy_in_by_simple_query),
+	    BOTH_WAYS(test_copy_out),
+	    BOTH_WAYS(test_copy_in_by_execute),
+	    BOTH_WAYS(test_copy_in_eats_early_sync),
+	    BOTH_WAYS(test_failed_copy_has_eaten_sync),
+	    BOTH_WAYS(test_failed_copy_has_not_eaten_sync),
+	    BOTH_WAYS(test_both_syncs_answered_at_once),
+	    BOTH_WAYS(test_request_behind_the_marker),
+	    BOTH_WAYS(test_request_behind_a_failed_copy),
+	    BOTH_WAYS(test_failure_before_copy),
+	    BOTH_WAYS(test_copy_both),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

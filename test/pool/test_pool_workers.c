@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Pools of several workers that are one: links cross as values, with all that is known of them;
+ * whoever has waited longest gets the next; limits hold over all of them. The loops are turned by
+ * hand, so every interleaving here is a chosen one.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../lib/fake_pool.h"
+#include "pgweir/proto/startup.h"
+
+enum { BORROWERS = 4, SERVERS = 8 };
+
+struct fixture {
+	struct fake_env env;
+	struct fake_borrower b[FAKE_WORKERS_MAX][BORROWERS];
+	struct fake_server s[SERVERS];
+	unsigned n_servers;
+};
+
+static struct pw_pool *pool_of(struct fixture *f, unsigned worker)
+{
+	return fake_pool_of(&f->env, worker, "bob");
+}
+
+static struct fixture *begin(const char *settings, const char *db, unsigned n_workers)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	fake_env_init(&f->env, settings, db, n_workers);
+	for (unsigned w = 0; w < n_workers; w++) {
+		for (int i = 0; i < BORROWERS; i++)
+			fake_borrower_init(&f->b[w][i], pool_of(f, w));
+	}
+	return f;
+}
+
+static void end(struct fixture *f)
+{
+	for (unsigned w = 0; w < f->env.n_workers; w++) {
+		for (int i = 0; i < BORROWERS; i++)
+			fake_borrower_fini(&f->b[w][i]);
+	}
+	for (unsigned i = 0; i < f->n_servers; i++)
+		fake_server_close(&f->s[i]);
+	fake_env_fini(&f->env);
+	free(f);
+}
+
+static unsigned log_all_in(struct fixture *f)
+{
+	unsigned n = 0;
+
+	while (fake_accept(&f->env, &f->s[f->n_servers])) {
+		struct fake_server *s = &f->s[f->n_servers++];
+
+		assert_false(fake_is_closed(s));
+		pw_strbuf_reset(&s->in); /* its StartupMessage */
+		fake_answer(s, "P S=client_encoding:UTF8 S=TimeZone:UTC K Z=I");
+		n++;
+	}
+	return n;
+}
+
+static struct pw_shared_pool *shared_of(struct fixture *f)
+{
+	return f->b[0][0].loan.pool->shared;
+}
+
+static int idle_at(struct fixture *f, unsigned worker)
+{
+	return atomic_load(&shared_of(f)->seats[worker].idle);
+}
+
+static void give_back(struct fixture *f, struct fake_borrower *b)
+{
+	pw_pool_return(&b->loan, false, false);
+	fake_turn(&f->env);
+}
+
+/* Worker 0's first borrower has the pool's only link. */
+static struct fixture *begin_with_one_link(unsigned n_workers)
+{
+	struct fixture *f = begin("default_pool_size = 1", "", n_workers);
+
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][0], "link");
+	return f;
+}
+
+/* ---- crossing ---- */
+
+static void test_value_carries_all(void **state)
+{
+	struct fixture *f = begin_with_one_link(2);
+	struct pw_link *link = f->b[0][0].loan.link;
+	struct pw_link_facts before;
+	struct pw_id params;
+
+	(void)state;
+	fake_expect_all(&f->b[0][0], "Q");
+	fake_answer(&f->s[0], "S=TimeZone:CET C=SET Z=I");
+	assert_int_equal(pw_known_add(&link->facts.known, fake_statement(1)), PW_OK);
+	assert_int_equal(pw_known_add(&link->facts.known, fake_statement(2)), PW_OK);
+	pw_known_set_epoch(&link->facts.known, fake_statement(2), 9);
+	before = link->facts;
+	params = link->params->id;
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[1][0], "");
+	give_back(f, &f->b[0][0]);
+	fake_assert_heard(&f->b[1][0], "link");
+	link = f->b[1][0].loan.link;
+	assert_ptr_equal(link->pool, pool_of(f, 1));
+	assert_true(pw_id_equal(link->params->id, params));
+	assert_string_equal(link->params->values[2], "CET");
+	assert_true(pw_known_use(&link->facts.known, fake_statement(1)));
+	assert_int_equal(pw_known_epoch(&link->facts.known, fake_statement(2)), 9);
+	assert_int_equal(pw_known_count(&link->facts.known), 2);
+	assert_int_equal(link->facts.id, before.id);
+	assert_int_equal(link->facts.connect_us, before.connect_us);
+	assert_int_equal(link->facts.cancel_key_len, before.cancel_key_len);
+	assert_memory_equal(link->facts.cancel_key, before.cancel_key, before.cancel_key_len);
+	assert_string_equal(link->facts.unix_path, before.unix_path);
+	/* It is the same connection, and speaks. */
+	fake_assert_heard(&f->b[1][0], "");
+	fake_expect_all(&f->b[1][0], "Q");
+	fake_answer(&f->s[0], "C=SELECT+1 Z=I");
+	fake_assert_heard(&f->b[1][0], "C Z ready");
+	assert_int_equal(pw_limit_used(&shared_of(f)->links), 1);
+	assert_int_equal(atomic_load(&shared_of(f)->standing), 1);
+	assert_int_equal(atomic_load(&shared_of(f)->seats[1].incoming), 0);
+	end(f);
+}
+
+static void test_idle_link_is_asked_for(void **state)
+{
+	struct fixture *f = begin_with_one_link(3);
+
+	(void)state;
+	give_back(f, &f->b[0][0]);
+	assert_int_equal(idle_at(f, 0), 1);
+	assert_false(fake_borrow(&f->b[2][1]));
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[2][1], "link");
+	assert_int_equal(idle_at(f, 0), 0);
+	assert_int_equal(pool_of(f, 2)->asked, 0);
+	/* Given back there, it is idle there. */
+	give_back(f, &f->b[2][1]);
+	assert_int_equal(idle_at(f, 2), 1);
+	end(f);
+}
+
+/* Asked for, but lent before the question has arrived: the asker waits on and gets it later. */
+static void test_question_comes_too_late(void **state)
+{
+	struct fixture *f = begin_with_one_link(2);
+
+	(void)state;
+	give_back(f, &f->b[0][0]);
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_turn_worker(&f->env, 1);
+	assert_int_equal(pool_of(f, 1)->asked, 1);
+	assert_true(fake_borrow(&f->b[0][1]));
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[1][0], "");
+	assert_int_equal(pool_of(f, 1)->asked, 0);
+	give_back(f, &f->b[0][1]);
+	fake_assert_heard(&f->b[1][0], "link");
+	end(f);
+}
+
+/* The waiter has gone while the link was on its way: it is idle where it arrives. */
+static void test_nobody_waits_any_more(void **state)
+{
+	struct fixture *f = begin_with_one_link(2);
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_turn(&f->env);
+	pw_pool_return(&f->b[0][0].loan, false, false);
+	fake_turn_worker(&f->env, 0);
+	pw_pool_withdraw(&f->b[1][0].loan);
+	fake_turn(&f->env);
+	assert_int_equal(idle_at(f, 1), 1);
+	assert_int_equal(idle_at(f, 0), 0);
+	assert_true(fake_borrow(&f->b[1][1]));
+	end(f);
+}
+
+/* A published waiter and a published idle link never miss each other, whichever comes first. */
+static void test_return_and_borrow_at_once(void **state)
+{
+	(void)state;
+	for (int order = 0; order < 2; order++) {
+		struct fixture *f = begin_with_one_link(2);
+
+		if (order == 0)
+			pw_pool_return(&f->b[0][0].loan, false, false);
+		assert_false(fake_borrow(&f->b[1][0]));
+		if (order == 1)
+			pw_pool_return(&f->b[0][0].loan, false, false);
+		fake_turn(&f->env);
+		fake_assert_heard(&f->b[1][0], "link");
+		end(f);
+	}
+}
+
+/* A link with bytes still to be looked at stays where it is. */
+static void test_link_under_cancel_stays(void **state)
+{
+	struct fixture *f = begin_with_one_link(2);
+
+	(void)state;
+	fake_expect_all(&f->b[0][0], "Q");
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_turn(&f->env);
+	pw_pool_return(&f->b[0][0].loan, true, false);
+	fake_accept_cancel(&f->env, &f->s[f->n_servers++]);
+	fake_answer(&f->s[0], "E=57014 Z=I");
+	fake_assert_heard(&f->b[1][0], "");
+	fake_server_close(&f->s[1]);
+	fake_must_receive_query(&f->s[0], "DISCARD ALL");
+	fake_assert_heard(&f->b[1][0], "");
+	fake_answer(&f->s[0], "C=DISCARD+ALL Z=I");
+	fake_assert_heard(&f->b[1][0], "link");
+	end(f);
+}
+
+/* The process ends with links and questions in the boxes: nothing is lost or freed twice. */
+static void test_end_with_mail_under_way(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < 2; kind++) {
+		struct fixture *f = begin_with_one_link(2);
+
+		assert_int_equal(
+		    pw_known_add(&f->b[0][0].loan.link->facts.known, fake_statement(1)), PW_OK);
+		if (kind == 0) {
+			assert_false(fake_borrow(&f->b[1][0]));
+			fake_turn(&f->env);
+			pw_pool_return(&f->b[0][0].loan, false, false);
+			fake_turn_worker(&f->env, 0);
+			assert_int_equal(atomic_load(&shared_of(f)->seats[1].incoming), 1);
+		} else {
+			give_back(f, &f->b[0][0]);
+			assert_false(fake_borrow(&f->b[1][0]));
+			fake_turn_worker(&f->env, 1);
+			assert_int_equal(pool_of(f, 1)->asked, 1);
+		}
+		for (unsigned w = 0; w < 2; w++) {
+			for (int i = 0; i < BORROWERS; i++)
+				fake_borrower_fini(&f->b[w][i]);
+		}
+		close(f->s[0].fd);
+		pw_strbuf_fini(&f->s[0].in);
+		fake_env_fini(&f->env);
+		free(f);
+	}
+}
+
+/* ---- order ---- */
+
+/* Both wait; the link is on worker 0 all the time. Who gets it? */
+static void check_who_is_first(uint64_t other_is_older_by_us, bool other_gets_it)
+{
+	struct fixture *f = begin_with_one_link(2);
+
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_turn(&f->env);
+	f->env.clock.now_us += other_is_older_by_us;
+	fake_turn(&f->env);
+	assert_false(fake_borrow(&f->b[0][1]));
+	fake_turn(&f->env);
+	give_back(f, &f->b[0][0]);
+	fake_assert_heard(&f->b[1][0], other_gets_it ? "link" : "");
+	fake_assert_heard(&f->b[0][1], other_gets_it ? "" : "link");
+	/* The other one is next. */
+	give_back(f, other_gets_it ? &f->b[1][0] : &f->b[0][1]);
+	fake_assert_heard(&f->b[1][0], other_gets_it ? "" : "link");
+	fake_assert_heard(&f->b[0][1], other_gets_it ? "link" : "");
+	end(f);
+}
+
+static void test_oldest_waiter_of_all(void **state)
+{
+	(void)state;
+	/* Within the margin a link is not worth the way. */
+	check_who_is_first(0, false);
+	check_who_is_first(1000, false);
+	check_who_is_first(2000, false);
+	check_who_is_first(2001, true);
+	check_who_is_first(PW_SECOND_US, true);
+}
+
+/* One link, waiters of two workers that come 10 ms apart: served as they came. */
+static void test_order_over_both_queues(void **state)
+{
+	static const unsigned worker[] = {0, 1, 1, 0, 1, 0};
+	struct fixture *f = begin_with_one_link(2);
+	struct fake_borrower *in_order[PW_COUNTOF(worker)], *holder = &f->b[0][0];
+	unsigned used[2] = {1, 0};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(worker); i++) {
+		in_order[i] = &f->b[worker[i]][used[worker[i]]++];
+		assert_false(fake_borrow(in_order[i]));
+		fake_pass(&f->env, 10 * PW_MILLISECOND_US);
+	}
+	atomic_store(&shared_of(f)->mean_wait_us, 0);
+	for (size_t i = 0; i < PW_COUNTOF(worker); i++) {
+		give_back(f, holder);
+		holder = in_order[i];
+		fake_assert_heard(holder, "link");
+		/* Long waits would widen the margin beyond the distance of these. */
+		atomic_store(&shared_of(f)->mean_wait_us, 0);
+	}
+	assert_int_equal(pw_limit_used(&shared_of(f)->links), 1);
+	end(f);
+}
+
+/* ---- limits over all workers ---- */
+
+static void test_pool_size_over_all(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 3\nmax_server_logins = 8", "", 4);
+	unsigned n_links = 0;
+
+	(void)state;
+	for (unsigned w = 0; w < 4; w++) {
+		assert_false(fake_borrow(&f->b[w][0]));
+		assert_false(fake_borrow(&f->b[w][1]));
+	}
+	fake_turn(&f->env);
+	/* A pool that no server has let in yet sends one worker to try. */
+	assert_int_equal(atomic_load(&shared_of(f)->logins), 1);
+	assert_int_equal(log_all_in(f), 3);
+	fake_pass(&f->env, 5 * PW_SECOND_US);
+	assert_int_equal(log_all_in(f), 0);
+	for (unsigned w = 0; w < 4; w++) {
+		for (int i = 0; i < 2; i++)
+			n_links += f->b[w][i].loan.state == PW_LOAN_HOLDING;
+	}
+	assert_int_equal(n_links, 3);
+	assert_int_equal(pw_limit_used(&shared_of(f)->links), 3);
+	end(f);
+}
+
+/* A link that dies on one worker makes room for a waiter of another. */
+static void test_place_goes_to_another_worker(void **state)
+{
+	struct fixture *f = begin_with_one_link(2);
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_turn(&f->env);
+	fake_server_close(&f->s[0]);
+	fake_assert_heard(&f->b[0][0], "lost:08P01");
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[1][0], "link");
+	end(f);
+}
+
+static void test_eviction_goes_round(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 2", "max_db_connections=1", 3);
+	struct fake_borrower ann;
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	give_back(f, &f->b[0][0]);
+	fake_borrower_init(&ann, fake_pool_of(&f->env, 1, "ann"));
+	assert_false(fake_borrow(&ann));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&ann, "link");
+	assert_int_equal(pw_limit_used(&shared_of(f)->links), 0);
+	assert_int_equal(pw_limit_used(&shared_of(f)->db->links), 1);
+	assert_false(atomic_load(&shared_of(f)->db->is_evicting));
+	/* Busy links are not evicted, and the request ends its round. */
+	assert_false(fake_borrow(&f->b[2][0]));
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[2][0], "");
+	assert_false(atomic_load(&shared_of(f)->db->is_evicting));
+	pw_pool_return(&ann.loan, false, false);
+	fake_turn(&f->env);
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[2][0], "link");
+	fake_borrower_fini(&ann);
+	end(f);
+}
+
+/* ---- what one worker learns ---- */
+
+static void test_refused_login_is_told_to_all(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 2", "", 3);
+
+	(void)state;
+	for (unsigned w = 0; w < 3; w++)
+		assert_false(fake_borrow(&f->b[w][0]));
+	pw_pool_await_welcome(&f->b[2][1].loan);
+	fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 2));
+	fake_answer(&f->s[0], "X=28P01");
+	for (unsigned w = 0; w < 3; w++)
+		fake_assert_heard(&f->b[w][0], "refused:28P01");
+	fake_assert_heard(&f->b[2][1], "refused:28P01");
+	end(f);
+}
+
+static void test_welcome_is_told_to_all(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 1", "", 3);
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	(void)state;
+	for (unsigned w = 0; w < 3; w++)
+		pw_pool_await_welcome(&f->b[w][0].loan);
+	assert_int_equal(log_all_in(f), 1);
+	for (unsigned w = 0; w < 3; w++) {
+		fake_assert_heard(&f->b[w][0], "welcome");
+		assert_true(pw_pool_welcome(pool_of(f, w), &out));
+		assert_string_equal(pool_of(f, w)->welcome_params->values[1], "UTF8");
+	}
+	pw_strbuf_fini(&out);
+	end(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_value_carries_all),
+	    cmocka_unit_test(test_idle_link_is_asked_for),
+	    cmocka_unit_test(test_question_comes_too_late),
+	    cmocka_unit_test(test_nobody_waits_any_more),
+	    cmocka_unit_test(test_return_and_borrow_at_once),
+	    cmocka_unit_test(test_link_under_cancel_stays),
+	    cmocka_unit_test(test_end_with_mail_under_way),
+	    cmocka_unit_test(test_oldest_waiter_of_all),
+	    cmocka_unit_test(test_order_over_both_queues),
+	    cmocka_unit_test(test_pool_size_over_all),
+	    cmocka_unit_test(test_place_goes_to_another_worker),
+	    cmocka_unit_test(test_eviction_goes_round),
+	    cmocka_unit_test(test_refused_login_is_told_to_all),
+	    cmocka_unit_test(test_welcome_is_told_to_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Statements: what makes two of them one, who keeps which alive, and the bytes they are counted
+ * with.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pgweir/session/prepared.h"
+
+static const struct pw_hash_key hash_key = {7, 8};
+
+struct fixture {
+	_Atomic uint64_t bytes;
+	struct pw_statements statements;
+	struct pw_prepared *client;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	pw_statements_init(&f->statements, &hash_key, &f->bytes);
+	f->client = pw_prepared_create(&f->statements);
+	*state = f;
+	return f->client ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t left;
+
+	pw_prepared_destroy(f->client);
+	left = atomic_load(&f->bytes);
+	pw_statements_fini(&f->statements);
+	free(f);
+	return left == 0 ? 0 : -1; /* what was counted is counted off again */
+}
+
+static struct pw_statement_key key_of(const char *text, const char *types, size_t types_len,
+				      uint64_t params)
+{
+	return (struct pw_statement_key){
+	    .text = text,
+	    .text_len = strlen(text),
+	    .types = (const uint8_t *)types,
+	    .types_len = types_len,
+	    .parse_state = {{params, params}},
+	};
+}
+
+static struct pw_prepared_name *add_key(struct fixture *f, const char *name,
+					struct pw_statement_key key)
+{
+	struct pw_prepared_name *out = NULL;
+
+	assert_int_equal(pw_prepared_add(f->client, name, &key, 0, 0, &out), PW_OK);
+	assert_non_null(out);
+	assert_ptr_equal(pw_prepared_find(f->client, name), out);
+	return out;
+}
+
+static struct pw_prepared_name *add(struct fixture *f, const char *name, const char *text)
+{
+	return add_key(f, name, key_of(text, "\0\0", 2, 0));
+}
+
+/* ---- identity ---- */
+
+static void test_identity(void **state)
+{
+	struct fixture *f = *state;
+	const struct pw_statement_key keys[] = {
+	    key_of("select 1", "\0\0", 2, 0),
+	    key_of("select 2", "\0\0", 2, 0),
+	    key_of("select 1 ", "\0\0", 2, 0),
+	    key_of("select 1", "\0\1\0\0\0\x17", 6, 0),
+	    key_of("select 1", "\0\1\0\0\0\x19", 6, 0),
+	    key_of("select 1", "\0\0", 2, 1),
+	    key_of("", "\0\0", 2, 0),
+	    key_of("", "\0\0", 2, 1),
+	};
+	struct pw_statement *seen[PW_COUNTOF(keys)];
+
+	for (size_t i = 0; i < PW_COUNTOF(keys); i++) {
+		const char name[] = {(char)('a' + i), '\0'};
+
+		seen[i] = add_key(f, name, keys[i])->statement;
+		for (size_t k = 0; k < i; k++) {
+			assert_ptr_not_equal(seen[i], seen[k]);
+			assert_false(pw_id_equal(seen[i]->id, seen[k]->id));
+		}
+	}
+	assert_int_equal(pw_prepared_count(f->client), PW_COUNTOF(keys));
+	/* The same under another name is the same. */
+	assert_ptr_equal(add_key(f, "again", keys[3])->statement, seen[3]);
+	assert_int_equal(f->statements.map.count, PW_COUNTOF(keys));
+}
+
+/* The boundary between the parts is part of the identity. */
+static void test_parts_do_not_run_together(void **state)
+{
+	struct fixture *f = *state;
+	const struct pw_statement_key a = key_of("bc", "a", 1, 0), b = key_of("c", "ab", 2, 0);
+
+	assert_ptr_not_equal(add_key(f, "a", a)->statement, add_key(f, "b", b)->statement);
+}
+
+static void test_ids_agree_between_workers(void **state)
+{
+	struct fixture *f = *state;
+	struct fixture other = {.bytes = 0};
+	struct pw_id id = add(f, "a", "select 1")->statement->id;
+
+	pw_statements_init(&other.statements, &hash_key, &other.bytes);
+	other.client = pw_prepared_create(&other.statements);
+	assert_true(pw_id_equal(add(&other, "x", "select 1")->statement->id, id));
+	pw_prepared_destroy(other.client);
+	pw_statements_fini(&other.statements);
+}
+
+static void test_body_is_the_tail_of_a_parse(void **state)
+{
+	struct fixture *f = *state;
+	char text[] = "select $1";
+	struct pw_statement *s = add_key(f, "a", key_of(text, "\0\1\0\0\0\x17", 6, 0))->statement;
+
+	text[0] = 'X'; /* it is a copy */
+	assert_int_equal(s->text_len, 9);
+	assert_int_equal(s->types_len, 6);
+	assert_memory_equal(s->body, "select $1\0\0\1\0\0\0\x17", 16);
+}
+
+/* ---- names ---- */
+
+static void test_names(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_prepared_name *a = add(f, "a", "select 1"), *unnamed = add(f, "", "select 2");
+
+	assert_null(pw_prepared_find(f->client, "b"));
+	assert_null(pw_prepared_find(f->client, "A"));
+	assert_ptr_equal(pw_prepared_find(f->client, ""), unnamed);
+	pw_prepared_unlist(a);
+	assert_null(pw_prepared_find(f->client, "a"));
+	assert_int_equal(pw_prepared_count(f->client), 1);
+	pw_prepared_clear(f->client);
+	assert_int_equal(pw_prepared_count(f->client), 0);
+	assert_int_equal(f->client->bytes, 0);
+	assert_int_equal(f->statements.map.count, 0);
+	/* Somebody without a list at all. */
+	assert_int_equal(pw_prepared_count(NULL), 0);
+	assert_null(pw_prepared_find(NULL, "a"));
+	pw_prepared_clear(NULL);
+	pw_prepared_destroy(NULL);
+}
+
+static void test_unlist_and_relist(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_prepared_name *a = pw_prepared_name_ref(add(f, "a", "select 1")), *other;
+	size_t bytes = f->client->bytes;
+
+	pw_prepared_unlist(a);
+	pw_prepared_unlist(a);
+	assert_int_equal(f->client->bytes, 0);
+	/* The statement lives on with the name. */
+	assert_int_equal(f->statements.map.count, 1);
+	pw_prepared_relist(a);
+	pw_prepared_relist(a);
+	assert_ptr_equal(pw_prepared_find(f->client, "a"), a);
+	assert_int_equal(f->client->bytes, bytes);
+	assert_int_equal(pw_prepared_count(f->client), 1);
+	/* The name was taken meanwhile: it stays with who took it. */
+	pw_prepared_unlist(a);
+	other = add(f, "a", "select 2");
+	pw_prepared_relist(a);
+	assert_ptr_equal(pw_prepared_find(f->client, "a"), other);
+	assert_false(a->is_listed);
+	pw_prepared_name_unref(a);
+	assert_int_equal(f->statements.map.count, 1);
+}
+
+/* Taken from the list, a name lives as long as an expected answer holds it; so does its text. */
+static void test_statement_goes_with_its_last_name(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_prepared_name *listed = pw_prepared_name_ref(add(f, "a", "select 1"));
+	struct pw_prepared_name *unlisted = pw_prepared_name_ref(add(f, "b", "select 2"));
+
+	pw_prepared_unlist(unlisted);
+	assert_int_equal(f->statements.map.count, 2);
+	pw_prepared_name_unref(unlisted);
+	pw_prepared_name_unref(listed);
+	assert_ptr_equal(pw_prepared_find(f->client, "a"), listed);
+	assert_int_equal(f->statements.map.count, 1);
+}
+
+/* ---- bytes ---- */
+
+static void test_bytes_of_the_process_count_a_text_once(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_prepared *second = pw_prepared_create(&f->statements);
+	struct pw_statement_key key = key_of("select 1", "\0\0", 2, 0);
+	struct pw_prepared_name *out;
+	uint64_t one;
+
+	(void)add_key(f, "a", key);
+	one = atomic_load(&f->bytes);
+	assert_true(one > key.text_len + key.types_len);
+	(void)add_key(f, "b", key);
+	assert_int_equal(pw_prepared_add(second, "a", &key, 0, 0, &out), PW_OK);
+	assert_int_equal(atomic_load(&f->bytes), one);
+	/* But each client bears the whole for itself. */
+	assert_int_equal(second->bytes * 2, f->client->bytes);
+	assert_true(second->bytes > one);
+	pw_prepared_destroy(second);
+	assert_int_equal(atomic_load(&f->bytes), one);
+	pw_prepared_clear(f->client);
+	assert_int_equal(atomic_load(&f->bytes), 0);
+}
+
+static void test_limit_of_a_client(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_statement_key key = key_of("select 1", "\0\0", 2, 0);
+	struct pw_prepared_name *out = NULL;
+	uint64_t each, n = 0;
+
+	(void)add_key(f, "a", key);
+	each = f->client->bytes;
+	pw_prepared_clear(f->client);
+	for (char name[2] = "a"; name[0] <= 'z'; name[0]++) {
+		enum pw_status status = pw_prepared_add(f->client, name, &key, 5 * each, 0, &out);
+
+		assert_int_equal(status, n < 5 ? PW_OK : PW_ELIMIT);
+		n += status == PW_OK;
+		assert_true(f->client->bytes <= 5 * each);
+	}
+	assert_int_equal(pw_prepared_count(f->client), 5);
+	/* Room again after a Close. */
+	pw_prepared_unlist(pw_prepared_find(f->client, "c"));
+	assert_int_equal(pw_prepared_add(f->client, "z", &key, 5 * each, 0, &out), PW_OK);
+	assert_int_equal(pw_prepared_add(f->client, "y", &key, 5 * each - 1, 0, &out), PW_ELIMIT);
+}
+
+static void test_limit_of_the_process(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_statement_key one = key_of("select 1", "\0\0", 2, 0);
+	struct pw_statement_key two = key_of("select 2", "\0\0", 2, 0);
+	struct pw_prepared_name *out = NULL;
+	uint64_t each;
+
+	(void)add_key(f, "a", one);
+	each = atomic_load(&f->bytes);
+	assert_int_equal(pw_prepared_add(f->client, "b", &two, 0, 2 * each - 1, &out), PW_ELIMIT);
+	assert_null(pw_prepared_find(f->client, "b"));
+	assert_int_equal(atomic_load(&f->bytes), each);
+	/* What is there already costs nothing. */
+	assert_int_equal(pw_prepared_add(f->client, "b", &one, 0, each, &out), PW_OK);
+	assert_int_equal(pw_prepared_add(f->client, "c", &two, 0, 2 * each, &out), PW_OK);
+	assert_int_equal(atomic_load(&f->bytes), 2 * each);
+}
+
+static void test_many(void **state)
+{
+	struct fixture *f = *state;
+	char name[32];
+
+	for (int i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "s%d", i);
+		(void)add(f, name, i % 2 ? name : "shared");
+	}
+	assert_int_equal(pw_prepared_count(f->client), 500);
+	assert_int_equal(f->statements.map.count, 251);
+	for (int i = 0; i < 500; i += 2) {
+		snprintf(name, sizeof(name), "s%d", i);
+		pw_prepared_unlist(pw_prepared_find(f->client, name));
+	}
+	assert_int_equal(pw_prepared_count(f->client), 250);
+	assert_int_equal(f->statements.map.count, 250);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_identity),
+	    TEST(test_parts_do_not_run_together),
+	    TEST(test_ids_agree_between_workers),
+	    TEST(test_body_is_the_tail_of_a_parse),
+	    TEST(test_names),
+	    TEST(test_unlist_and_relist),
+	    TEST(test_statement_goes_with_its_last_name),
+	    TEST(test_bytes_of_the_process_count_a_text_once),
+	    TEST(test_limit_of_a_client),
+	    TEST(test_limit_of_the_process),
+	    TEST(test_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

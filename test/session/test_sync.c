@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Which parameters a link lacks, and the statements that bring it to them: whatever a start-up
+ * packet holds stays inside its quotes.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../lib/fake_pool.h"
+#include "pgweir/session/sync.h"
+
+enum { N = 7, DATESTYLE = 0, ENCODING = 1, TIMEZONE = 2, NAME = 4, SEARCH_PATH = 5 };
+
+struct fixture {
+	struct pw_tracked tracked;
+	struct pw_params_table table;
+};
+
+static int setup(void **state)
+{
+	static const struct pw_hash_key key = {3, 4};
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (pw_tracked_init(&f->tracked, "search_path, IntervalStyle") != PW_OK)
+		return -1;
+	pw_params_table_init(&f->table, &f->tracked, &key);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	pw_params_table_fini(&f->table);
+	pw_tracked_fini(&f->tracked);
+	free(f);
+	return 0;
+}
+
+/* The statements that set parameter `index` to a value on a link that has nothing. */
+static void assert_set(struct fixture *f, size_t index, const char *value, const char *sql)
+{
+	struct pw_params *wanted = pw_params_with(&f->table, NULL, index, value);
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	pw_sync_build(&f->tracked, NULL, wanted, &out);
+	assert_false(out.has_failed);
+	assert_string_equal(out.data, sql);
+	pw_strbuf_fini(&out);
+	pw_params_unref(&f->table, wanted);
+}
+
+static void test_quoting(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_set(f, DATESTYLE, "ISO, MDY", "SET DateStyle='ISO, MDY';");
+	assert_set(f, NAME, "", "SET application_name='';");
+	assert_set(f, NAME, "it's", "SET application_name='it''s';");
+	assert_set(f, NAME, "';drop table x;--", "SET application_name=''';drop table x;--';");
+	assert_set(f, NAME, "''", "SET application_name='''''';");
+	assert_set(f, NAME, "$$;x", "SET application_name='$$;x';");
+	assert_set(f, NAME, "a\nb", "SET application_name='a\nb';");
+	assert_set(f, NAME, "\xc3\xa9t\xc3\xa9", "SET application_name='\xc3\xa9t\xc3\xa9';");
+}
+
+/* With a backslash the value means the same whatever standard_conforming_strings is. */
+static void test_backslashes(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_set(f, NAME, "\\", "SET application_name=E'\\\\';");
+	assert_set(f, NAME, "a\\'; x", "SET application_name=E'a\\\\''; x';");
+	assert_set(f, NAME, "\\\\", "SET application_name=E'\\\\\\\\';");
+	/* The second byte of a character in SJIS can be a backslash, which then is none. */
+	assert_set(f, NAME, "\x83\\'; x", "SET application_name=E'?\\\\''; x';");
+	assert_set(f, NAME, "\\\xc3\xa9",
+		   "SET application_name=E'\\\\?"
+		   "?';");
+}
+
+/* Read as PostgreSQL reads it, under both meanings of a backslash, every value comes back and
+ * nothing is left outside. */
+static const char *read_literal(const char *sql, char *out)
+{
+	bool is_escaped = *sql == 'E';
+
+	sql += is_escaped;
+	assert_int_equal(*sql++, '\'');
+	for (; *sql; sql++) {
+		if (*sql == '\'' && sql[1] != '\'')
+			break;
+		/* In a plain literal a backslash would mean different things. */
+		assert_true(*sql != '\\' || is_escaped);
+		if (*sql == '\'' || *sql == '\\') {
+			assert_int_equal(sql[1], *sql);
+			sql++;
+		}
+		*out++ = *sql;
+	}
+	*out = '\0';
+	assert_int_equal(*sql, '\'');
+	return sql + 1;
+}
+
+static void test_random_values_stay_inside(void **state)
+{
+	static const char alphabet[] = "a'\\;-\"$\n e\x81\xff";
+	static const size_t indexes[] = {NAME, SEARCH_PATH};
+	struct fixture *f = *state;
+	struct pw_rng rng;
+
+	pw_rng_seed(&rng, 99);
+	for (int round = 0; round < 3000; round++) {
+		size_t len = pw_rng_next(&rng) % 12, index = indexes[round % 2];
+		struct pw_strbuf out = PW_STRBUF_INIT;
+		struct pw_params *wanted;
+		char value[16], back[16];
+		const char *rest;
+
+		for (size_t i = 0; i < len; i++)
+			value[i] = alphabet[pw_rng_next(&rng) % (sizeof(alphabet) - 1)];
+		value[len] = '\0';
+		wanted = pw_params_with(&f->table, NULL, index, value);
+		pw_sync_build(&f->tracked, NULL, wanted, &out);
+		rest = out.data + (index == NAME
+				       ? strlen("SET application_name=")
+				       : strlen("SELECT pg_catalog.set_config('search_path', "));
+		rest = read_literal(rest, back);
+		assert_string_equal(rest, index == NAME ? ";" : ", false);");
+		for (size_t i = 0; strchr(value, '\\') && value[i]; i++)
+			value[i] = (char)(value[i] & 0x80 ? '?' : value[i]);
+		assert_string_equal(back, value);
+		pw_strbuf_fini(&out);
+		pw_params_unref(&f->table, wanted);
+	}
+}
+
+static void test_search_path_is_a_list(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_set(f, SEARCH_PATH, "a, \"B c\"",
+		   "SELECT pg_catalog.set_config('search_path', 'a, \"B c\"', false);");
+	assert_set(f, SEARCH_PATH, "it's",
+		   "SELECT pg_catalog.set_config('search_path', 'it''s', false);");
+	assert_set(f, SEARCH_PATH, "a\\b",
+		   "SELECT pg_catalog.set_config('search_path', E'a\\\\b', false);");
+}
+
+static void test_only_the_difference(void **state)
+{
+	struct fixture *f = *state;
+	const char *has[N] = {"ISO, MDY", "UTF8", "UTC", "on", "psql"};
+	const char *wants[N] = {"iso, mdy", "LATIN1", NULL, "on", NULL};
+	struct pw_params *have = pw_params_intern(&f->table, has);
+	struct pw_params *wanted = pw_params_intern(&f->table, wants);
+	struct pw_params *more = pw_params_with(&f->table, wanted, SEARCH_PATH, "x");
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	pw_sync_build(&f->tracked, have, wanted, &out);
+	assert_string_equal(out.data, "SET client_encoding='LATIN1';");
+	pw_strbuf_reset(&out);
+	pw_sync_build(&f->tracked, have, more, &out);
+	assert_string_equal(out.data, "SET client_encoding='LATIN1';"
+				      "SELECT pg_catalog.set_config('search_path', 'x', false);");
+	pw_strbuf_reset(&out);
+	pw_sync_build(&f->tracked, have, have, &out);
+	assert_int_equal(out.len, 0);
+	pw_strbuf_fini(&out);
+	pw_params_unref(&f->table, have);
+	pw_params_unref(&f->table, wanted);
+	pw_params_unref(&f->table, more);
+}
+
+static void test_fits(void **state)
+{
+	struct fixture *f = *state;
+	const char *has[N] = {"ISO, MDY", "UTF8", "UTC", "on", "psql"};
+	struct pw_link *link = calloc(1, sizeof(*link));
+	struct pw_params *name, *set;
+
+	assert_true(pw_sync_fits(link, NULL));
+	name = pw_params_with(&f->table, NULL, NAME, "psql");
+	assert_false(pw_sync_fits(link, name));
+	link->params = pw_params_intern(&f->table, has);
+	assert_true(pw_sync_fits(link, NULL));
+	assert_true(pw_sync_fits(link, link->params));
+	/* What the client does not care for does not count. */
+	assert_true(pw_sync_fits(link, name));
+	set = pw_params_with(&f->table, name, ENCODING, "utf8");
+	assert_true(pw_sync_fits(link, set));
+	pw_params_unref(&f->table, set);
+	set = pw_params_with(&f->table, name, TIMEZONE, "CET");
+	assert_false(pw_sync_fits(link, set));
+	pw_params_unref(&f->table, set);
+	set = pw_params_with(&f->table, name, SEARCH_PATH, "x");
+	assert_false(pw_sync_fits(link, set));
+	pw_params_unref(&f->table, set);
+	set = pw_params_with(&f->table, name, NAME, "");
+	assert_false(pw_sync_fits(link, set));
+	pw_params_unref(&f->table, set);
+	pw_params_unref(&f->table, name);
+	pw_params_unref(&f->table, link->params);
+	free(link);
+}
+
+/* On a link with a server: the borrower hears of the end and of nothing else. */
+static void test_send(void **state)
+{
+	struct fake_env env;
+	struct fake_server server;
+	struct fake_borrower b;
+	struct pw_params *wanted;
+	struct pw_link *link;
+
+	(void)state;
+	fake_env_init(&env, "", "", 1);
+	fake_borrower_init(&b, fake_pool_of(&env, 0, "bob"));
+	assert_false(fake_borrow(&b));
+	fake_accept_login(&env, &server);
+	fake_assert_heard(&b, "link");
+	link = b.loan.link;
+	wanted = pw_params_with(&env.workers[0].pools.params, NULL, TIMEZONE, "CET");
+	link->has_own_error = true;
+	assert_false(pw_sync_fits(link, wanted));
+	assert_int_equal(pw_sync_send(link, &env.tracked, wanted), PW_OK);
+	fake_must_receive_query(&server, "SET TimeZone='CET';");
+	fake_answer(&server, "S=TimeZone:CET C=SET Z=I");
+	fake_assert_heard(&b, "ready-own");
+	assert_false(link->has_own_error);
+	assert_true(pw_sync_fits(link, wanted));
+	pw_params_unref(&env.workers[0].pools.params, wanted);
+	/* A value that the server does not take. */
+	wanted = pw_params_with(&env.workers[0].pools.params, NULL, TIMEZONE, "nowhere");
+	assert_int_equal(pw_sync_send(link, &env.tracked, wanted), PW_OK);
+	fake_must_receive_query(&server, "SET TimeZone='nowhere';");
+	fake_answer(&server, "E=22023 Z=I");
+	fake_assert_heard(&b, "ready-own");
+	assert_true(link->has_own_error);
+	pw_params_unref(&env.workers[0].pools.params, wanted);
+	fake_borrower_fini(&b);
+	fake_server_close(&server);
+	fake_env_fini(&env);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_quoting, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_backslashes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_random_values_stay_inside, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_search_path_is_a_list, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_only_the_difference, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_fits, setup, teardown),
+	    cmocka_unit_test(test_send),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
