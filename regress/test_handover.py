@@ -50,3 +50,27 @@ def test_every_client_gets_its_own_answers_in_its_own_state(make_pooler, pg):
 @pytest.mark.full
 def test_the_same_for_long(make_pooler, pg):
     run(make_pooler, pg, clients=16, rounds=7000, workers=4)
+
+
+def test_links_of_another_worker_that_need_a_check_are_found(make_pooler):
+    """One link; it rests longer than server_check_delay before a client of another worker asks."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=2,
+                         server_check_delay=1, query_wait_timeout=5)
+    conns = [pooler.raw() for _ in range(4)]
+    for c in conns:
+        assert c.query("SELECT 1").value() == "1"
+        pooler.wait_pool(sv_used=1)
+
+
+def test_pool_recovers_after_many_logins_and_a_lost_server(make_pooler, pg, db):
+    """Links are handed over straight after their login, and then all of them are lost."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=4, worker_threads=2,
+                         server_lifetime=0, query_wait_timeout=5)
+    conns = [pooler.raw() for _ in range(12)]
+    for _ in range(20):
+        for c in conns:
+            c.send(query("SELECT pg_sleep(0.002)"))
+        for c in conns:
+            assert c.result().tag == "SELECT 1"
+    pg.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (db,))
+    assert all(c.query("SELECT 1").value() == "1" for c in conns)

@@ -127,7 +127,8 @@ static void on_queue_timeout(struct pw_client *c)
 	}
 	if (!c->was_notified)
 		send_wait_notice(c);
-	pw_loop_arm(c->clients->loop, &c->timer, queue_limit(c));
+	if (queue_limit(c) > 0)
+		pw_loop_arm(c->clients->loop, &c->timer, queue_limit(c));
 }
 
 static uint64_t cancel_limit(const struct pw_client *c)
@@ -557,12 +558,17 @@ void pw_client_load_limits(struct pw_client *c)
 void pw_clients_pool_dropped(struct pw_pools *pools, struct pw_pool *pool, const char *why)
 {
 	struct pw_clients *clients = pools->clients_arg;
+	struct pw_list *node = clients->all.next;
 
-	PW_LIST_FOREACH_SAFE (node, &clients->all) {
+	/* Closing one may let another run, and end, too: begin again after each. */
+	while (node != &clients->all) {
 		struct pw_client *c = PW_CONTAINER(node, struct pw_client, node);
 
-		if (c->loan.pool == pool)
-			pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "%s", why);
+		node = node->next;
+		if (c->loan.pool != pool)
+			continue;
+		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "%s", why);
+		node = clients->all.next;
 	}
 }
 

@@ -616,7 +616,7 @@ void pw_login_finish(struct pw_client *c)
 	write_tracked(c, &out);
 	write_tail(c, &out);
 	pool->stats.now.client_login_count++;
-	c->is_tracking = pool->conf.mode != PW_MODE_SESSION &&
+	c->is_tracking = c->loan.mode != PW_MODE_SESSION &&
 			 c->clients->pools->snapshot->conf->max_prepared_statements > 0;
 	pw_client_login_free(c);
 	pw_reader_fini(&c->reader);

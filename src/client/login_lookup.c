@@ -250,6 +250,6 @@ void pw_lookup_on_ready(struct pw_client *c)
 	}
 	pw_login_authenticate(c);
 	/* What the client had already sent behind its start-up packet. */
-	if (c->state == PW_CLIENT_AUTH && c->held)
+	if (c->state != PW_CLIENT_CLOSED && c->held)
 		pw_relay_release(c);
 }

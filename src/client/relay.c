@@ -81,6 +81,9 @@ void pw_relay_release(struct pw_client *c)
 	pw_client_feed(c, (const uint8_t *)held->data, held->len);
 	pw_strbuf_wipe(held);
 	free(held);
+	/* It had gone while it waited, and has not said Terminate after all. */
+	if (c->stream.has_ended && c->state != PW_CLIENT_CLOSED && !c->held)
+		pw_client_close(c, "client unexpected eof", NULL);
 }
 
 /* ---- getting and leaving a link ---- */
@@ -94,6 +97,7 @@ static void begin_relaying(struct pw_client *c)
 		return;
 	}
 	pw_client_goto(c, PW_CLIENT_SYNCING);
+	link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
 	if (pw_sync_send(link, c->clients->tracked, c->params) != PW_OK)
 		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
 #ifdef PW_MUTANT_SYNC_NOT_AWAITED
@@ -164,10 +168,9 @@ static void on_lost(struct pw_loan *loan, const struct pw_error *err)
 /* The link goes back to its pool if nothing is owed. */
 static void leave_if_free(struct pw_client *c)
 {
-	struct pw_pool *pool = c->loan.pool;
 	bool is_inside = c->reader.left > 0 && !c->is_dropping;
 
-	if (pool->conf.mode == PW_MODE_SESSION || is_inside || !pw_link_is_free(link_of(c)))
+	if (c->loan.mode == PW_MODE_SESSION || is_inside || !pw_link_is_free(link_of(c)))
 		return;
 	pw_relay_flush(c->clients);
 	/* Only a client that may be read again is one that can be let go. */
@@ -378,7 +381,7 @@ static void throttle(struct pw_client *c)
 {
 	struct pw_link *link = link_of(c);
 
-	if (link && pw_stream_is_full(&link->stream))
+	if ((link && pw_stream_is_full(&link->stream)) || pw_stream_is_full(&c->stream))
 		pw_stream_set_reading(&c->stream, false);
 }
 
@@ -516,7 +519,7 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
 		return;
 	}
 	note_ready(c);
-	if (loan->pool->conf.mode == PW_MODE_STATEMENT && link->transaction != 'I') {
+	if (loan->mode == PW_MODE_STATEMENT && link->transaction != 'I') {
 		link->facts.must_close = true;
 		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION,
 			       "transaction blocks not allowed in statement pooling mode");
@@ -543,8 +546,13 @@ static void on_link_drained(struct pw_loan *loan)
 
 void pw_relay_on_client_drained(struct pw_client *c)
 {
-	if (link_of(c))
-		pw_stream_set_reading(&link_of(c)->stream, true);
+	struct pw_link *link = link_of(c);
+
+	if (link)
+		pw_stream_set_reading(&link->stream, true);
+	/* It may have been stopped for not reading our own answers. */
+	if ((!link || !pw_stream_is_full(&link->stream)) && (!c->held || c->held->len < HELD_MAX))
+		pw_stream_set_reading(&c->stream, true);
 }
 
 static void free_object(void *object)

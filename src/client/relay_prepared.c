@@ -115,11 +115,14 @@ static bool parse_on_link(struct pw_client *c, struct pw_statement *statement, u
 {
 	if (!make_room(c))
 		return false;
-	if (pw_known_add(&c->loan.link->facts.known, statement->id) != PW_OK)
+	if (!expect(c, PW_ROLE_PARSE, flags | PW_EXPECT_KNOWN, statement, name))
+		return false;
+	if (pw_known_add(&c->loan.link->facts.known, statement->id) != PW_OK) {
+		c->loan.link->facts.must_close = true;
 		return out_of_memory(c);
+	}
 	pw_known_set_epoch(&c->loan.link->facts.known, statement->id, ddl_epoch(c));
-	return expect(c, PW_ROLE_PARSE, flags | PW_EXPECT_KNOWN, statement, name) &&
-	       send_parse(c, statement);
+	return send_parse(c, statement);
 }
 
 /* What the link has may be older than the client's own Parse, with tables changed in between: the
@@ -430,6 +433,21 @@ static bool is_changed_result(const struct pw_piece *piece)
 	       strcmp(fields.routine, "RevalidateCachedQuery") == 0;
 }
 
+/* The server does not have a statement that it should, or has one that it should not (somebody
+ * used DEALLOCATE ALL where we do not look): what we know of the link is wrong. */
+static bool is_lost_statement(const struct pw_piece *piece, const struct pw_expect *about)
+{
+	bool is_duplicate_by_intent =
+	    about->role == PW_ROLE_PARSE && !(about->flags & PW_EXPECT_KNOWN);
+	struct pw_error_fields fields;
+
+	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
+	if (strcmp(fields.sqlstate, PW_SQLSTATE_INVALID_STATEMENT_NAME) == 0)
+		return true;
+	return strcmp(fields.sqlstate, PW_SQLSTATE_DUPLICATE_STATEMENT) == 0 &&
+	       !is_duplicate_by_intent;
+}
+
 void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_expect *about)
 {
@@ -442,6 +460,8 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		pass_error(c, piece);
 		return;
 	}
+	if (is_lost_statement(piece, about))
+		c->loan.link->facts.must_close = true;
 	if (is_changed_result(piece))
 		atomic_fetch_add(&c->loan.pool->shared->db->ddl_epoch, 1);
 	pw_statement_name(name->statement->id, internal);

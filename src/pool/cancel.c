@@ -112,10 +112,14 @@ static void on_data(struct pw_stream *stream, const uint8_t *data, size_t len)
 		finish(c);
 }
 
-static void on_end(struct pw_stream *stream, enum pw_status status PW_UNUSED,
-		   const char *why PW_UNUSED)
+static void on_end(struct pw_stream *stream, enum pw_status status, const char *why PW_UNUSED)
 {
-	finish(cancel_of(stream));
+	struct cancel *c = cancel_of(stream);
+
+	/* Only an orderly end says that the server is through with it. */
+	if (status != PW_CLOSED)
+		c->was_sent = false;
+	finish(c);
 }
 
 static void on_drained(struct pw_stream *stream PW_UNUSED)

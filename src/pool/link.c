@@ -41,8 +41,8 @@ static const struct link_step steps[PW_LINK_N_STATES] = {
     [PW_LINK_TLS_REQUEST] = {"new", BIT(TLS_HANDSHAKE) | BIT(LOGIN) | BIT(CLOSED), OPENING,
 			     "connect timeout", pw_link_login_data},
     [PW_LINK_TLS_HANDSHAKE] = {"new", BIT(LOGIN) | BIT(CLOSED), OPENING, "connect timeout", NULL},
-    [PW_LINK_LOGIN] = {"new", BIT(SETUP) | BIT(IDLE) | BIT(LENT) | BIT(CLOSED), OPENING,
-		       "connect timeout", pw_link_login_data},
+    [PW_LINK_LOGIN] = {"new", BIT(SETUP) | BIT(RETURNING) | BIT(CLOSED), OPENING, "connect timeout",
+		       pw_link_login_data},
     [PW_LINK_SETUP] = {"new", BIT(RETURNING) | BIT(CLOSED), OPENING, "connect timeout",
 		       pw_link_account_data},
     [PW_LINK_IDLE] = {"idle", BIT(LENT) | BIT(STALE) | BIT(CHECKING) | BIT(CLOSED), HOME(idle),
@@ -91,6 +91,12 @@ static bool is_opening(enum pw_link_state state)
 	return state <= PW_LINK_SETUP;
 }
 
+/* Other workers may ask for it: a stale one is checked first. */
+static bool is_unused(enum pw_link_state state)
+{
+	return state == PW_LINK_IDLE || state == PW_LINK_STALE;
+}
+
 void pw_link_goto(struct pw_link *link, enum pw_link_state state)
 {
 	struct pw_loop *loop = link->pool->pools->loop;
@@ -98,10 +104,10 @@ void pw_link_goto(struct pw_link *link, enum pw_link_state state)
 	bool was_opening = is_opening(link->state);
 
 	pw_assert(steps[link->state].may_follow & 1u << state);
-	if (link->state == PW_LINK_IDLE || state == PW_LINK_IDLE) {
+	if (is_unused(link->state) != is_unused(state)) {
 		struct pw_seat *seat = &link->shared->seats[link->pool->pools->index];
 
-		atomic_fetch_add(&seat->idle, state == PW_LINK_IDLE ? 1 : -1);
+		atomic_fetch_add(&seat->idle, is_unused(state) ? 1 : -1);
 	}
 	link->state = state;
 	link->state_since_us = loop->now_us;
@@ -304,6 +310,9 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 			    (unsigned long long)age_s);
 	if (end == PW_LINK_END_CLEAN && link->state >= PW_LINK_SETUP && !link->stream.backlog)
 		pw_stream_send(&link->stream, "X\0\0\0\4", 5);
+	/* A waiter may have counted on it. */
+	if (link->state == PW_LINK_CHECKING)
+		pw_task_post(pools->loop, &link->pool->serve_task);
 	pw_link_account_drop(link);
 	pw_cancel_forget_link(pools, link);
 	pw_link_goto(link, PW_LINK_CLOSED);
@@ -360,6 +369,8 @@ void pw_link_lend(struct pw_link *link, struct pw_loan *loan)
 	pw_link_goto(link, PW_LINK_LENT);
 	link->loan = loan;
 	link->facts.last_used_us = link->pool->pools->loop->now_us;
+	link->request_us = 0;
+	link->transaction_us = 0;
 	loan->link = link;
 	loan->state = PW_LOAN_HOLDING;
 	loan->pool->stats.now.server_assignment_count++;

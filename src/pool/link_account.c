@@ -65,7 +65,8 @@ void pw_link_settle_local(struct pw_link *link)
 	const struct pw_expect *head;
 
 	while (!link->is_skipping && (head = pw_expect_at(&link->expects, 0)) &&
-	       head->flags & PW_EXPECT_LOCAL) {
+	       (head->flags & PW_EXPECT_LOCAL || head->role == PW_ROLE_COPY_END)) {
+		/* A CopyDone that reaches the head had no COPY: the server ignores it. */
 		struct pw_expect entry = pw_expect_pop(&link->expects);
 
 		settle(link, &entry, true);
@@ -179,8 +180,11 @@ static void finish_copy_in(struct pw_link *link)
 	uint32_t end = find_role(link, 1, PW_ROLE_COPY_END);
 
 	link->is_copy_in = false;
-	if (end < link->expects.n)
-		cut_out(link, 1, end + 1);
+	if (end == link->expects.n)
+		return;
+	cut_out(link, end, end + 1);
+	for (uint32_t sync; (sync = find_role(link, 1, PW_ROLE_SYNC)) < end; end--)
+		cut_out(link, sync, sync + 1);
 }
 
 static bool tag_is(const struct pw_piece *piece, const char *tag)
@@ -447,7 +451,8 @@ static void account_piece(struct pw_link *link, const struct pw_piece *piece)
 			pw_link_close(link, PW_LINK_END_BROKEN, "broken message from server", NULL);
 			return;
 		}
-		link->is_swallowing = verdict == SWALLOW;
+		/* What begins while nobody has the link is nobody's to its end. */
+		link->is_swallowing = verdict == SWALLOW || !link->loan;
 	}
 	if (link->loan && !link->is_swallowing)
 		link->loan->ops->on_piece(link->loan, piece, pw_expect_at(&link->expects, 0));

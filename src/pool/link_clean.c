@@ -45,12 +45,12 @@ void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish)
 	struct pw_loan *loan = link->loan;
 
 	link->loan = NULL;
+	link->is_swallowing = true; /* the rest of a message that is cut by the end of the input */
 	loan->link = NULL;
 	loan->state = PW_LOAN_NONE;
 	link->facts.last_used_us = link->pool->pools->loop->now_us;
 	link->clean_todo = 0;
-	if (conf->server_reset_query_always ||
-	    (has_left && link->pool->conf.mode == PW_MODE_SESSION))
+	if (conf->server_reset_query_always || (has_left && loan->mode == PW_MODE_SESSION))
 		link->clean_todo |= PW_CLEAN_RESET;
 	free_objects(link, loan->ops);
 	pw_stream_set_reading(&link->stream, true);

@@ -478,9 +478,14 @@ static void read_error(struct pw_link *link, const struct pw_piece *piece)
 
 	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
 	sqlstate = strlen(fields.sqlstate) == 5 ? fields.sqlstate : PW_SQLSTATE_PROTOCOL_VIOLATION;
+	/* A server that knows 3.0 only is asked again at once, in its language. */
 	if (!link->login->is_authenticated &&
-	    strcmp(sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0)
-		atomic_store(&link->shared->is_protocol_30, true);
+	    strcmp(sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0 &&
+	    !atomic_exchange(&link->shared->is_protocol_30, true)) {
+		pw_task_post(link->pool->pools->loop, &link->pool->serve_task);
+		pw_link_close(link, PW_LINK_END_LOGIN, "the server speaks protocol 3.0 only", NULL);
+		return;
+	}
 	pw_error_set(&err, sqlstate, "%s", fields.message);
 	pw_error_detail(&err, "%s", fields.detail);
 	pw_error_hint(&err, "%s", fields.hint);
@@ -543,6 +548,8 @@ static void finish_login(struct pw_link *link)
 			pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
 		return;
 	}
+	/* No longer opening: from here on it may also leave for another worker. */
+	pw_link_goto(link, PW_LINK_RETURNING);
 	pw_link_clean_next(link);
 }
 

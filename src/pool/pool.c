@@ -28,6 +28,7 @@ void pw_loan_bind(struct pw_loan *loan, struct pw_pool *pool)
 {
 	pw_assert(!loan->pool);
 	loan->pool = pool;
+	loan->mode = pool->conf.mode;
 	pool->n_guests++;
 	pool->empty_since_us = 0;
 }
@@ -102,17 +103,31 @@ static const char *lifetime_reason(struct pw_pool *pool, const struct pw_link *l
 
 const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *link)
 {
-	int size = pool->conf.pool_size;
-
 	if (link->facts.epoch != atomic_load(&pool->shared->epoch))
 		return "obsolete connection";
 	if (link->facts.definition != pool->definition)
 		return "database configuration changed";
 	if (pw_pool_is_paused(pool))
 		return "pause mode";
-	if (size > 0 && pw_limit_used(&pool->shared->links) > size + pool->conf.reserve_pool_size)
-		return "too many servers in the pool";
 	return lifetime_reason(pool, link);
+}
+
+bool pw_pool_close_surplus(struct pw_pool *pool, struct pw_link *link)
+{
+	struct pw_shared_pool *shared = pool->shared;
+	int size = pool->conf.pool_size;
+	int allowed = size + pool->conf.reserve_pool_size;
+	bool is_surplus;
+
+	/* One worker at a time counts and closes, or two would both close the last one too many. */
+	if (size <= 0 || pw_limit_used(&shared->links) <= allowed ||
+	    atomic_exchange(&shared->is_shrinking, true))
+		return false;
+	is_surplus = pw_limit_used(&shared->links) > allowed;
+	if (is_surplus)
+		pw_link_close(link, PW_LINK_END_CLEAN, "too many servers in the pool", NULL);
+	atomic_store(&shared->is_shrinking, false);
+	return is_surplus;
 }
 
 static bool needs_check(const struct pw_pool *pool, const struct pw_link *link)
@@ -268,6 +283,8 @@ static bool ask_another_worker(struct pw_pool *pool, unsigned *next)
 {
 	struct pw_pools *pools = pool->pools;
 
+	if (pool->must_not_ask)
+		return false;
 	for (; *next < pools->n_peers; (*next)++) {
 		if (*next != pools->index && atomic_load(&pool->shared->seats[*next].idle) > 0 &&
 		    pw_mail_ask_for_link(pool, *next)) {
@@ -393,7 +410,7 @@ void pw_pool_put(struct pw_pool *pool, struct pw_link *link)
 		pw_link_close(link, PW_LINK_END_CLEAN, reason, NULL);
 		return;
 	}
-	if (give_to_a_waiter(pool, link))
+	if (pw_pool_close_surplus(pool, link) || give_to_a_waiter(pool, link))
 		return;
 	pw_link_goto(link, PW_LINK_IDLE);
 	if (pool->n_waiting > 0)
@@ -436,13 +453,6 @@ void pw_pool_login_failed(struct pw_pool *pool, struct pw_link *link, const stru
 	struct pw_shared_pool *shared = pool->shared;
 	uint64_t retry = pool->pools->snapshot->conf->server_login_retry;
 
-	if (is_server_error && strcmp(err->sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0 &&
-	    !atomic_load(&shared->has_failed) && atomic_load(&shared->is_protocol_30)) {
-		/* The server knows protocol 3.0 only: ask again at once. */
-		atomic_store(&shared->has_failed, true);
-		pw_task_post(pool->pools->loop, &pool->serve_task);
-		return;
-	}
 	pthread_mutex_lock(&shared->lock);
 	shared->last_error = *err;
 	pthread_mutex_unlock(&shared->lock);

@@ -250,12 +250,11 @@ static void deliver_link(struct pw_mail *mail, void *receiver PW_UNUSED)
 {
 	struct link_mail *m = PW_CONTAINER(mail, struct link_mail, mail);
 	struct pw_pool *pool = pw_pools_find_by_id(m->to, m->pool_id);
-	struct pw_seat *seat = pool ? &pool->shared->seats[m->to->index] : NULL;
 	struct pw_link *link = NULL;
 
-	if (seat && m->shared)
-		atomic_store(&seat->incoming, 0);
-	if (pool && m->is_answer)
+	if (m->shared)
+		atomic_store(&m->shared->seats[m->to->index].incoming, 0);
+	if (pool && m->is_answer && pool->asked > 0)
 		pool->asked--;
 	if (pool && m->shared) {
 		link = build_link(pool, m);
@@ -265,8 +264,12 @@ static void deliver_link(struct pw_mail *mail, void *receiver PW_UNUSED)
 			pw_pool_put(pool, link);
 	}
 	drop_value(m);
-	if (pool)
-		pw_pool_serve(pool);
+	if (!pool)
+		return;
+	/* An empty answer is not asked for again at once: the two would do nothing else. */
+	pool->must_not_ask = !link;
+	pw_pool_serve(pool);
+	pool->must_not_ask = false;
 }
 
 static struct link_mail *create_link_mail(struct pw_pools *to, uint64_t pool_id, bool is_answer)
@@ -324,6 +327,7 @@ bool pw_mail_hand_over(struct pw_link *link, unsigned to, bool is_answer)
 	bool ok;
 
 	/* One at a time to a worker: its head is not known anew before it has got this one. */
+	pw_assert(link->state >= PW_LINK_IDLE);
 	if (!is_movable(link) || !atomic_compare_exchange_strong(&seat->incoming, &none, 1))
 		return false;
 	m = create_link_mail(pools->peers[to], link->shared->id, is_answer);
@@ -347,6 +351,9 @@ static void deliver_request(struct pw_mail *mail, void *receiver PW_UNUSED)
 	struct pw_link *link = pool && pool->n_waiting == 0 ? pw_pool_take_idle(pool, NULL) : NULL;
 	struct link_mail *answer;
 
+	/* Once it is checked, it goes to whoever has waited longest. */
+	if (!link && pool && pool->n_waiting == 0 && !pw_list_is_empty(&pool->stale))
+		pw_link_check(PW_CONTAINER(pw_list_first(&pool->stale), struct pw_link, pool_node));
 	if (!link || !pw_mail_hand_over(link, m->from, true)) {
 		answer = create_link_mail(here->peers[m->from], m->pool_id, true);
 		if (answer)

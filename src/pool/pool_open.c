@@ -65,6 +65,15 @@ static bool take_shared_limit(struct pw_pool *pool, bool of_user, bool may_evict
 	return false;
 }
 
+/* What was taken on the way to a refusal may have been refused to somebody else meanwhile. */
+static void give_back(struct pw_pool *pool, struct pw_limit *limit)
+{
+	if (!pw_limit_give(limit))
+		return;
+	pw_pools_serve_all(pool->pools);
+	pw_mail_serve_all(pool->pools);
+}
+
 static bool take_limits(struct pw_pool *pool, bool may_evict)
 {
 	struct pw_shared_pool *shared = pool->shared;
@@ -73,16 +82,18 @@ static bool take_limits(struct pw_pool *pool, bool may_evict)
 		return false;
 	if (take_shared_limit(pool, true, may_evict))
 		return true;
-	(void)pw_limit_give(&shared->db->links);
+	give_back(pool, &shared->db->links);
 	return false;
 }
 
 static bool open_taken(struct pw_pool *pool)
 {
-	if (pw_link_open(pool))
-		return true;
-	pw_pool_limits_given(pool->pools, pool->shared);
-	return false;
+	struct pw_link *link = pw_link_open(pool);
+
+	if (!link)
+		pw_pool_limits_given(pool->pools, pool->shared);
+	/* It may have failed already. */
+	return link && link->state != PW_LINK_CLOSED;
 }
 
 bool pw_pool_open_link(struct pw_pool *pool)
@@ -91,7 +102,7 @@ bool pw_pool_open_link(struct pw_pool *pool)
 		return false;
 	if (take_limits(pool, true))
 		return open_taken(pool);
-	(void)pw_limit_give(&pool->shared->links);
+	give_back(pool, &pool->shared->links);
 	return false;
 }
 
@@ -107,7 +118,7 @@ bool pw_pool_open_minimum(struct pw_pool *pool)
 		return false;
 	if (take_limits(pool, false))
 		return open_taken(pool);
-	(void)pw_limit_give(&pool->shared->links);
+	give_back(pool, &pool->shared->links);
 	return false;
 }
 

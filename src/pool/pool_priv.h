@@ -16,6 +16,8 @@ void pw_pool_publish_head(struct pw_pool *pool);
 void pw_pool_refuse_all(struct pw_pool *pool, const struct pw_error *err, bool with_queue);
 /* Why a link must not be used any more; NULL = it may. */
 const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *link);
+/* Closes the link if the pool has more than its settings allow. */
+bool pw_pool_close_surplus(struct pw_pool *pool, struct pw_link *link);
 void pw_pool_welcome_all(struct pw_pool *pool);
 
 /* ---- pool_open.c ---- */

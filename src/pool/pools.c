@@ -257,7 +257,7 @@ static void settle_pool(struct pw_pool *pool, void *arg PW_UNUSED)
 
 static void free_if_dead(struct pw_pool *pool, void *arg PW_UNUSED)
 {
-	if (!pool->db && pool->n_guests == 0)
+	if (!pool->db && pool->n_guests == 0 && pool->asked == 0)
 		pw_pools_free_pool(pool);
 }
 

@@ -75,6 +75,7 @@ struct pw_loan {
 	const struct pw_borrower_ops *ops;
 	uint64_t since_us;              /* WAITING: since when */
 	const struct pw_params *params; /* the owner's: a link that has them fits */
+	enum pw_pool_mode mode; /* the borrower\'s, from its login: a reload does not change it */
 };
 
 struct pw_pool {
@@ -103,6 +104,7 @@ struct pw_pool {
 	struct pw_list canceled;
 	unsigned n_guests; /* loans that name this pool */
 	unsigned asked;    /* links asked for from other workers */
+	bool must_not_ask; /* the answer at hand was: none */
 	unsigned n_opening;
 	uint64_t empty_since_us; /* no guests and no links; 0 = in use */
 	struct pw_counter_history stats;

@@ -95,6 +95,7 @@ struct pw_shared_pool {
 	_Atomic uint64_t lifetime_close_us; /* when a link was last closed for its age */
 	atomic_bool is_protocol_30;         /* the server refused 3.2 */
 	atomic_bool has_failed;             /* the last login did; see last_error */
+	atomic_bool is_shrinking;           /* a worker counts and closes surplus links */
 
 	pthread_mutex_t lock;     /* rank 2; guards what follows */
 	struct pw_strbuf welcome; /* name, value, name, value ... as the server gave them */
