@@ -175,3 +175,12 @@ def test_statement_never_runs_without_its_parameters(make_pooler):
     bad.send(query("INSERT INTO t VALUES (1)"))
     assert bad.expect_fatal().message == "invalid server parameter"
     assert good.query("SELECT count(*) FROM t").value() == "0"
+
+
+@pytest.mark.pgweir_only
+def test_values_that_differ_by_case_alone(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1)
+    upper, lower = pooler.raw(application_name="APP"), pooler.raw(application_name="app")
+    for _ in range(2):
+        assert upper.query("SHOW application_name").value() == "APP"
+        assert lower.query("SHOW application_name").value() == "app"

@@ -15,7 +15,7 @@
 
 static bool values_equal(const char *have, const char *wanted)
 {
-	return have && strcasecmp(have, wanted) == 0;
+	return have && strcmp(have, wanted) == 0;
 }
 
 bool pw_sync_fits(const struct pw_link *link, const struct pw_params *wanted)

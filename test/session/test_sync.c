@@ -161,7 +161,7 @@ static void test_only_the_difference(void **state)
 {
 	struct fixture *f = *state;
 	const char *has[N] = {"ISO, MDY", "UTF8", "UTC", "on", "psql"};
-	const char *wants[N] = {"iso, mdy", "LATIN1", NULL, "on", NULL};
+	const char *wants[N] = {"ISO, MDY", "LATIN1", NULL, "on", NULL};
 	struct pw_params *have = pw_params_intern(&f->table, has);
 	struct pw_params *wanted = pw_params_intern(&f->table, wants);
 	struct pw_params *more = pw_params_with(&f->table, wanted, SEARCH_PATH, "x");
@@ -197,8 +197,12 @@ static void test_fits(void **state)
 	assert_true(pw_sync_fits(link, link->params));
 	/* What the client does not care for does not count. */
 	assert_true(pw_sync_fits(link, name));
-	set = pw_params_with(&f->table, name, ENCODING, "utf8");
+	set = pw_params_with(&f->table, name, ENCODING, "UTF8");
 	assert_true(pw_sync_fits(link, set));
+	pw_params_unref(&f->table, set);
+	/* A name may differ from another by case alone. */
+	set = pw_params_with(&f->table, NULL, NAME, "PSQL");
+	assert_false(pw_sync_fits(link, set));
 	pw_params_unref(&f->table, set);
 	set = pw_params_with(&f->table, name, TIMEZONE, "CET");
 	assert_false(pw_sync_fits(link, set));

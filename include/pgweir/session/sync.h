@@ -14,7 +14,9 @@
 #include "pgweir/pool/link.h"
 #include "pgweir/pool/params.h"
 
-/* Does the link have every value that the client wants? Letter case does not count. */
+/* Does the link have every value that the client wants? Compared to the letter: a name may differ
+ * from another by case alone. A value that only the server spells otherwise costs one SET, after
+ * which the client has the server's spelling. */
 bool pw_sync_fits(const struct pw_link *link, const struct pw_params *wanted);
 /* The statements that make up the difference. */
 void pw_sync_build(const struct pw_tracked *tracked, const struct pw_params *have,
