@@ -85,6 +85,8 @@ bool pw_relay_hold(struct pw_client *c, const void *data, size_t len);
 /* The batches of the chunk at hand, towards the client and its link. */
 struct pw_batch *pw_relay_to_client(struct pw_client *c);
 struct pw_batch *pw_relay_to_server(struct pw_client *c);
+/* A piece as it is: borrowed where it lies in the input, else copied. */
+void pw_relay_add(struct pw_batch *batch, const struct pw_piece *piece);
 /* Sends what both hold: before anything that may lead to another client's bytes. */
 void pw_relay_flush(struct pw_clients *clients);
 

@@ -53,6 +53,14 @@ void pw_relay_flush(struct pw_clients *clients)
 	clients->to_client.stream = NULL;
 }
 
+void pw_relay_add(struct pw_batch *batch, const struct pw_piece *piece)
+{
+	if (piece->is_transient)
+		pw_batch_copy(batch, piece->data, piece->len);
+	else
+		pw_batch_add(batch, piece->data, piece->len);
+}
+
 /* ---- holding ---- */
 
 bool pw_relay_hold(struct pw_client *c, const void *data, size_t len)
@@ -205,12 +213,7 @@ static void note_request(struct pw_client *c)
 /* Sends bytes on, untouched. */
 static void pass_on(struct pw_client *c, const struct pw_piece *piece)
 {
-	struct pw_batch *batch = pw_relay_to_server(c);
-
-	if (piece->is_transient)
-		pw_batch_copy(batch, piece->data, piece->len);
-	else
-		pw_batch_add(batch, piece->data, piece->len);
+	pw_relay_add(pw_relay_to_server(c), piece);
 }
 
 static bool out_of_memory(struct pw_client *c)
@@ -415,7 +418,6 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 		     const struct pw_expect *about)
 {
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
-	struct pw_batch *batch;
 
 	if (c->state == PW_CLIENT_LOOKUP) {
 		pw_lookup_on_piece(c, piece);
@@ -430,11 +432,7 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 	}
 	if (c->is_tracking && piece->type == 'C')
 		pw_relay_command_complete(c, piece);
-	batch = pw_relay_to_client(c);
-	if (piece->is_transient)
-		pw_batch_copy(batch, piece->data, piece->len);
-	else
-		pw_batch_add(batch, piece->data, piece->len);
+	pw_relay_add(pw_relay_to_client(c), piece);
 }
 
 static void on_settled(struct pw_loan *loan, const struct pw_expect *entry, bool is_done)

@@ -400,12 +400,7 @@ void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece
 
 static void pass_error(struct pw_client *c, const struct pw_piece *piece)
 {
-	struct pw_batch *batch = pw_relay_to_client(c);
-
-	if (piece->is_transient)
-		pw_batch_copy(batch, piece->data, piece->len);
-	else
-		pw_batch_add(batch, piece->data, piece->len);
+	pw_relay_add(pw_relay_to_client(c), piece);
 }
 
 /* Copies text with every `from` in it replaced. */

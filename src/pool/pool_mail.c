@@ -186,13 +186,18 @@ static void destroy_value(struct link_mail *m)
 	free(m);
 }
 
+static void close_connection(struct link_mail *m)
+{
+	if (m->transport)
+		m->transport_ops->destroy(m->transport);
+	close(m->fd);
+}
+
 /* The connection itself is of no use to anybody. */
 static void drop_value(struct link_mail *m)
 {
 	if (m->shared) {
-		if (m->transport)
-			m->transport_ops->destroy(m->transport);
-		close(m->fd);
+		close_connection(m);
 		pw_pool_limits_given(m->to, m->shared);
 		pw_registry_put_pool(m->to->registry, m->shared);
 	}
@@ -205,9 +210,7 @@ static void discard_link(struct pw_mail *mail)
 
 	/* Discarded mail means that the workers are gone: nobody is left to be woken. */
 	if (m->shared) {
-		if (m->transport)
-			m->transport_ops->destroy(m->transport);
-		close(m->fd);
+		close_connection(m);
 		(void)pw_limit_give(&m->shared->links);
 		(void)pw_limit_give(&m->shared->db->links);
 		(void)pw_limit_give(&m->shared->user->links);
