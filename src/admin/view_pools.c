@@ -106,7 +106,7 @@ static size_t cancels_of(const struct pw_list *links)
 	size_t n = 0;
 
 	PW_LIST_FOREACH (node, links) {
-		n += PW_CONTAINER(node, const struct pw_link, pool_node)->cancels;
+		n += pw_list_length(&PW_CONTAINER(node, const struct pw_link, pool_node)->cancels);
 	}
 	return n;
 }

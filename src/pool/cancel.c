@@ -12,7 +12,7 @@
 #include "pgweir/base/assert.h"
 #include "pgweir/net/socket.h"
 #include "pgweir/pool/link.h"
-#include "pgweir/pool/pool.h"
+#include "pgweir/pool/objects.h"
 #include "pgweir/proto/writer.h"
 
 enum { CANCEL_MAGIC = 0x43616e63 };
@@ -21,7 +21,7 @@ struct cancel {
 	unsigned magic;
 	struct pw_list node; /* in pools->cancels */
 	struct pw_pools *pools;
-	struct pw_link *link; /* NULL once it is closed */
+	struct pw_link_cancel target;
 	struct pw_stream stream;
 	struct pw_timer timer;
 	struct pw_task free_task;
@@ -52,8 +52,7 @@ static void finish(struct cancel *c)
 	pw_list_remove(&c->node);
 	pw_timer_disarm(&c->timer);
 	pw_stream_close(&c->stream);
-	if (c->link)
-		pw_link_cancel_ended(c->link, c->was_sent);
+	pw_link_cancel_ended(&c->target, c->was_sent);
 	if (c->done)
 		c->done(c->arg);
 	pw_task_post(c->pools->loop, &c->free_task);
@@ -177,9 +176,8 @@ enum pw_status pw_cancel_link_for(struct pw_link *link, void (*done)(void *arg),
 		free(c);
 		return PW_EIO;
 	}
-	c->link = link;
 	pw_list_append(&pools->cancels, &c->node);
-	pw_link_cancel_began(link);
+	pw_link_cancel_began(link, &c->target);
 	if (pools->snapshot->conf->cancel_wait_timeout > 0)
 		pw_loop_arm(pools->loop, &c->timer, pools->snapshot->conf->cancel_wait_timeout);
 	return PW_OK;
@@ -188,16 +186,6 @@ enum pw_status pw_cancel_link_for(struct pw_link *link, void (*done)(void *arg),
 enum pw_status pw_cancel_link(struct pw_link *link)
 {
 	return pw_cancel_link_for(link, NULL, NULL);
-}
-
-void pw_cancel_forget_link(struct pw_pools *pools, const struct pw_link *link)
-{
-	PW_LIST_FOREACH (node, &pools->cancels) {
-		struct cancel *c = PW_CONTAINER(node, struct cancel, node);
-
-		if (c->link == link)
-			c->link = NULL;
-	}
 }
 
 void pw_cancel_close_all(struct pw_pools *pools)

@@ -16,7 +16,7 @@
 
 #include "link_priv.h"
 #include "pgweir/base/assert.h"
-#include "pgweir/pool/pool.h"
+#include "pgweir/pool/objects.h"
 #include "pgweir/proto/writer.h"
 
 enum verdict { PASS, SWALLOW, BROKEN };
@@ -45,54 +45,12 @@ static bool head_is_ours(const struct pw_link *link)
 
 /* ---- settling ---- */
 
-static void settle(struct pw_link *link, const struct pw_expect *entry, bool is_done)
-{
-#ifdef PW_MUTANT_NOTHING_UNDONE
-	is_done = true;
-#endif
-	if (entry->flags & PW_EXPECT_KNOWN && !is_done) {
-		if (entry->role == PW_ROLE_PARSE)
-			pw_known_remove(&link->facts.known, entry->statement);
-		else if (pw_known_add(&link->facts.known, entry->statement) != PW_OK)
-			link->facts.must_close = true;
-	}
-	if ((entry->flags & PW_EXPECT_LOCAL || entry->object) && link->loan)
-		link->loan->ops->on_settled(link->loan, entry, is_done);
-}
-
-void pw_link_settle_local(struct pw_link *link)
-{
-	const struct pw_expect *head;
-
-	while (!link->is_skipping && (head = pw_expect_at(&link->expects, 0)) &&
-	       (head->flags & PW_EXPECT_LOCAL || head->role == PW_ROLE_COPY_END)) {
-		/* A CopyDone that reaches the head had no COPY: the server ignores it. */
-		struct pw_expect entry = pw_expect_pop(&link->expects);
-
-		settle(link, &entry, true);
-	}
-}
-
 static void pop_done(struct pw_link *link)
 {
 	struct pw_expect entry = pw_expect_pop(&link->expects);
 
-	settle(link, &entry, true);
+	pw_link_settle(link, &entry, true);
 	pw_link_settle_local(link);
-}
-
-/* Drops the first n entries, undoing from the last of them. */
-static void undo_first(struct pw_link *link, uint32_t n)
-{
-	for (uint32_t i = n; i > 0; i--)
-		settle(link, pw_expect_at(&link->expects, i - 1), false);
-	for (uint32_t i = 0; i < n; i++)
-		(void)pw_expect_pop(&link->expects);
-}
-
-void pw_link_account_drop(struct pw_link *link)
-{
-	undo_first(link, link->expects.n);
 }
 
 /* Index of the first entry with the role; the number of entries where there is none. */
@@ -301,7 +259,7 @@ static void pop_sync_point(struct pw_link *link)
 			break;
 		i++;
 	}
-	undo_first(link, i);
+	pw_link_undo_first(link, i);
 	link->is_skipping = false;
 	if (link->expects.n > 0)
 		pop_done(link);

@@ -10,7 +10,7 @@
 #include "link_priv.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/pool/cancel.h"
-#include "pgweir/pool/pool.h"
+#include "pgweir/pool/objects.h"
 
 static void free_objects(struct pw_link *link, const struct pw_borrower_ops *ops)
 {
@@ -81,7 +81,7 @@ void pw_link_clean_next(struct pw_link *link)
 	bool wants_reset;
 
 #ifndef PW_MUTANT_CANCEL_NOT_AWAITED
-	if (link->cancels > 0) {
+	if (!pw_list_is_empty(&link->cancels)) {
 		if (link->state != PW_LINK_CANCELED)
 			pw_link_goto(link, PW_LINK_CANCELED);
 		return;
@@ -102,7 +102,7 @@ void pw_link_clean_next(struct pw_link *link)
 	} else {
 		link->clean_todo = 0;
 		pw_expect_trim(&link->expects);
-		pw_pool_put(link->pool, link);
+		link->pool->pools->link_ops->on_usable(link);
 	}
 }
 

@@ -15,7 +15,7 @@
 #include "pgweir/auth/scram.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/net/socket.h"
-#include "pgweir/pool/pool.h"
+#include "pgweir/pool/objects.h"
 #include "pgweir/proto/startup.h"
 #include "pgweir/proto/writer.h"
 #include "pgweir/tls/tls.h"
@@ -64,7 +64,7 @@ void pw_link_login_fail(struct pw_link *link, const struct pw_error *err, bool i
 			       pw_severity_name(err->severity), err->message);
 	snprintf(reason, sizeof(reason), err->detail[0] && !is_server_error ? "%s: %s" : "%s",
 		 err->message, err->detail);
-	pw_pool_login_failed(link->pool, link, err, is_server_error);
+	link->pool->pools->link_ops->on_login_failed(link, err, is_server_error);
 	pw_link_close(link, PW_LINK_END_LOGIN, reason, NULL);
 }
 
@@ -135,6 +135,8 @@ static void on_resolved(void *arg, const struct pw_resolve_answer *answer)
 	struct pw_link *link = arg;
 
 	link->login->question = NULL;
+	if (link->state == PW_LINK_CLOSED)
+		return;
 	link->login->answer = *answer;
 	if (answer->n == 0) {
 		fail(link, "server DNS lookup failed: %s", answer->why);
@@ -540,7 +542,7 @@ static void finish_login(struct pw_link *link)
 	}
 	log_connected(link);
 	link->reader.gather_for &= (uint8_t)~PW_FOR_LOGIN;
-	pw_pool_link_opened(link->pool, link, &link->login->welcome);
+	link->pool->pools->link_ops->on_logged_in(link, &link->login->welcome);
 	pw_link_login_free(link);
 	if (connect_query && connect_query[0]) {
 		pw_link_goto(link, PW_LINK_SETUP);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Between the files of a link: life (link.c), account of answers (link_account.c), login
- * (link_login.c), cleaning (link_clean.c). Same thread as the link.
+ * Between the files of a link, lowest first: states and end (link.c), cleaning (link_clean.c),
+ * account of answers (link_account.c), login (link_login.c), events and making (link_steps.c).
+ * Same thread as the link.
  */
 #ifndef PGWEIR_POOL_LINK_PRIV_H
 #define PGWEIR_POOL_LINK_PRIV_H
@@ -10,11 +11,16 @@
 
 enum { PW_LINK_MAGIC = 0x4c696e6b };
 
+/* ---- link.c ---- */
+/* An expected answer came (is_done), or the server skipped its message and what was noted for it
+ * is undone. */
+void pw_link_settle(struct pw_link *link, const struct pw_expect *entry, bool is_done);
+/* Drops the first n entries, undoing from the last of them. */
+void pw_link_undo_first(struct pw_link *link, uint32_t n);
+
 /* ---- link_account.c ---- */
 /* Works through server bytes; used once the link has logged in. */
 void pw_link_account_data(struct pw_link *link, const uint8_t *data, size_t len);
-/* Forgets all that was expected, undoing from the end. */
-void pw_link_account_drop(struct pw_link *link);
 
 /* ---- link_login.c ---- */
 /* Begins with resolving or connecting. */
@@ -32,6 +38,7 @@ void pw_link_clean_ready(struct pw_link *link);
 
 enum { PW_CLEAN_ROLLBACK = 1 << 0, PW_CLEAN_RESET = 1 << 1, PW_CLEAN_CHECK = 1 << 2 };
 
+/* ---- link_steps.c ---- */
 /* An object, new and closed, bound to its pool; counts no limits. */
 struct pw_link *pw_link_create(struct pw_pool *pool);
 

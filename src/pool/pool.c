@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * The queue of one pool in one worker, and where a returned link goes. Two invariants: while
+ * Who gets which link: serving the queue of one pool in one worker, where a returned link goes,
+ * what a login to a server brings for those who wait. Two invariants: while
  * anybody waits no idle link is left (see the order of publication in pool/registry.h), and
  * borrowers are called back one at a time, never from inside a call of theirs.
  */
@@ -11,155 +12,8 @@
 #include <string.h>
 
 #include "pgweir/base/assert.h"
-#include "pgweir/pool/cancel.h"
 
-enum { FIT_SEARCH_MAX = 16, FAIR_MARGIN_US = 2000 };
-
-/* ---- loans ---- */
-
-void pw_loan_init(struct pw_loan *loan, const struct pw_borrower_ops *ops)
-{
-	memset(loan, 0, sizeof(*loan));
-	pw_list_init(&loan->node);
-	loan->ops = ops;
-}
-
-void pw_loan_bind(struct pw_loan *loan, struct pw_pool *pool)
-{
-	pw_assert(!loan->pool);
-	loan->pool = pool;
-	loan->mode = pool->conf.mode;
-	pool->n_guests++;
-	pool->empty_since_us = 0;
-}
-
-void pw_loan_unbind(struct pw_loan *loan)
-{
-	if (!loan->pool)
-		return;
-	pw_assert(loan->state == PW_LOAN_NONE);
-	loan->pool->n_guests--;
-	loan->pool = NULL;
-}
-
-/* Leaves whatever list it is in. */
-static void dequeue(struct pw_loan *loan)
-{
-	struct pw_pool *pool = loan->pool;
-
-	pw_list_remove(&loan->node);
-	if (loan->since_us > 0) {
-		pool->n_waiting--;
-		loan->since_us = 0;
-		pw_pool_publish_head(pool);
-	}
-	loan->state = PW_LOAN_NONE;
-}
-
-void pw_pool_withdraw(struct pw_loan *loan)
-{
-	if (loan->state == PW_LOAN_WAITING)
-		dequeue(loan);
-}
-
-void pw_pool_publish_head(struct pw_pool *pool)
-{
-	struct pw_seat *seat = &pool->shared->seats[pool->pools->index];
-	struct pw_list *first = pw_list_first(&pool->waiting);
-	uint64_t since = first ? PW_CONTAINER(first, struct pw_loan, node)->since_us : 0;
-
-	if (pool->pools->n_peers > 1 &&
-	    atomic_load_explicit(&seat->head_since_us, memory_order_relaxed) != since)
-		atomic_store(&seat->head_since_us, since);
-}
-
-bool pw_pool_is_paused(const struct pw_pool *pool)
-{
-	return atomic_load_explicit(&pool->pools->registry->is_paused, memory_order_relaxed) ||
-	       atomic_load_explicit(&pool->shared->db->is_paused, memory_order_relaxed);
-}
-
-/* ---- which link ---- */
-
-static const char *lifetime_reason(struct pw_pool *pool, const struct pw_link *link)
-{
-	uint64_t now = pool->pools->loop->now_us;
-	uint64_t lifetime = pool->conf.server_lifetime;
-	uint64_t last, gap;
-
-	if (lifetime == 0) /* use once */
-		return link->facts.last_used_us > 0 ? "server lifetime over" : NULL;
-	if (now - link->facts.connect_us < lifetime)
-		return NULL;
-	/* Links that were opened together do not go together: one per lifetime / pool_size. */
-	gap = pool->conf.pool_size > 0 ? lifetime / (uint64_t)pool->conf.pool_size : 0;
-	last = atomic_load(&pool->shared->lifetime_close_us);
-	if (last > 0 && now < last + gap)
-		return NULL;
-	return atomic_compare_exchange_strong(&pool->shared->lifetime_close_us, &last, now)
-		   ? "server lifetime over"
-		   : NULL;
-}
-
-const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *link)
-{
-	if (link->facts.epoch != atomic_load(&pool->shared->epoch))
-		return "obsolete connection";
-	if (link->facts.definition != pool->definition)
-		return "database configuration changed";
-	if (pw_pool_is_paused(pool))
-		return "pause mode";
-	return lifetime_reason(pool, link);
-}
-
-bool pw_pool_close_surplus(struct pw_pool *pool, struct pw_link *link)
-{
-	struct pw_shared_pool *shared = pool->shared;
-	int size = pool->conf.pool_size;
-	int allowed = size + pool->conf.reserve_pool_size;
-	bool is_surplus;
-
-	/* One worker at a time counts and closes, or two would both close the last one too many. */
-	if (size <= 0 || pw_limit_used(&shared->links) <= allowed ||
-	    atomic_exchange(&shared->is_shrinking, true))
-		return false;
-	is_surplus = pw_limit_used(&shared->links) > allowed;
-	if (is_surplus)
-		pw_link_close(link, PW_LINK_END_CLEAN, "too many servers in the pool", NULL);
-	atomic_store(&shared->is_shrinking, false);
-	return is_surplus;
-}
-
-static bool needs_check(const struct pw_pool *pool, const struct pw_link *link)
-{
-	const struct pw_conf *conf = pool->pools->snapshot->conf;
-
-	return conf->server_check_query && conf->server_check_query[0] &&
-	       pool->pools->loop->now_us - link->state_since_us >= conf->server_check_delay;
-}
-
-struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_params *params)
-{
-	bool is_fifo = pool->pools->snapshot->conf->server_round_robin;
-	struct pw_link *best = NULL;
-	int looked = 0;
-
-	for (struct pw_list *node = is_fifo ? pool->idle.prev : pool->idle.next, *next;
-	     node != &pool->idle && looked < FIT_SEARCH_MAX; node = next, looked++) {
-		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
-
-		next = is_fifo ? node->prev : node->next;
-		if (needs_check(pool, link)) {
-			pw_link_goto(link, PW_LINK_STALE);
-			continue;
-		}
-		if (!best)
-			best = link;
-		if (is_fifo || !params || pw_params_are_equal(link->params, params))
-			return link;
-	}
-	return best;
-}
+enum { FAIR_MARGIN_US = 2000 };
 
 /* ---- lending ---- */
 
@@ -179,7 +33,7 @@ static void lend_to_head(struct pw_pool *pool, struct pw_link *link)
 	struct pw_loan *loan = PW_CONTAINER(pw_list_first(&pool->waiting), struct pw_loan, node);
 
 	note_wait(pool, pool->pools->loop->now_us - loan->since_us);
-	dequeue(loan);
+	pw_loan_dequeue(loan);
 	pw_link_lend(link, loan);
 	pool->pools->is_lending = true;
 	loan->ops->on_link(loan);
@@ -226,25 +80,6 @@ void pw_pool_return(struct pw_loan *loan, bool has_left, bool may_finish)
 
 /* ---- refusing ---- */
 
-static void refuse_list(struct pw_list *list, const struct pw_error *err)
-{
-	struct pw_list *node;
-
-	while ((node = pw_list_first(list))) {
-		struct pw_loan *loan = PW_CONTAINER(node, struct pw_loan, node);
-
-		dequeue(loan);
-		loan->ops->on_refused(loan, err);
-	}
-}
-
-void pw_pool_refuse_all(struct pw_pool *pool, const struct pw_error *err, bool with_queue)
-{
-	refuse_list(&pool->welcoming, err);
-	if (with_queue)
-		refuse_list(&pool->waiting, err);
-}
-
 static void refuse_failing(struct pw_pool *pool)
 {
 	struct pw_error err, cached;
@@ -260,20 +95,8 @@ static void refuse_failing(struct pw_pool *pool)
 	pw_error_detail(&err, "%s", cached.detail);
 	pw_error_hint(&err, "A new attempt is made every server_login_retry (%g s).",
 		      (double)pool->pools->snapshot->conf->server_login_retry / PW_SECOND_US);
-	refuse_list(&pool->failing, &err);
+	pw_loans_refuse(&pool->failing, &err);
 	(void)pw_pool_open_link(pool);
-}
-
-void pw_pool_welcome_all(struct pw_pool *pool)
-{
-	struct pw_list *node;
-
-	while ((node = pw_list_first(&pool->welcoming))) {
-		struct pw_loan *loan = PW_CONTAINER(node, struct pw_loan, node);
-
-		dequeue(loan);
-		loan->ops->on_welcome(loan);
-	}
 }
 
 /* ---- serving ---- */
@@ -287,7 +110,7 @@ static bool ask_another_worker(struct pw_pool *pool, unsigned *next)
 		return false;
 	for (; *next < pools->n_peers; (*next)++) {
 		if (*next != pools->index && atomic_load(&pool->shared->seats[*next].idle) > 0 &&
-		    pw_mail_ask_for_link(pool, *next)) {
+		    pw_link_ask_for(pool, *next)) {
 			(*next)++;
 			return true;
 		}
@@ -319,12 +142,10 @@ static void serve_welcome(struct pw_pool *pool)
 		(void)pw_pool_open_link(pool);
 }
 
-void pw_pool_serve(struct pw_pool *pool)
+static void serve_queue(struct pw_pool *pool)
 {
 	unsigned next_peer = 0;
 
-	refuse_failing(pool);
-	serve_welcome(pool);
 	while (pool->n_waiting > 0 && !pw_pool_is_paused(pool)) {
 		const struct pw_loan *head =
 		    PW_CONTAINER(pw_list_first(&pool->waiting), struct pw_loan, node);
@@ -340,6 +161,14 @@ void pw_pool_serve(struct pw_pool *pool)
 		    !pw_pool_open_link(pool))
 			return;
 	}
+}
+
+void pw_pool_serve(struct pw_pool *pool)
+{
+	refuse_failing(pool);
+	serve_welcome(pool);
+	serve_queue(pool);
+	pool->must_not_ask = false;
 }
 
 /* ---- where a returned link goes ---- */
@@ -380,7 +209,7 @@ static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 	int other = oldest_other_head(pool, &theirs);
 
 	if (other >= 0 && (own == 0 || theirs + fair_margin(pool) < own) &&
-	    pw_mail_hand_over(link, (unsigned)other, false))
+	    pw_link_hand_over(link, (unsigned)other))
 		return true;
 	if (own == 0 || pool->pools->is_lending)
 		return false;
@@ -402,8 +231,9 @@ static void wake_the_refused(struct pw_pool *pool)
 	}
 }
 
-void pw_pool_put(struct pw_pool *pool, struct pw_link *link)
+static void on_usable(struct pw_link *link)
 {
+	struct pw_pool *pool = link->pool;
 	const char *reason = pw_pool_unfit_reason(pool, link);
 
 	if (reason) {
@@ -421,8 +251,9 @@ void pw_pool_put(struct pw_pool *pool, struct pw_link *link)
 
 /* ---- what logins bring ---- */
 
-void pw_pool_link_opened(struct pw_pool *pool, struct pw_link *link, struct pw_strbuf *welcome)
+static void on_logged_in(struct pw_link *link, struct pw_strbuf *welcome)
 {
+	struct pw_pool *pool = link->pool;
 	struct pw_shared_pool *shared = pool->shared;
 	struct pw_strbuf old;
 	bool is_first;
@@ -447,9 +278,9 @@ void pw_pool_link_opened(struct pw_pool *pool, struct pw_link *link, struct pw_s
 	}
 }
 
-void pw_pool_login_failed(struct pw_pool *pool, struct pw_link *link, const struct pw_error *err,
-			  bool is_server_error)
+static void on_login_failed(struct pw_link *link, const struct pw_error *err, bool is_server_error)
 {
+	struct pw_pool *pool = link->pool;
 	struct pw_shared_pool *shared = pool->shared;
 	uint64_t retry = pool->pools->snapshot->conf->server_login_retry;
 
@@ -465,6 +296,15 @@ void pw_pool_login_failed(struct pw_pool *pool, struct pw_link *link, const stru
 	pw_pool_refuse_all(pool, err, true);
 	pw_mail_login_failed(pool->pools, shared->id);
 }
+
+const struct pw_link_ops pw_pool_link_ops = {
+    .on_usable = on_usable,
+    .on_logged_in = on_logged_in,
+    .on_login_failed = on_login_failed,
+    .on_gone = pw_pool_limits_given,
+};
+
+/* ---- what logins of clients bring ---- */
 
 void pw_pool_learn_secret(struct pw_pool *pool, const char *secret)
 {

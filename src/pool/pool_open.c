@@ -65,15 +65,6 @@ static bool take_shared_limit(struct pw_pool *pool, bool of_user, bool may_evict
 	return false;
 }
 
-/* What was taken on the way to a refusal may have been refused to somebody else meanwhile. */
-static void give_back(struct pw_pool *pool, struct pw_limit *limit)
-{
-	if (!pw_limit_give(limit))
-		return;
-	pw_pools_serve_all(pool->pools);
-	pw_mail_serve_all(pool->pools);
-}
-
 static bool take_limits(struct pw_pool *pool, bool may_evict)
 {
 	struct pw_shared_pool *shared = pool->shared;
@@ -82,7 +73,7 @@ static bool take_limits(struct pw_pool *pool, bool may_evict)
 		return false;
 	if (take_shared_limit(pool, true, may_evict))
 		return true;
-	give_back(pool, &shared->db->links);
+	pw_pool_give_back(pool, &shared->db->links);
 	return false;
 }
 
@@ -102,7 +93,7 @@ bool pw_pool_open_link(struct pw_pool *pool)
 		return false;
 	if (take_limits(pool, true))
 		return open_taken(pool);
-	give_back(pool, &pool->shared->links);
+	pw_pool_give_back(pool, &pool->shared->links);
 	return false;
 }
 
@@ -118,67 +109,6 @@ bool pw_pool_open_minimum(struct pw_pool *pool)
 		return false;
 	if (take_limits(pool, false))
 		return open_taken(pool);
-	give_back(pool, &pool->shared->links);
+	pw_pool_give_back(pool, &pool->shared->links);
 	return false;
-}
-
-void pw_pool_limits_given(struct pw_pools *pools, struct pw_shared_pool *shared)
-{
-	bool wakes_pool = pw_limit_give(&shared->links);
-	bool wakes_db = pw_limit_give(&shared->db->links);
-	bool wakes_user = pw_limit_give(&shared->user->links);
-
-	if (wakes_db || wakes_user) {
-		pw_pools_serve_all(pools);
-		pw_mail_serve_all(pools);
-	} else if (wakes_pool) {
-		struct pw_pool *own = pw_pools_find_by_id(pools, shared->id);
-
-		if (own)
-			pw_task_post(pools->loop, &own->serve_task);
-		for (unsigned i = 0; i < pools->n_peers; i++) {
-			if (i != pools->index && atomic_load(&shared->seats[i].head_since_us) > 0)
-				pw_mail_nudge(pools, shared->id, i);
-		}
-	}
-}
-
-/* ---- eviction ---- */
-
-struct eviction {
-	const struct pw_shared_db *db;
-	const struct pw_shared_user *user;
-	struct pw_link *oldest;
-};
-
-static void look_for_oldest(struct pw_pool *pool, void *arg)
-{
-	struct eviction *e = arg;
-
-	if ((e->db && pool->shared->db != e->db) || (e->user && pool->shared->user != e->user) ||
-	    pool->n_waiting > 0)
-		return;
-	PW_LIST_FOREACH (node, &pool->idle) {
-		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
-
-		if (!e->oldest || link->facts.last_used_us < e->oldest->facts.last_used_us)
-			e->oldest = link;
-	}
-	PW_LIST_FOREACH (node, &pool->stale) {
-		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
-
-		if (!e->oldest || link->facts.last_used_us < e->oldest->facts.last_used_us)
-			e->oldest = link;
-	}
-}
-
-bool pw_pools_evict(struct pw_pools *pools, const struct pw_shared_db *db,
-		    const struct pw_shared_user *user)
-{
-	struct eviction e = {db, user, NULL};
-
-	pw_pools_each(pools, look_for_oldest, &e);
-	if (e.oldest)
-		pw_link_close(e.oldest, PW_LINK_END_CLEAN, "evicted", NULL);
-	return e.oldest != NULL;
 }

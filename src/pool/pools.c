@@ -18,6 +18,7 @@ enum pw_status pw_pools_init(struct pw_pools *pools, struct pw_snapshot *snapsho
 
 	pools->snapshot = pw_snapshot_ref(snapshot);
 	pools->snapshot_serial = 1;
+	pools->link_ops = &pw_pool_link_ops;
 	pw_map_init(&pools->map);
 	pw_map_init(&pools->by_id);
 	pw_list_init(&pools->cancels);
@@ -121,70 +122,6 @@ struct pw_pool *pw_pools_get(struct pw_pools *pools, const struct pw_conf_db *db
 	if (!pool->db)
 		resolve(pool, db);
 	return pool;
-}
-
-void pw_pools_each(struct pw_pools *pools, void (*visit)(struct pw_pool *pool, void *arg),
-		   void *arg)
-{
-	struct pw_map_node *node = pw_map_next(&pools->map, NULL);
-
-	while (node) {
-		struct pw_map_node *next = pw_map_next(&pools->map, node);
-
-		visit(PW_CONTAINER(node, struct pw_pool, node), arg);
-		node = next;
-	}
-}
-
-static bool has_pool_id(const struct pw_map_node *node, const void *key)
-{
-	return PW_CONTAINER(node, const struct pw_pool, id_node)->shared->id ==
-	       *(const uint64_t *)key;
-}
-
-struct pw_pool *pw_pools_find_by_id(struct pw_pools *pools, uint64_t id)
-{
-	struct pw_map_node *node = pw_map_find(
-	    &pools->by_id, pw_hash(&pools->hash_key, &id, sizeof(id)), has_pool_id, &id);
-
-	return node ? PW_CONTAINER(node, struct pw_pool, id_node) : NULL;
-}
-
-/* ---- closing ---- */
-
-static void close_list(struct pw_list *list, const char *reason)
-{
-	struct pw_list *node;
-
-	while ((node = pw_list_first(list)))
-		pw_link_close(PW_CONTAINER(node, struct pw_link, pool_node), PW_LINK_END_CLEAN,
-			      reason, NULL);
-}
-
-void pw_pool_close_links(struct pw_pool *pool, const char *reason, bool with_busy)
-{
-	close_list(&pool->idle, reason);
-	close_list(&pool->stale, reason);
-	if (!with_busy)
-		return;
-	close_list(&pool->opening, reason);
-	close_list(&pool->checking, reason);
-	close_list(&pool->canceled, reason);
-	close_list(&pool->busy, reason);
-}
-
-void pw_pools_free_pool(struct pw_pool *pool)
-{
-	struct pw_pools *pools = pool->pools;
-
-	pw_assert(pool->n_guests == 0);
-	pw_pool_close_links(pool, "pool removed", true);
-	pw_task_cancel(&pool->serve_task);
-	pw_map_remove(&pools->map, &pool->node);
-	pw_map_remove(&pools->by_id, &pool->id_node);
-	pw_params_unref(&pools->params, pool->welcome_params);
-	pw_registry_put_pool(pools->registry, pool->shared);
-	free(pool);
 }
 
 static void drop_pool(struct pw_pool *pool, const char *why)
@@ -295,7 +232,7 @@ static void close_idle(struct pw_pool *pool, void *arg)
 	if (!concerns(command, pool))
 		return;
 	pw_pool_close_links(pool, command->reason, false);
-	close_list(&pool->opening, command->reason);
+	pw_links_close(&pool->opening, command->reason);
 }
 
 void pw_pools_close_idle(struct pw_pools *pools, const char *db, const char *reason)
@@ -310,7 +247,7 @@ static void reconnect(struct pw_pool *pool, void *arg)
 	if (!concerns(arg, pool))
 		return;
 	pw_pool_close_links(pool, "obsolete connection", false);
-	close_list(&pool->opening, "connect string changed");
+	pw_links_close(&pool->opening, "connect string changed");
 	pw_task_post(pool->pools->loop, &pool->serve_task);
 }
 
@@ -332,17 +269,6 @@ void pw_pools_drop(struct pw_pools *pools, const char *db)
 	struct command command = {.db = db};
 
 	pw_pools_each(pools, drop_concerned, &command);
-}
-
-static void post_serve(struct pw_pool *pool, void *arg PW_UNUSED)
-{
-	if (pool->n_waiting > 0 || !pw_list_is_empty(&pool->welcoming))
-		pw_task_post(pool->pools->loop, &pool->serve_task);
-}
-
-void pw_pools_serve_all(struct pw_pools *pools)
-{
-	pw_pools_each(pools, post_serve, NULL);
 }
 
 static void count_links(struct pw_pool *pool, void *arg)

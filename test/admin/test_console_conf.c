@@ -119,7 +119,7 @@ static void test_lists(void **state)
 	struct process *p = *state;
 	struct pw_pool *pool = get_pool(p, 1, "app", "bob");
 	struct pw_client logging_in;
-	struct pw_link link = {.cancels = 0};
+	struct pw_link link = {.magic = 0};
 	struct pw_rows rows;
 
 	add_client(p, 0, &logging_in, NULL, PW_CLIENT_AUTH);

@@ -116,6 +116,7 @@ static void test_pools(void **state)
 	struct pw_pool *app1 = get_pool(p, 1, "app", "bob");
 	struct pw_pool *many = get_pool(p, 1, "many", "whoever");
 	struct pw_client clients[6];
+	struct pw_link_cancel cancels[2];
 	struct pw_link links[3];
 	struct pw_rows rows;
 	size_t row;
@@ -131,7 +132,10 @@ static void test_pools(void **state)
 	clients[3].loan.since_us = app1->pools->loop->now_us - 2 * PW_SECOND_US - 900;
 	pw_list_append(&app1->welcoming, &clients[3].loan.node);
 	memset(links, 0, sizeof(links));
-	links[0].cancels = 2;
+	for (size_t i = 0; i < PW_COUNTOF(links); i++)
+		pw_list_init(&links[i].cancels);
+	for (size_t i = 0; i < PW_COUNTOF(cancels); i++)
+		pw_list_append(&links[0].cancels, &cancels[i].node);
 	pw_list_append(&app0->busy, &links[0].pool_node);
 	pw_list_append(&app1->idle, &links[1].pool_node);
 	pw_list_append(&app1->canceled, &links[2].pool_node);

@@ -431,7 +431,7 @@ static void test_link_dies_before_its_cancel(void **state)
 	assert_int_equal(state_of_only_link(f), PW_LINK_CLOSED);
 	fake_accept_login(&f->env, &other);
 	fake_assert_heard(&f->next, "link");
-	assert_int_equal(f->next.loan.link->cancels, 0);
+	assert_true(pw_list_is_empty(&f->next.loan.link->cancels));
 	fake_server_close(&cancel);
 	assert_int_equal(f->next.loan.state, PW_LOAN_HOLDING);
 	fake_borrower_fini(&f->next);

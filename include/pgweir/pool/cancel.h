@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Cancel requests to servers (PostgreSQL 15 docs 55.2.8): a connection of its own that carries the
- * target's key and ends when the server closes it. The target link counts those under way
+ * target's key and ends when the server closes it. The target link lists those under way
  * (link->cancels) and is not lent to anybody before the last has ended.
  *
  * One worker; a request may be asked for by a client of another worker, by mail.
@@ -23,8 +23,6 @@ PW_MUSTCHECK enum pw_status pw_cancel_link(struct pw_link *link);
  * connection, or when it could not be asked. */
 PW_MUSTCHECK enum pw_status pw_cancel_link_for(struct pw_link *link, void (*done)(void *arg),
 					       void *arg);
-/* The link is being closed: its requests go on without it. */
-void pw_cancel_forget_link(struct pw_pools *pools, const struct pw_link *link);
 /* Ends them all. */
 void pw_cancel_close_all(struct pw_pools *pools);
 

@@ -86,13 +86,14 @@ struct pw_link {
 	struct pw_params *params;    /* as the server last reported them; a reference */
 	struct pw_link_login *login; /* until it has logged in */
 	struct pw_timer timer;
+	struct pw_task go_on_task; /* after the last cancel request */
 	struct pw_task free_task;
 	struct pw_link_facts facts;
 	uint64_t state_since_us;
 	uint64_t request_us;             /* the present query began; 0 = none */
 	uint64_t transaction_us;         /* the present transaction began; 0 = none */
 	uint64_t idle_in_transaction_us; /* the last ReadyForQuery in a transaction */
-	unsigned cancels;                /* cancel requests under way */
+	struct pw_list cancels;          /* requests under way: struct pw_link_cancel */
 	unsigned clean_todo;             /* CLEANING: what is still to be run */
 	char transaction;                /* 'I', 'T', 'E' as of the last ReadyForQuery */
 	bool is_batch_open;              /* extended messages were sent, and no Sync yet */
@@ -106,6 +107,12 @@ struct pw_link {
 	bool is_reading_input; /* inside on_data */
 	bool has_own_error;    /* a swallowed query of ours failed */
 	bool has_told_fatal;   /* the borrower has the server's last words */
+};
+
+/* One cancel request under way; lies in the request. */
+struct pw_link_cancel {
+	struct pw_list node;
+	struct pw_link *link; /* NULL once it is closed */
 };
 
 enum pw_link_end {
@@ -148,10 +155,18 @@ void pw_link_lend(struct pw_link *link, struct pw_loan *loan);
 void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish);
 /* Runs server_check_query; then the link is idle. */
 void pw_link_check(struct pw_link *link);
-/* A cancel request to its server began or ended. */
-void pw_link_cancel_began(struct pw_link *link);
-void pw_link_cancel_ended(struct pw_link *link, bool was_sent);
+/* A cancel request to its server began or ended (pool/cancel.h). */
+void pw_link_cancel_began(struct pw_link *link, struct pw_link_cancel *cancel);
+void pw_link_cancel_ended(struct pw_link_cancel *cancel, bool was_sent);
 
 const char *pw_link_state_name(enum pw_link_state state);
+/* What is said when the state's time limit is over; NULL where it has none. */
+const char *pw_link_timeout_reason(enum pw_link_state state);
+/* The pool's list for links of that state. */
+struct pw_list *pw_pool_home(struct pw_pool *pool, enum pw_link_state state);
+static inline bool pw_link_is_opening(enum pw_link_state state)
+{
+	return state <= PW_LINK_SETUP;
+}
 
 #endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The objects of the pool layer and how they speak to each other: one worker's pools, a pool, a
+ * loan, and the upcalls from a link to its pool and from a pool to its borrower. What can be done
+ * with them is in pool/pool.h (clients), pool/link.h (links).
+ *
+ * All belong to one worker and are used on its thread alone.
+ */
+#ifndef PGWEIR_POOL_OBJECTS_H
+#define PGWEIR_POOL_OBJECTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pgweir/base/error.h"
+#include "pgweir/base/list.h"
+#include "pgweir/base/log.h"
+#include "pgweir/base/map.h"
+#include "pgweir/base/rng.h"
+#include "pgweir/conf/conf.h"
+#include "pgweir/net/loop.h"
+#include "pgweir/net/mailbox.h"
+#include "pgweir/net/resolver.h"
+#include "pgweir/pool/expect.h"
+#include "pgweir/pool/params.h"
+#include "pgweir/pool/registry.h"
+#include "pgweir/pool/snapshot.h"
+#include "pgweir/proto/reader.h"
+#include "pgweir/stat/counters.h"
+
+struct pw_link;
+struct pw_loan;
+struct pw_pool;
+struct pw_pools;
+
+/* How a link speaks to the pool it belongs to. */
+struct pw_link_ops {
+	/* Free, clean and checked: it may be lent, handed over, or left idle. */
+	void (*on_usable)(struct pw_link *link);
+	/* Its first ReadyForQuery came; `welcome` is what the server reported, name, value, ... and
+	 * may be taken. */
+	void (*on_logged_in)(struct pw_link *link, struct pw_strbuf *welcome);
+	/* Before it closes: `is_server_error` when the server, or our own check of it, said no. */
+	void (*on_login_failed)(struct pw_link *link, const struct pw_error *err,
+				bool is_server_error);
+	/* It has closed: its place in the limits is to be given back. */
+	void (*on_gone)(struct pw_pools *pools, struct pw_shared_pool *shared);
+};
+
+/* How the pool speaks to whoever borrows. */
+struct pw_borrower_ops {
+	/* The wait is over: loan->link is set. */
+	void (*on_link)(struct pw_loan *loan);
+	/* The welcome that was waited for is there; the loan is void. */
+	void (*on_welcome)(struct pw_loan *loan);
+	/* There will be no link; the loan is void. */
+	void (*on_refused)(struct pw_loan *loan, const struct pw_error *err);
+	/* A piece of a server message that is the borrower's. `about` is the answered message, NULL
+	 * for what comes unasked. The bytes die with the call. */
+	void (*on_piece)(struct pw_loan *loan, const struct pw_piece *piece,
+			 const struct pw_expect *about);
+	/* An expected answer is settled: it came, or is ours to give now (LOCAL); or the server
+	 * skipped the message (is_done false). Only for entries that are LOCAL or carry an object.
+	 */
+	void (*on_settled)(struct pw_loan *loan, const struct pw_expect *entry, bool is_done);
+	/* A ReadyForQuery was worked through (also one that was swallowed). */
+	void (*on_ready)(struct pw_loan *loan, bool was_swallowed);
+	/* The chunk of input is worked through: send what was gathered. */
+	void (*on_chunk_end)(struct pw_loan *loan);
+	/* The link takes bytes again. */
+	void (*on_drained)(struct pw_loan *loan);
+	/* A parameter's value was reported; the piece follows. */
+	void (*on_parameter)(struct pw_loan *loan, const char *name, const char *value);
+	/* The link is gone; the loan is void. err NULL: the server has said why itself. */
+	void (*on_lost)(struct pw_loan *loan, const struct pw_error *err);
+	/* Frees an object of an entry whose borrower has gone. */
+	void (*free_object)(void *object);
+};
+
+enum pw_loan_state { PW_LOAN_NONE, PW_LOAN_WAITING, PW_LOAN_HOLDING };
+
+struct pw_loan {
+	enum pw_loan_state state;
+	struct pw_list node; /* in the pool's queue, or its list of guests */
+	struct pw_pool *pool;
+	struct pw_link *link; /* HOLDING */
+	const struct pw_borrower_ops *ops;
+	uint64_t since_us;              /* WAITING: since when */
+	const struct pw_params *params; /* the owner's: a link that has them fits */
+	enum pw_pool_mode mode; /* the borrower's, from its login: a reload does not change it */
+};
+
+struct pw_pool {
+	struct pw_map_node node;    /* by database and user */
+	struct pw_map_node id_node; /* by shared->id */
+	struct pw_pools *pools;
+	struct pw_shared_pool *shared; /* a reference */
+	const struct pw_conf_db *db;   /* in the pools' snapshot; NULL = its entry was removed */
+	struct pw_pool_conf conf;
+	const char *dbname; /* asked for on the server; borrowed from db or shared */
+	bool is_forced_user;
+	bool is_auto;                     /* made from "*" */
+	unsigned definition;              /* raised when servers must be made anew */
+	struct pw_params *welcome_params; /* tracked values as servers begin with */
+	uint64_t welcome_version;
+
+	struct pw_list waiting;   /* loans that want a link, oldest first */
+	struct pw_list welcoming; /* loans that want the welcome */
+	struct pw_list failing;   /* loans to be refused at the end of the turn */
+	unsigned n_waiting;
+	struct pw_list opening; /* links by home */
+	struct pw_list idle;    /* most recently used first */
+	struct pw_list stale;
+	struct pw_list checking;
+	struct pw_list busy; /* lent, draining, cleaning */
+	struct pw_list canceled;
+	unsigned n_guests; /* loans that name this pool */
+	unsigned asked;    /* links asked for from other workers */
+	bool must_not_ask; /* the answer at hand was: none */
+	unsigned n_opening;
+	uint64_t empty_since_us; /* no guests and no links; 0 = in use */
+	struct pw_counter_history stats;
+	struct pw_task serve_task;
+};
+
+/* One worker's pools and what they need of their surroundings. */
+struct pw_pools {
+	struct pw_loop *loop;
+	struct pw_registry *registry;
+	struct pw_snapshot *snapshot; /* a reference */
+	unsigned snapshot_serial;     /* raised by every swap; never 0 */
+	struct pw_resolver *resolver;
+	struct pw_mailbox *mailbox; /* own */
+	struct pw_pools **peers;    /* of all workers, own included; fixed after start */
+	unsigned index, n_peers;
+	struct pw_params_table params;
+	struct pw_hash_key hash_key;
+	struct pw_rng rng;
+	struct pw_logctx log;
+	struct pw_map map, by_id;
+	struct pw_list cancels; /* cancel requests of this worker, pool/cancel.h */
+	const struct pw_link_ops *link_ops;
+	struct pw_timer janitor;
+	uint64_t next_average_us;
+	bool is_lending; /* inside on_link: a second one waits its turn */
+	/* A pool goes, because its database does or was killed: the owner of the loans must let
+	 * all of them end. */
+	void (*on_pool_dropped)(struct pw_pools *pools, struct pw_pool *pool, const char *why);
+	void *clients_arg; /* for the owner of the loans */
+};
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The links of a pool that nobody uses: which may still be lent, which is lent next, which must
+ * go because it is too old, one too many, or in the way of another pool.
+ */
+#include "config.h"
+
+#include "pool_priv.h"
+
+enum { FIT_SEARCH_MAX = 16 };
+
+bool pw_pool_is_paused(const struct pw_pool *pool)
+{
+	return atomic_load_explicit(&pool->pools->registry->is_paused, memory_order_relaxed) ||
+	       atomic_load_explicit(&pool->shared->db->is_paused, memory_order_relaxed);
+}
+
+static const char *lifetime_reason(struct pw_pool *pool, const struct pw_link *link)
+{
+	uint64_t now = pool->pools->loop->now_us;
+	uint64_t lifetime = pool->conf.server_lifetime;
+	uint64_t last, gap;
+
+	if (lifetime == 0) /* use once */
+		return link->facts.last_used_us > 0 ? "server lifetime over" : NULL;
+	if (now - link->facts.connect_us < lifetime)
+		return NULL;
+	/* Links that were opened together do not go together: one per lifetime / pool_size. */
+	gap = pool->conf.pool_size > 0 ? lifetime / (uint64_t)pool->conf.pool_size : 0;
+	last = atomic_load(&pool->shared->lifetime_close_us);
+	if (last > 0 && now < last + gap)
+		return NULL;
+	return atomic_compare_exchange_strong(&pool->shared->lifetime_close_us, &last, now)
+		   ? "server lifetime over"
+		   : NULL;
+}
+
+const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *link)
+{
+	if (link->facts.epoch != atomic_load(&pool->shared->epoch))
+		return "obsolete connection";
+	if (link->facts.definition != pool->definition)
+		return "database configuration changed";
+	if (pw_pool_is_paused(pool))
+		return "pause mode";
+	return lifetime_reason(pool, link);
+}
+
+bool pw_pool_close_surplus(struct pw_pool *pool, struct pw_link *link)
+{
+	struct pw_shared_pool *shared = pool->shared;
+	int size = pool->conf.pool_size;
+	int allowed = size + pool->conf.reserve_pool_size;
+	bool is_surplus;
+
+	/* One worker at a time counts and closes, or two would both close the last one too many. */
+	if (size <= 0 || pw_limit_used(&shared->links) <= allowed ||
+	    atomic_exchange(&shared->is_shrinking, true))
+		return false;
+	is_surplus = pw_limit_used(&shared->links) > allowed;
+	if (is_surplus)
+		pw_link_close(link, PW_LINK_END_CLEAN, "too many servers in the pool", NULL);
+	atomic_store(&shared->is_shrinking, false);
+	return is_surplus;
+}
+
+static bool needs_check(const struct pw_pool *pool, const struct pw_link *link)
+{
+	const struct pw_conf *conf = pool->pools->snapshot->conf;
+
+	return conf->server_check_query && conf->server_check_query[0] &&
+	       pool->pools->loop->now_us - link->state_since_us >= conf->server_check_delay;
+}
+
+struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_params *params)
+{
+	bool is_fifo = pool->pools->snapshot->conf->server_round_robin;
+	struct pw_link *best = NULL;
+	int looked = 0;
+
+	for (struct pw_list *node = is_fifo ? pool->idle.prev : pool->idle.next, *next;
+	     node != &pool->idle && looked < FIT_SEARCH_MAX; node = next, looked++) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		next = is_fifo ? node->prev : node->next;
+		if (needs_check(pool, link)) {
+			pw_link_goto(link, PW_LINK_STALE);
+			continue;
+		}
+		if (!best)
+			best = link;
+		if (is_fifo || !params || pw_params_are_equal(link->params, params))
+			return link;
+	}
+	return best;
+}
+
+struct eviction {
+	const struct pw_shared_db *db;
+	const struct pw_shared_user *user;
+	struct pw_link *oldest;
+};
+
+static void look_for_oldest(struct pw_pool *pool, void *arg)
+{
+	struct eviction *e = arg;
+
+	if ((e->db && pool->shared->db != e->db) || (e->user && pool->shared->user != e->user) ||
+	    pool->n_waiting > 0)
+		return;
+	PW_LIST_FOREACH (node, &pool->idle) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (!e->oldest || link->facts.last_used_us < e->oldest->facts.last_used_us)
+			e->oldest = link;
+	}
+	PW_LIST_FOREACH (node, &pool->stale) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (!e->oldest || link->facts.last_used_us < e->oldest->facts.last_used_us)
+			e->oldest = link;
+	}
+}
+
+bool pw_pools_evict(struct pw_pools *pools, const struct pw_shared_db *db,
+		    const struct pw_shared_user *user)
+{
+	struct eviction e = {db, user, NULL};
+
+	pw_pools_each(pools, look_for_oldest, &e);
+	if (e.oldest)
+		pw_link_close(e.oldest, PW_LINK_END_CLEAN, "evicted", NULL);
+	return e.oldest != NULL;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The loans of one pool in one worker: who waits, for what, since when; and how the wait ends
+ * without a link. Whoever changes the queue publishes its head for the other workers.
+ */
+#include "config.h"
+
+#include "pool_priv.h"
+
+#include <string.h>
+
+#include "pgweir/base/assert.h"
+
+void pw_loan_init(struct pw_loan *loan, const struct pw_borrower_ops *ops)
+{
+	memset(loan, 0, sizeof(*loan));
+	pw_list_init(&loan->node);
+	loan->ops = ops;
+}
+
+void pw_loan_bind(struct pw_loan *loan, struct pw_pool *pool)
+{
+	pw_assert(!loan->pool);
+	loan->pool = pool;
+	loan->mode = pool->conf.mode;
+	pool->n_guests++;
+	pool->empty_since_us = 0;
+}
+
+void pw_loan_unbind(struct pw_loan *loan)
+{
+	if (!loan->pool)
+		return;
+	pw_assert(loan->state == PW_LOAN_NONE);
+	loan->pool->n_guests--;
+	loan->pool = NULL;
+}
+
+/* Leaves whatever list it is in. */
+void pw_loan_dequeue(struct pw_loan *loan)
+{
+	struct pw_pool *pool = loan->pool;
+
+	pw_list_remove(&loan->node);
+	if (loan->since_us > 0) {
+		pool->n_waiting--;
+		loan->since_us = 0;
+		pw_pool_publish_head(pool);
+	}
+	loan->state = PW_LOAN_NONE;
+}
+
+void pw_pool_withdraw(struct pw_loan *loan)
+{
+	if (loan->state == PW_LOAN_WAITING)
+		pw_loan_dequeue(loan);
+}
+
+void pw_pool_publish_head(struct pw_pool *pool)
+{
+	struct pw_seat *seat = &pool->shared->seats[pool->pools->index];
+	struct pw_list *first = pw_list_first(&pool->waiting);
+	uint64_t since = first ? PW_CONTAINER(first, struct pw_loan, node)->since_us : 0;
+
+	if (pool->pools->n_peers > 1 &&
+	    atomic_load_explicit(&seat->head_since_us, memory_order_relaxed) != since)
+		atomic_store(&seat->head_since_us, since);
+}
+
+void pw_loans_refuse(struct pw_list *list, const struct pw_error *err)
+{
+	struct pw_list *node;
+
+	while ((node = pw_list_first(list))) {
+		struct pw_loan *loan = PW_CONTAINER(node, struct pw_loan, node);
+
+		pw_loan_dequeue(loan);
+		loan->ops->on_refused(loan, err);
+	}
+}
+
+void pw_pool_refuse_all(struct pw_pool *pool, const struct pw_error *err, bool with_queue)
+{
+	pw_loans_refuse(&pool->welcoming, err);
+	if (with_queue)
+		pw_loans_refuse(&pool->waiting, err);
+}
+
+void pw_pool_welcome_all(struct pw_pool *pool)
+{
+	struct pw_list *node;
+
+	while ((node = pw_list_first(&pool->welcoming))) {
+		struct pw_loan *loan = PW_CONTAINER(node, struct pw_loan, node);
+
+		pw_loan_dequeue(loan);
+		loan->ops->on_welcome(loan);
+	}
+}
