@@ -16,28 +16,6 @@
 #include "pgweir/pool/cancel.h"
 #include "pgweir/proto/writer.h"
 
-struct key_wanted {
-	const uint8_t *key;
-	size_t len;
-};
-
-static bool has_key(const struct pw_map_node *node, const void *key)
-{
-	const struct pw_client *c = PW_CONTAINER(node, const struct pw_client, key_node);
-	const struct key_wanted *wanted = key;
-
-	return c->key_len == wanted->len && pw_secret_equal(c->key, wanted->key, wanted->len);
-}
-
-struct pw_client *pw_clients_find_key(struct pw_clients *clients, const uint8_t *key, size_t len)
-{
-	const struct key_wanted wanted = {key, len};
-	struct pw_map_node *node = pw_map_find(
-	    &clients->keys, pw_hash(&clients->pools->hash_key, key, len), has_key, &wanted);
-
-	return node ? PW_CONTAINER(node, struct pw_client, key_node) : NULL;
-}
-
 /* ---- the requester ---- */
 
 void pw_login_take_cancel(struct pw_client *c, const uint8_t *key, size_t len)

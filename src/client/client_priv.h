@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Between the files of a client: life (client.c), login (login*.c), relay (relay*.c), cancel.
+ * Between the files of a client, lowest first: states and end (client.c), bytes on their way
+ * (relay_io.c), login from its end to its beginning (login_end.c, login_lookup.c, login_auth.c,
+ * login.c), relay (relay_prepared.c, relay.c), the set of clients and their events (clients.c).
  */
 #ifndef PGWEIR_CLIENT_CLIENT_PRIV_H
 #define PGWEIR_CLIENT_CLIENT_PRIV_H
@@ -22,7 +24,6 @@ struct pw_client_login {
 	bool is_gss_asked;
 	bool is_known;   /* the user exists, as far as we know */
 	bool is_dynamic; /* known by auth_query */
-	bool has_looked_up;
 	bool is_row_seen;
 	struct pw_snapshot *snapshot; /* the rules do not change during one login */
 	enum pw_auth_type method;
@@ -36,6 +37,7 @@ struct pw_client_login {
 	struct pw_scram_keys keys;
 	struct pw_secret password; /* as given in clear, good for the server too */
 	struct pw_error lookup_error;
+	void (*after_look_up)(struct pw_client *c);
 	uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* CANCELING: of the target */
 	size_t cancel_key_len;
 };
@@ -45,50 +47,70 @@ void pw_client_login_free(struct pw_client *c);
 void pw_client_fail(struct pw_client *c, const char *sqlstate, const char *fmt, ...)
     PW_PRINTF(3, 4);
 void pw_client_load_limits(struct pw_client *c);
-
+/* Sends what the worker's two batches hold: before anything that may lead to another client's
+ * bytes. */
+void pw_clients_flush(struct pw_clients *clients);
 /* Received bytes, as the present state takes them. */
 void pw_client_feed(struct pw_client *c, const uint8_t *data, size_t len);
+/* In the present state, microseconds. */
+uint64_t pw_client_waited(const struct pw_client *c);
+/* QUEUED: until the nearest of the notice, query_wait_timeout, query_timeout; 0 = none. */
+uint64_t pw_client_queue_limit(const struct pw_client *c);
 
-/* ---- cancel.c ---- */
-void pw_login_take_cancel(struct pw_client *c, const uint8_t *key, size_t len);
-
-/* ---- login.c ---- */
-bool pw_login_may_use_console(const struct pw_client *c, enum pw_console_right *right);
-void pw_login_begin(struct pw_client *c);
-void pw_login_on_startup_data(struct pw_client *c, const uint8_t *data, size_t len);
-void pw_login_on_tls_open(struct pw_client *c);
-void pw_login_on_auth_data(struct pw_client *c, const uint8_t *data, size_t len);
-/* The pool knows its servers' welcome now. */
-void pw_login_finish(struct pw_client *c);
-
-/* ---- login_auth.c ---- */
-void pw_login_authenticate(struct pw_client *c);
-void pw_login_on_password(struct pw_client *c, const struct pw_piece *piece);
-void pw_login_authenticated(struct pw_client *c);
-void pw_login_forget_verifiers(struct pw_clients *clients);
-
-/* ---- login_lookup.c: auth_query ---- */
-/* True: the look-up has begun (or failed and closed the client). */
-bool pw_login_look_up(struct pw_client *c);
-void pw_lookup_on_link(struct pw_client *c);
-void pw_lookup_on_piece(struct pw_client *c, const struct pw_piece *piece);
-void pw_lookup_on_ready(struct pw_client *c);
-
-/* ---- relay.c ---- */
-extern const struct pw_borrower_ops pw_relay_ops;
-void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t len);
-void pw_relay_on_client_drained(struct pw_client *c);
-/* The link is there: what is held goes out. */
-void pw_relay_release(struct pw_client *c);
-bool pw_relay_hold(struct pw_client *c, const void *data, size_t len);
-
+/* ---- relay_io.c ---- */
+enum { PW_RELAY_HELD_MAX = 64 * 1024 };
 /* The batches of the chunk at hand, towards the client and its link. */
 struct pw_batch *pw_relay_to_client(struct pw_client *c);
 struct pw_batch *pw_relay_to_server(struct pw_client *c);
 /* A piece as it is: borrowed where it lies in the input, else copied. */
 void pw_relay_add(struct pw_batch *batch, const struct pw_piece *piece);
-/* Sends what both hold: before anything that may lead to another client's bytes. */
-void pw_relay_flush(struct pw_clients *clients);
+/* Keeps bytes that no link can take now; false without memory. */
+bool pw_relay_hold(struct pw_client *c, const void *data, size_t len);
+/* What is held is fed again, as if it had just come. */
+void pw_relay_release(struct pw_client *c);
+/* To the server, untouched. */
+void pw_relay_pass_on(struct pw_client *c, const struct pw_piece *piece);
+/* The same, and its answer is expected; false = the client is closed. */
+bool pw_relay_forward(struct pw_client *c, const struct pw_piece *piece,
+		      const struct pw_expect *entry);
+/* Closes the client; false, for the caller to return. */
+bool pw_relay_out_of_memory(struct pw_client *c);
+
+/* ---- cancel.c ---- */
+void pw_login_take_cancel(struct pw_client *c, const uint8_t *key, size_t len);
+
+/* ---- login_end.c ---- */
+/* The console's rights are looked at before the password where the name is known. */
+bool pw_login_may_use_console(const struct pw_client *c, enum pw_console_right *right);
+/* Takes the client's place in the limits of its database and user, as far as it has none yet. */
+bool pw_login_join_shared(struct pw_client *c);
+/* It has shown who it is. */
+void pw_login_authenticated(struct pw_client *c);
+/* The pool knows its servers' welcome now. */
+void pw_login_finish(struct pw_client *c);
+
+/* ---- login_lookup.c: auth_query ---- */
+/* True: the look-up has begun (or failed and closed the client); `then` runs when the secret is
+ * known. */
+bool pw_login_look_up(struct pw_client *c, void (*then)(struct pw_client *c));
+void pw_lookup_on_link(struct pw_client *c);
+void pw_lookup_on_piece(struct pw_client *c, const struct pw_piece *piece);
+void pw_lookup_on_ready(struct pw_client *c);
+
+/* ---- login_auth.c ---- */
+void pw_login_authenticate(struct pw_client *c);
+void pw_login_on_auth_data(struct pw_client *c, const uint8_t *data, size_t len);
+void pw_login_forget_verifiers(struct pw_clients *clients);
+
+/* ---- login.c ---- */
+void pw_login_begin(struct pw_client *c);
+void pw_login_on_startup_data(struct pw_client *c, const uint8_t *data, size_t len);
+void pw_login_on_tls_open(struct pw_client *c);
+
+/* ---- relay.c ---- */
+extern const struct pw_borrower_ops pw_relay_ops;
+void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t len);
+void pw_relay_on_client_drained(struct pw_client *c);
 
 /* ---- relay_prepared.c ---- */
 /* Each sends one message (or its own answer) with virtual names; false = the client is closed. */
@@ -103,8 +125,5 @@ void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool i
 void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_expect *about);
 void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece);
-/* Sends a message on unchanged and expects its answer. */
-bool pw_relay_forward(struct pw_client *c, const struct pw_piece *piece,
-		      const struct pw_expect *entry);
 
 #endif

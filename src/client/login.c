@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * From the first byte to the first ReadyForQuery: encryption requests, the start-up packet, limits,
- * (authentication: login_auth.c, login_lookup.c), the pool and its welcome. Source: PostgreSQL 15
+ * then authentication (login_auth.c). Source: PostgreSQL 15
  * docs 55.2.1 and 55.2.10; order and texts of refusals are PgBouncer's.
  *
  * Nobody has logged in yet, so whatever is kept is bounded: a start-up packet of 10 000 bytes, a
@@ -300,44 +300,6 @@ static bool check_process_limits(struct pw_client *c)
 	return false;
 }
 
-/* Takes the client's place in the limits of its database and user, as far as it has none yet. */
-static bool join_shared(struct pw_client *c)
-{
-	struct pw_client_login *login = c->login;
-	struct pw_registry *registry = c->clients->registry;
-	struct pw_client_conf limits;
-	bool is_admin = login->is_console && pw_conf_list_has(conf_of(c)->admin_users, login->user);
-
-	memset(&limits, 0, sizeof(limits));
-	pw_conf_resolve_client(conf_of(c), login->db, login->user, &limits);
-	if (!c->shared_db) {
-		c->shared_db =
-		    pw_registry_db(registry, login->is_console ? "pgbouncer" : login->database);
-		if (c->shared_db &&
-		    !pw_limit_take(&c->shared_db->clients,
-				   is_admin ? 0 : limits.max_db_client_connections)) {
-			pw_registry_put_db(registry, c->shared_db);
-			c->shared_db = NULL;
-			FAIL(c, "client connections exceeded (max_db_client_connections)");
-			return false;
-		}
-	}
-	if (!c->shared_user) {
-		c->shared_user = pw_registry_user(registry, login->user);
-		if (c->shared_user &&
-		    !pw_limit_take(&c->shared_user->clients,
-				   is_admin ? 0 : limits.max_user_client_connections)) {
-			pw_registry_put_user(registry, c->shared_user);
-			c->shared_user = NULL;
-			FAIL(c, "client connections exceeded (max_user_client_connections)");
-			return false;
-		}
-	}
-	if (!c->shared_db || !c->shared_user)
-		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-	return c->shared_db && c->shared_user;
-}
-
 /* The user is in a file of ours: no stranger can fill our tables with made-up names. */
 static bool is_configured(const struct pw_client *c)
 {
@@ -374,7 +336,7 @@ static void take_startup(struct pw_client *c, const struct pw_startup *startup)
 		return;
 	pw_strbuf_fini(&c->login->packet);
 	log_attempt(c);
-	if (is_configured(c) && (c->login->db || c->login->is_console) && !join_shared(c))
+	if (is_configured(c) && (c->login->db || c->login->is_console) && !pw_login_join_shared(c))
 		return;
 	pw_login_authenticate(c);
 }
@@ -437,198 +399,4 @@ void pw_login_on_startup_data(struct pw_client *c, const uint8_t *data, size_t l
 	else if (c->state != PW_CLIENT_CLOSED && c->state != PW_CLIENT_STARTUP && len > step &&
 		 c->state != PW_CLIENT_TLS_HANDSHAKE && c->state != PW_CLIENT_CANCELING)
 		pw_client_feed(c, data + step, len - step);
-}
-
-/* ---- the end of the login ---- */
-
-static bool make_key(struct pw_client *c)
-{
-	c->key_len = c->login->version >= PW_PROTOCOL(3, 2) ? PW_CLIENT_KEY_MAX : PW_KEY_30_LEN;
-	pw_rng_secret(c->key, c->key_len);
-	c->key[0] &= 0x7f; /* some clients show it as a process id */
-	if (pw_map_insert(&c->clients->keys, &c->key_node,
-			  pw_hash(&c->clients->pools->hash_key, c->key, c->key_len)) == PW_OK)
-		return true;
-	c->key_len = 0;
-	pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-	return false;
-}
-
-static void write_tracked(struct pw_client *c, struct pw_strbuf *out)
-{
-	const struct pw_tracked *tracked = c->clients->tracked;
-
-	for (size_t i = 0; i < tracked->n; i++) {
-		if (c->params->values[i])
-			pw_write_parameter_status(out, tracked->names[i], c->params->values[i]);
-	}
-}
-
-static void write_tail(struct pw_client *c, struct pw_strbuf *out)
-{
-	const char *message = c->clients->pools->snapshot->conf->login_notify_message;
-	struct pw_error notice;
-
-	pw_write_message(out, 'K', c->key, c->key_len);
-	if (message && message[0]) {
-		pw_error_set(&notice, PW_SQLSTATE_SUCCESS, "%s", message);
-		notice.severity = PW_SEVERITY_NOTICE;
-		pw_write_error(out, &notice);
-	}
-	pw_write_ready(out, 'I');
-}
-
-/* A console has no server: these are its own. */
-static void write_console_parameters(struct pw_client *c, struct pw_strbuf *out)
-{
-	static const char *const fixed[][2] = {
-	    {"client_encoding", "UTF8"},
-	    {"server_encoding", "UTF8"},
-	    {"DateStyle", "ISO"},
-	    {"TimeZone", "GMT"},
-	    {"standard_conforming_strings", "on"},
-	    {"is_superuser", "on"},
-	};
-
-	pw_write_parameter_status(out, "server_version", c->clients->version);
-	for (size_t i = 0; i < PW_COUNTOF(fixed); i++)
-		pw_write_parameter_status(out, fixed[i][0], fixed[i][1]);
-}
-
-static void enter_console(struct pw_client *c)
-{
-	struct pw_strbuf out = PW_STRBUF_INIT;
-
-	if (!make_key(c))
-		return;
-	pw_reader_fini(&c->reader);
-	pw_reader_init(&c->reader, &pw_frontend_messages, PW_FOR_CONSOLE);
-	if (!c->clients->console_ops->begin(c)) {
-		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-		return;
-	}
-	pw_write_auth(&out, PW_AUTH_REQ_OK, NULL, 0);
-	write_console_parameters(c, &out);
-	write_tail(c, &out);
-	pw_client_login_free(c);
-	pw_client_goto(c, PW_CLIENT_CONSOLE);
-	pw_client_send(c, out.data, out.len);
-	pw_strbuf_fini(&out);
-}
-
-/* The console's rights are looked at before the password where the name is known. */
-bool pw_login_may_use_console(const struct pw_client *c, enum pw_console_right *right)
-{
-	const struct pw_conf *conf = conf_of(c);
-
-	*right = PW_RIGHT_NONE;
-	if (pw_conf_list_has(conf->admin_users, c->login->user))
-		*right = PW_RIGHT_ADMIN;
-	else if (pw_conf_list_has(conf->stats_users, c->login->user) ||
-		 conf->auth_type == PW_AUTH_ANY)
-		*right = PW_RIGHT_STATS;
-	return *right != PW_RIGHT_NONE;
-}
-
-static bool join_pool(struct pw_client *c)
-{
-	struct pw_client_login *login = c->login;
-	struct pw_pools *pools = c->clients->pools;
-	const struct pw_conf_db *db = pw_conf_find_db(pools->snapshot->conf, login->database);
-	struct pw_pool *pool;
-
-	if (!db && login->db)
-		db = pw_conf_find_db(pools->snapshot->conf, "*");
-	if (!db) {
-		FAIL(c, "no such database: %s", login->database);
-		return false;
-	}
-	login->db = db;
-	if (!join_shared(c))
-		return false;
-	if (atomic_load(&c->shared_db->is_disabled)) {
-		FAIL(c, "database \"%s\" is disabled", login->database);
-		return false;
-	}
-	pool = pw_pools_get(pools, db, login->database, login->user);
-	if (!pool) {
-		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-		return false;
-	}
-	pw_loan_bind(&c->loan, pool);
-	/* What the client has shown is good for its own user's pool only. */
-	if (!db->user && login->keys.is_set && login->has_stored_verifier)
-		pw_pool_learn_keys(pool, &login->keys);
-	if (!db->user && login->password.data)
-		pw_pool_learn_secret(pool, login->password.data);
-	else if (!db->user && login->is_dynamic && login->secret.data)
-		pw_pool_learn_secret(pool, login->secret.data);
-	return true;
-}
-
-void pw_login_authenticated(struct pw_client *c)
-{
-	struct pw_client_login *login = c->login;
-
-	if (login->is_console) {
-		if (c->right == PW_RIGHT_NONE && !pw_login_may_use_console(c, &c->right)) {
-			FAIL(c, "not allowed");
-			return;
-		}
-		if (join_shared(c))
-			enter_console(c);
-		return;
-	}
-	if (!join_pool(c))
-		return;
-	pw_client_load_limits(c);
-	c->loan.params = c->params;
-	if (atomic_load(&c->loan.pool->shared->welcome_version) > 0) {
-		pw_login_finish(c);
-		return;
-	}
-	pw_client_goto(c, PW_CLIENT_WELCOMING);
-	pw_pool_await_welcome(&c->loan);
-}
-
-void pw_login_finish(struct pw_client *c)
-{
-	struct pw_params_table *table = &c->clients->pools->params;
-	struct pw_pool *pool = c->loan.pool;
-	struct pw_strbuf out = PW_STRBUF_INIT;
-	struct pw_params *params = NULL;
-
-	pw_write_auth(&out, PW_AUTH_REQ_OK, NULL, 0);
-	if (pw_pool_welcome(pool, &out))
-		params = pw_params_overlay(table, pool->welcome_params, c->params);
-	if (!params) {
-		pw_strbuf_fini(&out);
-		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-		return;
-	}
-	pw_params_unref(table, c->params);
-	c->params = params;
-	c->loan.params = params;
-	if (!make_key(c)) {
-		pw_strbuf_fini(&out);
-		return;
-	}
-	write_tracked(c, &out);
-	write_tail(c, &out);
-	pool->stats.now.client_login_count++;
-	c->is_tracking = c->loan.mode != PW_MODE_SESSION &&
-			 c->clients->pools->snapshot->conf->max_prepared_statements > 0;
-	pw_client_login_free(c);
-	pw_reader_fini(&c->reader);
-	pw_reader_init(&c->reader, &pw_frontend_messages, c->is_tracking ? PW_FOR_PREPARED : 0);
-	if (c->clients->pools->snapshot->conf->max_packet_size < PW_MESSAGE_MAX)
-		c->reader.max_total = c->clients->pools->snapshot->conf->max_packet_size;
-	pw_client_goto(c, PW_CLIENT_READY);
-	if (out.has_failed)
-		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-	else
-		pw_client_send(c, out.data, out.len);
-	pw_strbuf_fini(&out);
-	if (c->state == PW_CLIENT_READY && c->held)
-		pw_relay_release(c);
 }

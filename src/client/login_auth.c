@@ -435,36 +435,44 @@ static bool find_stored(struct pw_client *c)
 	return true;
 }
 
+static void begin_method(struct pw_client *c)
+{
+	methods[c->login->method].begin(c);
+}
+
+/* No file knows the user's secret, and the method needs one. */
+static bool should_look_up(const struct pw_client *c)
+{
+	const struct pw_client_login *login = c->login;
+
+	return (!login->secret.data || !login->secret.data[0]) && login->method != PW_AUTH_ANY &&
+	       login->method != PW_AUTH_REJECT && login->method != PW_AUTH_HBA &&
+	       (login->db || login->is_console);
+}
+
 void pw_login_authenticate(struct pw_client *c)
 {
 	struct pw_client_login *login = c->login;
 
-	if (!login->has_looked_up) {
-		if (is_ourselves(c)) {
-			c->right = PW_RIGHT_ADMIN;
-			if (conf_of(c)->log_connections)
-				pw_log_info(&c->log, "pgbouncer access from unix socket");
-			pw_login_authenticated(c);
-			return;
-		}
-		if (!find_stored(c))
-			return;
-		choose_method(c);
-		if (login->is_known && login->is_console &&
-		    !pw_login_may_use_console(c, &c->right)) {
-			FAIL(c, "not allowed");
-			return;
-		}
-		if ((!login->secret.data || !login->secret.data[0]) &&
-		    login->method != PW_AUTH_ANY && login->method != PW_AUTH_REJECT &&
-		    login->method != PW_AUTH_HBA && (login->db || login->is_console) &&
-		    pw_login_look_up(c))
-			return;
+	if (is_ourselves(c)) {
+		c->right = PW_RIGHT_ADMIN;
+		if (conf_of(c)->log_connections)
+			pw_log_info(&c->log, "pgbouncer access from unix socket");
+		pw_login_authenticated(c);
+		return;
 	}
-	methods[login->method].begin(c);
+	if (!find_stored(c))
+		return;
+	choose_method(c);
+	if (login->is_known && login->is_console && !pw_login_may_use_console(c, &c->right)) {
+		FAIL(c, "not allowed");
+		return;
+	}
+	if (!should_look_up(c) || !pw_login_look_up(c, begin_method))
+		begin_method(c);
 }
 
-void pw_login_on_password(struct pw_client *c, const struct pw_piece *piece)
+static void on_password(struct pw_client *c, const struct pw_piece *piece)
 {
 	const struct auth_method *method = &methods[c->login->method];
 
@@ -492,7 +500,7 @@ void pw_login_on_auth_data(struct pw_client *c, const uint8_t *data, size_t len)
 	while (c->state == PW_CLIENT_AUTH &&
 	       (status = pw_reader_next(&c->reader, &in, &piece)) != PW_AGAIN) {
 		if (status == PW_OK)
-			pw_login_on_password(c, &piece);
+			on_password(c, &piece);
 		else if (status == PW_ENOMEM)
 			pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
 		else

@@ -72,7 +72,7 @@ static struct pw_pool *find_pool(struct pw_client *c, const char *dbname, const 
 	return pw_pools_get(pools, db, dbname, user);
 }
 
-bool pw_login_look_up(struct pw_client *c)
+bool pw_login_look_up(struct pw_client *c, void (*then)(struct pw_client *c))
 {
 	const char *user = auth_user_of(c);
 	const char *dbname = auth_dbname_of(c);
@@ -92,6 +92,7 @@ bool pw_login_look_up(struct pw_client *c)
 			config_error(c);
 		return true;
 	}
+	c->login->after_look_up = then;
 	pw_client_goto(c, PW_CLIENT_LOOKUP);
 	pw_loan_bind(&c->loan, pool);
 	c->loan.params = NULL;
@@ -235,7 +236,6 @@ void pw_lookup_on_ready(struct pw_client *c)
 	pw_strbuf_wipe(&login->row);
 	pw_pool_return(&c->loan, true, false);
 	pw_loan_unbind(&c->loan);
-	login->has_looked_up = true;
 	if (err.message[0]) {
 		pw_client_close(c, err.message, &err);
 		return;
@@ -248,7 +248,7 @@ void pw_lookup_on_ready(struct pw_client *c)
 		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "not allowed");
 		return;
 	}
-	pw_login_authenticate(c);
+	login->after_look_up(c);
 	/* What the client had already sent behind its start-up packet. */
 	if (c->state != PW_CLIENT_CLOSED && c->held)
 		pw_relay_release(c);

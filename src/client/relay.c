@@ -18,80 +18,9 @@
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
 
-enum { HELD_MAX = 64 * 1024 };
-
 static struct pw_link *link_of(const struct pw_client *c)
 {
 	return c->loan.link;
-}
-
-/* The worker's two batches serve whoever is being worked on: another owner's bytes go out first. */
-static struct pw_batch *batch_for(struct pw_batch *batch, struct pw_stream *stream)
-{
-	if (batch->stream != stream) {
-		pw_batch_flush(batch);
-		pw_batch_begin(batch, stream);
-	}
-	return batch;
-}
-
-struct pw_batch *pw_relay_to_client(struct pw_client *c)
-{
-	return batch_for(&c->clients->to_client, &c->stream);
-}
-
-struct pw_batch *pw_relay_to_server(struct pw_client *c)
-{
-	return batch_for(&c->clients->to_server, &link_of(c)->stream);
-}
-
-void pw_relay_flush(struct pw_clients *clients)
-{
-	pw_batch_flush(&clients->to_server);
-	pw_batch_flush(&clients->to_client);
-	clients->to_server.stream = NULL;
-	clients->to_client.stream = NULL;
-}
-
-void pw_relay_add(struct pw_batch *batch, const struct pw_piece *piece)
-{
-	if (piece->is_transient)
-		pw_batch_copy(batch, piece->data, piece->len);
-	else
-		pw_batch_add(batch, piece->data, piece->len);
-}
-
-/* ---- holding ---- */
-
-bool pw_relay_hold(struct pw_client *c, const void *data, size_t len)
-{
-	if (len == 0)
-		return true;
-	if (!c->held)
-		c->held = calloc(1, sizeof(*c->held));
-	if (!c->held)
-		return false;
-	pw_strbuf_add(c->held, data, len);
-	/* One chunk may come on top; then the client's own buffers have to do. */
-	if (c->held->len >= HELD_MAX)
-		pw_stream_set_reading(&c->stream, false);
-	return !c->held->has_failed;
-}
-
-void pw_relay_release(struct pw_client *c)
-{
-	struct pw_strbuf *held = c->held;
-
-	if (!held)
-		return;
-	c->held = NULL;
-	pw_stream_set_reading(&c->stream, true);
-	pw_client_feed(c, (const uint8_t *)held->data, held->len);
-	pw_strbuf_wipe(held);
-	free(held);
-	/* It had gone while it waited, and has not said Terminate after all. */
-	if (c->stream.has_ended && c->state != PW_CLIENT_CLOSED && !c->held)
-		pw_client_close(c, "client unexpected eof", NULL);
 }
 
 /* ---- getting and leaving a link ---- */
@@ -180,7 +109,7 @@ static void leave_if_free(struct pw_client *c)
 
 	if (c->loan.mode == PW_MODE_SESSION || is_inside || !pw_link_is_free(link_of(c)))
 		return;
-	pw_relay_flush(c->clients);
+	pw_clients_flush(c->clients);
 	/* Only a client that may be read again is one that can be let go. */
 	pw_stream_set_reading(&c->stream, true);
 	pw_client_goto(c, PW_CLIENT_READY);
@@ -208,27 +137,6 @@ static void note_request(struct pw_client *c)
 		link->transaction_us = now;
 		pool->stats.now.xact_count++;
 	}
-}
-
-/* Sends bytes on, untouched. */
-static void pass_on(struct pw_client *c, const struct pw_piece *piece)
-{
-	pw_relay_add(pw_relay_to_server(c), piece);
-}
-
-static bool out_of_memory(struct pw_client *c)
-{
-	pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-	return false;
-}
-
-bool pw_relay_forward(struct pw_client *c, const struct pw_piece *piece,
-		      const struct pw_expect *entry)
-{
-	if (pw_link_expect(link_of(c), entry) != PW_OK)
-		return out_of_memory(c);
-	pass_on(c, piece);
-	return true;
 }
 
 static bool forward_role(struct pw_client *c, const struct pw_piece *piece)
@@ -278,7 +186,7 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 		return forward_copy_end(c, piece);
 	case PW_ROLE_FLUSH:
 	case PW_ROLE_COPY_DATA:
-		pass_on(c, piece);
+		pw_relay_pass_on(c, piece);
 		return true;
 	case PW_ROLE_TERMINATE:
 		pw_client_close(c, "client close request", NULL);
@@ -333,7 +241,7 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 {
 	if (!piece->is_first) {
 		if (!c->is_dropping && link_of(c))
-			pass_on(c, piece);
+			pw_relay_pass_on(c, piece);
 	} else if (link_of(c) || begin_unlinked(c, piece) == NEEDS_LINK) {
 		if (!link_of(c) && c->state == PW_CLIENT_READY && !acquire(c)) {
 			if (c->state == PW_CLIENT_CLOSED)
@@ -342,7 +250,7 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 			pw_reader_unread(&c->reader);
 			if (!pw_relay_hold(c, piece->data, piece->len) ||
 			    !pw_relay_hold(c, in->data, in->len))
-				return out_of_memory(c);
+				return pw_relay_out_of_memory(c);
 			in->len = 0;
 			return true;
 		}
@@ -366,7 +274,7 @@ static void refuse_input(struct pw_client *c, enum pw_status status, const struc
 	struct pw_error err;
 
 	if (status == PW_ENOMEM) {
-		out_of_memory(c);
+		pw_relay_out_of_memory(c);
 		return;
 	}
 	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "unknown pkt");
@@ -397,7 +305,7 @@ void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t le
 
 	if (c->state == PW_CLIENT_QUEUED || c->state == PW_CLIENT_SYNCING) {
 		if (!pw_relay_hold(c, data, len))
-			out_of_memory(c);
+			pw_relay_out_of_memory(c);
 		return;
 	}
 	while (in.len > 0 && (status = pw_reader_next(&c->reader, &in, &piece)) != PW_AGAIN) {
@@ -408,7 +316,7 @@ void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t le
 		if (!take_piece(c, &piece, &in))
 			return;
 	}
-	pw_relay_flush(clients);
+	pw_clients_flush(clients);
 	throttle(c);
 }
 
@@ -530,7 +438,7 @@ static void on_chunk_end(struct pw_loan *loan)
 {
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
 
-	pw_relay_flush(c->clients);
+	pw_clients_flush(c->clients);
 	if (pw_stream_is_full(&c->stream) && loan->link)
 		pw_stream_set_reading(&loan->link->stream, false);
 }
@@ -549,7 +457,8 @@ void pw_relay_on_client_drained(struct pw_client *c)
 	if (link)
 		pw_stream_set_reading(&link->stream, true);
 	/* It may have been stopped for not reading our own answers. */
-	if ((!link || !pw_stream_is_full(&link->stream)) && (!c->held || c->held->len < HELD_MAX))
+	if ((!link || !pw_stream_is_full(&link->stream)) &&
+	    (!c->held || c->held->len < PW_RELAY_HELD_MAX))
 		pw_stream_set_reading(&c->stream, true);
 }
 

@@ -18,12 +18,6 @@
 #include "pgweir/pool/known.h"
 #include "pgweir/proto/writer.h"
 
-static bool out_of_memory(struct pw_client *c)
-{
-	pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-	return false;
-}
-
 static bool broken(struct pw_client *c, const struct pw_piece *piece)
 {
 	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "broken %s packet",
@@ -43,7 +37,7 @@ static bool expect(struct pw_client *c, enum pw_message_role role, unsigned flag
 		return true;
 	if (name)
 		pw_prepared_name_unref(name);
-	return out_of_memory(c);
+	return pw_relay_out_of_memory(c);
 }
 
 /* ---- messages of our own ---- */
@@ -55,7 +49,7 @@ static bool send_built(struct pw_client *c, struct pw_strbuf *out)
 	if (ok)
 		pw_batch_copy(pw_relay_to_server(c), out->data, out->len);
 	pw_strbuf_fini(out);
-	return ok || out_of_memory(c);
+	return ok || pw_relay_out_of_memory(c);
 }
 
 /* Close of a statement that the link has; its answer is not for the client. */
@@ -70,7 +64,7 @@ static bool inject_close(struct pw_client *c, struct pw_id id)
 	pw_write_message(&out, 'C', body, strlen(body) + 1);
 	if (pw_link_expect(c->loan.link, &entry) != PW_OK) {
 		pw_strbuf_fini(&out);
-		return out_of_memory(c);
+		return pw_relay_out_of_memory(c);
 	}
 	pw_known_remove(&c->loan.link->facts.known, id);
 	return send_built(c, &out);
@@ -119,7 +113,7 @@ static bool parse_on_link(struct pw_client *c, struct pw_statement *statement, u
 		return false;
 	if (pw_known_add(&c->loan.link->facts.known, statement->id) != PW_OK) {
 		c->loan.link->facts.must_close = true;
-		return out_of_memory(c);
+		return pw_relay_out_of_memory(c);
 	}
 	pw_known_set_epoch(&c->loan.link->facts.known, statement->id, ddl_epoch(c));
 	return send_parse(c, statement);
@@ -241,14 +235,14 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 	if (listed)
 		return parse_duplicate(c, listed, &key);
 	if (!c->prepared && !(c->prepared = pw_prepared_create(&c->clients->statements)))
-		return out_of_memory(c);
+		return pw_relay_out_of_memory(c);
 	status = pw_prepared_add(c->prepared, name, &key,
 				 (uint64_t)conf->prepared_statement_bytes_client,
 				 (uint64_t)conf->prepared_statement_bytes_total, &listed);
 	if (status == PW_ELIMIT)
 		return refuse_size(c, key.text_len);
 	if (status != PW_OK)
-		return out_of_memory(c);
+		return pw_relay_out_of_memory(c);
 	listed->epoch = ddl_epoch(c);
 	return parse_new(c, listed);
 }
