@@ -236,6 +236,16 @@ static enum unlinked begin_unlinked(struct pw_client *c, const struct pw_piece *
 	}
 }
 
+/* The message waits for the link, and all that follows it. */
+static bool hold_from(struct pw_client *c, const struct pw_piece *piece, struct pw_slice *in)
+{
+	pw_reader_unread(&c->reader);
+	if (!pw_relay_hold(c, piece->data, piece->len) || !pw_relay_hold(c, in->data, in->len))
+		return pw_relay_out_of_memory(c);
+	in->len = 0;
+	return true;
+}
+
 /* Goes through what can be done now; what is left of `in` must be held. False = closed. */
 static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct pw_slice *in)
 {
@@ -246,21 +256,19 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 		if (!link_of(c) && c->state == PW_CLIENT_READY && !acquire(c)) {
 			if (c->state == PW_CLIENT_CLOSED)
 				return false;
-			/* The message waits for the link, and all that follows it. */
-			pw_reader_unread(&c->reader);
-			if (!pw_relay_hold(c, piece->data, piece->len) ||
-			    !pw_relay_hold(c, in->data, in->len))
-				return pw_relay_out_of_memory(c);
-			in->len = 0;
-			return true;
+			return hold_from(c, piece, in);
 		}
 		note_request(c);
 		if (!begin_message(c, piece))
 			return false;
+		if (c->state == PW_CLIENT_PREPARING)
+			return hold_from(c, piece, in);
 	} else if (c->state == PW_CLIENT_CLOSED) {
 		return false;
 	}
 	c->loan.pool->stats.now.received += piece->len;
+	if (c->is_tracking)
+		pw_plan_keep(c, piece);
 	if (piece->is_last) {
 		c->is_dropping = false;
 		if (link_of(c))
@@ -303,7 +311,7 @@ void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t le
 	struct pw_piece piece;
 	enum pw_status status;
 
-	if (c->state == PW_CLIENT_QUEUED || c->state == PW_CLIENT_SYNCING) {
+	if (c->state != PW_CLIENT_READY && c->state != PW_CLIENT_RELAYING) {
 		if (!pw_relay_hold(c, data, len))
 			pw_relay_out_of_memory(c);
 		return;
@@ -333,11 +341,15 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 	}
 	if (c->state == PW_CLIENT_CLOSED)
 		return;
+	if (pw_plan_is_repeating(c))
+		return;
 	loan->pool->stats.now.sent += piece->len;
 	if (c->is_tracking && piece->type == 'E' && piece->is_first) {
 		pw_relay_error(c, piece, about);
 		return;
 	}
+	if (c->is_tracking && pw_plan_answer(c, piece))
+		return;
 	if (c->is_tracking && piece->type == 'C')
 		pw_relay_command_complete(c, piece);
 	pw_relay_add(pw_relay_to_client(c), piece);
@@ -419,6 +431,10 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
 	case PW_CLIENT_SYNCING:
 		end_sync(c);
 		return;
+	case PW_CLIENT_PREPARING:
+		if (pw_plan_is_repeating(c))
+			pw_plan_repeat_now(c);
+		return;
 	case PW_CLIENT_RELAYING:
 		break;
 	default:
@@ -439,6 +455,8 @@ static void on_chunk_end(struct pw_loan *loan)
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
 
 	pw_clients_flush(c->clients);
+	if (c->state == PW_CLIENT_PREPARING)
+		pw_plan_resume(c);
 	if (pw_stream_is_full(&c->stream) && loan->link)
 		pw_stream_set_reading(&loan->link->stream, false);
 }

@@ -25,116 +25,6 @@ static bool broken(struct pw_client *c, const struct pw_piece *piece)
 	return false;
 }
 
-static bool expect(struct pw_client *c, enum pw_message_role role, unsigned flags,
-		   const struct pw_statement *statement, struct pw_prepared_name *name)
-{
-	struct pw_expect entry = {.role = role, .flags = flags};
-
-	if (statement)
-		entry.statement = statement->id;
-	entry.object = name ? pw_prepared_name_ref(name) : NULL;
-	if (pw_link_expect(c->loan.link, &entry) == PW_OK)
-		return true;
-	if (name)
-		pw_prepared_name_unref(name);
-	return pw_relay_out_of_memory(c);
-}
-
-/* ---- messages of our own ---- */
-
-static bool send_built(struct pw_client *c, struct pw_strbuf *out)
-{
-	bool ok = !out->has_failed;
-
-	if (ok)
-		pw_batch_copy(pw_relay_to_server(c), out->data, out->len);
-	pw_strbuf_fini(out);
-	return ok || pw_relay_out_of_memory(c);
-}
-
-/* Close of a statement that the link has; its answer is not for the client. */
-static bool inject_close(struct pw_client *c, struct pw_id id)
-{
-	struct pw_strbuf out = PW_STRBUF_INIT;
-	struct pw_expect entry = {
-	    .role = PW_ROLE_CLOSE, .flags = PW_EXPECT_SWALLOW | PW_EXPECT_KNOWN, .statement = id};
-	char body[1 + PW_STATEMENT_NAME_SIZE] = "S";
-
-	pw_statement_name(id, body + 1);
-	pw_write_message(&out, 'C', body, strlen(body) + 1);
-	if (pw_link_expect(c->loan.link, &entry) != PW_OK) {
-		pw_strbuf_fini(&out);
-		return pw_relay_out_of_memory(c);
-	}
-	pw_known_remove(&c->loan.link->facts.known, id);
-	return send_built(c, &out);
-}
-
-/* Room for one more among those that the link knows. */
-static bool make_room(struct pw_client *c)
-{
-	struct pw_known *known = &c->loan.link->facts.known;
-	int max = c->clients->pools->snapshot->conf->max_prepared_statements;
-	struct pw_id oldest;
-
-	while (max > 0 && pw_known_count(known) >= (size_t)max && pw_known_oldest(known, &oldest)) {
-		if (!inject_close(c, oldest))
-			return false;
-	}
-	return true;
-}
-
-static bool send_parse(struct pw_client *c, const struct pw_statement *statement)
-{
-	struct pw_strbuf out = PW_STRBUF_INIT;
-	char name[PW_STATEMENT_NAME_SIZE];
-	size_t begin = pw_writer_begin(&out, 'P');
-
-	pw_statement_name(statement->id, name);
-	pw_strbuf_add(&out, name, strlen(name) + 1);
-	pw_strbuf_add(&out, statement->body, statement->text_len + 1 + statement->types_len);
-	pw_writer_end(&out, begin);
-	c->loan.pool->stats.now.server_parse_count++;
-	return send_built(c, &out);
-}
-
-static unsigned ddl_epoch(const struct pw_client *c)
-{
-	return atomic_load_explicit(&c->loan.pool->shared->db->ddl_epoch, memory_order_relaxed);
-}
-
-/* The link parses the statement now; `flags` and `name` say whose answer it will be. */
-static bool parse_on_link(struct pw_client *c, struct pw_statement *statement, unsigned flags,
-			  struct pw_prepared_name *name)
-{
-	if (!make_room(c))
-		return false;
-	if (!expect(c, PW_ROLE_PARSE, flags | PW_EXPECT_KNOWN, statement, name))
-		return false;
-	if (pw_known_add(&c->loan.link->facts.known, statement->id) != PW_OK) {
-		c->loan.link->facts.must_close = true;
-		return pw_relay_out_of_memory(c);
-	}
-	pw_known_set_epoch(&c->loan.link->facts.known, statement->id, ddl_epoch(c));
-	return send_parse(c, statement);
-}
-
-/* What the link has may be older than the client's own Parse, with tables changed in between: the
- * client has a right to a plan that is no older than it asked for. A client that is older itself
- * gets PostgreSQL's error where the result has changed: it may hold the older description. */
-static bool ensure_on_link(struct pw_client *c, struct pw_prepared_name *name)
-{
-	struct pw_known *known = &c->loan.link->facts.known;
-
-	if (pw_known_use(known, name->statement->id)) {
-		if (pw_known_epoch(known, name->statement->id) >= name->epoch)
-			return true;
-		if (!inject_close(c, name->statement->id))
-			return false;
-	}
-	return parse_on_link(c, name->statement, PW_EXPECT_SWALLOW, name);
-}
-
 /* ---- Parse ---- */
 
 /* An answer without the server is right only where the server would have given it: not in a failed
@@ -158,16 +48,16 @@ static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)
 	if (pw_known_use(&link->facts.known, statement->id)) {
 		if (may_answer_parse(link) &&
 		    pw_known_epoch(&link->facts.known, statement->id) == name->epoch) {
-			if (!expect(c, PW_ROLE_PARSE, PW_EXPECT_LOCAL, statement, name))
+			if (!pw_plan_expect(c, PW_ROLE_PARSE, PW_EXPECT_LOCAL, statement, name))
 				return false;
 			pw_link_settle_local(link);
 			return true;
 		}
 		/* In doubt the server says it: parsed once more under the same name. */
-		if (!inject_close(c, statement->id))
+		if (!pw_plan_drop(c, statement->id))
 			return false;
 	}
-	return parse_on_link(c, statement, 0, name);
+	return pw_plan_parse(c, statement, 0, name);
 }
 
 static bool refuse_size(struct pw_client *c, size_t len)
@@ -196,7 +86,7 @@ static bool parse_duplicate(struct pw_client *c, struct pw_prepared_name *name,
 	char internal[PW_STATEMENT_NAME_SIZE];
 	size_t begin;
 
-	if (!ensure_on_link(c, name) || !expect(c, PW_ROLE_PARSE, 0, name->statement, name))
+	if (!pw_plan_have(c, name) || !pw_plan_expect(c, PW_ROLE_PARSE, 0, name->statement, name))
 		return false;
 	pw_statement_name(name->statement->id, internal);
 	begin = pw_writer_begin(&out, 'P');
@@ -204,7 +94,7 @@ static bool parse_duplicate(struct pw_client *c, struct pw_prepared_name *name,
 	pw_strbuf_add(&out, key->text, key->text_len + 1);
 	pw_strbuf_add(&out, key->types, key->types_len);
 	pw_writer_end(&out, begin);
-	return send_built(c, &out);
+	return pw_plan_send(c, &out);
 }
 
 bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
@@ -243,7 +133,7 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 		return refuse_size(c, key.text_len);
 	if (status != PW_OK)
 		return pw_relay_out_of_memory(c);
-	listed->epoch = ddl_epoch(c);
+	listed->epoch = pw_plan_epoch(c);
 	return parse_new(c, listed);
 }
 
@@ -263,11 +153,25 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	if (body.has_failed)
 		return broken(c, piece);
 	listed = name[0] ? pw_prepared_find(c->prepared, name) : NULL;
-	if (!listed)
+	if (!listed) {
+		if (c->prepared)
+			pw_prepared_note_bind(c->prepared, portal, NULL);
 		return pw_relay_forward(c, piece, &plain);
-	c->loan.pool->stats.now.bind_count++;
-	if (!ensure_on_link(c, listed) || !expect(c, PW_ROLE_BIND, 0, listed->statement, listed))
+	}
+	switch (pw_plan_use(c, listed)) {
+	case PW_PLAN_READY:
+		break;
+	case PW_PLAN_ASKED:
+		return true;
+	case PW_PLAN_CHANGED:
+		return pw_plan_refuse(c, listed, piece);
+	case PW_PLAN_FAILED:
 		return false;
+	}
+	c->loan.pool->stats.now.bind_count++;
+	if (!pw_plan_expect(c, PW_ROLE_BIND, 0, listed->statement, listed))
+		return false;
+	pw_prepared_note_bind(c->prepared, portal, listed);
 	pw_statement_name(listed->statement->id, internal);
 	length = (uint32_t)(piece->total - 1 - strlen(name) + strlen(internal));
 	for (int i = 0; i < 4; i++)
@@ -295,6 +199,12 @@ static bool read_target(const struct pw_piece *piece, char *kind, const char **n
 	       (*kind == 'S' || *kind == 'P');
 }
 
+static bool pass_on(struct pw_client *c, const struct pw_piece *piece)
+{
+	pw_relay_pass_on(c, piece);
+	return true;
+}
+
 bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 {
 	const struct pw_expect plain = {.role = PW_ROLE_DESCRIBE};
@@ -305,16 +215,19 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 
 	if (!read_target(piece, &kind, &name))
 		return broken(c, piece);
+	if (kind == 'P' && (listed = pw_prepared_bound(c->prepared, name)))
+		return pw_plan_expect(c, PW_ROLE_DESCRIBE, 0, listed->statement, listed) &&
+		       pass_on(c, piece);
 	if (kind == 'S' && name[0])
 		listed = pw_prepared_find(c->prepared, name);
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
-	if (!ensure_on_link(c, listed) ||
-	    !expect(c, PW_ROLE_DESCRIBE, 0, listed->statement, listed))
+	if (!pw_plan_have(c, listed) ||
+	    !pw_plan_expect(c, PW_ROLE_DESCRIBE, 0, listed->statement, listed))
 		return false;
 	pw_statement_name(listed->statement->id, target + 1);
 	pw_write_message(&out, 'D', target, strlen(target) + 1);
-	return send_built(c, &out);
+	return pw_plan_send(c, &out);
 }
 
 bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
@@ -331,7 +244,7 @@ bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
 	/* Other clients may use what the link has: only the client's name goes. */
-	if (!expect(c, PW_ROLE_CLOSE, PW_EXPECT_LOCAL, listed->statement, listed))
+	if (!pw_plan_expect(c, PW_ROLE_CLOSE, PW_EXPECT_LOCAL, listed->statement, listed))
 		return false;
 	pw_prepared_unlist(listed);
 	pw_link_settle_local(c->loan.link);
@@ -370,6 +283,8 @@ void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool i
 
 	if (is_done && entry->flags & PW_EXPECT_LOCAL && c->state != PW_CLIENT_CLOSED)
 		answer(c, entry->role == PW_ROLE_PARSE ? '1' : '3');
+	if (name && is_done && entry->role == PW_ROLE_DESCRIBE)
+		pw_plan_told(c, name, entry->flags & PW_EXPECT_SWALLOW);
 	/* Skipped: a name that was not made, one that was not closed. Statements that were parsed
 	 * on our own account concern no name. */
 	if (name && !is_done && !(entry->flags & PW_EXPECT_SWALLOW)) {
@@ -411,17 +326,6 @@ static void add_replaced(struct pw_strbuf *out, const uint8_t *data, size_t len,
 	pw_strbuf_add(out, data, (size_t)(end - data));
 }
 
-/* "cached plan must not change result type", in whatever language: the client holds an older
- * description of the rows, so the error is its due; but its next Parse must see the new table. */
-static bool is_changed_result(const struct pw_piece *piece)
-{
-	struct pw_error_fields fields;
-
-	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
-	return strcmp(fields.sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0 &&
-	       strcmp(fields.routine, "RevalidateCachedQuery") == 0;
-}
-
 /* The server does not have a statement that it should, or has one that it should not (somebody
  * used DEALLOCATE ALL where we do not look): what we know of the link is wrong. */
 static bool is_lost_statement(const struct pw_piece *piece, const struct pw_expect *about)
@@ -437,6 +341,24 @@ static bool is_lost_statement(const struct pw_piece *piece, const struct pw_expe
 	       !is_duplicate_by_intent;
 }
 
+static bool is_unknown_name(const struct pw_piece *piece)
+{
+	struct pw_error_fields fields;
+
+	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
+	return strcmp(fields.sqlstate, PW_SQLSTATE_INVALID_STATEMENT_NAME) == 0;
+}
+
+/* An error as built in `out`; the server's own where memory is short. */
+static void send_to_client(struct pw_client *c, struct pw_strbuf *out, const struct pw_piece *piece)
+{
+	if (out->has_failed)
+		pass_error(c, piece);
+	else
+		pw_batch_copy(pw_relay_to_client(c), out->data, out->len);
+	pw_strbuf_fini(out);
+}
+
 void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_expect *about)
 {
@@ -445,22 +367,24 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 	char internal[PW_STATEMENT_NAME_SIZE];
 	size_t begin;
 
+	if (name && piece->is_last && pw_plan_repeat(c, piece, name))
+		return;
+	(void)pw_plan_answer(c, piece);
 	if (!name || !piece->is_last) {
 		pass_error(c, piece);
 		return;
 	}
+	if (about->flags & PW_EXPECT_REFUSED && is_unknown_name(piece)) {
+		pw_plan_write_changed(&out);
+		send_to_client(c, &out, piece);
+		return;
+	}
 	if (is_lost_statement(piece, about))
 		c->loan.link->facts.must_close = true;
-	if (is_changed_result(piece))
-		atomic_fetch_add(&c->loan.pool->shared->db->ddl_epoch, 1);
 	pw_statement_name(name->statement->id, internal);
 	begin = pw_writer_begin(&out, 'E');
 	add_replaced(&out, piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, internal,
 		     name->name);
 	pw_writer_end(&out, begin);
-	if (out.has_failed)
-		pass_error(c, piece);
-	else
-		pw_batch_copy(pw_relay_to_client(c), out.data, out.len);
-	pw_strbuf_fini(&out);
+	send_to_client(c, &out, piece);
 }

@@ -12,6 +12,8 @@ struct known_statement {
 	struct pw_list lru_node;
 	struct pw_id id;
 	unsigned epoch;
+	unsigned parses; /* sent and not answered: what is described is an earlier one */
+	uint64_t description;
 };
 
 void pw_statement_name(struct pw_id id, char out[PW_STATEMENT_NAME_SIZE])
@@ -83,6 +85,37 @@ unsigned pw_known_epoch(const struct pw_known *known, struct pw_id id)
 	const struct known_statement *s = find(known, id);
 
 	return s ? s->epoch : 0;
+}
+
+void pw_known_describe(struct pw_known *known, struct pw_id id, uint64_t description)
+{
+	struct known_statement *s = find(known, id);
+
+	if (s && s->parses == 0)
+		s->description = description;
+}
+
+uint64_t pw_known_description(const struct pw_known *known, struct pw_id id)
+{
+	const struct known_statement *s = find(known, id);
+
+	return s && s->parses == 0 ? s->description : 0;
+}
+
+void pw_known_parse_sent(struct pw_known *known, struct pw_id id)
+{
+	struct known_statement *s = find(known, id);
+
+	if (s)
+		s->parses++;
+}
+
+void pw_known_parse_done(struct pw_known *known, struct pw_id id)
+{
+	struct known_statement *s = find(known, id);
+
+	if (s && s->parses > 0)
+		s->parses--;
 }
 
 enum pw_status pw_known_add(struct pw_known *known, struct pw_id id)

@@ -17,6 +17,7 @@
 #include "link_priv.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/pool/objects.h"
+#include "pgweir/proto/row_description.h"
 #include "pgweir/proto/writer.h"
 
 enum verdict { PASS, SWALLOW, BROKEN };
@@ -116,10 +117,28 @@ static void finish_close(struct pw_link *link, const struct pw_piece *piece PW_U
 		pop_done(link);
 }
 
-static void finish_description(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
+/* Of a statement that clients share: whoever holds an older description must learn of it. */
+static void note_description(struct pw_link *link, struct pw_id statement,
+			     const struct pw_piece *piece)
 {
-	if (head_is(link, PW_ROLE_DESCRIBE))
-		pop_done(link);
+	struct pw_known *known = &link->facts.known;
+
+	link->description = pw_known_description(known, statement);
+	if (link->description > 0)
+		return;
+	link->description = pw_row_description_hash(&link->pool->pools->hash_key, piece);
+	pw_known_describe(known, statement, link->description);
+}
+
+static void finish_description(struct pw_link *link, const struct pw_piece *piece)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+
+	if (!head || head->role != PW_ROLE_DESCRIBE)
+		return;
+	if (head->object)
+		note_description(link, head->statement, piece);
+	pop_done(link);
 }
 
 static void finish_execute(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)

@@ -94,6 +94,7 @@ static struct pw_shared_db *create_db(struct pw_registry *r, const char *name, u
 
 	if (!db)
 		return NULL;
+	atomic_init(&db->ddl_epoch, 1); /* 0 is older than anything */
 	db->name = strdup(name);
 	if (!db->name || pw_map_insert(&r->dbs, &db->node, hash) != PW_OK) {
 		free(db->name);

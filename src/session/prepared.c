@@ -203,6 +203,7 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 	n->owner = prepared;
 	n->is_listed = false;
 	n->epoch = 0;
+	n->description = 0;
 	n->statement = intern(prepared->statements, key, max_total_bytes, &status);
 	if (!n->statement) {
 		free(n);
@@ -230,6 +231,30 @@ void pw_prepared_name_unref(struct pw_prepared_name *name)
 	free(name);
 }
 
+static uint64_t hash_portal(const struct pw_prepared *prepared, const char *portal)
+{
+	return portal[0] ? hash_of(prepared, portal) : 0;
+}
+
+void pw_prepared_note_bind(struct pw_prepared *prepared, const char *portal,
+			   struct pw_prepared_name *name)
+{
+	struct pw_prepared_name *before = prepared->bound;
+
+	prepared->bound = name ? pw_prepared_name_ref(name) : NULL;
+	prepared->bound_portal = hash_portal(prepared, portal);
+	if (before)
+		pw_prepared_name_unref(before);
+}
+
+struct pw_prepared_name *pw_prepared_bound(const struct pw_prepared *prepared, const char *portal)
+{
+	return prepared && prepared->bound &&
+		       prepared->bound_portal == hash_portal(prepared, portal)
+		   ? prepared->bound
+		   : NULL;
+}
+
 size_t pw_prepared_count(const struct pw_prepared *prepared)
 {
 	return prepared ? prepared->map.count : 0;
@@ -248,6 +273,9 @@ void pw_prepared_destroy(struct pw_prepared *prepared)
 	if (!prepared)
 		return;
 	pw_prepared_clear(prepared);
+	pw_prepared_note_bind(prepared, "", NULL);
+	pw_strbuf_wipe(&prepared->repeat);
+	pw_strbuf_wipe(&prepared->answer);
 	pw_map_fini(&prepared->map);
 	free(prepared);
 }

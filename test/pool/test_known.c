@@ -116,6 +116,29 @@ static void test_epoch(void **state)
 	pw_known_fini(&known);
 }
 
+/* What is described while a Parse is under way was parsed before. */
+static void test_description(void **state)
+{
+	struct pw_known known;
+
+	(void)state;
+	pw_known_init(&known);
+	pw_known_describe(&known, id_of(1), 5);
+	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
+	add(&known, 1);
+	pw_known_parse_sent(&known, id_of(1));
+	pw_known_describe(&known, id_of(1), 5);
+	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
+	pw_known_parse_done(&known, id_of(1));
+	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
+	pw_known_describe(&known, id_of(1), 6);
+	assert_int_equal(pw_known_description(&known, id_of(1)), 6);
+	pw_known_remove(&known, id_of(1));
+	add(&known, 1);
+	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
+	pw_known_fini(&known);
+}
+
 static void test_move(void **state)
 {
 	struct pw_known from, to;
@@ -168,6 +191,7 @@ int main(void)
 	    cmocka_unit_test(test_least_recently_used),
 	    cmocka_unit_test(test_ids_of_128_bits),
 	    cmocka_unit_test(test_epoch),
+	    cmocka_unit_test(test_description),
 	    cmocka_unit_test(test_move),
 	    cmocka_unit_test(test_clear),
 	};

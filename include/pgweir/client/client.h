@@ -41,6 +41,7 @@ enum pw_client_state {
 	PW_CLIENT_QUEUED,    /* has asked; waits for a link */
 	PW_CLIENT_SYNCING,   /* the link takes over the client's parameters */
 	PW_CLIENT_RELAYING,  /* has a link */
+	PW_CLIENT_PREPARING, /* has a link, which is asked about one of its statements */
 	PW_CLIENT_CONSOLE,   /* logged in to the console */
 	PW_CLIENT_CANCELING, /* brought a cancel request, waits for its end */
 	PW_CLIENT_CLOSED,

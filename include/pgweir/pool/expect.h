@@ -23,6 +23,7 @@ enum {
 	PW_EXPECT_LOCAL = 1 << 1,   /* the server was not asked: we answer */
 	PW_EXPECT_KNOWN = 1 << 2,   /* changes the link's set of known statements */
 	PW_EXPECT_MARKER = 1 << 3,  /* an empty query that shows where earlier answers end */
+	PW_EXPECT_REFUSED = 1 << 4, /* made to fail: the borrower words the error */
 };
 
 struct pw_expect {

@@ -33,8 +33,16 @@ bool pw_known_use(struct pw_known *known, struct pw_id id);
 /* Which ddl_epoch of the database the link parsed it in; 0 where it is not there. */
 void pw_known_set_epoch(struct pw_known *known, struct pw_id id, unsigned epoch);
 unsigned pw_known_epoch(const struct pw_known *known, struct pw_id id);
+/* What the server says of its rows (proto/row_description.h): the same as long as the link has the
+ * statement. 0 = not asked yet, or its Parse is not answered yet. */
+void pw_known_describe(struct pw_known *known, struct pw_id id, uint64_t description);
+uint64_t pw_known_description(const struct pw_known *known, struct pw_id id);
+
 /* Adding what is there changes nothing. */
 PW_MUSTCHECK enum pw_status pw_known_add(struct pw_known *known, struct pw_id id);
+/* A Parse of it was sent; was answered. */
+void pw_known_parse_sent(struct pw_known *known, struct pw_id id);
+void pw_known_parse_done(struct pw_known *known, struct pw_id id);
 void pw_known_remove(struct pw_known *known, struct pw_id id);
 void pw_known_clear(struct pw_known *known);
 /* The least recently used one; false = none. */

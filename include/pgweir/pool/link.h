@@ -94,6 +94,7 @@ struct pw_link {
 	uint64_t transaction_us;         /* the present transaction began; 0 = none */
 	uint64_t idle_in_transaction_us; /* the last ReadyForQuery in a transaction */
 	struct pw_list cancels;          /* requests under way: struct pw_link_cancel */
+	uint64_t description;            /* what the last Describe brought; 0 = unknown */
 	unsigned clean_todo;             /* CLEANING: what is still to be run */
 	char transaction;                /* 'I', 'T', 'E' as of the last ReadyForQuery */
 	bool is_batch_open;              /* extended messages were sent, and no Sync yet */

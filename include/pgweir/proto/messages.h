@@ -70,6 +70,7 @@ enum {
 	PW_PARSE_GATHER_CAP = 64 * 1024 * 1024,
 	PW_PASSWORD_GATHER_CAP = 65535 + 1,
 	PW_ERROR_GATHER_CAP = 64 * 1024,
+	PW_ROW_GATHER_CAP = 256 * 1024, /* 1664 columns with names of 64 bytes */
 };
 
 static inline uint32_t pw_load_u32(const uint8_t *p)

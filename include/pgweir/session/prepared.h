@@ -19,6 +19,7 @@
 #include "pgweir/base/hash.h"
 #include "pgweir/base/map.h"
 #include "pgweir/base/status.h"
+#include "pgweir/base/strbuf.h"
 
 /* The settings that a server bakes into a statement when it parses it. */
 struct pw_parse_state {
@@ -55,15 +56,25 @@ struct pw_prepared_name {
 	unsigned refs;
 	struct pw_prepared *owner; /* outlives every reference: its client leaves its link first */
 	struct pw_statement *statement;
-	bool is_listed; /* in the owner's map */
-	unsigned epoch; /* ddl_epoch of the database when the client parsed it */
+	bool is_listed;       /* in the owner's map */
+	unsigned epoch;       /* ddl_epoch of the database when the client parsed it */
+	uint64_t description; /* of its rows, as the client was last told; 0 = never */
 	char name[];
 };
 
 struct pw_prepared {
 	struct pw_map map; /* by name */
 	struct pw_statements *statements;
-	size_t bytes; /* counted against the client */
+	size_t bytes;                   /* counted against the client */
+	struct pw_prepared_name *bound; /* by the last Bind; a reference, or NULL */
+	uint64_t bound_portal;
+	struct pw_prepared_name *asked; /* its description was asked for; an address, no more */
+	bool is_told;                   /* ... and the answer came */
+	struct pw_strbuf repeat;        /* what was sent since; may be sent once more */
+	struct pw_strbuf answer;        /* kept back meanwhile */
+	bool may_repeat;                /* while nothing of it was answered */
+	bool is_repeat_whole;           /* up to its Sync */
+	bool is_repeating;              /* until the ReadyForQuery of the first attempt */
 };
 
 void pw_statements_init(struct pw_statements *statements, const struct pw_hash_key *key,
@@ -85,6 +96,11 @@ PW_MUSTCHECK enum pw_status pw_prepared_add(struct pw_prepared *prepared, const 
 void pw_prepared_unlist(struct pw_prepared_name *name);
 /* The opposite, unless the name was taken meanwhile. */
 void pw_prepared_relist(struct pw_prepared_name *name);
+/* Which statement does the portal belong to, as far as the last Bind says? NULL = none that is
+ * shared, or another portal. */
+void pw_prepared_note_bind(struct pw_prepared *prepared, const char *portal,
+			   struct pw_prepared_name *name);
+struct pw_prepared_name *pw_prepared_bound(const struct pw_prepared *prepared, const char *portal);
 /* DEALLOCATE ALL, DISCARD ALL. */
 void pw_prepared_clear(struct pw_prepared *prepared);
 

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What a link has of the statements that its clients share, and whether it is what the client at
+ * hand was told. PostgreSQL refuses to run a statement whose rows have another shape than when it
+ * was parsed ("cached plan must not change result type"), because the client may hold the older
+ * description. Here a client's statement is parsed anew on other links, so the same is seen to
+ * here: a client that was told a description gets rows of that shape or PostgreSQL's error. One
+ * that was never told any does not see the error where its request can simply be sent again.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "client_priv.h"
+#include "pgweir/base/assert.h"
+#include "pgweir/pool/known.h"
+#include "pgweir/proto/writer.h"
+
+enum { REPEAT_MAX = 16 * 1024 };
+
+/* No statement has it: content names end in hex digits. */
+static const char nobody[] = "pgweir_changed_result";
+
+bool pw_plan_expect(struct pw_client *c, enum pw_message_role role, unsigned flags,
+		    const struct pw_statement *statement, struct pw_prepared_name *name)
+{
+	struct pw_expect entry = {.role = role, .flags = flags};
+
+	if (statement)
+		entry.statement = statement->id;
+	entry.object = name ? pw_prepared_name_ref(name) : NULL;
+	if (pw_link_expect(c->loan.link, &entry) == PW_OK)
+		return true;
+	if (name)
+		pw_prepared_name_unref(name);
+	return pw_relay_out_of_memory(c);
+}
+
+bool pw_plan_send(struct pw_client *c, struct pw_strbuf *out)
+{
+	bool ok = !out->has_failed;
+
+	if (ok)
+		pw_batch_copy(pw_relay_to_server(c), out->data, out->len);
+	pw_strbuf_fini(out);
+	return ok || pw_relay_out_of_memory(c);
+}
+
+/* ---- what the link has ---- */
+
+/* Close of a statement that the link has; its answer is not for the client. */
+bool pw_plan_drop(struct pw_client *c, struct pw_id id)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	struct pw_expect entry = {
+	    .role = PW_ROLE_CLOSE, .flags = PW_EXPECT_SWALLOW | PW_EXPECT_KNOWN, .statement = id};
+	char body[1 + PW_STATEMENT_NAME_SIZE] = "S";
+
+	pw_statement_name(id, body + 1);
+	pw_write_message(&out, 'C', body, strlen(body) + 1);
+	if (pw_link_expect(c->loan.link, &entry) != PW_OK) {
+		pw_strbuf_fini(&out);
+		return pw_relay_out_of_memory(c);
+	}
+	pw_known_remove(&c->loan.link->facts.known, id);
+	return pw_plan_send(c, &out);
+}
+
+/* Room for one more among those that the link knows. */
+static bool make_room(struct pw_client *c)
+{
+	struct pw_known *known = &c->loan.link->facts.known;
+	int max = c->clients->pools->snapshot->conf->max_prepared_statements;
+	struct pw_id oldest;
+
+	while (max > 0 && pw_known_count(known) >= (size_t)max && pw_known_oldest(known, &oldest)) {
+		if (!pw_plan_drop(c, oldest))
+			return false;
+	}
+	return true;
+}
+
+static bool send_parse(struct pw_client *c, const struct pw_statement *statement)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	char name[PW_STATEMENT_NAME_SIZE];
+	size_t begin = pw_writer_begin(&out, 'P');
+
+	pw_statement_name(statement->id, name);
+	pw_strbuf_add(&out, name, strlen(name) + 1);
+	pw_strbuf_add(&out, statement->body, statement->text_len + 1 + statement->types_len);
+	pw_writer_end(&out, begin);
+	c->loan.pool->stats.now.server_parse_count++;
+	return pw_plan_send(c, &out);
+}
+
+unsigned pw_plan_epoch(const struct pw_client *c)
+{
+	return atomic_load_explicit(&c->loan.pool->shared->db->ddl_epoch, memory_order_relaxed);
+}
+
+/* The link parses the statement now; `flags` and `name` say whose answer it will be. */
+bool pw_plan_parse(struct pw_client *c, struct pw_statement *statement, unsigned flags,
+		   struct pw_prepared_name *name)
+{
+	if (!make_room(c))
+		return false;
+	if (!pw_plan_expect(c, PW_ROLE_PARSE, flags | PW_EXPECT_KNOWN, statement, name))
+		return false;
+	if (pw_known_add(&c->loan.link->facts.known, statement->id) != PW_OK) {
+		c->loan.link->facts.must_close = true;
+		return pw_relay_out_of_memory(c);
+	}
+	pw_known_parse_sent(&c->loan.link->facts.known, statement->id);
+	pw_known_set_epoch(&c->loan.link->facts.known, statement->id, pw_plan_epoch(c));
+	return send_parse(c, statement);
+}
+
+/* ---- sending once more ---- */
+
+static void forget_repeat(struct pw_client *c)
+{
+	c->prepared->may_repeat = false;
+	pw_strbuf_fini(&c->prepared->repeat);
+	pw_strbuf_fini(&c->prepared->answer);
+}
+
+/* What was kept back is for the client after all. */
+static void end_repeat(struct pw_client *c)
+{
+	const struct pw_strbuf *answer = &c->prepared->answer;
+
+	if (answer->len > 0)
+		pw_batch_copy(pw_relay_to_client(c), answer->data, answer->len);
+	forget_repeat(c);
+}
+
+/* A batch that begins with this statement, outside a transaction, has done nothing yet when the
+ * statement turns out to be stale. */
+static void begin_repeat(struct pw_client *c, const struct pw_prepared_name *name)
+{
+	const struct pw_link *link = c->loan.link;
+
+	if (name->description > 0 || link->transaction != 'I' || link->expects.n > 0 ||
+	    link->is_batch_open || c->prepared->may_repeat)
+		return;
+	c->prepared->may_repeat = true;
+	c->prepared->is_repeat_whole = false;
+}
+
+void pw_plan_keep(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_prepared *prepared = c->prepared;
+	bool is_sync = pw_frontend_messages.rows[piece->type].role == PW_ROLE_SYNC;
+
+	if (!prepared || !prepared->may_repeat)
+		return;
+	if (!prepared->is_repeat_whole && prepared->repeat.len + piece->len <= REPEAT_MAX)
+		pw_strbuf_add(&prepared->repeat, piece->data, piece->len);
+	else
+		end_repeat(c);
+	if (prepared->repeat.has_failed)
+		end_repeat(c);
+	prepared->is_repeat_whole = is_sync && piece->is_last;
+}
+
+/* ParameterDescription comes even if the description of the rows then fails. */
+bool pw_plan_answer(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_prepared *prepared = c->prepared;
+
+	if (!prepared || !prepared->may_repeat)
+		return false;
+	if (piece->type == 't' && prepared->answer.len + piece->len <= REPEAT_MAX) {
+		pw_strbuf_add(&prepared->answer, piece->data, piece->len);
+		if (!prepared->answer.has_failed)
+			return true;
+	}
+	end_repeat(c);
+	return false;
+}
+
+bool pw_plan_is_repeating(const struct pw_client *c)
+{
+	return c->prepared && c->prepared->is_repeating;
+}
+
+/* "cached plan must not change result type", in whatever language. */
+static bool is_changed_result(const struct pw_piece *piece)
+{
+	struct pw_error_fields fields;
+
+	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
+	return strcmp(fields.sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0 &&
+	       strcmp(fields.routine, "RevalidateCachedQuery") == 0;
+}
+
+bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
+		    const struct pw_prepared_name *name)
+{
+	struct pw_prepared *prepared = c->prepared;
+
+	if (!is_changed_result(piece))
+		return false;
+	/* What this link has is of no use to anybody; what others have may not be either. */
+	pw_known_set_epoch(&c->loan.link->facts.known, name->statement->id, 0);
+	atomic_fetch_add(&c->loan.pool->shared->db->ddl_epoch, 1);
+	if (!prepared || !prepared->may_repeat || !prepared->is_repeat_whole ||
+	    name->description > 0 || c->held || pw_reader_is_inside(&c->reader) ||
+	    c->state != PW_CLIENT_RELAYING ||
+	    !pw_relay_hold(c, prepared->repeat.data, prepared->repeat.len))
+		return false;
+	forget_repeat(c);
+	prepared->is_repeating = true;
+	pw_client_goto(c, PW_CLIENT_PREPARING);
+	return true;
+}
+
+/* ---- what the client was told ---- */
+
+/* What the link has may be older than the client's own Parse, with tables changed in between: the
+ * client has a right to a plan that is no older than it asked for. A client that is older itself
+ * gets PostgreSQL's error where the result has changed: it may hold the older description. */
+bool pw_plan_have(struct pw_client *c, struct pw_prepared_name *name)
+{
+	struct pw_known *known = &c->loan.link->facts.known;
+	struct pw_id id = name->statement->id;
+
+	if (pw_known_use(known, id)) {
+		if (pw_known_epoch(known, id) >= name->epoch) {
+			begin_repeat(c, name);
+			return true;
+		}
+		if (!pw_plan_drop(c, id))
+			return false;
+	}
+	return pw_plan_parse(c, name->statement, PW_EXPECT_SWALLOW, name);
+}
+
+/* Asks the link for the description; the client waits, with all that it sends. */
+static bool ask(struct pw_client *c, struct pw_prepared_name *name)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	char target[1 + PW_STATEMENT_NAME_SIZE] = "S";
+
+	if (!pw_plan_expect(c, PW_ROLE_DESCRIBE, PW_EXPECT_SWALLOW, name->statement, name))
+		return false;
+	pw_statement_name(name->statement->id, target + 1);
+	pw_write_message(&out, 'D', target, strlen(target) + 1);
+	pw_write_message(&out, 'H', NULL, 0);
+	c->prepared->asked = name;
+	c->prepared->is_told = false;
+	pw_client_goto(c, PW_CLIENT_PREPARING);
+	return pw_plan_send(c, &out);
+}
+
+enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name)
+{
+	struct pw_link *link = c->loan.link;
+	struct pw_known *known = &link->facts.known;
+	struct pw_id id = name->statement->id;
+	bool was_asked = c->prepared->asked == name;
+	uint64_t description;
+
+	c->prepared->asked = NULL;
+	if (!pw_plan_have(c, name))
+		return PW_PLAN_FAILED;
+	description = pw_known_description(known, id);
+	if (name->description == 0 || link->is_skipping || description == name->description)
+		return PW_PLAN_READY;
+	if (was_asked)
+		return PW_PLAN_CHANGED;
+	/* The link's may be the older one of the two. */
+	if (description > 0 &&
+	    (!pw_plan_drop(c, id) || !pw_plan_parse(c, name->statement, PW_EXPECT_SWALLOW, name)))
+		return PW_PLAN_FAILED;
+	return ask(c, name) ? PW_PLAN_ASKED : PW_PLAN_FAILED;
+}
+
+void pw_plan_told(struct pw_client *c, struct pw_prepared_name *name, bool is_ours)
+{
+	if (is_ours)
+		c->prepared->is_told = true;
+	else
+		name->description = c->loan.link->description;
+}
+
+void pw_plan_resume(struct pw_client *c)
+{
+	if (pw_plan_is_repeating(c) || !(c->prepared->is_told || c->loan.link->is_skipping))
+		return;
+	pw_client_goto(c, PW_CLIENT_RELAYING);
+	pw_relay_release(c);
+}
+
+void pw_plan_repeat_now(struct pw_client *c)
+{
+	c->prepared->is_repeating = false;
+	pw_client_goto(c, PW_CLIENT_RELAYING);
+	pw_relay_release(c);
+}
+
+/* The server fails the batch, and the transaction, as it would have for the true reason. */
+bool pw_plan_refuse(struct pw_client *c, struct pw_prepared_name *name,
+		    const struct pw_piece *piece)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	size_t begin = pw_writer_begin(&out, 'B');
+
+	pw_strbuf_add(&out, "", 1);
+	pw_strbuf_add(&out, nobody, sizeof(nobody));
+	pw_strbuf_add(&out, "\0\0\0\0\0\0", 6); /* no formats, no parameters */
+	pw_writer_end(&out, begin);
+	atomic_fetch_add(&c->loan.pool->shared->db->ddl_epoch, 1);
+	c->is_dropping = !piece->is_last;
+	if (pw_plan_expect(c, PW_ROLE_BIND, PW_EXPECT_REFUSED, name->statement, name))
+		return pw_plan_send(c, &out);
+	pw_strbuf_fini(&out);
+	return false;
+}
+
+void pw_plan_write_changed(struct pw_strbuf *out)
+{
+	/* PostgreSQL's own; drivers look at the routine. */
+	static const char fields[] = "SERROR\0VERROR\0C" PW_SQLSTATE_FEATURE_NOT_SUPPORTED
+				     "\0Mcached plan must not change result type\0"
+				     "RRevalidateCachedQuery\0";
+
+	pw_write_message(out, 'E', fields, sizeof(fields));
+}
