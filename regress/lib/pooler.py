@@ -65,6 +65,22 @@ def port_counter():
 PORTS = port_counter()
 
 
+CLAIMS = []
+
+
+def claim(port):
+    """Suites that run side by side on one machine keep off each other's ports: the name goes with
+    the process."""
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.bind(f"\0pgweir-regress-port-{port}")
+    except OSError:
+        s.close()
+        return False
+    CLAIMS.append(s)
+    return True
+
+
 def free_port():
     for port in PORTS:
         with socket.socket() as s:
@@ -73,7 +89,8 @@ def free_port():
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+            if claim(port):
+                return port
 
 
 def connection_string(value):
