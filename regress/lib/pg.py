@@ -21,7 +21,9 @@ PASSWORDS = {
     "dave_plain": "dave-pw",
     "trusty": "trusty-pw",
     "tls_only": "tls-pw",
+    "walter": "walter-pw",
 }
+REPLICATION_USER = "walter"
 
 HBA = """
 local all all scram-sha-256
@@ -82,6 +84,7 @@ class Postgres:
                 c.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(user)))
                 c.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
                     sql.Identifier(user), password))
+            c.execute(f"ALTER ROLE {REPLICATION_USER} REPLICATION")
             c.execute("ALTER SYSTEM SET ssl = on")
             c.execute("SELECT pg_reload_conf()")
             wait_for(lambda: c.execute("SHOW ssl").fetchone()[0] == "on")
@@ -122,6 +125,16 @@ class Postgres:
             "SELECT pid FROM pg_stat_activity"
             " WHERE datname = %s AND backend_type = 'client backend' AND (%s::text IS NULL OR usename = %s) ORDER BY backend_start", (dbname, user, user))
         return [row[0] for row in rows]
+
+    def walsenders(self, name):
+        """Process ids of the replication sessions with that application_name."""
+        rows = self.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender'"
+                            " AND application_name = %s", (name,))
+        return [row[0] for row in rows]
+
+    def wait_walsenders(self, name, count):
+        wait_for(lambda: len(self.walsenders(name)) == count,
+                 what=f"{count} walsenders {name}, there are {len(self.walsenders(name))}")
 
     def wait_backends(self, dbname, count, user=None):
         wait_for(lambda: len(self.backends(dbname, user)) == count,

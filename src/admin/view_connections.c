@@ -43,7 +43,7 @@ static const struct pw_column columns[] = {
     [TYPE] = {"type", PW_COL_TEXT, FIRST, "C for a client, S for a server connection."},
     [USER] = {"user", PW_COL_TEXT, FIRST, "The user that logged in."},
     [DATABASE] = {"database", PW_COL_TEXT, FIRST, "The database as clients call it."},
-    [REPLICATION] = {"replication", PW_COL_TEXT, FIRST, "Always none."},
+    [REPLICATION] = {"replication", PW_COL_TEXT, FIRST, "none, physical or logical."},
     [STATE] = {"state", PW_COL_TEXT, FIRST,
                "Clients: active (has a server connection), idle, waiting, active_cancel_req. "
                "Servers: active, idle, used, tested, new, being_canceled."},
@@ -73,6 +73,12 @@ static const struct pw_column columns[] = {
 /* clang-format on */
 
 /* ---- what both have ---- */
+
+static const char *const replication_names[] = {
+    [PW_REPLICATION_NONE] = "none",
+    [PW_REPLICATION_LOGICAL] = "logical",
+    [PW_REPLICATION_PHYSICAL] = "physical",
+};
 
 static void set_time(struct pw_rows *rows, struct pw_cell *cell, uint64_t wall_us)
 {
@@ -135,6 +141,7 @@ static bool is_logged_in(const struct pw_client *c)
 {
 	switch (c->state) {
 	case PW_CLIENT_WELCOMING:
+	case PW_CLIENT_LINKING:
 	case PW_CLIENT_READY:
 	case PW_CLIENT_QUEUED:
 	case PW_CLIENT_SYNCING:
@@ -169,7 +176,7 @@ static void collect_client(struct pw_rows *rows, const struct pw_worker_view *so
 	pw_cell_set_text(rows, &row[TYPE], "C");
 	pw_cell_set_text(rows, &row[USER], pw_client_user(c));
 	pw_cell_set_text(rows, &row[DATABASE], pw_client_database(c));
-	pw_cell_set_text(rows, &row[REPLICATION], "none");
+	pw_cell_set_text(rows, &row[REPLICATION], replication_names[c->loan.replication]);
 	pw_cell_set_text(rows, &row[STATE], pw_client_state_name(c));
 	set_address(rows, &row[ADDR], &c->addr, port);
 	set_address(rows, &row[LOCAL_ADDR], &c->local, port);
@@ -239,7 +246,7 @@ static void collect_server(const struct server_visit *visit, const struct pw_poo
 	pw_cell_set_text(rows, &row[TYPE], "S");
 	pw_cell_set_text(rows, &row[USER], pool->shared->user->name);
 	pw_cell_set_text(rows, &row[DATABASE], pool->shared->db->name);
-	pw_cell_set_text(rows, &row[REPLICATION], "none");
+	pw_cell_set_text(rows, &row[REPLICATION], replication_names[link->replication]);
 	pw_cell_set_text(rows, &row[STATE], pw_link_state_name(link->state));
 	set_address(rows, &row[ADDR], &link->facts.addr, port);
 	set_address(rows, &row[LOCAL_ADDR], &link->facts.local, port);

@@ -184,6 +184,7 @@ static enum column client_column(enum pw_client_state state)
 	case PW_CLIENT_CONSOLE:
 		return CL_ACTIVE;
 	case PW_CLIENT_WELCOMING:
+	case PW_CLIENT_LINKING:
 	case PW_CLIENT_QUEUED:
 		return CL_WAITING;
 	default: /* not logged in, or no ordinary client */

@@ -81,12 +81,15 @@ static const struct client_step steps[PW_CLIENT_N_STATES] = {
     [PW_CLIENT_STARTUP] = {"login", ~0u, login_limit},
     [PW_CLIENT_TLS_HANDSHAKE] = {"login", BIT(STARTUP) | BIT(CLOSED), login_limit},
     [PW_CLIENT_AUTH] = {"login",
-			BIT(LOOKUP) | BIT(WELCOMING) | BIT(READY) | BIT(CONSOLE) | BIT(CLOSED),
+			BIT(LOOKUP) | BIT(WELCOMING) | BIT(LINKING) | BIT(READY) | BIT(CONSOLE) |
+			    BIT(CLOSED),
 			login_limit},
     [PW_CLIENT_LOOKUP] = {"login",
-			  BIT(AUTH) | BIT(WELCOMING) | BIT(READY) | BIT(CONSOLE) | BIT(CLOSED),
+			  BIT(AUTH) | BIT(WELCOMING) | BIT(LINKING) | BIT(READY) | BIT(CONSOLE) |
+			      BIT(CLOSED),
 			  login_limit},
     [PW_CLIENT_WELCOMING] = {"waiting", BIT(READY) | BIT(CLOSED), login_limit},
+    [PW_CLIENT_LINKING] = {"waiting", BIT(RELAYING) | BIT(CLOSED), pw_client_queue_limit},
     [PW_CLIENT_READY] = {"idle", BIT(QUEUED) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
 			 idle_limit},
     [PW_CLIENT_QUEUED] = {"waiting", BIT(READY) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
@@ -111,8 +114,9 @@ void pw_client_goto(struct pw_client *c, enum pw_client_state state)
 	pw_assert(steps[c->state].may_follow & 1u << state);
 	c->state = state;
 	c->state_since_us = c->clients->loop->now_us;
-	if (state == PW_CLIENT_QUEUED)
-		c->was_notified = false;
+	/* No client understands a notice in the middle of its login. */
+	if (state == PW_CLIENT_QUEUED || state == PW_CLIENT_LINKING)
+		c->was_notified = state == PW_CLIENT_LINKING;
 	limit = steps[state].time_limit ? steps[state].time_limit(c) : 0;
 	if (limit > 0)
 		pw_loop_arm(c->clients->loop, &c->timer, limit);
@@ -150,6 +154,8 @@ void pw_client_login_free(struct pw_client *c)
 	pw_secret_fini(&login->password);
 	if (login->scram)
 		pw_scram_server_destroy(login->scram);
+	c->loan.options = NULL;
+	free(login->options);
 	pw_snapshot_unref(login->snapshot);
 	explicit_bzero(login, sizeof(*login));
 	free(login);

@@ -17,6 +17,8 @@ struct pw_client_login {
 	struct pw_strbuf packet; /* a start-up packet while it arrives */
 	struct pw_strbuf row;    /* auth_query's answer while it arrives */
 	uint32_t version;        /* protocol agreed on */
+	enum pw_replication replication;
+	char *options; /* replication: as they came */
 	char user[PW_USERNAME_MAX + 1];
 	char database[64];
 	const struct pw_conf_db *db; /* in the snapshot at hand; NULL = none, or console */
@@ -55,7 +57,7 @@ void pw_clients_flush(struct pw_clients *clients);
 void pw_client_feed(struct pw_client *c, const uint8_t *data, size_t len);
 /* In the present state, microseconds. */
 uint64_t pw_client_waited(const struct pw_client *c);
-/* QUEUED: until the nearest of the notice, query_wait_timeout, query_timeout; 0 = none. */
+/* QUEUED, LINKING: until the nearest of the notice, query_wait_timeout, query_timeout; 0 = none. */
 uint64_t pw_client_queue_limit(const struct pw_client *c);
 
 /* ---- relay_io.c ---- */
@@ -87,7 +89,7 @@ bool pw_login_may_use_console(const struct pw_client *c, enum pw_console_right *
 bool pw_login_join_shared(struct pw_client *c);
 /* It has shown who it is. */
 void pw_login_authenticated(struct pw_client *c);
-/* The pool knows its servers' welcome now. */
+/* The pool knows its servers' welcome now, or the client has a link of its own. */
 void pw_login_finish(struct pw_client *c);
 
 /* ---- login_lookup.c: auth_query ---- */

@@ -115,6 +115,7 @@ static const struct client_events events[PW_CLIENT_N_STATES] = {
     [PW_CLIENT_AUTH] = {on_login_timeout, pw_login_on_auth_data},
     [PW_CLIENT_LOOKUP] = {on_login_timeout, on_early_data},
     [PW_CLIENT_WELCOMING] = {on_login_timeout, on_early_data},
+    [PW_CLIENT_LINKING] = {on_queue_timeout, on_early_data},
     [PW_CLIENT_READY] = {on_idle_timeout, pw_relay_on_client_data},
     [PW_CLIENT_QUEUED] = {on_queue_timeout, pw_relay_on_client_data},
     [PW_CLIENT_SYNCING] = {NULL, pw_relay_on_client_data},
@@ -315,7 +316,8 @@ void pw_clients_refuse_waiting(struct pw_clients *clients)
 	PW_LIST_FOREACH_SAFE (node, &clients->all) {
 		struct pw_client *c = PW_CONTAINER(node, struct pw_client, node);
 
-		if (c->state == PW_CLIENT_QUEUED || c->state == PW_CLIENT_WELCOMING)
+		if (c->state == PW_CLIENT_QUEUED || c->state == PW_CLIENT_WELCOMING ||
+		    c->state == PW_CLIENT_LINKING)
 			pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "server shutting down");
 	}
 }

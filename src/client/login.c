@@ -96,11 +96,15 @@ struct wanted {
 	size_t bytes;
 };
 
-static bool keep_value(struct wanted *w, int index, const char *value)
+/* All that is kept of the packet until the login is over counts. */
+static enum pw_status count_kept(struct wanted *w, const char *value, struct pw_error *err)
 {
 	w->bytes += strlen(value);
-	w->values[index] = value;
-	return w->bytes <= KEPT_VALUES_MAX;
+	if (w->bytes <= KEPT_VALUES_MAX)
+		return PW_OK;
+	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "startup parameters too long");
+	pw_error_detail(err, "pgweir keeps at most %d bytes of them.", KEPT_VALUES_MAX);
+	return PW_ELIMIT;
 }
 
 static enum pw_status take_option(const char *name, const char *value, void *arg,
@@ -112,11 +116,8 @@ static enum pw_status take_option(const char *name, const char *value, void *arg
 
 	if (index >= 0) {
 		free(w->storage[index]);
-		w->storage[index] = strdup(value);
-		if (w->storage[index] && keep_value(w, index, w->storage[index]))
-			return PW_OK;
-		pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "startup parameters too long");
-		return PW_ELIMIT;
+		w->values[index] = w->storage[index] = strdup(value);
+		return w->storage[index] ? count_kept(w, value, err) : PW_ENOMEM;
 	}
 	if (pw_conf_list_has(ignored, name) || pw_conf_list_has(ignored, "options"))
 		return PW_OK;
@@ -129,7 +130,28 @@ static enum pw_status take_option(const char *name, const char *value, void *arg
 static bool is_consumed(const char *name)
 {
 	return strcmp(name, "user") == 0 || strcmp(name, "database") == 0 ||
-	       strncmp(name, "_pq_.", 5) == 0;
+	       strcmp(name, "replication") == 0 || strncmp(name, "_pq_.", 5) == 0;
+}
+
+/* A replication client's server is its own, and reads them itself. */
+static enum pw_status keep_options(struct wanted *w, const char *options, struct pw_error *err)
+{
+	struct pw_client_login *login = w->c->login;
+
+	free(login->options);
+	login->options = strdup(options);
+	return login->options ? count_kept(w, options, err) : PW_ENOMEM;
+}
+
+static enum pw_status take_options(struct wanted *w, const char *options, struct pw_error *err)
+{
+	enum pw_status status = pw_startup_walk_options(options, take_option, w, err);
+
+	/* `options` in the list: whatever cannot be understood in it is dropped. */
+	return status == PW_EPROTO &&
+		       pw_conf_list_has(conf_of(w->c)->ignore_startup_parameters, "options")
+		   ? PW_OK
+		   : status;
 }
 
 static enum pw_status take_parameter(struct wanted *w, const struct pw_startup_param *param,
@@ -140,21 +162,14 @@ static enum pw_status take_parameter(struct wanted *w, const struct pw_startup_p
 
 	if (is_consumed(param->name))
 		return PW_OK;
-	if (strcmp(param->name, "options") == 0) {
-		enum pw_status status = pw_startup_walk_options(param->value, take_option, w, err);
-
-		/* `options` in the list: whatever cannot be understood in it is dropped. */
-		return status == PW_EPROTO && pw_conf_list_has(ignored, "options") ? PW_OK : status;
-	}
-	if (strcmp(param->name, "replication") == 0 && pw_parse_bool(param->value) == 0)
-		return PW_OK;
+	if (strcmp(param->name, "options") == 0)
+		return w->c->login->replication != PW_REPLICATION_NONE
+			   ? keep_options(w, param->value, err)
+			   : take_options(w, param->value, err);
 	index = pw_tracked_find(w->c->clients->tracked, param->name);
 	if (index >= 0) {
-		if (keep_value(w, index, param->value))
-			return PW_OK;
-		pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "startup parameters too long");
-		pw_error_detail(err, "pgweir keeps at most %d bytes of them.", KEPT_VALUES_MAX);
-		return PW_ELIMIT;
+		w->values[index] = param->value;
+		return count_kept(w, param->value, err);
 	}
 	if (pw_conf_list_has(ignored, param->name))
 		return PW_OK;
@@ -317,21 +332,36 @@ static void log_attempt(struct pw_client *c)
 		return;
 	if (c->is_tls)
 		pw_tls_describe(c->stream.transport, tls, sizeof(tls));
-	pw_log_info(&c->log, "login attempt: db=%s user=%s tls=%s replication=no",
-		    c->login->database, c->login->user, tls);
+	pw_log_info(&c->log, "login attempt: db=%s user=%s tls=%s replication=%s",
+		    c->login->database, c->login->user, tls,
+		    pw_replication_value(c->login->replication));
+}
+
+static bool take_replication(struct pw_client *c, const struct pw_startup *startup)
+{
+	const char *value = pw_startup_get(startup, "replication");
+	struct pw_error err;
+
+	if (value && !pw_parse_replication(value, &c->login->replication)) {
+		pw_error_set(&err, PW_SQLSTATE_INVALID_PARAMETER,
+			     "invalid value for parameter \"replication\": \"%.64s\"", value);
+		pw_error_hint(&err, "Valid values are: \"false\", 0, \"true\", 1, \"database\".");
+		pw_client_close(c, err.message, &err);
+		return false;
+	}
+	/* Nor is a rule of the HBA file about replication one that lets anybody in there. */
+	if (c->login->replication != PW_REPLICATION_NONE && c->login->is_console) {
+		pw_client_fail(c, PW_SQLSTATE_FEATURE_NOT_SUPPORTED,
+			       "the console has nothing to replicate");
+		return false;
+	}
+	return true;
 }
 
 static void take_startup(struct pw_client *c, const struct pw_startup *startup)
 {
-	const char *replication = pw_startup_get(startup, "replication");
-
-	if (!take_names(c, startup) || !check_process_limits(c))
+	if (!take_names(c, startup) || !check_process_limits(c) || !take_replication(c, startup))
 		return;
-	if (replication && pw_parse_bool(replication) != 0) {
-		pw_client_fail(c, PW_SQLSTATE_FEATURE_NOT_SUPPORTED,
-			       "replication connections are not supported");
-		return;
-	}
 	if (!negotiate(c, startup) || !take_parameters(c, startup))
 		return;
 	pw_strbuf_fini(&c->login->packet);

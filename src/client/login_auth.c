@@ -392,6 +392,7 @@ static void choose_method(struct pw_client *c)
 	struct pw_hba_request request = {
 	    .addr = &c->addr,
 	    .is_tls = c->is_tls,
+	    .is_physical_replication = login->replication == PW_REPLICATION_PHYSICAL,
 	    .database = login->database,
 	    .user = login->user,
 	};

@@ -173,6 +173,10 @@ static bool join_pool(struct pw_client *c)
 		return false;
 	}
 	pw_loan_bind(&c->loan, pool);
+	c->loan.replication = login->replication;
+	c->loan.options = login->options;
+	if (login->replication != PW_REPLICATION_NONE)
+		c->loan.mode = PW_MODE_SESSION;
 	/* What the client has shown is good for its own user's pool only. */
 	if (!db->user && login->keys.is_set && login->has_stored_verifier)
 		pw_pool_learn_keys(pool, &login->keys);
@@ -181,6 +185,16 @@ static bool join_pool(struct pw_client *c)
 	else if (!db->user && login->is_dynamic && login->secret.data)
 		pw_pool_learn_secret(pool, login->secret.data);
 	return true;
+}
+
+static void await_own_link(struct pw_client *c)
+{
+	if (c->clients->is_draining) {
+		FAIL(c, "server shutting down");
+		return;
+	}
+	pw_client_goto(c, PW_CLIENT_LINKING);
+	(void)pw_pool_borrow(&c->loan);
 }
 
 void pw_login_authenticated(struct pw_client *c)
@@ -200,6 +214,10 @@ void pw_login_authenticated(struct pw_client *c)
 		return;
 	pw_client_load_limits(c);
 	c->loan.params = c->params;
+	if (login->replication != PW_REPLICATION_NONE) {
+		await_own_link(c);
+		return;
+	}
 	if (atomic_load(&c->loan.pool->shared->welcome_version) > 0) {
 		pw_login_finish(c);
 		return;
@@ -208,16 +226,31 @@ void pw_login_authenticated(struct pw_client *c)
 	pw_pool_await_welcome(&c->loan);
 }
 
+/* Writes what the client's own server, or else one of the pool, has reported at login. Returns the
+ * tracked values that go with it, a new reference; NULL without memory. */
+static struct pw_params *write_welcome(struct pw_client *c, struct pw_strbuf *out)
+{
+	struct pw_pool *pool = c->loan.pool;
+	const struct pw_link *link = c->loan.link;
+
+	if (link) {
+		pw_link_welcome(link, out);
+		return pw_params_ref(link->params ? link->params : c->params);
+	}
+	if (!pw_pool_welcome(pool, out))
+		return NULL;
+	return pw_params_overlay(&pool->pools->params, pool->welcome_params, c->params);
+}
+
 void pw_login_finish(struct pw_client *c)
 {
 	struct pw_params_table *table = &c->clients->pools->params;
 	struct pw_pool *pool = c->loan.pool;
 	struct pw_strbuf out = PW_STRBUF_INIT;
-	struct pw_params *params = NULL;
+	struct pw_params *params;
 
 	pw_write_auth(&out, PW_AUTH_REQ_OK, NULL, 0);
-	if (pw_pool_welcome(pool, &out))
-		params = pw_params_overlay(table, pool->welcome_params, c->params);
+	params = write_welcome(c, &out);
 	if (!params) {
 		pw_strbuf_fini(&out);
 		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
@@ -240,12 +273,12 @@ void pw_login_finish(struct pw_client *c)
 	pw_reader_init(&c->reader, &pw_frontend_messages, c->is_tracking ? PW_FOR_PREPARED : 0);
 	if (c->clients->pools->snapshot->conf->max_packet_size < PW_MESSAGE_MAX)
 		c->reader.max_total = c->clients->pools->snapshot->conf->max_packet_size;
-	pw_client_goto(c, PW_CLIENT_READY);
+	pw_client_goto(c, c->loan.link ? PW_CLIENT_RELAYING : PW_CLIENT_READY);
 	if (out.has_failed)
 		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	else
 		pw_client_send(c, out.data, out.len);
 	pw_strbuf_fini(&out);
-	if (c->state == PW_CLIENT_READY && c->held)
+	if (c->state != PW_CLIENT_CLOSED && c->held)
 		pw_relay_release(c);
 }

@@ -67,6 +67,10 @@ static void on_link(struct pw_loan *loan)
 		pw_lookup_on_link(c);
 		return;
 	}
+	if (c->state == PW_CLIENT_LINKING) {
+		pw_login_finish(c);
+		return;
+	}
 	begin_relaying(c);
 	if (c->state == PW_CLIENT_RELAYING)
 		pw_relay_release(c);

@@ -35,12 +35,21 @@ static const char *lifetime_reason(struct pw_pool *pool, const struct pw_link *l
 		   : NULL;
 }
 
-const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *link)
+const char *pw_pool_obsolete_reason(const struct pw_pool *pool, const struct pw_link *link)
 {
 	if (link->facts.epoch != atomic_load(&pool->shared->epoch))
 		return "obsolete connection";
 	if (link->facts.definition != pool->definition)
 		return "database configuration changed";
+	return NULL;
+}
+
+const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *link)
+{
+	const char *reason = pw_pool_obsolete_reason(pool, link);
+
+	if (reason)
+		return reason;
 	if (pw_pool_is_paused(pool))
 		return "pause mode";
 	return lifetime_reason(pool, link);
@@ -101,20 +110,9 @@ struct eviction {
 	struct pw_link *oldest;
 };
 
-static void look_for_oldest(struct pw_pool *pool, void *arg)
+static void look_for_oldest(struct eviction *e, const struct pw_list *links)
 {
-	struct eviction *e = arg;
-
-	if ((e->db && pool->shared->db != e->db) || (e->user && pool->shared->user != e->user) ||
-	    pool->n_waiting > 0)
-		return;
-	PW_LIST_FOREACH (node, &pool->idle) {
-		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
-
-		if (!e->oldest || link->facts.last_used_us < e->oldest->facts.last_used_us)
-			e->oldest = link;
-	}
-	PW_LIST_FOREACH (node, &pool->stale) {
+	PW_LIST_FOREACH (node, links) {
 		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
 
 		if (!e->oldest || link->facts.last_used_us < e->oldest->facts.last_used_us)
@@ -122,13 +120,41 @@ static void look_for_oldest(struct pw_pool *pool, void *arg)
 	}
 }
 
+static void look_in_pool(struct pw_pool *pool, struct eviction *e)
+{
+	look_for_oldest(e, &pool->idle);
+	look_for_oldest(e, &pool->stale);
+}
+
+static void look_where_nobody_waits(struct pw_pool *pool, void *arg)
+{
+	struct eviction *e = arg;
+
+	if ((!e->db || pool->shared->db == e->db) && (!e->user || pool->shared->user == e->user) &&
+	    pool->n_waiting == 0)
+		look_in_pool(pool, e);
+}
+
+static bool evict(const struct eviction *e)
+{
+	if (e->oldest)
+		pw_link_close(e->oldest, PW_LINK_END_CLEAN, "evicted", NULL);
+	return e->oldest != NULL;
+}
+
+bool pw_pool_evict(struct pw_pool *pool)
+{
+	struct eviction e = {NULL, NULL, NULL};
+
+	look_in_pool(pool, &e);
+	return evict(&e);
+}
+
 bool pw_pools_evict(struct pw_pools *pools, const struct pw_shared_db *db,
 		    const struct pw_shared_user *user)
 {
 	struct eviction e = {db, user, NULL};
 
-	pw_pools_each(pools, look_for_oldest, &e);
-	if (e.oldest)
-		pw_link_close(e.oldest, PW_LINK_END_CLEAN, "evicted", NULL);
-	return e.oldest != NULL;
+	pw_pools_each(pools, look_where_nobody_waits, &e);
+	return evict(&e);
 }

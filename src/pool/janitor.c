@@ -68,7 +68,8 @@ static void tend_busy_link(struct pw_pool *pool, struct pw_link *link)
 	const struct pw_pool_conf *conf = &pool->conf;
 	uint64_t now = pool->pools->loop->now_us;
 
-	if (link->state != PW_LINK_LENT)
+	/* A replication stream is no query: it runs until one of its ends has had enough. */
+	if (link->state != PW_LINK_LENT || link->is_copy_both)
 		return;
 	if (is_past(now, link->request_us, conf->query_timeout))
 		end_in_error(link, "query timeout", PW_SQLSTATE_PROTOCOL_VIOLATION, "query_timeout",

@@ -38,7 +38,7 @@ static const struct link_step steps[PW_LINK_N_STATES] = {
     [PW_LINK_TLS_REQUEST] = {"new", BIT(TLS_HANDSHAKE) | BIT(LOGIN) | BIT(CLOSED), OPENING,
 			     "connect timeout"},
     [PW_LINK_TLS_HANDSHAKE] = {"new", BIT(LOGIN) | BIT(CLOSED), OPENING, "connect timeout"},
-    [PW_LINK_LOGIN] = {"new", BIT(SETUP) | BIT(RETURNING) | BIT(CLOSED), OPENING,
+    [PW_LINK_LOGIN] = {"new", BIT(SETUP) | BIT(RETURNING) | BIT(LENT) | BIT(CLOSED), OPENING,
 		       "connect timeout"},
     [PW_LINK_SETUP] = {"new", BIT(RETURNING) | BIT(CLOSED), OPENING, "connect timeout"},
     [PW_LINK_IDLE] = {"idle", BIT(LENT) | BIT(STALE) | BIT(CHECKING) | BIT(CLOSED), HOME(idle),
@@ -89,6 +89,22 @@ static bool is_unused(enum pw_link_state state)
 	return state == PW_LINK_IDLE || state == PW_LINK_STALE;
 }
 
+/* What the pool makes of its logins; a loan's own link takes but its turn to log in. */
+static void count_login(struct pw_link *link, bool was_opening)
+{
+	struct pw_shared_pool *shared = link->shared;
+	bool is_common = link->replication == PW_REPLICATION_NONE;
+	bool is_closed = link->state == PW_LINK_CLOSED;
+
+	if (was_opening && !pw_link_is_opening(link->state)) {
+		atomic_fetch_sub(&shared->logins, 1);
+		link->pool->n_opening -= is_common;
+		atomic_fetch_add(&shared->standing, is_common && !is_closed);
+	} else if (!was_opening && is_closed) {
+		atomic_fetch_sub(&shared->standing, is_common);
+	}
+}
+
 void pw_link_goto(struct pw_link *link, enum pw_link_state state)
 {
 	struct pw_loop *loop = link->pool->pools->loop;
@@ -106,14 +122,7 @@ void pw_link_goto(struct pw_link *link, enum pw_link_state state)
 	pw_list_remove(&link->pool_node);
 	if (state != PW_LINK_CLOSED)
 		pw_list_prepend(pw_pool_home(link->pool, state), &link->pool_node);
-	if (was_opening && !pw_link_is_opening(state)) {
-		link->pool->n_opening--;
-		atomic_fetch_sub(&link->shared->logins, 1);
-		if (state != PW_LINK_CLOSED)
-			atomic_fetch_add(&link->shared->standing, 1);
-	} else if (!was_opening && state == PW_LINK_CLOSED) {
-		atomic_fetch_sub(&link->shared->standing, 1);
-	}
+	count_login(link, was_opening);
 	/* The steps of a login share one limit, counted from its beginning. */
 	if (was_opening && pw_link_is_opening(state))
 		return;
@@ -260,6 +269,7 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 	struct pw_pools *pools = link->pool->pools;
 	struct pw_shared_pool *shared = link->shared;
 	struct pw_loan *loan = link->loan;
+	bool was_opening = pw_link_is_opening(link->state);
 	uint64_t age_s = (pools->loop->now_us - link->facts.connect_us) / PW_SECOND_US;
 
 	if (link->state == PW_LINK_CLOSED)
@@ -289,6 +299,10 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 	pools->link_ops->on_gone(pools, shared);
 	pw_registry_put_pool(pools->registry, shared);
 	pw_task_post(pools->loop, &link->free_task);
-	if (loan)
+	if (loan && was_opening && end == PW_LINK_END_CLEAN) {
+		loan->state = PW_LOAN_NONE;
+		pools->link_ops->on_own_given_up(loan);
+	} else if (loan) {
 		tell_borrower(loan, err, link->has_told_fatal);
+	}
 }

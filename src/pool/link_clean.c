@@ -53,6 +53,12 @@ void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish)
 	if (conf->server_reset_query_always || (has_left && loan->mode == PW_MODE_SESSION))
 		link->clean_todo |= PW_CLEAN_RESET;
 	free_objects(link, loan->ops);
+#ifndef PW_MUTANT_OWN_LINK_KEPT
+	if (link->replication != PW_REPLICATION_NONE) {
+		pw_link_close(link, PW_LINK_END_CLEAN, "replication client was closed", NULL);
+		return;
+	}
+#endif
 	pw_stream_set_reading(&link->stream, true);
 	if (link->expects.n > 0 || link->is_copy_both || link->is_unsure || link->is_batch_open) {
 		leave_behind(link, may_finish);

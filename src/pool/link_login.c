@@ -58,6 +58,7 @@ static void fail_for_good(struct pw_link *link, const char *why)
 void pw_link_login_fail(struct pw_link *link, const struct pw_error *err, bool is_server_error)
 {
 	char reason[sizeof(err->message) + sizeof(err->detail) + 4];
+	struct pw_error told;
 
 	if (is_server_error && strncmp(err->message, "server login failed", 19) != 0)
 		pw_log_warning(&link->log, "server login failed: %s %s",
@@ -65,7 +66,10 @@ void pw_link_login_fail(struct pw_link *link, const struct pw_error *err, bool i
 	snprintf(reason, sizeof(reason), err->detail[0] && !is_server_error ? "%s: %s" : "%s",
 		 err->message, err->detail);
 	link->pool->pools->link_ops->on_login_failed(link, err, is_server_error);
-	pw_link_close(link, PW_LINK_END_LOGIN, reason, NULL);
+	/* For the loan whose own it is; nobody else hears of it. */
+	pw_error_set(&told, PW_SQLSTATE_PROTOCOL_VIOLATION, "login failed");
+	pw_error_hint(&told, "The log of pgweir says why.");
+	pw_link_close(link, PW_LINK_END_LOGIN, reason, &told);
 }
 
 void pw_link_login_free(struct pw_link *link)
@@ -194,6 +198,20 @@ static void add_pair(struct pw_strbuf *out, const char *name, const char *value)
 	pw_strbuf_add(out, value, strlen(value) + 1);
 }
 
+/* A replication session may know no SET: it begins with what its client wants. */
+static void add_own_wishes(struct pw_link *link, struct pw_strbuf *out)
+{
+	const struct pw_tracked *tracked = link->pool->pools->params.tracked;
+	const struct pw_loan *loan = link->loan;
+
+	if (!loan)
+		return;
+	add_pair(out, "replication", pw_replication_value(link->replication));
+	for (size_t i = 0; i < tracked->n; i++)
+		add_pair(out, tracked->names[i], loan->params ? loan->params->values[i] : NULL);
+	add_pair(out, "options", loan->options);
+}
+
 static void send_startup(struct pw_link *link)
 {
 	const struct pw_conf_db *db = link->pool->db;
@@ -208,6 +226,7 @@ static void send_startup(struct pw_link *link)
 	add_pair(&out, "datestyle", db->datestyle);
 	add_pair(&out, "timezone", db->timezone);
 	add_pair(&out, "application_name", db->application_name);
+	add_own_wishes(link, &out);
 	pw_strbuf_add_char(&out, '\0');
 	pw_writer_end(&out, begin);
 	pw_link_goto(link, PW_LINK_LOGIN);
@@ -485,7 +504,7 @@ static void read_error(struct pw_link *link, const struct pw_piece *piece)
 	    strcmp(sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0 &&
 	    !atomic_exchange(&link->shared->is_protocol_30, true)) {
 		pw_task_post(link->pool->pools->loop, &link->pool->serve_task);
-		pw_link_close(link, PW_LINK_END_LOGIN, "the server speaks protocol 3.0 only", NULL);
+		pw_link_close(link, PW_LINK_END_CLEAN, "the server speaks protocol 3.0 only", NULL);
 		return;
 	}
 	pw_error_set(&err, sqlstate, "%s", fields.message);
@@ -532,6 +551,13 @@ static void read_parameter(struct pw_link *link, const struct pw_piece *piece)
 	link->params = changed;
 }
 
+void pw_link_welcome(const struct pw_link *link, struct pw_strbuf *out)
+{
+	const char *tracked[PW_TRACKED_MAX];
+
+	pw_tracked_part(link->pool->pools->params.tracked, &link->login->welcome, tracked, out);
+}
+
 static void finish_login(struct pw_link *link)
 {
 	const char *connect_query = link->pool->db->connect_query;
@@ -544,6 +570,8 @@ static void finish_login(struct pw_link *link)
 	link->reader.gather_for &= (uint8_t)~PW_FOR_LOGIN;
 	link->pool->pools->link_ops->on_logged_in(link, &link->login->welcome);
 	pw_link_login_free(link);
+	if (link->replication != PW_REPLICATION_NONE)
+		return;
 	if (connect_query && connect_query[0]) {
 		pw_link_goto(link, PW_LINK_SETUP);
 		if (pw_link_query(link, connect_query) != PW_OK)

@@ -67,7 +67,7 @@ static void on_stream_drained(struct pw_stream *stream)
 {
 	struct pw_link *link = link_of(stream);
 
-	if (link->loan)
+	if (link->loan && !pw_link_is_opening(link->state))
 		link->loan->ops->on_drained(link->loan);
 }
 
@@ -152,7 +152,7 @@ struct pw_link *pw_link_create(struct pw_pool *pool)
 	return link;
 }
 
-struct pw_link *pw_link_open(struct pw_pool *pool)
+struct pw_link *pw_link_open(struct pw_pool *pool, struct pw_loan *own)
 {
 	struct pw_link *link = pw_link_create(pool);
 	struct pw_error err;
@@ -170,9 +170,11 @@ struct pw_link *pw_link_open(struct pw_pool *pool)
 	link->facts.connect_wall_us = pw_clock_wall_us();
 	link->facts.epoch = atomic_load(&pool->shared->epoch);
 	link->facts.definition = pool->definition;
+	link->loan = own;
+	link->replication = own ? own->replication : PW_REPLICATION_NONE;
 	link->state = PW_LINK_RESOLVING;
 	pw_list_prepend(&pool->opening, &link->pool_node);
-	pool->n_opening++;
+	pool->n_opening += !own;
 	atomic_fetch_add(&link->shared->logins, 1);
 	if (pool->pools->snapshot->conf->server_connect_timeout > 0)
 		pw_loop_arm(pool->pools->loop, &link->timer,

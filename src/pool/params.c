@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "pgweir/base/strbuf.h"
+#include "pgweir/proto/writer.h"
 
 static const char *const always_tracked[] = {
     "DateStyle", "client_encoding", "TimeZone", "standard_conforming_strings", "application_name",
@@ -51,6 +52,22 @@ int pw_tracked_find(const struct pw_tracked *tracked, const char *name)
 			return (int)i;
 	}
 	return -1;
+}
+
+void pw_tracked_part(const struct pw_tracked *tracked, const struct pw_strbuf *reported,
+		     const char *values[PW_TRACKED_MAX], struct pw_strbuf *others)
+{
+	for (size_t at = 0; at < reported->len;) {
+		const char *name = reported->data + at;
+		const char *value = name + strlen(name) + 1;
+		int index = pw_tracked_find(tracked, name);
+
+		at += strlen(name) + strlen(value) + 2;
+		if (index >= 0)
+			values[index] = value;
+		else
+			pw_write_parameter_status(others, name, value);
+	}
 }
 
 void pw_params_table_init(struct pw_params_table *table, const struct pw_tracked *tracked,

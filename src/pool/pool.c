@@ -17,23 +17,8 @@ enum { FAIR_MARGIN_US = 2000 };
 
 /* ---- lending ---- */
 
-static void note_wait(struct pw_pool *pool, uint64_t waited_us)
+static void lend(struct pw_pool *pool, struct pw_link *link, struct pw_loan *loan)
 {
-	unsigned mean = atomic_load_explicit(&pool->shared->mean_wait_us, memory_order_relaxed);
-	unsigned wait = waited_us > UINT32_MAX ? UINT32_MAX : (unsigned)waited_us;
-
-	pool->stats.now.wait_time += waited_us;
-	atomic_store_explicit(&pool->shared->mean_wait_us, mean - mean / 8 + wait / 8,
-			      memory_order_relaxed);
-}
-
-/* The head of the queue gets the link. */
-static void lend_to_head(struct pw_pool *pool, struct pw_link *link)
-{
-	struct pw_loan *loan = PW_CONTAINER(pw_list_first(&pool->waiting), struct pw_loan, node);
-
-	note_wait(pool, pool->pools->loop->now_us - loan->since_us);
-	pw_loan_dequeue(loan);
 	pw_link_lend(link, loan);
 	pool->pools->is_lending = true;
 	loan->ops->on_link(loan);
@@ -43,17 +28,18 @@ static void lend_to_head(struct pw_pool *pool, struct pw_link *link)
 bool pw_pool_borrow(struct pw_loan *loan)
 {
 	struct pw_pool *pool = loan->pool;
+	bool may_share = loan->replication == PW_REPLICATION_NONE && !pw_pool_is_paused(pool);
 	struct pw_link *link;
 
 	pw_assert(loan->state == PW_LOAN_NONE);
-	if (pw_list_is_empty(&pool->waiting) && !pw_pool_is_paused(pool) &&
+	if (may_share && pw_list_is_empty(&pool->waiting) &&
 	    (link = pw_pool_take_idle(pool, loan->params))) {
 		pw_link_lend(link, loan);
 		return true;
 	}
 	loan->state = PW_LOAN_WAITING;
-	if (atomic_load(&pool->shared->has_failed) && atomic_load(&pool->shared->standing) == 0 &&
-	    !pw_pool_is_paused(pool)) {
+	if (may_share && atomic_load(&pool->shared->has_failed) &&
+	    atomic_load(&pool->shared->standing) == 0) {
 		pw_list_append(&pool->failing, &loan->node);
 	} else {
 		loan->since_us = pool->pools->loop->now_us;
@@ -147,12 +133,20 @@ static void serve_queue(struct pw_pool *pool)
 	unsigned next_peer = 0;
 
 	while (pool->n_waiting > 0 && !pw_pool_is_paused(pool)) {
-		const struct pw_loan *head =
-		    PW_CONTAINER(pw_list_first(&pool->waiting), struct pw_loan, node);
-		struct pw_link *link = pw_pool_take_idle(pool, head->params);
+		const struct pw_loan *head = pw_pool_head(pool);
+		struct pw_link *link;
 
+		if (head->replication != PW_REPLICATION_NONE) {
+			if (pw_pool_open_own(pool))
+				continue;
+			/* Another worker's idle link would make room. */
+			if (pool->asked == 0)
+				(void)ask_another_worker(pool, &next_peer);
+			return;
+		}
+		link = pw_pool_take_idle(pool, head->params);
 		if (link) {
-			lend_to_head(pool, link);
+			lend(pool, link, pw_pool_take_head(pool));
 			continue;
 		}
 		if (links_to_come(pool) >= pool->n_waiting)
@@ -203,17 +197,17 @@ static uint64_t fair_margin(const struct pw_pool *pool)
 /* Gives the link to whoever has waited longest in the process; false = nobody waits. */
 static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 {
-	struct pw_list *first = pw_list_first(&pool->waiting);
-	uint64_t own = first ? PW_CONTAINER(first, struct pw_loan, node)->since_us : 0;
+	const struct pw_loan *head = pw_pool_head(pool);
+	uint64_t own = head ? head->since_us : 0;
 	uint64_t theirs = 0;
 	int other = oldest_other_head(pool, &theirs);
 
 	if (other >= 0 && (own == 0 || theirs + fair_margin(pool) < own) &&
 	    pw_link_hand_over(link, (unsigned)other))
 		return true;
-	if (own == 0 || pool->pools->is_lending)
+	if (!head || head->replication != PW_REPLICATION_NONE || pool->pools->is_lending)
 		return false;
-	lend_to_head(pool, link);
+	lend(pool, link, pw_pool_take_head(pool));
 	return true;
 }
 
@@ -251,6 +245,30 @@ static void on_usable(struct pw_link *link)
 
 /* ---- what logins bring ---- */
 
+/* A login has ended: others may wait for the welcome it brought, or for their turn to log in. */
+static void wake_waiters(struct pw_pool *pool, bool is_first_welcome)
+{
+	struct pw_shared_pool *shared = pool->shared;
+
+	pw_task_post(pool->pools->loop, &pool->serve_task);
+	for (unsigned i = 0; i < pool->pools->n_peers; i++) {
+		if (i != pool->pools->index &&
+		    (is_first_welcome || atomic_load(&shared->seats[i].head_since_us) > 0))
+			pw_mail_nudge(pool->pools, shared->id, i);
+	}
+}
+
+static void on_own_logged_in(struct pw_pool *pool, struct pw_link *link)
+{
+	const char *reason = pw_pool_unfit_reason(pool, link);
+
+	wake_waiters(pool, false);
+	if (reason)
+		pw_link_close(link, PW_LINK_END_CLEAN, reason, NULL);
+	else
+		lend(pool, link, link->loan);
+}
+
 static void on_logged_in(struct pw_link *link, struct pw_strbuf *welcome)
 {
 	struct pw_pool *pool = link->pool;
@@ -258,6 +276,10 @@ static void on_logged_in(struct pw_link *link, struct pw_strbuf *welcome)
 	struct pw_strbuf old;
 	bool is_first;
 
+	if (link->replication != PW_REPLICATION_NONE) {
+		on_own_logged_in(pool, link);
+		return;
+	}
 	pthread_mutex_lock(&shared->lock);
 	old = shared->welcome;
 	shared->welcome = *welcome;
@@ -269,13 +291,7 @@ static void on_logged_in(struct pw_link *link, struct pw_strbuf *welcome)
 	pool->welcome_version = atomic_load(&shared->welcome_version);
 	atomic_store(&shared->has_failed, false);
 	atomic_store(&shared->retry_at_us, 0);
-	pw_task_post(pool->pools->loop, &pool->serve_task);
-	/* Others may wait for the welcome, or for their turn to log in. */
-	for (unsigned i = 0; i < pool->pools->n_peers; i++) {
-		if (i != pool->pools->index &&
-		    (is_first || atomic_load(&shared->seats[i].head_since_us) > 0))
-			pw_mail_nudge(pool->pools, shared->id, i);
-	}
+	wake_waiters(pool, is_first);
 }
 
 static void on_login_failed(struct pw_link *link, const struct pw_error *err, bool is_server_error)
@@ -284,12 +300,17 @@ static void on_login_failed(struct pw_link *link, const struct pw_error *err, bo
 	struct pw_shared_pool *shared = pool->shared;
 	uint64_t retry = pool->pools->snapshot->conf->server_login_retry;
 
+	atomic_fetch_add(&shared->next_host, pool->db->load_balance_hosts == PW_BALANCE_DISABLE);
+	/* A user who may not replicate, say, is no news about anybody else's logins. */
+	if (link->replication != PW_REPLICATION_NONE) {
+		wake_waiters(pool, false);
+		return;
+	}
 	pthread_mutex_lock(&shared->lock);
 	shared->last_error = *err;
 	pthread_mutex_unlock(&shared->lock);
 	atomic_store(&shared->has_failed, true);
 	atomic_store(&shared->retry_at_us, link->facts.connect_us + retry);
-	atomic_fetch_add(&shared->next_host, pool->db->load_balance_hosts == PW_BALANCE_DISABLE);
 	if (!is_server_error || strcmp(err->sqlstate, PW_SQLSTATE_CANNOT_CONNECT_NOW) == 0 ||
 	    atomic_load(&shared->standing) > 0)
 		return;
@@ -297,10 +318,16 @@ static void on_login_failed(struct pw_link *link, const struct pw_error *err, bo
 	pw_mail_login_failed(pool->pools, shared->id);
 }
 
+static void on_own_given_up(struct pw_loan *loan)
+{
+	(void)pw_pool_borrow(loan);
+}
+
 const struct pw_link_ops pw_pool_link_ops = {
     .on_usable = on_usable,
     .on_logged_in = on_logged_in,
     .on_login_failed = on_login_failed,
+    .on_own_given_up = on_own_given_up,
     .on_gone = pw_pool_limits_given,
 };
 

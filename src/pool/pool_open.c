@@ -9,11 +9,9 @@
 
 static uint64_t head_wait(const struct pw_pool *pool)
 {
-	struct pw_list *first = pw_list_first(&pool->waiting);
+	const struct pw_loan *head = pw_pool_head(pool);
 
-	return first
-		   ? pool->pools->loop->now_us - PW_CONTAINER(first, struct pw_loan, node)->since_us
-		   : 0;
+	return head ? pool->pools->loop->now_us - head->since_us : 0;
 }
 
 /* Until a server has let us in once, one login at a time: a wrong password must not be tried by
@@ -77,9 +75,19 @@ static bool take_limits(struct pw_pool *pool, bool may_evict)
 	return false;
 }
 
+static bool take_all_limits(struct pw_pool *pool, bool may_evict)
+{
+	if (!take_pool_limit(pool))
+		return false;
+	if (take_limits(pool, may_evict))
+		return true;
+	pw_pool_give_back(pool, &pool->shared->links);
+	return false;
+}
+
 static bool open_taken(struct pw_pool *pool)
 {
-	struct pw_link *link = pw_link_open(pool);
+	struct pw_link *link = pw_link_open(pool, NULL);
 
 	if (!link)
 		pw_pool_limits_given(pool->pools, pool->shared);
@@ -89,12 +97,37 @@ static bool open_taken(struct pw_pool *pool)
 
 bool pw_pool_open_link(struct pw_pool *pool)
 {
-	if (!pool->db || !may_log_in(pool) || !take_pool_limit(pool))
+	return pool->db && may_log_in(pool) && take_all_limits(pool, true) && open_taken(pool);
+}
+
+/* It waits for its turn to log in, but not for what others' logins have shown. */
+static bool take_own_place(struct pw_pool *pool)
+{
+	if (!pool->db ||
+	    atomic_load(&pool->shared->logins) >= pool->pools->snapshot->conf->max_server_logins)
 		return false;
-	if (take_limits(pool, true))
-		return open_taken(pool);
-	pw_pool_give_back(pool, &pool->shared->links);
-	return false;
+	if (take_all_limits(pool, false))
+		return true;
+	(void)pw_pool_evict(pool);
+	return take_all_limits(pool, true);
+}
+
+bool pw_pool_open_own(struct pw_pool *pool)
+{
+	struct pw_loan *loan;
+	struct pw_error err;
+
+	if (!take_own_place(pool))
+		return false;
+	loan = pw_pool_take_head(pool);
+	loan->state = PW_LOAN_OPENING;
+	if (pw_link_open(pool, loan))
+		return true;
+	pw_pool_limits_given(pool->pools, pool->shared);
+	loan->state = PW_LOAN_NONE;
+	pw_error_set(&err, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	loan->ops->on_refused(loan, &err);
+	return true;
 }
 
 bool pw_pool_open_minimum(struct pw_pool *pool)

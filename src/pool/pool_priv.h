@@ -20,6 +20,10 @@ void pw_pools_free_pool(struct pw_pool *pool);
 /* ---- queue.c ---- */
 /* Leaves whatever list it is in. */
 void pw_loan_dequeue(struct pw_loan *loan);
+/* The oldest waiter; NULL = nobody waits. */
+struct pw_loan *pw_pool_head(const struct pw_pool *pool);
+/* Takes it out of the queue: its wait is over. */
+struct pw_loan *pw_pool_take_head(struct pw_pool *pool);
 void pw_pool_publish_head(struct pw_pool *pool);
 void pw_loans_refuse(struct pw_list *list, const struct pw_error *err);
 /* Everybody who waits for the welcome or (with_queue) for a link is refused. */
@@ -29,11 +33,15 @@ void pw_pool_welcome_all(struct pw_pool *pool);
 /* ---- idle.c ---- */
 /* An idle link that may be lent now; the one that fits `params` if there is a choice. */
 struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_params *params);
+/* Why a link is not what would be opened now: RECONNECT, another definition. NULL = it is. */
+const char *pw_pool_obsolete_reason(const struct pw_pool *pool, const struct pw_link *link);
 /* Why a link must not be used any more; NULL = it may. */
 const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *link);
 /* Closes the link if the pool has more than its settings allow. */
 bool pw_pool_close_surplus(struct pw_pool *pool, struct pw_link *link);
-/* Closes the least recently used idle link of the database, or of the user. */
+/* Closes the least recently used idle link of the pool. */
+bool pw_pool_evict(struct pw_pool *pool);
+/* The same of the database, or of the user, where nobody waits for it. */
 bool pw_pools_evict(struct pw_pools *pools, const struct pw_shared_db *db,
 		    const struct pw_shared_user *user);
 
@@ -59,7 +67,10 @@ bool pw_link_ask_for(struct pw_pool *pool, unsigned to);
 /* ---- pool_open.c ---- */
 /* Opens a link if the limits, and the pause after a failed login, allow it. */
 bool pw_pool_open_link(struct pw_pool *pool);
-/* The same for min_pool_size: only while the pool has fewer than that, never by eviction. */
+/* Opens the link of its own that the head wants, in the place of an idle one if there is no other.
+ * True: the head has left the queue. */
+bool pw_pool_open_own(struct pw_pool *pool);
+/* Opens one for min_pool_size: only while the pool has fewer than that, never by eviction. */
 bool pw_pool_open_minimum(struct pw_pool *pool);
 
 /* ---- pool.c ---- */

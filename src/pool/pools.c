@@ -176,6 +176,28 @@ static void swap_pool(struct pw_pool *pool, void *arg)
 	resolve(pool, db);
 }
 
+static struct pw_link *find_obsolete_own(const struct pw_pool *pool)
+{
+	PW_LIST_FOREACH (node, &pool->busy) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (link->replication != PW_REPLICATION_NONE && pw_pool_obsolete_reason(pool, link))
+			return link;
+	}
+	return NULL;
+}
+
+/* They would not be given back for as long as their clients stay, which may be for ever. */
+static void close_obsolete_own(struct pw_pool *pool)
+{
+	struct pw_link *link;
+	struct pw_error err;
+
+	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "database configuration changed");
+	while ((link = find_obsolete_own(pool)))
+		pw_link_close(link, PW_LINK_END_CLEAN, pw_pool_obsolete_reason(pool, link), &err);
+}
+
 static void settle_pool(struct pw_pool *pool, void *arg PW_UNUSED)
 {
 	if (!pool->db) {
@@ -189,6 +211,7 @@ static void settle_pool(struct pw_pool *pool, void *arg PW_UNUSED)
 			pw_link_close(link, PW_LINK_END_CLEAN, "database configuration changed",
 				      NULL);
 	}
+	close_obsolete_own(pool);
 	pw_task_post(pool->pools->loop, &pool->serve_task);
 }
 
@@ -247,6 +270,7 @@ static void reconnect(struct pw_pool *pool, void *arg)
 	if (!concerns(arg, pool))
 		return;
 	pw_pool_close_links(pool, "obsolete connection", false);
+	close_obsolete_own(pool);
 	pw_links_close(&pool->opening, "connect string changed");
 	pw_task_post(pool->pools->loop, &pool->serve_task);
 }
@@ -302,17 +326,7 @@ bool pw_pool_welcome(struct pw_pool *pool, struct pw_strbuf *out)
 
 	pthread_mutex_lock(&shared->lock);
 	is_known = shared->welcome.len > 0;
-	for (size_t at = 0; at < shared->welcome.len;) {
-		const char *name = shared->welcome.data + at;
-		const char *value = name + strlen(name) + 1;
-		int index = pw_tracked_find(table->tracked, name);
-
-		at += strlen(name) + strlen(value) + 2;
-		if (index >= 0)
-			values[index] = value;
-		else
-			pw_write_parameter_status(out, name, value);
-	}
+	pw_tracked_part(table->tracked, &shared->welcome, values, out);
 	if (is_known && pool->welcome_version != atomic_load(&shared->welcome_version)) {
 		pw_params_unref(table, pool->welcome_params);
 		pool->welcome_params = pw_params_intern(table, values);

@@ -50,17 +50,60 @@ void pw_loan_dequeue(struct pw_loan *loan)
 	loan->state = PW_LOAN_NONE;
 }
 
+struct pw_loan *pw_pool_head(const struct pw_pool *pool)
+{
+	struct pw_list *first = pw_list_first(&pool->waiting);
+
+	return first ? PW_CONTAINER(first, struct pw_loan, node) : NULL;
+}
+
+static void note_wait(struct pw_pool *pool, uint64_t waited_us)
+{
+	unsigned mean = atomic_load_explicit(&pool->shared->mean_wait_us, memory_order_relaxed);
+	unsigned wait = waited_us > UINT32_MAX ? UINT32_MAX : (unsigned)waited_us;
+
+	pool->stats.now.wait_time += waited_us;
+	atomic_store_explicit(&pool->shared->mean_wait_us, mean - mean / 8 + wait / 8,
+			      memory_order_relaxed);
+}
+
+struct pw_loan *pw_pool_take_head(struct pw_pool *pool)
+{
+	struct pw_loan *loan = pw_pool_head(pool);
+
+	note_wait(pool, pool->pools->loop->now_us - loan->since_us);
+	pw_loan_dequeue(loan);
+	return loan;
+}
+
+/* The link that is being opened for the loan has no more use. */
+static void abandon_own(struct pw_loan *loan)
+{
+	loan->state = PW_LOAN_NONE;
+	PW_LIST_FOREACH (node, &loan->pool->opening) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (link->loan != loan)
+			continue;
+		link->loan = NULL;
+		pw_link_close(link, PW_LINK_END_CLEAN, "replication client was closed", NULL);
+		return;
+	}
+}
+
 void pw_pool_withdraw(struct pw_loan *loan)
 {
 	if (loan->state == PW_LOAN_WAITING)
 		pw_loan_dequeue(loan);
+	else if (loan->state == PW_LOAN_OPENING)
+		abandon_own(loan);
 }
 
 void pw_pool_publish_head(struct pw_pool *pool)
 {
 	struct pw_seat *seat = &pool->shared->seats[pool->pools->index];
-	struct pw_list *first = pw_list_first(&pool->waiting);
-	uint64_t since = first ? PW_CONTAINER(first, struct pw_loan, node)->since_us : 0;
+	const struct pw_loan *head = pw_pool_head(pool);
+	uint64_t since = head ? head->since_us : 0;
 
 	if (pool->pools->n_peers > 1 &&
 	    atomic_load_explicit(&seat->head_since_us, memory_order_relaxed) != since)

@@ -195,3 +195,25 @@ int pw_parse_bool(const char *value)
 	}
 	return -1;
 }
+
+bool pw_parse_replication(const char *value, enum pw_replication *out)
+{
+	int is_on = pw_parse_bool(value);
+
+	if (strcmp(value, "database") == 0)
+		*out = PW_REPLICATION_LOGICAL;
+	else
+		*out = is_on == 1 ? PW_REPLICATION_PHYSICAL : PW_REPLICATION_NONE;
+	return *out != PW_REPLICATION_NONE || is_on == 0;
+}
+
+const char *pw_replication_value(enum pw_replication replication)
+{
+	static const char *const values[] = {
+	    [PW_REPLICATION_NONE] = "no",
+	    [PW_REPLICATION_LOGICAL] = "database",
+	    [PW_REPLICATION_PHYSICAL] = "yes",
+	};
+
+	return values[replication];
+}

@@ -324,6 +324,45 @@ static void test_bool(void **state)
 		assert_int_equal(pw_parse_bool(rows[i].text), rows[i].meaning);
 }
 
+static void test_replication(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_good;
+		enum pw_replication meaning;
+	} rows[] = {
+	    {"database", true, PW_REPLICATION_LOGICAL}, {"true", true, PW_REPLICATION_PHYSICAL},
+	    {"T", true, PW_REPLICATION_PHYSICAL},       {"ye", true, PW_REPLICATION_PHYSICAL},
+	    {"on", true, PW_REPLICATION_PHYSICAL},      {"1", true, PW_REPLICATION_PHYSICAL},
+	    {"false", true, PW_REPLICATION_NONE},       {"n", true, PW_REPLICATION_NONE},
+	    {"of", true, PW_REPLICATION_NONE},          {"0", true, PW_REPLICATION_NONE},
+	    {"", false, PW_REPLICATION_NONE},           {"Database", false, PW_REPLICATION_NONE},
+	    {"data", false, PW_REPLICATION_NONE},       {"databases", false, PW_REPLICATION_NONE},
+	    {"o", false, PW_REPLICATION_NONE},          {"2", false, PW_REPLICATION_NONE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		enum pw_replication meaning;
+
+		assert_int_equal(pw_parse_replication(rows[i].text, &meaning), rows[i].is_good);
+		assert_int_equal(meaning, rows[i].meaning);
+	}
+}
+
+/* What we say to a server means what a client has said to us. */
+static void test_replication_value(void **state)
+{
+	(void)state;
+	for (int i = PW_REPLICATION_NONE; i <= PW_REPLICATION_PHYSICAL; i++) {
+		enum pw_replication meaning;
+
+		assert_true(
+		    pw_parse_replication(pw_replication_value((enum pw_replication)i), &meaning));
+		assert_int_equal(meaning, i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +378,8 @@ int main(void)
 	    cmocka_unit_test(test_options),
 	    cmocka_unit_test(test_options_of_other_syntax),
 	    cmocka_unit_test(test_bool),
+	    cmocka_unit_test(test_replication),
+	    cmocka_unit_test(test_replication_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,7 @@ enum pw_client_state {
 	PW_CLIENT_AUTH,      /* waits for a password or SASL message */
 	PW_CLIENT_LOOKUP,    /* auth_query: waits for a link, or for its answer */
 	PW_CLIENT_WELCOMING, /* waits for the pool's first server login */
+	PW_CLIENT_LINKING,   /* waits for a link of its own (replication) */
 	PW_CLIENT_READY,     /* no link; nothing asked */
 	PW_CLIENT_QUEUED,    /* has asked; waits for a link */
 	PW_CLIENT_SYNCING,   /* the link takes over the client's parameters */

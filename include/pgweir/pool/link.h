@@ -26,6 +26,7 @@
 #include "pgweir/pool/known.h"
 #include "pgweir/pool/params.h"
 #include "pgweir/proto/reader.h"
+#include "pgweir/proto/startup.h"
 
 struct pw_link_login;
 struct pw_loan;
@@ -78,7 +79,8 @@ struct pw_link {
 	struct pw_list pool_node; /* in the pool's list of this state's home */
 	struct pw_pool *pool;
 	struct pw_shared_pool *shared; /* a reference, and one count of its limits */
-	struct pw_loan *loan;          /* LENT: who has it */
+	struct pw_loan *loan;          /* LENT: who has it; opening: for whom, if it is one's own */
+	enum pw_replication replication; /* not NONE: one loan's own, closed with it */
 	struct pw_stream stream;
 	struct pw_reader reader;
 	struct pw_logctx log;
@@ -122,9 +124,9 @@ enum pw_link_end {
 	PW_LINK_END_LOGIN,  /* could not log in */
 };
 
-/* Opens a connection for the pool, whose limits have been taken. NULL without memory (limits
- * given back). Everything else is told later by the pool's upcalls. */
-struct pw_link *pw_link_open(struct pw_pool *pool);
+/* Opens a connection for the pool, whose limits have been taken, or (`own`) for that loan alone.
+ * NULL without memory. Everything else is told later by upcalls of the pool or of the loan. */
+struct pw_link *pw_link_open(struct pw_pool *pool, struct pw_loan *own);
 /* Logs `reason`, tells the borrower (`err` NULL: "server conn crashed?"), gives the limits back,
  * leaves all lists; freed at the end of the turn. */
 void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reason,
@@ -144,6 +146,9 @@ static inline bool pw_link_is_free(const struct pw_link *link)
 }
 /* Sends a query of our own whose answers the borrower does not see. */
 PW_MUSTCHECK enum pw_status pw_link_query(struct pw_link *link, const char *sql);
+/* Within on_link, of a link of one's own: the untracked parameters that its server reported at
+ * login, as ParameterStatus messages. */
+void pw_link_welcome(const struct pw_link *link, struct pw_strbuf *out);
 
 /* ---- within the pool layer ---- */
 

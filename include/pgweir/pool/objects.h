@@ -26,6 +26,7 @@
 #include "pgweir/pool/registry.h"
 #include "pgweir/pool/snapshot.h"
 #include "pgweir/proto/reader.h"
+#include "pgweir/proto/startup.h"
 #include "pgweir/stat/counters.h"
 
 struct pw_link;
@@ -38,11 +39,14 @@ struct pw_link_ops {
 	/* Free, clean and checked: it may be lent, handed over, or left idle. */
 	void (*on_usable)(struct pw_link *link);
 	/* Its first ReadyForQuery came; `welcome` is what the server reported, name, value, ... and
-	 * may be taken. */
+	 * may be taken. A loan's own link may be lent, or closed, within. */
 	void (*on_logged_in)(struct pw_link *link, struct pw_strbuf *welcome);
 	/* Before it closes: `is_server_error` when the server, or our own check of it, said no. */
 	void (*on_login_failed)(struct pw_link *link, const struct pw_error *err,
 				bool is_server_error);
+	/* A loan's own link was closed while it was opening, and not because of the server: the
+	 * loan is void. */
+	void (*on_own_given_up)(struct pw_loan *loan);
 	/* It has closed: its place in the limits is to be given back. */
 	void (*on_gone)(struct pw_pools *pools, struct pw_shared_pool *shared);
 };
@@ -77,7 +81,12 @@ struct pw_borrower_ops {
 	void (*free_object)(void *object);
 };
 
-enum pw_loan_state { PW_LOAN_NONE, PW_LOAN_WAITING, PW_LOAN_HOLDING };
+enum pw_loan_state {
+	PW_LOAN_NONE,
+	PW_LOAN_WAITING,
+	PW_LOAN_OPENING, /* a link of its own is logging in */
+	PW_LOAN_HOLDING,
+};
 
 struct pw_loan {
 	enum pw_loan_state state;
@@ -88,6 +97,13 @@ struct pw_loan {
 	uint64_t since_us;              /* WAITING: since when */
 	const struct pw_params *params; /* the owner's: a link that has them fits */
 	enum pw_pool_mode mode; /* the borrower's, from its login: a reload does not change it */
+	/* Not NONE: it wants a link of its own. A replication session belongs to one client from
+	 * its start-up packet on, so there is nothing to share: such a link is opened for the loan
+	 * at the head of the queue, with `params` and `options` (the owner's, NULL = none) in its
+	 * start-up packet, and closed with the loan. It has its place in every limit, but is never
+	 * idle, never another worker's, and no evidence of whether other logins work. */
+	enum pw_replication replication;
+	const char *options;
 };
 
 struct pw_pool {

@@ -18,6 +18,7 @@
 #include "pgweir/base/hash.h"
 #include "pgweir/base/map.h"
 #include "pgweir/base/status.h"
+#include "pgweir/base/strbuf.h"
 
 enum { PW_TRACKED_MAX = 32, PW_PARAM_VALUE_MAX = 8192 };
 
@@ -32,6 +33,10 @@ PW_MUSTCHECK enum pw_status pw_tracked_init(struct pw_tracked *tracked, const ch
 void pw_tracked_fini(struct pw_tracked *tracked);
 /* Index of a name, whatever its case; -1 = not tracked. */
 int pw_tracked_find(const struct pw_tracked *tracked, const char *name);
+/* Parts what a server has reported (name, value, name, value ...): tracked values by their index,
+ * pointers into it, the others as ParameterStatus messages. */
+void pw_tracked_part(const struct pw_tracked *tracked, const struct pw_strbuf *reported,
+		     const char *values[PW_TRACKED_MAX], struct pw_strbuf *others);
 
 struct pw_params {
 	struct pw_map_node node;

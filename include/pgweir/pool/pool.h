@@ -51,11 +51,11 @@ void pw_loan_bind(struct pw_loan *loan, struct pw_pool *pool);
 void pw_loan_unbind(struct pw_loan *loan);
 
 /* True: loan->link is set now. False: waits; on_link or on_refused follows, never within this
- * call. */
+ * call; or, for a link of one's own, which is never there at once, on_lost: it could not log in. */
 bool pw_pool_borrow(struct pw_loan *loan);
 /* Waits for a first server login of the pool, which is begun if need be. */
 void pw_pool_await_welcome(struct pw_loan *loan);
-/* Leaves the queue. */
+/* Leaves the queue, or gives up the link that is being opened. */
 void pw_pool_withdraw(struct pw_loan *loan);
 /* Gives the link back (it must be free), or, with has_left, leaves it as it is: see
  * pw_link_end_loan(). */

@@ -66,4 +66,13 @@ PW_MUSTCHECK enum pw_status pw_startup_walk_options(const char *options, pw_star
 /* PostgreSQL's spelling of booleans, prefixes included; -1 = none. */
 int pw_parse_bool(const char *value);
 
+/* What the parameter `replication` asks for: a session that speaks the replication protocol of a
+ * database (and SQL), or that of the whole server (PostgreSQL 15 docs 55.4). */
+enum pw_replication { PW_REPLICATION_NONE, PW_REPLICATION_LOGICAL, PW_REPLICATION_PHYSICAL };
+
+/* False where the value is neither a boolean nor "database". */
+bool pw_parse_replication(const char *value, enum pw_replication *out);
+/* The parameter's value that says so. */
+const char *pw_replication_value(enum pw_replication replication);
+
 #endif
