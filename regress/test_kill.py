@@ -103,7 +103,8 @@ def test_many_clients_come_and_go(make_pooler, pg, db):
 
 
 def test_pgbench_survives_terminated_idle_servers(make_pooler, pg, db):
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=4)
+    """Twice as many links as clients: those that have rested longest are nobody's next one."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=8, min_pool_size=8)
     stop = threading.Event()
 
     def kill_idle():
@@ -111,7 +112,8 @@ def test_pgbench_survives_terminated_idle_servers(make_pooler, pg, db):
             while not stop.wait(0.05):
                 c.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                           " WHERE datname = %s AND state = 'idle'"
-                          " AND state_change < now() - interval '200 ms'", (db,))
+                          " AND state_change < now() - interval '200 ms'"
+                          " ORDER BY state_change LIMIT 2", (db,))
 
     thread = threading.Thread(target=kill_idle)
     thread.start()
