@@ -182,6 +182,16 @@ void pw_log_write(const struct pw_logctx *ctx, enum pw_log_level level, const ch
 	errno = saved_errno;
 }
 
+void pw_log_lines(const struct pw_logctx *ctx, enum pw_log_level level, const char *text)
+{
+	while (text && *text) {
+		size_t len = strcspn(text, "\n");
+
+		pw_log_at(ctx, level, "%.*s", (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
 bool pw_log_limit_passes(struct pw_log_limit *limit, unsigned burst)
 {
 	uint64_t second = pw_clock_now_us() / PW_SECOND_US;

@@ -131,19 +131,6 @@ static void run_round(struct pw_process *process, const struct asker *asker,
 
 /* ---- reload ---- */
 
-static void log_lines(const struct pw_logctx *ctx, enum pw_log_level level,
-		      const struct pw_strbuf *lines)
-{
-	const char *at = lines->data;
-
-	while (at && *at) {
-		size_t len = strcspn(at, "\n");
-
-		pw_log_at(ctx, level, "%.*s", (int)len, at);
-		at += len + (at[len] == '\n');
-	}
-}
-
 static void nothing_to_tell(struct pw_round *round PW_UNUSED)
 {
 }
@@ -167,8 +154,8 @@ static struct pw_snapshot *load(struct pw_process *process)
 	if (!path || path[0] == '\0')
 		path = process->options.config_path;
 	next = pw_snapshot_load(path, process->snapshot, &process->hash_key, &why, &warnings);
-	log_lines(&process->logctx, PW_LOG_WARNING, &warnings);
-	log_lines(&process->logctx, PW_LOG_ERROR, &why);
+	pw_log_lines(&process->logctx, PW_LOG_WARNING, warnings.data);
+	pw_log_lines(&process->logctx, PW_LOG_ERROR, why.data);
 	if (!next)
 		pw_log_warning(&process->logctx, "config file loading failed");
 	pw_strbuf_fini(&why);

@@ -35,24 +35,14 @@ static int describe(enum pw_options_todo todo)
 	return status;
 }
 
-static void log_lines(const struct pw_logctx *ctx, enum pw_log_level level, const char *lines)
-{
-	while (lines && *lines) {
-		size_t len = strcspn(lines, "\n");
-
-		pw_log_at(ctx, level, "%.*s", (int)len, lines);
-		lines += len + (lines[len] == '\n');
-	}
-}
-
 static bool load_config(struct pw_process *p, struct pw_strbuf *warnings)
 {
 	struct pw_strbuf why = PW_STRBUF_INIT;
 
 	p->snapshot = pw_snapshot_load(p->options.config_path, NULL, &p->hash_key, &why, warnings);
 	if (!p->snapshot) {
-		log_lines(&p->logctx, PW_LOG_WARNING, warnings->data);
-		log_lines(&p->logctx, PW_LOG_ERROR, why.data);
+		pw_log_lines(&p->logctx, PW_LOG_WARNING, warnings->data);
+		pw_log_lines(&p->logctx, PW_LOG_ERROR, why.data);
 		pw_log_fatal(&p->logctx, "cannot load config file");
 	}
 	pw_strbuf_fini(&why);
@@ -72,7 +62,7 @@ static bool become_and_open_log(struct pw_process *p, const char *warnings)
 		pw_log_fatal(&p->logctx, "cannot open log file %s", conf->logfile);
 		return false;
 	}
-	log_lines(&p->logctx, PW_LOG_WARNING, warnings);
+	pw_log_lines(&p->logctx, PW_LOG_WARNING, warnings);
 	return true;
 }
 

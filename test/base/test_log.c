@@ -124,6 +124,25 @@ static void test_line(void **state)
 	assert_logged(f, "ERROR no prefix\n");
 }
 
+/* Each with a head of its own; an empty line is one, the end of the last is none. */
+static void test_lines(void **state)
+{
+	struct fixture *f = *state;
+	char *all;
+
+	pw_log_lines(&f->ctx, PW_LOG_WARNING, NULL);
+	pw_log_lines(&f->ctx, PW_LOG_WARNING, "");
+	assert_logged(f, "");
+	pw_log_lines(&f->ctx, PW_LOG_WARNING, "one\n\nthree\n");
+	all = contents(f->path);
+	assert_int_equal(count_char(all, '\n'), 3);
+	assert_int_equal(count_char(all, '['), 3);
+	assert_non_null(strstr(all, "WARNING C-1: one\n"));
+	assert_non_null(strstr(all, "WARNING C-1: \n"));
+	assert_non_null(strstr(all, "WARNING C-1: three\n"));
+	free(all);
+}
+
 static void test_no_peer_can_forge_a_line(void **state)
 {
 	struct fixture *f = *state;
@@ -293,6 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_line, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_no_peer_can_forge_a_line, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_long_text_is_cut, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_levels, setup, teardown),

@@ -61,6 +61,8 @@ void pw_log_set_verbosity(struct pw_log *log, int verbose);
 bool pw_log_is_on(const struct pw_log *log, enum pw_log_level level);
 void pw_log_write(const struct pw_logctx *ctx, enum pw_log_level level, const char *fmt, ...)
     PW_PRINTF(3, 4);
+/* Each line of the text as one of the log's; NULL = none. */
+void pw_log_lines(const struct pw_logctx *ctx, enum pw_log_level level, const char *text);
 bool pw_log_limit_passes(struct pw_log_limit *limit, unsigned burst);
 
 #define pw_log_at(ctx, level, ...)                                                                 \
