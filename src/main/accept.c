@@ -4,6 +4,8 @@
  */
 #include "config.h"
 
+#include "accept.h"
+
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -12,9 +14,53 @@
 #include <unistd.h>
 
 #include "pgweir/net/socket.h"
-#include "process.h"
 
 enum { BATCH = 64, PAUSE_US = 5 * 1000 * 1000 };
+
+/* ---- to a worker ---- */
+
+struct socket_mail {
+	struct pw_mail mail;
+	struct pw_worker *worker;
+	int fd;
+	struct pw_addr addr;
+};
+
+static void deliver_socket(struct pw_mail *mail, void *receiver PW_UNUSED)
+{
+	struct socket_mail *m = PW_CONTAINER(mail, struct socket_mail, mail);
+	struct pw_addr local = pw_socket_local(m->fd);
+
+	pw_clients_accept(&m->worker->clients, m->fd, &m->addr, &local);
+	free(m);
+}
+
+static void discard_socket(struct pw_mail *mail)
+{
+	struct socket_mail *m = PW_CONTAINER(mail, struct socket_mail, mail);
+
+	close(m->fd);
+	free(m);
+}
+
+/* Without memory the socket is closed. */
+static void give_socket(struct pw_worker *worker, int fd, const struct pw_addr *addr)
+{
+	struct socket_mail *m = calloc(1, sizeof(*m));
+
+	if (!m) {
+		close(fd);
+		return;
+	}
+	m->mail.deliver = deliver_socket;
+	m->mail.discard = discard_socket;
+	m->worker = worker;
+	m->fd = fd;
+	m->addr = *addr;
+	pw_mailbox_post(&worker->mailbox, &m->mail);
+}
+
+/* ---- from the listening sockets ---- */
 
 static void set_accepting(struct pw_process *process, bool is_on)
 {
@@ -72,10 +118,12 @@ static void on_acceptable(evutil_socket_t listener, short what PW_UNUSED, void *
 			return;
 		}
 		addr = address_of(&ss, fd, process->snapshot->conf->listen_port);
-		(void)pw_worker_give_socket(&process->workers[process->next_worker], fd, &addr);
+		give_socket(&process->workers[process->next_worker], fd, &addr);
 		process->next_worker = (process->next_worker + 1) % process->n_workers;
 	}
 }
+
+/* ---- start and end ---- */
 
 enum pw_status pw_accept_start(struct pw_process *process)
 {

@@ -4,20 +4,24 @@
  */
 #include "config.h"
 
-#include <event2/event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "accept.h"
+#include "ask.h"
 #include "limits.h"
 #include "notify.h"
+#include "pause.h"
 #include "pgweir/base/rng.h"
 #include "pidfile.h"
 #include "process.h"
-
-static const int handled_signals[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2};
+#include "report.h"
+#include "shutdown.h"
+#include "signals.h"
+#include "worker.h"
 
 static int describe(enum pw_options_todo todo)
 {
@@ -98,24 +102,6 @@ static bool prepare(struct pw_process *p)
 	       pw_daemon_detach(&p->daemon, conf->pidfile, &p->logctx) == PW_OK;
 }
 
-static void on_signal(evutil_socket_t number, short what PW_UNUSED, void *arg)
-{
-	struct pw_process *p = arg;
-
-	pw_loop_refresh_time(&p->loop);
-	pw_control_on_signal(p, number);
-}
-
-static bool watch_signals(struct pw_process *p)
-{
-	for (size_t i = 0; i < PW_COUNTOF(handled_signals); i++) {
-		p->signal_events[i] = evsignal_new(p->loop.base, handled_signals[i], on_signal, p);
-		if (!p->signal_events[i] || event_add(p->signal_events[i], NULL) < 0)
-			return false;
-	}
-	return true;
-}
-
 static bool start_workers(struct pw_process *p)
 {
 	sigset_t all, before;
@@ -128,6 +114,7 @@ static bool start_workers(struct pw_process *p)
 	for (unsigned i = 0; i < p->n_workers; i++) {
 		if (pw_worker_init(&p->workers[i], p, i) != PW_OK)
 			return false;
+		p->workers[i].actions = pw_ask_actions(&p->workers[i]);
 	}
 	/* Signals are the main thread's. */
 	sigfillset(&all);
@@ -144,11 +131,12 @@ static bool start(struct pw_process *p)
 	sigset_t all, before;
 
 	if (pw_loop_init(&p->loop, &pw_clock_system) != PW_OK ||
-	    pw_mailbox_init(&p->mailbox, &p->loop, p) != PW_OK || !watch_signals(p) ||
+	    pw_mailbox_init(&p->mailbox, &p->loop, p) != PW_OK || pw_signals_start(p) != PW_OK ||
 	    pw_tracked_init(&p->tracked, conf->track_extra_parameters) != PW_OK ||
 	    pw_registry_init(&p->registry, p->n_workers, &p->hash_key) != PW_OK)
 		return false;
-	pw_control_init(p);
+	pw_pause_init(p);
+	pw_shutdown_init(p);
 	pw_log_open_syslog(&p->log, conf->syslog, conf->syslog_ident, conf->syslog_facility);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -174,19 +162,6 @@ static void announce(struct pw_process *p)
 	pw_notify_ready();
 }
 
-static void free_pauses(struct pw_process *p)
-{
-	struct pw_list *node;
-
-	while (p->pauses.next && (node = pw_list_first(&p->pauses))) {
-		struct pw_pause_waiter *w = PW_CONTAINER(node, struct pw_pause_waiter, node);
-
-		pw_list_remove(node);
-		free(w->db);
-		free(w);
-	}
-}
-
 static void stop(struct pw_process *p)
 {
 	const char *pidfile = p->snapshot ? p->snapshot->conf->pidfile : NULL;
@@ -199,11 +174,8 @@ static void stop(struct pw_process *p)
 		pw_worker_fini(&p->workers[i]);
 	if (p->mailbox.event)
 		pw_mailbox_fini(&p->mailbox);
-	for (size_t i = 0; i < PW_COUNTOF(handled_signals); i++) {
-		if (p->signal_events[i])
-			event_free(p->signal_events[i]);
-	}
-	free_pauses(p);
+	pw_signals_stop(p);
+	pw_pause_fini(p);
 	pw_registry_fini(&p->registry);
 	if (p->loop.base)
 		pw_loop_fini(&p->loop);

@@ -6,10 +6,12 @@
  */
 #include "config.h"
 
+#include "report.h"
+
 #include <string.h>
 
 #include "notify.h"
-#include "process.h"
+#include "round.h"
 
 /* Rates of one period, as PgBouncer's log line has them. */
 static void say(struct pw_process *p, const struct pw_counters *sum, uint64_t elapsed_us)
@@ -52,10 +54,8 @@ static void after_count(struct pw_round *round)
 static void on_report(struct pw_timer *timer)
 {
 	struct pw_process *p = PW_CONTAINER(timer, struct pw_process, report);
-	struct pw_round *round = pw_round_create(p, PW_ROUND_COUNT, after_count);
 
-	if (round)
-		pw_round_start(round, 0);
+	pw_round_run(p, NULL, PW_ROUND_COUNT, NULL, after_count);
 	pw_loop_arm(&p->loop, &p->report, (uint64_t)p->snapshot->conf->stats_period * PW_SECOND_US);
 }
 
@@ -71,7 +71,7 @@ static void feed_watchdog(struct pw_round *round)
 static void on_watchdog(struct pw_timer *timer)
 {
 	struct pw_process *p = PW_CONTAINER(timer, struct pw_process, watchdog);
-	struct pw_round *round = pw_round_create(p, PW_ROUND_COUNT, feed_watchdog);
+	struct pw_round *round = pw_round_create(p, NULL, PW_ROUND_COUNT, NULL, feed_watchdog);
 	uint64_t half = pw_notify_watchdog_interval_us() / 2;
 
 	pw_loop_arm(&p->loop, &p->watchdog, half);

@@ -5,10 +5,10 @@
  */
 #include "config.h"
 
+#include "round.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "process.h"
 
 struct round_mail {
 	struct pw_mail mail;
@@ -175,22 +175,29 @@ static void discard(struct pw_mail *mail)
 		free_round(round);
 }
 
-struct pw_round *pw_round_create(struct pw_process *process, enum pw_round_kind kind,
+struct pw_round *pw_round_create(struct pw_process *process, const struct pw_asker *asker,
+				 enum pw_round_kind kind, const char *db,
 				 void (*done)(struct pw_round *round))
 {
 	struct pw_round *round = calloc(1, sizeof(*round));
 
-	if (!round)
-		return NULL;
-	round->has_answered = calloc(process->n_workers, sizeof(*round->has_answered));
-	if (!round->has_answered) {
-		free(round);
+	if (round) {
+		pw_timer_init(&round->timer, on_limit);
+		round->has_answered = calloc(process->n_workers, sizeof(*round->has_answered));
+		round->db = db ? strdup(db) : NULL;
+	}
+	if (!round || !round->has_answered || (db && !round->db)) {
+		if (round)
+			free_round(round);
+		if (asker)
+			pw_asker_refuse(process, asker, "%s", "out of memory");
 		return NULL;
 	}
 	round->kind = kind;
 	round->process = process;
 	round->done = done;
-	pw_timer_init(&round->timer, on_limit);
+	if (asker)
+		round->asker = *asker;
 	return round;
 }
 
@@ -230,4 +237,22 @@ void pw_round_start(struct pw_round *round, uint64_t limit_us)
 		finish(round);
 		free_round(round);
 	}
+}
+
+void pw_round_run(struct pw_process *process, const struct pw_asker *asker, enum pw_round_kind kind,
+		  const char *db, void (*done)(struct pw_round *round))
+{
+	struct pw_round *round = pw_round_create(process, asker, kind, db, done);
+
+	if (round)
+		pw_round_start(round, 0);
+}
+
+void pw_round_tell_done(struct pw_round *round)
+{
+	pw_asker_tell(round->process, &round->asker, NULL);
+}
+
+void pw_round_say_nothing(struct pw_round *round PW_UNUSED)
+{
 }

@@ -5,57 +5,12 @@
  */
 #include "config.h"
 
+#include "worker.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "pgweir/net/socket.h"
-#include "process.h"
 
 enum { STACK_BYTES = 4 * 1024 * 1024 };
-
-/* ---- sockets ---- */
-
-struct socket_mail {
-	struct pw_mail mail;
-	struct pw_worker *worker;
-	int fd;
-	struct pw_addr addr;
-};
-
-static void deliver_socket(struct pw_mail *mail, void *receiver PW_UNUSED)
-{
-	struct socket_mail *m = PW_CONTAINER(mail, struct socket_mail, mail);
-	struct pw_addr local = pw_socket_local(m->fd);
-
-	pw_clients_accept(&m->worker->clients, m->fd, &m->addr, &local);
-	free(m);
-}
-
-static void discard_socket(struct pw_mail *mail)
-{
-	struct socket_mail *m = PW_CONTAINER(mail, struct socket_mail, mail);
-
-	close(m->fd);
-	free(m);
-}
-
-bool pw_worker_give_socket(struct pw_worker *worker, int fd, const struct pw_addr *addr)
-{
-	struct socket_mail *m = calloc(1, sizeof(*m));
-
-	if (!m) {
-		close(fd);
-		return false;
-	}
-	m->mail.deliver = deliver_socket;
-	m->mail.discard = discard_socket;
-	m->worker = worker;
-	m->fd = fd;
-	m->addr = *addr;
-	pw_mailbox_post(&worker->mailbox, &m->mail);
-	return true;
-}
 
 /* ---- cancel requests: round the ring until somebody knows the key ---- */
 
@@ -129,86 +84,6 @@ static void begin_cancel(void *peers, struct pw_client *requester)
 	pw_mailbox_post(&worker->mailbox, &m->mail);
 }
 
-/* ---- what the console asks of main ---- */
-
-struct ask_mail {
-	struct pw_mail mail;
-	struct pw_process *process;
-	unsigned worker;
-	uint64_t asker;
-	enum pw_command command;
-	char *name;
-	const struct pw_view *view; /* NULL = a command */
-};
-
-static void discard_ask(struct pw_mail *mail)
-{
-	struct ask_mail *m = PW_CONTAINER(mail, struct ask_mail, mail);
-
-	free(m->name);
-	free(m);
-}
-
-static void deliver_ask(struct pw_mail *mail, void *receiver PW_UNUSED)
-{
-	struct ask_mail *m = PW_CONTAINER(mail, struct ask_mail, mail);
-
-	if (m->view)
-		pw_control_collect(m->process, m->worker, m->asker, m->view);
-	else
-		pw_control_run(m->process, m->worker, m->asker, m->command, m->name);
-	discard_ask(mail);
-}
-
-static struct ask_mail *create_ask(struct pw_worker *worker, uint64_t asker)
-{
-	struct ask_mail *m = calloc(1, sizeof(*m));
-
-	if (!m)
-		return NULL;
-	m->mail.deliver = deliver_ask;
-	m->mail.discard = discard_ask;
-	m->process = worker->process;
-	m->worker = worker->index;
-	m->asker = asker;
-	return m;
-}
-
-static void run_command(void *arg, uint64_t asker, enum pw_command command, const char *name)
-{
-	struct pw_worker *worker = arg;
-	struct ask_mail *m = create_ask(worker, asker);
-	struct pw_error err;
-
-	if (m && name)
-		m->name = strdup(name);
-	if (!m || (name && !m->name)) {
-		free(m);
-		pw_error_set(&err, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-		pw_console_done(&worker->clients, asker, command, &err);
-		return;
-	}
-	m->command = command;
-	pw_mailbox_post(&worker->process->mailbox, &m->mail);
-}
-
-static void collect_view(void *arg, uint64_t asker, const struct pw_view *view)
-{
-	struct pw_worker *worker = arg;
-	struct ask_mail *m = create_ask(worker, asker);
-	struct pw_rows none;
-	struct pw_error err;
-
-	if (!m) {
-		pw_rows_init(&none, view);
-		pw_error_set(&err, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-		pw_console_rows(&worker->clients, asker, &none, &err);
-		return;
-	}
-	m->view = view;
-	pw_mailbox_post(&worker->process->mailbox, &m->mail);
-}
-
 /* ---- life ---- */
 
 static size_t log_prefix(const struct pw_logctx *ctx PW_UNUSED, char *out PW_UNUSED,
@@ -240,7 +115,6 @@ static void init_clients(struct pw_worker *w)
 {
 	struct pw_process *process = w->process;
 
-	w->actions = (struct pw_console_actions){run_command, collect_view, w};
 	w->peers = (struct pw_client_peers){begin_cancel, w};
 	w->clients.loop = &w->loop;
 	w->clients.pools = &w->pools;

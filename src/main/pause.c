@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Waiting for a PAUSE to take hold: as long as somebody waits, servers in use are counted.
+ */
+#include "config.h"
+
+#include "pause.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "round.h"
+
+enum { POLL_US = 100 * 1000 };
+
+struct waiter {
+	struct pw_list node;
+	struct pw_asker asker;
+	char *db; /* NULL = all */
+};
+
+static void free_waiter(struct waiter *w)
+{
+	pw_list_remove(&w->node);
+	free(w->db);
+	free(w);
+}
+
+static void release(struct pw_process *process, struct waiter *w)
+{
+	pw_asker_tell(process, &w->asker, NULL);
+	free_waiter(w);
+}
+
+static void arm_poll(struct pw_process *process)
+{
+	if (!pw_timer_is_armed(&process->pause_poll))
+		pw_loop_arm(&process->loop, &process->pause_poll, POLL_US);
+}
+
+static void after_count(struct pw_round *round)
+{
+	PW_LIST_FOREACH_SAFE (node, &round->process->pauses) {
+		struct waiter *w = PW_CONTAINER(node, struct waiter, node);
+		bool is_same = w->db ? round->db && strcmp(w->db, round->db) == 0 : !round->db;
+
+		if (is_same && round->n_busy == 0)
+			release(round->process, w);
+	}
+}
+
+static void on_poll(struct pw_timer *timer)
+{
+	struct pw_process *process = PW_CONTAINER(timer, struct pw_process, pause_poll);
+
+	PW_LIST_FOREACH (node, &process->pauses) {
+		pw_round_run(process, NULL, PW_ROUND_COUNT,
+			     PW_CONTAINER(node, struct waiter, node)->db, after_count);
+	}
+	if (!pw_list_is_empty(&process->pauses))
+		arm_poll(process);
+}
+
+static void wait_for_it(struct pw_process *process, const struct pw_asker *asker, const char *db)
+{
+	struct waiter *w;
+
+	if (asker->id == 0)
+		return;
+	w = calloc(1, sizeof(*w));
+	if (w && db)
+		w->db = strdup(db);
+	if (!w || (db && !w->db)) {
+		free(w);
+		pw_asker_refuse(process, asker, "%s", "out of memory");
+		return;
+	}
+	w->asker = *asker;
+	pw_list_append(&process->pauses, &w->node);
+	arm_poll(process);
+}
+
+void pw_pause_begin(struct pw_process *process, const struct pw_asker *asker, const char *db)
+{
+	pw_round_run(process, asker, PW_ROUND_CLOSE_IDLE, db, pw_round_say_nothing);
+	wait_for_it(process, asker, db);
+}
+
+void pw_pause_end(struct pw_process *process, const char *db)
+{
+	PW_LIST_FOREACH_SAFE (node, &process->pauses) {
+		struct waiter *w = PW_CONTAINER(node, struct waiter, node);
+
+		if (!db || (w->db && strcmp(db, w->db) == 0))
+			release(process, w);
+	}
+}
+
+void pw_pause_init(struct pw_process *process)
+{
+	pw_list_init(&process->pauses);
+	pw_timer_init(&process->pause_poll, on_poll);
+}
+
+void pw_pause_fini(struct pw_process *process)
+{
+	while (process->pauses.next && !pw_list_is_empty(&process->pauses))
+		free_waiter(PW_CONTAINER(pw_list_first(&process->pauses), struct waiter, node));
+}

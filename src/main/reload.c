@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * A new snapshot in place of the one in force. If anything in it is wrong, nothing changes.
+ */
+#include "config.h"
+
+#include "reload.h"
+
+#include "round.h"
+
+static void reopen_log(struct pw_process *process)
+{
+	const struct pw_conf *conf = process->snapshot->conf;
+
+	if (pw_log_open_file(&process->log, conf->logfile) != PW_OK)
+		pw_log_error(&process->logctx, "cannot open log file %s", conf->logfile);
+	pw_log_open_syslog(&process->log, conf->syslog, conf->syslog_ident, conf->syslog_facility);
+}
+
+/* Builds the new snapshot; on failure the old one stays in force, whole. */
+static struct pw_snapshot *load(struct pw_process *process)
+{
+	struct pw_strbuf why = PW_STRBUF_INIT, warnings = PW_STRBUF_INIT;
+	const char *path = process->snapshot->conf->conffile;
+	struct pw_snapshot *next;
+
+	if (!path || path[0] == '\0')
+		path = process->options.config_path;
+	next = pw_snapshot_load(path, process->snapshot, &process->hash_key, &why, &warnings);
+	pw_log_lines(&process->logctx, PW_LOG_WARNING, warnings.data);
+	pw_log_lines(&process->logctx, PW_LOG_ERROR, why.data);
+	if (!next)
+		pw_log_warning(&process->logctx, "config file loading failed");
+	pw_strbuf_fini(&why);
+	pw_strbuf_fini(&warnings);
+	return next;
+}
+
+static bool reload(struct pw_process *process, const struct pw_asker *asker)
+{
+	struct pw_snapshot *next = load(process);
+	struct pw_round *round;
+
+	if (!next) {
+		reopen_log(process);
+		return false;
+	}
+	pw_snapshot_unref(process->snapshot);
+	process->snapshot = next;
+	reopen_log(process);
+	pw_listen_tune(&process->listen, next->conf);
+	pw_resolver_set_ttl(process->resolver, next->conf->dns_max_ttl,
+			    next->conf->dns_nxdomain_ttl);
+	round = pw_round_create(process, asker, PW_ROUND_SWAP, NULL, pw_round_tell_done);
+	if (!round)
+		return false;
+	round->snapshot = pw_snapshot_ref(next);
+	pw_round_start(round, 0);
+	return true;
+}
+
+void pw_reload_run(struct pw_process *process, const struct pw_asker *asker)
+{
+	struct pw_error err;
+
+	if (reload(process, asker))
+		return;
+	pw_error_set(&err, PW_SQLSTATE_CONFIG_FILE_ERROR,
+		     "RELOAD failed, see logs for additional details");
+	err.severity = PW_SEVERITY_ERROR;
+	pw_asker_tell(process, asker, &err);
+}

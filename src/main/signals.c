@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Signals: each is a command that nobody waits for.
+ */
+#include "config.h"
+
+#include "signals.h"
+
+#include <event2/event.h>
+#include <signal.h>
+
+#include "control.h"
+#include "notify.h"
+#include "reload.h"
+#include "shutdown.h"
+
+static const int handled[PW_SIGNALS] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2};
+
+static void signal_hup(struct pw_process *process)
+{
+	const struct pw_asker nobody = {0, 0, PW_COMMAND_RELOAD};
+
+	pw_log_info(&process->logctx, "got SIGHUP, re-reading config");
+	pw_notify_reloading();
+	pw_reload_run(process, &nobody);
+	pw_notify_ready();
+}
+
+static void signal_shutdown(struct pw_process *process, int number)
+{
+	const struct pw_asker nobody = {0, 0, PW_COMMAND_SHUTDOWN};
+	bool is_int = number == SIGINT;
+
+	if (process->life != PW_LIFE_RUNNING) {
+		pw_log_info(&process->logctx, "got %s while shutting down, fast exit",
+			    is_int ? "SIGINT" : "SIGTERM");
+		pw_shutdown_now(process);
+		return;
+	}
+	pw_log_info(&process->logctx,
+		    is_int ? "got SIGINT, shutting down, waiting for all servers connections to be "
+			     "released"
+			   : "got SIGTERM, shutting down, waiting for all clients disconnect");
+	pw_shutdown_begin(process, &nobody,
+			  is_int ? PW_LIFE_WAIT_FOR_SERVERS : PW_LIFE_WAIT_FOR_CLIENTS);
+}
+
+static void signal_usr1(struct pw_process *process)
+{
+	const struct pw_asker nobody = {0, 0, PW_COMMAND_PAUSE};
+
+	if (atomic_load(&process->registry.is_paused)) {
+		pw_log_info(&process->logctx, "got SIGUSR1, but already paused/suspended");
+		return;
+	}
+	pw_log_info(&process->logctx, "got SIGUSR1, pausing all activity");
+	pw_control_run(process, &nobody, NULL);
+}
+
+static void signal_usr2(struct pw_process *process)
+{
+	const struct pw_asker nobody = {0, 0, PW_COMMAND_RESUME};
+
+	if (process->life != PW_LIFE_RUNNING) {
+		pw_log_info(&process->logctx, "got SIGUSR2 while shutting down, ignoring");
+	} else if (!atomic_load(&process->registry.is_paused)) {
+		pw_log_info(&process->logctx, "got SIGUSR2, but not paused/suspended");
+	} else {
+		pw_log_info(&process->logctx, "got SIGUSR2, continuing from PAUSE");
+		pw_control_run(process, &nobody, NULL);
+	}
+}
+
+static void on_signal(evutil_socket_t number, short what PW_UNUSED, void *arg)
+{
+	struct pw_process *process = arg;
+
+	pw_loop_refresh_time(&process->loop);
+	switch (number) {
+	case SIGHUP:
+		signal_hup(process);
+		break;
+	case SIGINT:
+	case SIGTERM:
+		signal_shutdown(process, number);
+		break;
+	case SIGQUIT:
+		pw_log_info(&process->logctx, "got SIGQUIT, fast exit");
+		pw_shutdown_now(process);
+		break;
+	case SIGUSR1:
+		signal_usr1(process);
+		break;
+	case SIGUSR2:
+		signal_usr2(process);
+		break;
+	default:
+		break;
+	}
+}
+
+enum pw_status pw_signals_start(struct pw_process *process)
+{
+	for (size_t i = 0; i < PW_SIGNALS; i++) {
+		struct event *event =
+		    evsignal_new(process->loop.base, handled[i], on_signal, process);
+
+		process->signal_events[i] = event;
+		if (!event || event_add(event, NULL) < 0)
+			return PW_ENOMEM;
+	}
+	return PW_OK;
+}
+
+void pw_signals_stop(struct pw_process *process)
+{
+	for (size_t i = 0; i < PW_SIGNALS; i++) {
+		if (process->signal_events[i])
+			event_free(process->signal_events[i]);
+		process->signal_events[i] = NULL;
+	}
+}
