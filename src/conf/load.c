@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Builds a configuration: dispatches what ini_source reads to the sections, keeps what a reload
+ * must keep, and freezes the result. On the loading thread; nothing of a half-built configuration
+ * is seen by anyone.
+ *
+ * What happens to a setting whose line is missing or changed:
+ *   reloadable, with default    each [pgbouncer] header sets it back to the default
+ *   without default             keeps the previous configuration's value
+ *   startup only                always keeps it; a changed line only warns
+ */
+#include "config.h"
+
+#include "conf_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows of a section while the number of them is not known. */
+struct entry {
+	const char *name; /* in the arena; the sort key */
+	struct pw_ini_pos pos;
+	size_t seq;
+	void *row; /* owned here until the entries are frozen */
+};
+
+struct entries {
+	struct entry *items;
+	size_t n;
+	size_t capacity;
+	size_t row_size;
+	const char *noun; /* for messages */
+};
+
+struct builder {
+	struct pw_conf *conf;
+	const struct pw_conf *previous;
+	struct pw_conf *scratch; /* takes values that are not to be used */
+	struct pw_conf_problems problems;
+	struct pw_conf_problems warnings;
+	struct pw_ini_pos *set_at; /* one per setting */
+	struct entries databases;
+	struct entries users;
+	struct entries peers;
+	struct pw_strbuf text; /* a connection string being cut up */
+	struct pw_strbuf message;
+	bool has_main;
+	bool has_failed; /* no memory */
+};
+
+struct section {
+	const char *name;
+	void (*header)(struct builder *b);
+	void (*entry)(struct builder *b, const struct pw_ini_entry *entry);
+};
+
+static struct pw_conf_arena *arena_of(const struct builder *b)
+{
+	return b->conf->arena;
+}
+
+/* ---- the main section ---- */
+
+static bool has_fixed_value(const struct builder *b, const struct pw_conf_key *key)
+{
+	return b->previous && !(key->flags & PW_KEY_RELOAD);
+}
+
+static void start_main(struct builder *b)
+{
+	b->has_main = true;
+	for (size_t i = 0; i < pw_conf_settings.n; i++) {
+		const struct pw_conf_key *key = &pw_conf_settings.rows[i];
+
+		if (!(key->flags & PW_KEY_RELOAD) || !key->default_text)
+			continue;
+		pw_conf_key_reset(key, arena_of(b), b->conf);
+		b->set_at[i] = (struct pw_ini_pos){NULL, 0};
+	}
+}
+
+static void init_settings(struct builder *b, const char *path)
+{
+	for (size_t i = 0; i < pw_conf_settings.n; i++) {
+		const struct pw_conf_key *key = &pw_conf_settings.rows[i];
+
+		if (has_fixed_value(b, key) || (b->previous && !key->default_text))
+			pw_conf_key_copy(key, arena_of(b), b->conf, b->previous);
+		else
+			pw_conf_key_reset(key, arena_of(b), b->conf);
+	}
+	b->conf->conffile = pw_conf_arena_copy(arena_of(b), path);
+}
+
+static void report_message(struct builder *b, const struct pw_ini_pos *pos)
+{
+	pw_conf_problem(&b->problems, pos, "%s", b->message.data ? b->message.data : "no memory");
+	pw_strbuf_reset(&b->message);
+}
+
+static void warn_if_ignored(struct builder *b, const struct pw_conf_key *key,
+			    const struct pw_ini_pos *pos)
+{
+	if (key->flags & PW_KEY_NO_EFFECT)
+		pw_conf_problem(&b->warnings, pos, "%s is accepted but has no effect", key->name);
+	else if (has_fixed_value(b, key) && !pw_conf_key_equal(key, b->scratch, b->conf))
+		pw_conf_problem(&b->warnings, pos,
+				"%s cannot change while running, the value in force is kept",
+				key->name);
+}
+
+static void set_main(struct builder *b, const struct pw_ini_entry *entry)
+{
+	const struct pw_conf_key *key = pw_conf_key_find(&pw_conf_settings, entry->key);
+	struct pw_conf *target = b->conf;
+
+	if (!key) {
+		pw_strbuf_printf(&b->message, "unknown parameter \"%.64s\" in section [pgbouncer]",
+				 entry->key);
+		pw_conf_key_hint(&pw_conf_settings, entry->key, &b->message);
+		report_message(b, &entry->pos);
+		return;
+	}
+	if (has_fixed_value(b, key))
+		target = b->scratch;
+	if (!pw_conf_setting_parse(key, entry->value, target, &b->message)) {
+		report_message(b, &entry->pos);
+		return;
+	}
+	b->set_at[key - pw_conf_settings.rows] = entry->pos;
+	warn_if_ignored(b, key, &entry->pos);
+}
+
+/* ---- sections of connection strings ---- */
+
+static void add_entry(struct builder *b, struct entries *to, const char *name,
+		      const struct pw_ini_pos *pos, const void *row)
+{
+	struct entry *items = to->items;
+	void *copy = malloc(to->row_size);
+
+	if (copy && to->n == to->capacity) {
+		size_t capacity = to->capacity ? to->capacity * 2 : 16;
+
+		items = reallocarray(to->items, capacity, sizeof(*items));
+		if (items) {
+			to->items = items;
+			to->capacity = capacity;
+		}
+	}
+	if (!copy || !items) {
+		free(copy);
+		b->has_failed = true;
+		return;
+	}
+	memcpy(copy, row, to->row_size);
+	items[to->n] = (struct entry){name, *pos, to->n, copy};
+	to->n++;
+}
+
+/* Reads the pairs of an entry into the row. False = something was reported. */
+static bool read_pairs(struct builder *b, const struct pw_ini_entry *entry, const char *noun,
+		       const struct pw_conf_keys *keys, void *row)
+{
+	const char *name, *value;
+	char *cursor;
+	unsigned reported = b->problems.count;
+	enum pw_status status;
+
+	for (size_t i = 0; i < keys->n; i++)
+		pw_conf_key_reset(&keys->rows[i], arena_of(b), row);
+	pw_strbuf_reset(&b->text);
+	pw_strbuf_add_string(&b->text, entry->value);
+	if (b->text.has_failed) {
+		b->has_failed = true;
+		return false;
+	}
+	cursor = b->text.data;
+	while ((status = pw_connstr_next(&cursor, &name, &value)) == PW_OK) {
+		const struct pw_conf_key *key = pw_conf_key_find(keys, name);
+
+		pw_strbuf_printf(&b->message, "%s \"%.64s\": ", noun, entry->key);
+		if (!key) {
+			pw_strbuf_printf(&b->message, "unrecognized %s parameter: %.64s",
+					 keys == &pw_conf_user_keys ? "user" : "connection", name);
+			pw_conf_key_hint(keys, name, &b->message);
+			report_message(b, &entry->pos);
+		} else if (!pw_conf_key_parse(key, value, arena_of(b), row, &b->message)) {
+			report_message(b, &entry->pos);
+		}
+		pw_strbuf_reset(&b->message);
+	}
+	if (status == PW_EINVAL)
+		pw_conf_problem(
+		    &b->problems, &entry->pos,
+		    "%s \"%.64s\": syntax error in connection string: key=value pairs with spaces "
+		    "between them are expected, no value may be empty, one with spaces needs "
+		    "single quotes",
+		    noun, entry->key);
+	return b->problems.count == reported;
+}
+
+static bool is_name_legal(struct builder *b, const struct pw_ini_entry *entry, const char *noun,
+			  size_t max)
+{
+	size_t len = strlen(entry->key);
+
+	if (len > 0 && len <= max)
+		return true;
+	pw_conf_problem(&b->problems, &entry->pos,
+			"%s name \"%.64s%s\" has %zu bytes, 1 to %zu are "
+			"allowed",
+			noun, entry->key, len > 64 ? "..." : "", len, max);
+	return false;
+}
+
+/* "a, b" -> {"a", "b", NULL}; NULL where a member is empty or memory ran out. */
+static const char *const *split_hosts(struct builder *b, const char *text)
+{
+	static const char blanks[] = " \t";
+	const char **hosts;
+	char *p;
+	size_t n = 0, commas = 0;
+
+	for (const char *c = text ? text : ""; *c != '\0'; c++)
+		commas += *c == ',';
+	hosts = pw_conf_arena_alloc(arena_of(b), (commas + 2) * sizeof(*hosts));
+	if (!hosts || !text)
+		return hosts;
+	p = pw_conf_arena_alloc(arena_of(b), strlen(text) + 1);
+	if (!p)
+		return NULL;
+	memcpy(p, text, strlen(text) + 1);
+	for (char *next = p; next; p = next) {
+		char *end;
+
+		next = strchr(p, ',');
+		end = next ? next : p + strlen(p);
+		if (next)
+			next++;
+		p += strspn(p, blanks);
+		while (end > p && strchr(blanks, end[-1]))
+			end--;
+		*end = '\0';
+		if (*p == '\0')
+			return NULL;
+		hosts[n++] = p;
+	}
+	return hosts;
+}
+
+static void set_database(struct builder *b, const struct pw_ini_entry *entry)
+{
+	struct pw_conf_db db = {0};
+
+	if (!is_name_legal(b, entry, "database", PW_CONF_DB_NAME_MAX))
+		return;
+	if (strcmp(entry->key, PW_CONF_CONSOLE_DB) == 0) {
+		pw_conf_problem(&b->problems, &entry->pos, "database name \"%s\" is reserved",
+				entry->key);
+		return;
+	}
+	if (!read_pairs(b, entry, "database", &pw_conf_db_keys, &db))
+		return;
+	db.name = pw_conf_arena_copy(arena_of(b), entry->key);
+	db.definition = pw_conf_arena_copy(arena_of(b), entry->value);
+	db.hosts = split_hosts(b, db.host_text);
+	if (!db.hosts && !pw_conf_arena_has_failed(arena_of(b))) {
+		pw_conf_problem(&b->problems, &entry->pos,
+				"database \"%s\": empty name in the list of hosts", entry->key);
+		return;
+	}
+	add_entry(b, &b->databases, db.name, &entry->pos, &db);
+}
+
+static void set_user(struct builder *b, const struct pw_ini_entry *entry)
+{
+	struct pw_conf_user user = {0};
+
+	if (!is_name_legal(b, entry, "user", PW_CONF_USER_NAME_MAX) ||
+	    !read_pairs(b, entry, "user", &pw_conf_user_keys, &user))
+		return;
+	user.name = pw_conf_arena_copy(arena_of(b), entry->key);
+	add_entry(b, &b->users, user.name, &entry->pos, &user);
+}
+
+static void set_peer(struct builder *b, const struct pw_ini_entry *entry)
+{
+	struct pw_conf_peer peer = {0};
+	char *end, digits[8];
+	long id;
+
+	errno = 0;
+	id = strtol(entry->key, &end, 10);
+	if (errno != 0 || *end != '\0' || id < 1 || id > 65535) {
+		pw_conf_problem(
+		    &b->problems, &entry->pos,
+		    "peer \"%.64s\": ids of peers must be a number larger than 0 and at "
+		    "most 65535",
+		    entry->key);
+		return;
+	}
+	if (!read_pairs(b, entry, "peer", &pw_conf_peer_keys, &peer))
+		return;
+	if (!peer.host) {
+		pw_conf_problem(&b->problems, &entry->pos, "host was not provided for peer %ld",
+				id);
+		return;
+	}
+	peer.id = (int)id;
+	/* Names sort as text; the zeros make that the order of the numbers. */
+	snprintf(digits, sizeof(digits), "%05d", peer.id);
+	add_entry(b, &b->peers, pw_conf_arena_copy(arena_of(b), digits), &entry->pos, &peer);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	if (order != 0)
+		return order;
+	return x->seq < y->seq ? -1 : 1;
+}
+
+/* Sorts, keeps the last one of each name, and moves the rows to the arena. */
+static const void *freeze_entries(struct builder *b, struct entries *from, size_t *n)
+{
+	char *rows = NULL;
+
+	*n = 0;
+	if (from->n == 0)
+		return NULL;
+	qsort(from->items, from->n, sizeof(*from->items), compare_entries);
+	if (from->n < SIZE_MAX / from->row_size)
+		rows = pw_conf_arena_alloc(arena_of(b), from->n * from->row_size);
+	if (!rows) {
+		b->has_failed = true;
+		return NULL;
+	}
+	for (size_t i = 0; i < from->n; i++) {
+		const struct entry *item = &from->items[i], *next = item + 1;
+
+		if (i + 1 < from->n && strcmp(item->name, next->name) == 0)
+			pw_conf_problem(&b->warnings, &next->pos,
+					"%s \"%s\" is defined again, the earlier definition does "
+					"not count",
+					from->noun, item->name);
+		else
+			memcpy(rows + (*n)++ * from->row_size, item->row, from->row_size);
+	}
+	return rows;
+}
+
+static void fini_entries(struct entries *entries)
+{
+	for (size_t i = 0; i < entries->n; i++)
+		free(entries->items[i].row);
+	free(entries->items);
+}
+
+/* ---- dispatch ---- */
+
+static const struct section sections[] = {
+    {"pgbouncer", start_main, set_main}, /* the first one is named in messages */
+    {"pgweir", start_main, set_main},    {"databases", NULL, set_database},
+    {"users", NULL, set_user},           {"peers", NULL, set_peer},
+};
+
+static const struct section *find_section(const char *name)
+{
+	for (size_t i = 0; i < PW_COUNTOF(sections); i++) {
+		if (strcmp(sections[i].name, name) == 0)
+			return &sections[i];
+	}
+	return NULL;
+}
+
+static void take_section(void *ctx, const char *name, const struct pw_ini_pos *pos)
+{
+	struct builder *b = ctx;
+	const struct section *section = find_section(name);
+	struct pw_nearest nearest;
+
+	if (section && section->header)
+		section->header(b);
+	if (section)
+		return;
+	pw_nearest_init(&nearest, name);
+	for (size_t i = 0; i < PW_COUNTOF(sections); i++)
+		pw_nearest_offer(&nearest, sections[i].name);
+	pw_strbuf_printf(&b->message, "invalid section \"%s\" in configuration", name);
+	pw_nearest_hint(&nearest, &b->message);
+	report_message(b, pos);
+}
+
+static void take_entry(void *ctx, const char *name, const struct pw_ini_entry *entry)
+{
+	struct builder *b = ctx;
+	const struct section *section = find_section(name);
+
+	/* Under a header that was refused, one message is enough. */
+	if (section)
+		section->entry(b, entry);
+	else if (name[0] == '\0')
+		pw_conf_problem(&b->problems, &entry->pos, "value without section: %.64s",
+				entry->key);
+}
+
+/* ---- life ---- */
+
+static void fini_builder(struct builder *b)
+{
+	fini_entries(&b->databases);
+	fini_entries(&b->users);
+	fini_entries(&b->peers);
+	pw_strbuf_wipe(&b->text);
+	pw_strbuf_fini(&b->message);
+	free(b->scratch);
+	free(b->set_at);
+}
+
+static bool init_builder(struct builder *b)
+{
+	b->databases = (struct entries){.row_size = sizeof(struct pw_conf_db), .noun = "database"};
+	b->users = (struct entries){.row_size = sizeof(struct pw_conf_user), .noun = "user"};
+	b->peers = (struct entries){.row_size = sizeof(struct pw_conf_peer), .noun = "peer"};
+	b->conf = calloc(1, sizeof(*b->conf));
+	if (!b->conf)
+		return false;
+	pw_refcount_init(&b->conf->refs);
+	b->scratch = calloc(1, sizeof(*b->scratch));
+	b->set_at = calloc(pw_conf_settings.n, sizeof(*b->set_at));
+	if (!b->scratch || !b->set_at)
+		return false;
+	b->conf->arena = pw_conf_arena_create();
+	b->scratch->arena = b->conf->arena;
+	return b->conf->arena != NULL;
+}
+
+static void freeze_sections(struct builder *b)
+{
+	struct pw_conf *conf = b->conf;
+
+	conf->databases = freeze_entries(b, &b->databases, &conf->n_databases);
+	conf->users = freeze_entries(b, &b->users, &conf->n_users);
+	conf->peers = freeze_entries(b, &b->peers, &conf->n_peers);
+}
+
+static void build(struct builder *b, const struct pw_ini_input *input)
+{
+	const struct pw_ini_sink sink = {b, &b->problems, take_section, take_entry};
+	const struct pw_ini_pos pos = {input->path, 0};
+	enum pw_status status;
+
+	init_settings(b, input->path);
+	status = pw_ini_read(input, arena_of(b), &sink);
+	if (status == PW_ENOMEM)
+		b->has_failed = true;
+	else if (status != PW_OK)
+		pw_conf_problem(&b->problems, &pos, "the ini library did not hand a line through");
+	else if (!b->has_main && b->problems.count == 0)
+		pw_conf_problem(&b->problems, &pos, "main section missing from config file");
+	freeze_sections(b);
+	/* A value that was refused would only give false alarms here. */
+	if (b->problems.count == 0)
+		pw_conf_check(b->conf, &pos, b->set_at, &b->problems, &b->warnings);
+	if (b->has_failed || pw_conf_arena_has_failed(arena_of(b)))
+		pw_conf_problem(&b->problems, &pos, "out of memory");
+	pw_conf_problems_end(&b->problems);
+	pw_conf_problems_end(&b->warnings);
+}
+
+struct pw_conf *pw_conf_parse(const struct pw_ini_input *input, const struct pw_conf *previous,
+			      struct pw_strbuf *why, struct pw_strbuf *warnings)
+{
+	struct builder b = {.previous = previous, .problems = {why, 0}, .warnings = {warnings, 0}};
+	struct pw_conf *conf;
+
+	if (init_builder(&b))
+		build(&b, input);
+	else
+		pw_conf_problem(&b.problems, NULL, "out of memory");
+	conf = b.conf;
+	fini_builder(&b);
+	if (b.problems.count == 0)
+		return conf;
+	pw_conf_unref(conf);
+	return NULL;
+}
+
+struct pw_conf *pw_conf_load(const char *path, const struct pw_conf *previous,
+			     struct pw_strbuf *why, struct pw_strbuf *warnings)
+{
+	const struct pw_ini_input input = {.path = path};
+
+	return pw_conf_parse(&input, previous, why, warnings);
+}
