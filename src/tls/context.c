@@ -13,32 +13,9 @@
 
 #include "tls_priv.h"
 
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum pw_status pw_tls_build_fail(struct pw_tls_build *build, const char *fmt, ...)
-{
-	va_list ap;
-
-	pw_strbuf_add_string(build->why, "TLS setup failed: ");
-	va_start(ap, fmt);
-	pw_strbuf_vprintf(build->why, fmt, ap);
-	va_end(ap);
-	return PW_EINVAL;
-}
-
-const char *pw_tls_reason(void)
-{
-	unsigned long error = ERR_peek_error();
-	const char *reason = ERR_reason_error_string(error);
-
-	if (!reason && ERR_SYSTEM_ERROR(error))
-		reason = strerror(ERR_GET_REASON(error));
-	ERR_clear_error();
-	return reason ? reason : "unknown error";
-}
 
 /* ---- digest ---- */
 
@@ -124,6 +101,22 @@ static void set_common(SSL_CTX *ctx)
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 }
 
+/* The one protocol, or none; direct TLS must have named it (see pw_tls_accept()). */
+static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+		       const unsigned char *in, unsigned in_len, void *arg PW_UNUSED)
+{
+	static const unsigned char protocol[] = "\x0apostgresql";
+	const struct pw_tls *tls = SSL_get_app_data(ssl);
+	unsigned char *choice;
+
+	if (SSL_select_next_proto(&choice, out_len, protocol, sizeof(protocol) - 1, in, in_len) ==
+	    OPENSSL_NPN_NEGOTIATED) {
+		*out = choice;
+		return SSL_TLSEXT_ERR_OK;
+	}
+	return tls->is_direct ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+}
+
 static enum pw_status apply_accept(struct pw_tls_build *build)
 {
 	const struct pw_tls_context *context = build->context;
@@ -131,7 +124,7 @@ static enum pw_status apply_accept(struct pw_tls_build *build)
 	int verify = SSL_VERIFY_NONE;
 
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
-	SSL_CTX_set_alpn_select_cb(ctx, pw_tls_select_alpn, NULL);
+	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
 	if (pw_tls_is_set(build->settings->ca_file))
 		verify = SSL_VERIFY_PEER;
 	if (context->must_verify)

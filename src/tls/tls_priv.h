@@ -71,6 +71,7 @@ static inline char *pw_tls_unconst(const char *text)
 	return (char *)(uintptr_t)text;
 }
 
+/* error.c */
 /* Fills build->why, "TLS setup failed: " before it; gives PW_EINVAL. */
 PW_MUSTCHECK enum pw_status pw_tls_build_fail(struct pw_tls_build *build, const char *fmt, ...)
     PW_PRINTF(2, 3);
@@ -89,9 +90,5 @@ PW_MUSTCHECK enum pw_status pw_tls_apply_protocols(struct pw_tls_build *build);
 PW_MUSTCHECK enum pw_status pw_tls_apply_ciphers(struct pw_tls_build *build);
 PW_MUSTCHECK enum pw_status pw_tls_apply_dheparams(struct pw_tls_build *build);
 PW_MUSTCHECK enum pw_status pw_tls_apply_ecdhcurve(struct pw_tls_build *build);
-
-/* transport.c: chooses "postgresql" or refuses (see pw_tls_accept()). */
-int pw_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-		       const unsigned char *in, unsigned in_len, void *arg);
 
 #endif

@@ -30,8 +30,6 @@
 
 enum { RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH };
 
-static const unsigned char alpn_protocol[] = "\x0apostgresql";
-
 /* ---- errors ---- */
 
 static enum pw_io fail(struct pw_tls *tls, const char *fmt, ...) PW_PRINTF(2, 3);
@@ -125,20 +123,6 @@ static enum pw_io tls_handshake(void *transport)
 		return classify(tls, rc);
 	SSL_set_read_ahead(tls->ssl, 1);
 	return check_peer(tls);
-}
-
-int pw_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-		       const unsigned char *in, unsigned in_len, void *arg PW_UNUSED)
-{
-	const struct pw_tls *tls = SSL_get_app_data(ssl);
-	unsigned char *choice;
-
-	if (SSL_select_next_proto(&choice, out_len, alpn_protocol, sizeof(alpn_protocol) - 1, in,
-				  in_len) == OPENSSL_NPN_NEGOTIATED) {
-		*out = choice;
-		return SSL_TLSEXT_ERR_OK;
-	}
-	return tls->is_direct ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
 }
 
 /* ---- data ---- */
