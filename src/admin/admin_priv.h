@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Between the files of the console: its life and the simple protocol (console.c), the extended
- * protocol (extended.c), grammar (grammar.c), what goes out (answer.c, help.c), the tables
- * (view_*.c, listed in views.c).
+ * protocol (extended.c), what runs (request.c), statements and portals (portal.c), grammar
+ * (grammar.c), what goes out (answer.c, help.c), the tables (view_*.c, listed in views.c). All on
+ * the worker's thread.
  */
 #ifndef PGWEIR_ADMIN_ADMIN_PRIV_H
 #define PGWEIR_ADMIN_ADMIN_PRIV_H
@@ -97,7 +98,7 @@ const char *pw_console_balance_name(int load_balance); /* NULL for -1 */
 /* The console's own counters, with their averaging periods kept up. */
 struct pw_counter_history *pw_console_stats(struct pw_clients *clients);
 
-/* ---- console.c ---- */
+/* ---- the session, made by console.c ---- */
 
 struct pw_console_portal;
 
@@ -106,7 +107,7 @@ struct pw_console {
 	struct pw_strbuf input; /* whole messages, and the beginning of one */
 	size_t input_at;        /* what lies before has been worked through */
 	struct pw_strbuf output;
-	struct pw_list statements, portals; /* extended.c */
+	struct pw_list statements, portals; /* portal.c */
 	unsigned n_statements, n_portals;
 	struct pw_request request;        /* is_waiting: what main was asked */
 	struct pw_console_portal *portal; /* that `request` runs for, in the extended protocol */
@@ -117,9 +118,60 @@ struct pw_console {
 	bool is_in_block; /* between BEGIN and its end */
 };
 
+/* ---- portal.c ---- */
+
+struct pw_console_statement {
+	struct pw_list node;
+	struct pw_request request;
+	char name[PW_CONSOLE_NAME_MAX + 1];
+};
+
+enum pw_portal_state {
+	PW_PORTAL_NEW,
+	PW_PORTAL_RUN,  /* was run, and gave no rows (yet) */
+	PW_PORTAL_OPEN, /* has rows to give */
+	PW_PORTAL_DONE, /* has given them all */
+};
+
+struct pw_console_portal {
+	struct pw_list node;
+	struct pw_request request;
+	enum pw_portal_state state;
+	struct pw_rows rows; /* OPEN */
+	size_t next_row;
+	uint64_t binary; /* bit per column */
+	uint32_t limit;  /* of the Execute at hand; 0 = none */
+	char name[PW_CONSOLE_NAME_MAX + 1];
+};
+
+/* NULL = none of this name. */
+struct pw_console_statement *pw_console_statement_find(const struct pw_console *con,
+						       const char *name);
+struct pw_console_portal *pw_console_portal_find(const struct pw_console *con, const char *name);
+/* `name` has at most PW_CONSOLE_NAME_MAX bytes and is free. NULL = too many, or no memory. */
+struct pw_console_statement *pw_console_statement_add(struct pw_console *con, const char *name,
+						      const struct pw_request *request);
+struct pw_console_portal *pw_console_portal_add(struct pw_console *con, const char *name,
+						const struct pw_request *request);
+/* NULL is none. */
+void pw_console_statement_drop(struct pw_console *con, struct pw_console_statement *s);
+void pw_console_portal_drop(struct pw_console *con, struct pw_console_portal *p);
+/* A simple query ends the unnamed statement and portal. */
+void pw_console_portals_drop_unnamed(struct pw_console *con);
+void pw_console_portals_drop(struct pw_console *con);
+/* Statements too. */
+void pw_console_portals_fini(struct pw_console *con);
+/* What the request of con->portal gave (emptied), as many as its Execute wants. */
+void pw_console_portal_take_rows(struct pw_console *con, struct pw_rows *rows);
+void pw_console_portal_send_rows(struct pw_console *con, struct pw_console_portal *p);
+
+/* ---- request.c ---- */
+
 /* Runs con->request. False: the console is gone. */
 PW_MUSTCHECK bool pw_console_run(struct pw_console *con);
-/* An error ends the request at hand. */
+/* Each of these ends the request at hand: it is done, here are its rows (emptied), or an error. */
+void pw_console_complete(struct pw_console *con, const char *tag);
+void pw_console_give_rows(struct pw_console *con, struct pw_rows *rows);
 void pw_console_fail(struct pw_console *con, const struct pw_error *err);
 void pw_console_fail_with(struct pw_console *con, const char *sqlstate, const char *fmt, ...)
     PW_PRINTF(3, 4);
@@ -129,10 +181,5 @@ void pw_console_fail_with(struct pw_console *con, const char *sqlstate, const ch
 /* Parse, Bind, Describe, Execute, Close, Sync. False: the console is gone. */
 PW_MUSTCHECK bool pw_extended_message(struct pw_console *con, const struct pw_piece *message);
 bool pw_extended_has(uint8_t type);
-/* What the request at hand gave (emptied). */
-void pw_extended_rows(struct pw_console *con, struct pw_rows *rows);
-/* A simple query ends the unnamed statement and portal. */
-void pw_extended_drop_unnamed(struct pw_console *con);
-void pw_extended_fini(struct pw_console *con);
 
 #endif

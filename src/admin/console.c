@@ -11,7 +11,6 @@
  */
 #include "config.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +20,6 @@
 #include "pgweir/proto/writer.h"
 
 enum { OUTPUT_STEP = 64 * 1024 };
-
-static const struct pw_conf *conf_of(const struct pw_client *c)
-{
-	return c->clients->pools->snapshot->conf;
-}
 
 /* ---- output ---- */
 
@@ -66,148 +60,6 @@ static bool close_session(struct pw_console *con, const char *sqlstate, const ch
 	return false;
 }
 
-/* ---- requests ---- */
-
-static void count_request(struct pw_clients *clients)
-{
-	struct pw_counters *now = &pw_console_stats(clients)->now;
-
-	now->xact_count++;
-	now->query_count++;
-}
-
-static void end_request(struct pw_console *con)
-{
-	con->portal = NULL;
-	if (!con->is_extended)
-		pw_write_ready(&con->output, 'I');
-}
-
-static void complete(struct pw_console *con, const char *tag)
-{
-	pw_write_command_complete(&con->output, tag);
-	end_request(con);
-}
-
-void pw_console_fail(struct pw_console *con, const struct pw_error *err)
-{
-	struct pw_error told = *err;
-
-	told.severity = PW_SEVERITY_ERROR;
-	if (conf_of(con->client)->log_pooler_errors)
-		pw_log_warning(&con->client->log, "pooler error: %s", told.message);
-	pw_write_error(&con->output, &told);
-	con->is_skipping = con->is_extended;
-	end_request(con);
-}
-
-void pw_console_fail_with(struct pw_console *con, const char *sqlstate, const char *fmt, ...)
-{
-	struct pw_error err;
-	char text[sizeof(err.message)];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	pw_error_set(&err, sqlstate, "%s", text);
-	pw_console_fail(con, &err);
-}
-
-static void give_rows(struct pw_console *con, struct pw_rows *rows)
-{
-	if (rows->has_failed) {
-		pw_console_fail_with(con, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-		return;
-	}
-	if (con->is_extended) {
-		pw_extended_rows(con, rows);
-		return;
-	}
-	pw_answer_columns(&con->output, rows->view, 0);
-	for (size_t i = 0; i < rows->n_rows; i++)
-		pw_answer_row(&con->output, rows, i, 0);
-	complete(con, con->request.tag);
-}
-
-static void show_parameter(struct pw_console *con)
-{
-	struct pw_rows rows;
-
-	pw_rows_init(&rows, con->request.view);
-	rows.view->collect(&rows, NULL);
-	give_rows(con, &rows);
-	pw_rows_fini(&rows);
-}
-
-static void ignore_set(struct pw_console *con)
-{
-	struct pw_error notice;
-
-	pw_error_set(&notice, PW_SQLSTATE_SUCCESS, "SET ignored");
-	notice.severity = PW_SEVERITY_NOTICE;
-	pw_write_error(&con->output, &notice);
-	complete(con, con->request.tag);
-}
-
-/* Both leave the answer to main. */
-static bool ask_for_rows(struct pw_console *con)
-{
-	struct pw_client *c = con->client;
-	const struct pw_console_actions *actions = c->clients->console_arg;
-
-	con->is_waiting = true;
-	actions->collect(actions->arg, c->id, con->request.view);
-	return c->console == con;
-}
-
-static bool ask_for_command(struct pw_console *con)
-{
-	struct pw_client *c = con->client;
-	const struct pw_console_actions *actions = c->clients->console_arg;
-	const struct pw_request *request = &con->request;
-	const char *argument = request->has_argument ? request->argument : NULL;
-
-	if (request->verb->argument == PW_ARGUMENT_DATABASE && argument)
-		pw_log_info(&c->log, "%s '%s' command issued", request->tag, argument);
-	else
-		pw_log_info(&c->log, "%s command issued", request->tag);
-	con->is_waiting = true;
-	actions->run(actions->arg, c->id, request->verb->command,
-		     request->verb->argument == PW_ARGUMENT_MODE ? NULL : argument);
-	return c->console == con;
-}
-
-bool pw_console_run(struct pw_console *con)
-{
-	count_request(con->client->clients);
-	switch (con->request.kind) {
-	case PW_REQUEST_EMPTY:
-		pw_write_message(&con->output, 'I', "", 0);
-		end_request(con);
-		return true;
-	case PW_REQUEST_HELP:
-		pw_console_help(&con->output);
-		complete(con, con->request.tag);
-		return true;
-	case PW_REQUEST_SHOW_PARAMETER:
-		show_parameter(con);
-		return true;
-	case PW_REQUEST_SET_PARAMETER:
-		ignore_set(con);
-		return true;
-	case PW_REQUEST_TRANSACTION:
-		con->is_in_block = con->request.begins_block;
-		complete(con, con->request.tag);
-		return true;
-	case PW_REQUEST_SHOW:
-		return ask_for_rows(con);
-	case PW_REQUEST_COMMAND:
-		return ask_for_command(con);
-	}
-	return true;
-}
-
 /* ---- input ---- */
 
 static bool on_query(struct pw_console *con, const struct pw_piece *message)
@@ -216,7 +68,7 @@ static bool on_query(struct pw_console *con, const struct pw_piece *message)
 	const char *text = pw_cursor_string(&body);
 	struct pw_error err;
 
-	pw_extended_drop_unnamed(con);
+	pw_console_portals_drop_unnamed(con);
 	if (body.has_failed || pw_cursor_left(&body) > 0) {
 		pw_console_fail_with(con, PW_SQLSTATE_PROTOCOL_VIOLATION, "broken Query packet");
 		return true;
@@ -353,7 +205,7 @@ static void end(struct pw_client *c)
 	c->console = NULL;
 	if (!con)
 		return;
-	pw_extended_fini(con);
+	pw_console_portals_fini(con);
 	pw_strbuf_fini(&con->input);
 	pw_strbuf_fini(&con->output);
 	free(con);
@@ -415,7 +267,7 @@ void pw_console_done(struct pw_clients *clients, uint64_t asker, enum pw_command
 		return;
 	con->is_waiting = false;
 	if (!err)
-		complete(con, con->request.tag);
+		pw_console_complete(con, con->request.tag);
 	else if (command == PW_COMMAND_RELOAD)
 		fail_reload(con, err);
 	else
@@ -434,7 +286,7 @@ void pw_console_rows(struct pw_clients *clients, uint64_t asker, struct pw_rows 
 		if (err)
 			pw_console_fail(con, err);
 		else
-			give_rows(con, rows);
+			pw_console_give_rows(con, rows);
 		work(con->client);
 	}
 	pw_rows_fini(rows);
