@@ -91,6 +91,8 @@ extern const struct pw_view *const pw_console_views[]; /* all, ended by NULL */
 /* One row, one column; collect() needs no source. NULL = no such parameter. */
 const struct pw_view *pw_console_find_parameter(const char *name);
 
+/* ---- view_common.c ---- */
+
 /* Is it one of the names by which the console's database goes? */
 bool pw_console_has_name(const char *database);
 const char *pw_console_mode_name(int pool_mode);       /* NULL for -1 */

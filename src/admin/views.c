@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * The list of all tables, small things that several of them need, and the fixed parameters that
- * drivers ask for: views as well, of one row that is always the same.
+ * The list of all tables, and the fixed parameters that drivers ask for: views as well, of one row
+ * that is always the same.
  */
 #include "config.h"
 
-#include <string.h>
 #include <strings.h>
 
 #include "admin_priv.h"
@@ -19,47 +18,6 @@ const struct pw_view *const pw_console_views[] = {
     &pw_view_config,       &pw_view_version,
     &pw_view_state,        NULL,
 };
-
-bool pw_console_has_name(const char *database)
-{
-	return strcmp(database, PW_CONSOLE_NAME) == 0 || strcmp(database, "pgweir") == 0;
-}
-
-const char *pw_console_mode_name(int pool_mode)
-{
-	static const char *const names[] = {
-	    [PW_MODE_SESSION] = "session",
-	    [PW_MODE_TRANSACTION] = "transaction",
-	    [PW_MODE_STATEMENT] = "statement",
-	};
-
-	return pool_mode >= 0 ? names[pool_mode] : NULL;
-}
-
-const char *pw_console_balance_name(int load_balance)
-{
-	static const char *const names[] = {
-	    [PW_BALANCE_ROUND_ROBIN] = "round-robin",
-	    [PW_BALANCE_DISABLE] = "disable",
-	};
-
-	return load_balance >= 0 ? names[load_balance] : NULL;
-}
-
-struct pw_counter_history *pw_console_stats(struct pw_clients *clients)
-{
-	struct pw_counter_history *stats = &clients->console_stats;
-	const struct pw_conf *conf = clients->pools->snapshot->conf;
-	uint64_t now = clients->loop->now_us;
-
-	if (stats->last_us == 0)
-		stats->last_us = stats->before_last_us = now;
-	if (now - stats->last_us >= (uint64_t)conf->stats_period * PW_SECOND_US)
-		pw_counter_history_turn(stats, now);
-	return stats;
-}
-
-/* ---- parameters ---- */
 
 static void collect_parameter(struct pw_rows *rows, const void *source PW_UNUSED);
 

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Small things that several of the tables need.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "admin_priv.h"
+#include "pgweir/base/clock.h"
+
+bool pw_console_has_name(const char *database)
+{
+	return strcmp(database, PW_CONSOLE_NAME) == 0 || strcmp(database, "pgweir") == 0;
+}
+
+const char *pw_console_mode_name(int pool_mode)
+{
+	static const char *const names[] = {
+	    [PW_MODE_SESSION] = "session",
+	    [PW_MODE_TRANSACTION] = "transaction",
+	    [PW_MODE_STATEMENT] = "statement",
+	};
+
+	return pool_mode >= 0 ? names[pool_mode] : NULL;
+}
+
+const char *pw_console_balance_name(int load_balance)
+{
+	static const char *const names[] = {
+	    [PW_BALANCE_ROUND_ROBIN] = "round-robin",
+	    [PW_BALANCE_DISABLE] = "disable",
+	};
+
+	return load_balance >= 0 ? names[load_balance] : NULL;
+}
+
+struct pw_counter_history *pw_console_stats(struct pw_clients *clients)
+{
+	struct pw_counter_history *stats = &clients->console_stats;
+	const struct pw_conf *conf = clients->pools->snapshot->conf;
+	uint64_t now = clients->loop->now_us;
+
+	if (stats->last_us == 0)
+		stats->last_us = stats->before_last_us = now;
+	if (now - stats->last_us >= (uint64_t)conf->stats_period * PW_SECOND_US)
+		pw_counter_history_turn(stats, now);
+	return stats;
+}
