@@ -93,8 +93,6 @@ const struct pw_view *pw_console_find_parameter(const char *name);
 
 /* ---- view_common.c ---- */
 
-/* Is it one of the names by which the console's database goes? */
-bool pw_console_has_name(const char *database);
 const char *pw_console_mode_name(int pool_mode);       /* NULL for -1 */
 const char *pw_console_balance_name(int load_balance); /* NULL for -1 */
 /* The console's own counters, with their averaging periods kept up. */

@@ -211,7 +211,7 @@ static bool check_argument(const struct pw_console_verb *verb, const char *argum
 	    (!argument || argument[0] == '\0' || argument[strspn(argument, "0123456789")] != '\0' ||
 	     strlen(argument) > 19))
 		return refuse(err, "invalid client pointer supplied");
-	if (!verb->spares_console || !argument || !pw_console_has_name(argument))
+	if (!verb->spares_console || !argument || !pw_conf_is_console(argument))
 		return true;
 	snprintf(word, sizeof(word), "%s", verb->word);
 	lower(word);

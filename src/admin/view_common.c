@@ -4,15 +4,8 @@
  */
 #include "config.h"
 
-#include <string.h>
-
 #include "admin_priv.h"
 #include "pgweir/base/clock.h"
-
-bool pw_console_has_name(const char *database)
-{
-	return strcmp(database, PW_CONSOLE_NAME) == 0 || strcmp(database, "pgweir") == 0;
-}
 
 const char *pw_console_mode_name(int pool_mode)
 {

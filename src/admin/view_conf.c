@@ -143,7 +143,7 @@ static void visit_database(struct pw_shared_db *shared, void *arg)
 	const struct visit *visit = arg;
 	const struct pw_conf *conf = visit->snapshot->conf;
 	const struct pw_conf_db *entry = pw_conf_find_db(conf, shared->name);
-	bool is_console = !entry && pw_console_has_name(shared->name);
+	bool is_console = !entry && pw_conf_is_console(shared->name);
 	const struct pw_conf_db *template = pw_conf_find_db(conf, "*");
 	struct pw_cell *row;
 

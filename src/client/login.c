@@ -256,11 +256,6 @@ static bool negotiate(struct pw_client *c, const struct pw_startup *startup)
 
 /* ---- who and where ---- */
 
-static bool is_console_name(const char *database)
-{
-	return strcmp(database, "pgbouncer") == 0 || strcmp(database, "pgweir") == 0;
-}
-
 static bool take_names(struct pw_client *c, const struct pw_startup *startup)
 {
 	struct pw_client_login *login = c->login;
@@ -280,7 +275,7 @@ static bool take_names(struct pw_client *c, const struct pw_startup *startup)
 	snprintf(login->user, sizeof(login->user), "%s", user);
 	/* A longer name than PostgreSQL can have: there is no such database. */
 	snprintf(login->database, sizeof(login->database), "%s", database);
-	login->is_console = is_console_name(login->database);
+	login->is_console = pw_conf_is_console(login->database);
 	if (!login->is_console && strlen(database) < sizeof(login->database)) {
 		login->db = pw_conf_find_db(conf_of(c), database);
 		if (!login->db)

@@ -416,8 +416,7 @@ static bool is_ourselves(const struct pw_client *c)
 	pid_t pid;
 	uid_t uid;
 
-	return login->is_console && c->addr.family == AF_UNIX &&
-	       (strcmp(login->user, "pgbouncer") == 0 || strcmp(login->user, "pgweir") == 0) &&
+	return login->is_console && c->addr.family == AF_UNIX && pw_conf_is_console(login->user) &&
 	       pw_socket_peer_ids(c->stream.fd, &pid, &uid) && uid == geteuid();
 }
 

@@ -80,7 +80,7 @@ bool pw_login_look_up(struct pw_client *c, void (*then)(struct pw_client *c))
 
 	if (!user || !auth_query_of(c) || strcmp(user, c->login->user) == 0)
 		return false;
-	if (!dbname || strcmp(dbname, "pgbouncer") == 0 || strcmp(dbname, "pgweir") == 0) {
+	if (!dbname || pw_conf_is_console(dbname)) {
 		pw_log_error(&c->log,
 			     "cannot use the reserved \"pgbouncer\" database as an auth_dbname");
 		config_error(c);

@@ -20,6 +20,11 @@ static int compare_user(const void *name, const void *user)
 	return strcmp(name, ((const struct pw_conf_user *)user)->name);
 }
 
+bool pw_conf_is_console(const char *name)
+{
+	return strcmp(name, PW_CONF_CONSOLE_DB) == 0 || strcmp(name, "pgweir") == 0;
+}
+
 const struct pw_conf_db *pw_conf_find_db(const struct pw_conf *conf, const char *name)
 {
 	if (conf->n_databases == 0)

@@ -18,11 +18,6 @@ enum { SHOW_LIMIT_US = 1000 * 1000 };
 
 /* ---- databases by name ---- */
 
-static bool is_console_name(const char *name)
-{
-	return strcmp(name, "pgbouncer") == 0 || strcmp(name, "pgweir") == 0;
-}
-
 /* The shared entry of a database that exists (or could, by "*"); else tells the asker. */
 static struct pw_shared_db *find_db(struct pw_process *process, const struct pw_asker *asker,
 				    const char *name, const char *verb)
@@ -30,7 +25,7 @@ static struct pw_shared_db *find_db(struct pw_process *process, const struct pw_
 	struct pw_shared_db *db = NULL;
 	char text[64];
 
-	if (is_console_name(name)) {
+	if (pw_conf_is_console(name)) {
 		snprintf(text, sizeof(text), "cannot %s admin db: %%s", verb);
 		pw_asker_refuse(process, asker, text, name);
 		return NULL;

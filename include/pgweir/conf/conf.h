@@ -163,6 +163,9 @@ void pw_conf_unref(const struct pw_conf *conf);
 const struct pw_conf *pw_conf_set(const struct pw_conf *conf, const char *name, const char *value,
 				  struct pw_strbuf *why);
 
+/* Is it the console's, as a database or a user: "pgweir", or PgBouncer's "pgbouncer"? */
+bool pw_conf_is_console(const char *name);
+
 /* NULL where there is none; "*" is not followed. */
 const struct pw_conf_db *pw_conf_find_db(const struct pw_conf *conf, const char *name);
 const struct pw_conf_user *pw_conf_find_user(const struct pw_conf *conf, const char *name);
