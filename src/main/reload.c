@@ -36,37 +36,42 @@ static struct pw_snapshot *load(struct pw_process *process)
 	return next;
 }
 
-static bool reload(struct pw_process *process, const struct pw_asker *asker)
+static void put_in_force(struct pw_process *process, struct pw_snapshot *next)
 {
-	struct pw_snapshot *next = load(process);
-	struct pw_round *round;
-
-	if (!next) {
-		reopen_log(process);
-		return false;
-	}
 	pw_snapshot_unref(process->snapshot);
 	process->snapshot = next;
-	reopen_log(process);
 	pw_listen_tune(&process->listen, next->conf);
 	pw_resolver_set_ttl(process->resolver, next->conf->dns_max_ttl,
 			    next->conf->dns_nxdomain_ttl);
-	round = pw_round_create(process, asker, PW_ROUND_SWAP, NULL, pw_round_tell_done);
-	if (!round)
-		return false;
-	round->snapshot = pw_snapshot_ref(next);
-	pw_round_start(round, 0);
-	return true;
 }
 
-void pw_reload_run(struct pw_process *process, const struct pw_asker *asker)
+static void tell_failed(struct pw_process *process, const struct pw_asker *asker)
 {
 	struct pw_error err;
 
-	if (reload(process, asker))
-		return;
 	pw_error_set(&err, PW_SQLSTATE_CONFIG_FILE_ERROR,
 		     "RELOAD failed, see logs for additional details");
 	err.severity = PW_SEVERITY_ERROR;
 	pw_asker_tell(process, asker, &err);
+}
+
+void pw_reload_run(struct pw_process *process, const struct pw_asker *asker)
+{
+	struct pw_snapshot *next = load(process);
+	struct pw_round *round = NULL;
+
+	if (!next)
+		tell_failed(process, asker);
+	else
+		round = pw_round_create(process, asker, PW_ROUND_SWAP, NULL, pw_round_tell_done);
+	/* Without a round (the asker has been told) no worker would go on by what we go by. */
+	if (round)
+		put_in_force(process, next);
+	else
+		pw_snapshot_unref(next);
+	reopen_log(process);
+	if (!round)
+		return;
+	round->snapshot = pw_snapshot_ref(next);
+	pw_round_start(round, 0);
 }
