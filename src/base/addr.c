@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Addresses to and from what the system calls take, and to text. Pure functions.
+ */
 #include "config.h"
 
 #include "pgweir/base/addr.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Both clocks by clock_gettime(2), and local time for people.
+ */
 #include "config.h"
 
 #include "pgweir/base/clock.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Fills errors, and ends the process for an assertion that does not hold.
+ */
 #include "config.h"
 
 #include "pgweir/base/error.h"

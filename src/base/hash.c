@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * SipHash-2-4. Both widths share the absorbing rounds and differ in constants and in the finish.
+ */
 #include "config.h"
 
 #include "pgweir/base/hash.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * A line is put together on the stack and written whole; errno comes out as it went in.
+ */
 #include "config.h"
 
 #include "pgweir/base/log.h"

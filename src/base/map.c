@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Buckets are a power of two and double when there are as many nodes; they never shrink. A map that
+ * cannot grow goes on, with longer chains.
+ */
 #include "config.h"
 
 #include "pgweir/base/map.h"

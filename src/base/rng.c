@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Secrets by getrandom(2); choices by a generator of 64 bits of state, for speed.
+ */
 #include "config.h"
 
 #include "pgweir/base/rng.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Copies of secrets, wiped before they are freed.
+ */
 #include "config.h"
 
 #include "pgweir/base/secret.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * A buffer that doubles. What it leaves behind when it moves is wiped: any text may hold a secret.
+ */
 #include "config.h"
 
 #include "pgweir/base/strbuf.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Spans go out as one writev(2); the arena holds what has no place in the input.
+ */
 #include "config.h"
 
 #include "pgweir/net/batch.h"

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * One libevent base per thread. Timers are the wheel's, turned every 50 ms by one event of
+ * libevent; tasks run at the end of a turn.
+ */
 #include "config.h"
 
 #include "pgweir/net/loop.h"

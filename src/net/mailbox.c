@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Posting pushes on a stack with one compare-and-swap, and only who found it empty rings the
+ * eventfd. The owner takes the whole stack at once and turns it around.
+ */
 #include "config.h"
 
 #include "pgweir/net/mailbox.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What the system is told about sockets, and what it tells about their ends.
+ */
 #include "config.h"
 
 #include "pgweir/net/socket.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * A ring whose size is a power of two; one that has grown large is given back when it is empty.
+ */
 #include "config.h"
 
 #include "pgweir/pool/expect.h"

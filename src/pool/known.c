@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * A map by content id, through which a list runs in order of use.
+ */
 #include "config.h"
 
 #include "pgweir/pool/known.h"

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Limits by compare-and-swap; entries by name in three maps under one mutex, freed by whoever drops
+ * the last reference.
+ */
 #include "config.h"
 
 #include "pgweir/pool/registry.h"

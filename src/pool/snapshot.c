@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Loads the parts in the order in which they need each other; one that fails takes all back.
+ */
 #include "config.h"
 
 #include "pgweir/pool/snapshot.h"

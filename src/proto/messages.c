@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The two tables, from the message formats of PostgreSQL's documentation.
+ */
 #include "config.h"
 
 #include "pgweir/proto/messages.h"

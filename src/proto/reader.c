@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * A message is in one of three states: its header is cut by the end of the input (`have`), it is
+ * being brought together (`part`), or it passes through (`left`). Lengths are checked before use.
+ */
 #include "config.h"
 
 #include "pgweir/proto/reader.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Strings are only taken when their end lies in the packet; lengths are checked before use.
+ */
 #include "config.h"
 
 #include "pgweir/proto/startup.h"

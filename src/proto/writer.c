@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * A message is begun with a length of zero, which is filled in when its end is known. Failure is
+ * the buffer's (has_failed), asked once by whoever sends.
+ */
 #include "config.h"
 
 #include "pgweir/proto/writer.h"

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Statements are interned per worker by content id and counted by the names that refer to them; a
+ * client's names are a map of its own.
+ */
 #include "config.h"
 
 #include "pgweir/session/prepared.h"

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The rows of counters.def, and sums and averages over them by offset.
+ */
 #include "config.h"
 
 #include "pgweir/stat/counters.h"

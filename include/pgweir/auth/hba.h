@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Host-based authentication rules and ident maps, PostgreSQL's pg_hba.conf and pg_ident.conf
- * formats as far as the drop-in contract goes. Immutable after load, reference counted.
+ * formats as far as the drop-in contract goes. Immutable after load, reference counted:
+ * loaded by the main thread, read by any.
  */
 #ifndef PGWEIR_AUTH_HBA_H
 #define PGWEIR_AUTH_HBA_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * A peer's address in 20 bytes (a sockaddr_storage would cost 128 in every connection). A plain
- * value.
+ * value, any thread.
  */
 #ifndef PGWEIR_BASE_ADDR_H
 #define PGWEIR_BASE_ADDR_H

@@ -4,7 +4,9 @@
  *
  * pw_assert       is always on: prints file, line and claim to stderr, then aborts.
  * pw_assert_slow  costs something; only with --enable-cassert.
- * PW_MAGIC        every object that a callback casts back begins with one.
+ * PW_CHECK_MAGIC  every object that a callback casts back begins with a magic.
+ *
+ * Any thread.
  */
 #ifndef PGWEIR_BASE_ASSERT_H
 #define PGWEIR_BASE_ASSERT_H

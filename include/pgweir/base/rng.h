@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Randomness. pw_rng_secret() is fit for keys and nonces; pw_rng_next() only for choices. Tests
- * seed the latter.
+ * Randomness. pw_rng_secret() is fit for keys and nonces; pw_rng_next() only for choices (its
+ * state is one thread's). Tests seed the latter.
  */
 #ifndef PGWEIR_BASE_RNG_H
 #define PGWEIR_BASE_RNG_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * A secret in memory: a password, a key. Owned by its holder, wiped on fini, never logged.
+ * A secret in memory: a password, a key. Owned by its holder, wiped on fini, never logged. A
+ * plain value, any thread.
  */
 #ifndef PGWEIR_BASE_SECRET_H
 #define PGWEIR_BASE_SECRET_H

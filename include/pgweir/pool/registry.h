@@ -6,6 +6,7 @@
  *
  * Entries are found or made under one mutex, when a pool or a login begins, never while traffic
  * flows; what traffic touches is atomic. An entry lives while somebody holds a reference.
+ * Any thread.
  *
  * The order of a decision between two workers is Dekker's: a waiter publishes itself first and
  * then looks for idle links; a link is published as idle first and then waiters are looked for.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Everything that a reload replaces as one: settings, users, rules, TLS contexts. Immutable and
- * reference counted; each worker holds one and swaps it between events.
+ * reference counted: loaded by the main thread; each worker holds one and swaps it between events.
  */
 #ifndef PGWEIR_POOL_SNAPSHOT_H
 #define PGWEIR_POOL_SNAPSHOT_H

@@ -2,6 +2,7 @@
  *
  * The message types of protocol 3 as two tables of facts, one per direction, indexed by the type
  * byte. What must be looked at, and how much of it, is decided here and nowhere else.
+ * Const, any thread.
  *
  * Source: PostgreSQL 15 docs, 55.7 "Message Formats".
  */

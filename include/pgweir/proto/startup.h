@@ -2,7 +2,7 @@
  *
  * The packets that come before a connection has a protocol: StartupMessage, SSLRequest,
  * GSSENCRequest, CancelRequest (PostgreSQL 15 docs 55.2 and 55.7; 3.2 and long cancel keys:
- * PostgreSQL 18). Parsing keeps pointers into the packet and copies nothing.
+ * PostgreSQL 18). Parsing keeps pointers into the packet and copies nothing. Pure functions.
  */
 #ifndef PGWEIR_PROTO_STARTUP_H
 #define PGWEIR_PROTO_STARTUP_H

@@ -2,7 +2,7 @@
  *
  * Bringing a link to a client's tracked parameters before the client's first message goes out: one
  * simple Query of SETs, whose answers nobody sees. The client's message waits for its end, so that
- * it never runs under somebody else's settings.
+ * it never runs under somebody else's settings. On the link's worker.
  */
 #ifndef PGWEIR_SESSION_SYNC_H
 #define PGWEIR_SESSION_SYNC_H

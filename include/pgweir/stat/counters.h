@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Counters of one pool in one worker: plain integers that only their worker writes. SHOW asks
- * each worker for its copy and adds them up.
+ * each worker for its copy and adds them up. Pure functions but for the worker's own history.
  */
 #ifndef PGWEIR_STAT_COUNTERS_H
 #define PGWEIR_STAT_COUNTERS_H
