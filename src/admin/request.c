@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "admin_priv.h"
 #include "pgweir/proto/writer.h"
@@ -41,13 +40,11 @@ void pw_console_fail(struct pw_console *con, const struct pw_error *err)
 void pw_console_fail_with(struct pw_console *con, const char *sqlstate, const char *fmt, ...)
 {
 	struct pw_error err;
-	char text[sizeof(err.message)];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	pw_error_vset(&err, sqlstate, fmt, ap);
 	va_end(ap);
-	pw_error_set(&err, sqlstate, "%s", text);
 	pw_console_fail(con, &err);
 }
 

@@ -19,16 +19,21 @@ static const char *const severity_names[] = {
     [PW_SEVERITY_NOTICE] = "NOTICE",
 };
 
-void pw_error_set(struct pw_error *err, const char *sqlstate, const char *fmt, ...)
+void pw_error_vset(struct pw_error *err, const char *sqlstate, const char *fmt, va_list ap)
 {
-	va_list ap;
-
 	pw_assert(strlen(sqlstate) == 5);
 	memset(err, 0, sizeof(*err));
 	memcpy(err->sqlstate, sqlstate, sizeof(err->sqlstate));
 	err->severity = PW_SEVERITY_FATAL;
-	va_start(ap, fmt);
 	vsnprintf(err->message, sizeof(err->message), fmt, ap);
+}
+
+void pw_error_set(struct pw_error *err, const char *sqlstate, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	pw_error_vset(err, sqlstate, fmt, ap);
 	va_end(ap);
 }
 

@@ -7,7 +7,6 @@
 #include "client_priv.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,14 +252,12 @@ void pw_client_close(struct pw_client *c, const char *reason, const struct pw_er
 void pw_client_fail(struct pw_client *c, const char *sqlstate, const char *fmt, ...)
 {
 	struct pw_error err;
-	char text[sizeof(err.message)];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	pw_error_vset(&err, sqlstate, fmt, ap);
 	va_end(ap);
-	pw_error_set(&err, sqlstate, "%s", text);
-	pw_client_close(c, text, &err);
+	pw_client_close(c, err.message, &err);
 }
 
 void pw_client_feed(struct pw_client *c, const uint8_t *data, size_t len)

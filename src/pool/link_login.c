@@ -36,13 +36,11 @@ static void fail(struct pw_link *link, const char *fmt, ...) PW_PRINTF(2, 3);
 static void fail(struct pw_link *link, const char *fmt, ...)
 {
 	struct pw_error err;
-	char text[200];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	pw_error_vset(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, fmt, ap);
 	va_end(ap);
-	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "%s", text);
 	pw_link_login_fail(link, &err, false);
 }
 

@@ -6,6 +6,7 @@
 #ifndef PGWEIR_BASE_ERROR_H
 #define PGWEIR_BASE_ERROR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 
 #include "pgweir/base/sqlstate.h"
@@ -28,6 +29,8 @@ struct pw_error {
 
 /* Starts the error afresh: FATAL, no detail, no hint. Over-long text is cut. */
 void pw_error_set(struct pw_error *err, const char *sqlstate, const char *fmt, ...) PW_PRINTF(3, 4);
+void pw_error_vset(struct pw_error *err, const char *sqlstate, const char *fmt, va_list ap)
+    PW_PRINTF(3, 0);
 void pw_error_detail(struct pw_error *err, const char *fmt, ...) PW_PRINTF(2, 3);
 void pw_error_hint(struct pw_error *err, const char *fmt, ...) PW_PRINTF(2, 3);
 
