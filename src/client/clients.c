@@ -219,14 +219,6 @@ void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr 
 		       const struct pw_addr *local)
 {
 	const struct pw_conf *conf = clients->pools->snapshot->conf;
-	const struct pw_socket_options options = {
-	    .has_keepalive = conf->tcp_keepalive,
-	    .keepcnt = conf->tcp_keepcnt,
-	    .keepidle_s = conf->tcp_keepidle,
-	    .keepintvl_s = conf->tcp_keepintvl,
-	    .buffer_bytes = conf->tcp_socket_buffer,
-	    .user_timeout_ms = conf->tcp_user_timeout,
-	};
 	struct pw_client *c = calloc(1, sizeof(*c));
 
 	if (!c || !(c->login = calloc(1, sizeof(*c->login)))) {
@@ -250,7 +242,7 @@ void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr 
 	pw_reader_init(&c->reader, &pw_frontend_messages, PW_FOR_LOGIN);
 	pw_stream_init(&c->stream, clients->loop, &stream_ops);
 	c->stream.read_rounds = conf->sbuf_loopcnt;
-	pw_socket_tune(fd, addr, &options);
+	pw_socket_tune(fd, addr, conf);
 	if (pw_stream_attach(&c->stream, fd) != PW_OK) {
 		close(fd);
 		pw_client_close(c, "out of memory", NULL);

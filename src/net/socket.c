@@ -21,26 +21,26 @@ static void set_option(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-void pw_socket_tune(int fd, const struct pw_addr *addr, const struct pw_socket_options *options)
+void pw_socket_tune(int fd, const struct pw_addr *addr, const struct pw_conf *conf)
 {
-	if (options->buffer_bytes > 0) {
-		set_option(fd, SOL_SOCKET, SO_SNDBUF, options->buffer_bytes);
-		set_option(fd, SOL_SOCKET, SO_RCVBUF, options->buffer_bytes);
+	if (conf->tcp_socket_buffer > 0) {
+		set_option(fd, SOL_SOCKET, SO_SNDBUF, conf->tcp_socket_buffer);
+		set_option(fd, SOL_SOCKET, SO_RCVBUF, conf->tcp_socket_buffer);
 	}
 	if (addr->family == AF_UNIX)
 		return;
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (options->user_timeout_ms > 0)
-		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, options->user_timeout_ms);
-	if (!options->has_keepalive)
+	if (conf->tcp_user_timeout > 0)
+		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, conf->tcp_user_timeout);
+	if (!conf->tcp_keepalive)
 		return;
 	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	if (options->keepcnt > 0)
-		set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, options->keepcnt);
-	if (options->keepidle_s > 0)
-		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, options->keepidle_s);
-	if (options->keepintvl_s > 0)
-		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, options->keepintvl_s);
+	if (conf->tcp_keepcnt > 0)
+		set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, conf->tcp_keepcnt);
+	if (conf->tcp_keepidle > 0)
+		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, conf->tcp_keepidle);
+	if (conf->tcp_keepintvl > 0)
+		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, conf->tcp_keepintvl);
 }
 
 bool pw_socket_peer_ids(int fd, pid_t *pid, uid_t *uid)

@@ -252,19 +252,9 @@ static void log_connected(struct pw_link *link)
 	}
 }
 
-static void tune_socket(struct pw_link *link)
+static void tune_socket(struct pw_link *link, const struct pw_conf *conf)
 {
-	const struct pw_conf *conf = link->pool->pools->snapshot->conf;
-	const struct pw_socket_options options = {
-	    .has_keepalive = conf->tcp_keepalive,
-	    .keepcnt = conf->tcp_keepcnt,
-	    .keepidle_s = conf->tcp_keepidle,
-	    .keepintvl_s = conf->tcp_keepintvl,
-	    .buffer_bytes = conf->tcp_socket_buffer,
-	    .user_timeout_ms = conf->tcp_user_timeout,
-	};
-
-	pw_socket_tune(link->stream.fd, &link->facts.addr, &options);
+	pw_socket_tune(link->stream.fd, &link->facts.addr, conf);
 	link->facts.local = pw_socket_local(link->stream.fd);
 	link->stream.read_rounds = conf->sbuf_loopcnt;
 }
@@ -279,7 +269,7 @@ void pw_link_login_opened(struct pw_link *link)
 		send_startup(link);
 		return;
 	}
-	tune_socket(link);
+	tune_socket(link, conf);
 	if (conf->server_tls_sslmode == PW_SSL_DISABLE || link->facts.addr.family == AF_UNIX) {
 		send_startup(link);
 		return;

@@ -11,16 +11,11 @@
 
 #include "pgweir/base/addr.h"
 #include "pgweir/base/status.h"
+#include "pgweir/conf/conf.h"
 
-struct pw_socket_options {
-	bool has_keepalive;
-	int keepcnt, keepidle_s, keepintvl_s; /* 0 = the system's */
-	int buffer_bytes;                     /* 0 = the system's */
-	int user_timeout_ms;                  /* 0 = the system's */
-};
-
-/* Best effort: an option that the system refuses is not worth a connection. */
-void pw_socket_tune(int fd, const struct pw_addr *addr, const struct pw_socket_options *options);
+/* As the tcp_* settings say. Best effort: an option that the system refuses is not worth a
+ * connection. */
+void pw_socket_tune(int fd, const struct pw_addr *addr, const struct pw_conf *conf);
 
 /* AF_UNIX only: pid and uid of the process at the other end. */
 bool pw_socket_peer_ids(int fd, pid_t *pid, uid_t *uid);
