@@ -57,6 +57,14 @@ static inline unsigned log_all_in(struct fixture *f)
 	return n;
 }
 
+/* The first n borrowers ask, and who is opened for them is let in; returns how many that were. */
+static inline unsigned lend_to(struct fixture *f, int n)
+{
+	for (int i = 0; i < n; i++)
+		assert_false(fake_borrow(&f->b[i]));
+	return log_all_in(f);
+}
+
 static inline void give_back(struct fixture *f, struct fake_borrower *b)
 {
 	pw_pool_return(&b->loan, false, false);

@@ -52,8 +52,7 @@ static void test_idle_link_goes_to_the_queue(void **state)
 	struct fixture *f = begin("default_pool_size = 1", "");
 
 	(void)state;
-	assert_false(fake_borrow(&f->b[0]));
-	log_all_in(f);
+	lend_to(f, 1);
 	assert_false(fake_borrow(&f->b[1]));
 	pw_pool_return(&f->b[0].loan, false, false);
 	/* Given back, and asked for again before the loop turns. */
@@ -85,9 +84,7 @@ static void test_fitting_link_is_preferred(void **state)
 	struct pw_link *links[3];
 
 	(void)state;
-	for (int i = 0; i < 3; i++)
-		assert_false(fake_borrow(&f->b[i]));
-	log_all_in(f);
+	lend_to(f, 3);
 	fake_expect_all(&f->b[0], "Q");
 	links[0] = f->b[0].loan.link;
 	for (unsigned i = 0; i < 3; i++)
@@ -114,9 +111,7 @@ static void test_pool_size(void **state)
 	struct fixture *f = begin("default_pool_size = 2", "");
 
 	(void)state;
-	for (int i = 0; i < 5; i++)
-		assert_false(fake_borrow(&f->b[i]));
-	assert_int_equal(log_all_in(f), 2);
+	assert_int_equal(lend_to(f, 5), 2);
 	fake_assert_heard(&f->b[0], "link");
 	fake_assert_heard(&f->b[1], "link");
 	fake_assert_heard(&f->b[2], "");
@@ -169,9 +164,7 @@ static void test_reserve_pool(void **state)
 	    begin("default_pool_size = 1\nreserve_pool_size = 1\nreserve_pool_timeout = 5", "");
 
 	(void)state;
-	for (int i = 0; i < 3; i++)
-		assert_false(fake_borrow(&f->b[i]));
-	assert_int_equal(log_all_in(f), 1);
+	assert_int_equal(lend_to(f, 3), 1);
 	fake_pass(&f->env, 4 * PW_SECOND_US);
 	assert_int_equal(log_all_in(f), 0);
 	fake_pass(&f->env, 2 * PW_SECOND_US);
@@ -206,9 +199,7 @@ static void test_eviction(void **state)
 	struct fake_borrower a[3];
 
 	(void)state;
-	for (int i = 0; i < 2; i++)
-		assert_false(fake_borrow(&f->b[i]));
-	log_all_in(f);
+	lend_to(f, 2);
 	for (int i = 0; i < 3; i++)
 		fake_borrower_init(&a[i], other);
 	assert_false(fake_borrow(&a[0]));
@@ -233,9 +224,7 @@ static void test_max_user_connections(void **state)
 	    begin("default_pool_size = 5\n[users]\nbob = max_user_connections=2", "");
 
 	(void)state;
-	for (int i = 0; i < 4; i++)
-		assert_false(fake_borrow(&f->b[i]));
-	assert_int_equal(log_all_in(f), 2);
+	assert_int_equal(lend_to(f, 4), 2);
 	assert_int_equal(pw_limit_used(&f->pool->shared->user->links), 2);
 	fake_server_close(&f->s[0]);
 	assert_int_equal(log_all_in(f), 1);
@@ -322,8 +311,7 @@ static void test_refused_login_with_links_standing(void **state)
 	struct fixture *f = begin("default_pool_size = 5", "");
 
 	(void)state;
-	assert_false(fake_borrow(&f->b[0]));
-	log_all_in(f);
+	lend_to(f, 1);
 	assert_false(fake_borrow(&f->b[1]));
 	fake_accept_startup(&f->env, &f->s[1], PW_PROTOCOL(3, 2));
 	f->n_servers = 2;

@@ -22,8 +22,7 @@ static void test_pause(void **state)
 	struct fixture *f = begin("default_pool_size = 2", "");
 
 	(void)state;
-	assert_false(fake_borrow(&f->b[0]));
-	log_all_in(f);
+	lend_to(f, 1);
 	atomic_store(&f->pool->shared->db->is_paused, true);
 	assert_false(fake_borrow(&f->b[1]));
 	fake_pass(&f->env, 5 * PW_SECOND_US);
@@ -46,9 +45,7 @@ static void test_reconnect(void **state)
 	struct fixture *f = begin("default_pool_size = 2", "");
 
 	(void)state;
-	for (int i = 0; i < 2; i++)
-		assert_false(fake_borrow(&f->b[i]));
-	log_all_in(f);
+	lend_to(f, 2);
 	give_back(f, &f->b[1]);
 	atomic_fetch_add(&f->pool->shared->epoch, 1);
 	pw_pools_reconnect(&f->env.workers[0].pools, "app");
@@ -66,9 +63,7 @@ static void test_reload_with_another_definition(void **state)
 	struct fixture *f = begin("default_pool_size = 2", "");
 
 	(void)state;
-	for (int i = 0; i < 2; i++)
-		assert_false(fake_borrow(&f->b[i]));
-	log_all_in(f);
+	lend_to(f, 2);
 	give_back(f, &f->b[1]);
 	fake_reload(&f->env, "default_pool_size = 3", "");
 	assert_int_equal(used(f), 2);
@@ -85,9 +80,7 @@ static void test_smaller_pool_after_reload(void **state)
 	struct fixture *f = begin("default_pool_size = 4", "");
 
 	(void)state;
-	for (int i = 0; i < 4; i++)
-		assert_false(fake_borrow(&f->b[i]));
-	log_all_in(f);
+	lend_to(f, 4);
 	fake_reload(&f->env, "default_pool_size = 2", "");
 	for (int i = 0; i < 4; i++)
 		give_back(f, &f->b[i]);
@@ -102,9 +95,7 @@ static void test_idle_timeout(void **state)
 	struct fixture *f = begin("default_pool_size = 4\nserver_idle_timeout = 10", "");
 
 	(void)state;
-	for (int i = 0; i < 2; i++)
-		assert_false(fake_borrow(&f->b[i]));
-	log_all_in(f);
+	lend_to(f, 2);
 	give_back(f, &f->b[0]);
 	fake_pass(&f->env, 9 * PW_SECOND_US);
 	assert_int_equal(used(f), 2);
@@ -120,9 +111,7 @@ static void test_lifetime(void **state)
 	struct fixture *f = begin("default_pool_size = 4\nserver_lifetime = 100", "");
 
 	(void)state;
-	for (int i = 0; i < 4; i++)
-		assert_false(fake_borrow(&f->b[i]));
-	log_all_in(f);
+	lend_to(f, 4);
 	for (int i = 0; i < 4; i++)
 		give_back(f, &f->b[i]);
 	fake_pass(&f->env, 99 * PW_SECOND_US);
@@ -143,8 +132,7 @@ static void test_check_of_a_long_idle_link(void **state)
 				  "");
 
 	(void)state;
-	assert_false(fake_borrow(&f->b[0]));
-	log_all_in(f);
+	lend_to(f, 1);
 	give_back(f, &f->b[0]);
 	fake_pass(&f->env, 11 * PW_SECOND_US);
 	assert_int_equal(pw_list_length(&f->pool->stale), 1);
@@ -170,8 +158,7 @@ static void test_query_timeout(void **state)
 	struct fixture *f = begin("query_timeout = 5", "");
 
 	(void)state;
-	assert_false(fake_borrow(&f->b[0]));
-	log_all_in(f);
+	lend_to(f, 1);
 	fake_expect_all(&f->b[0], "Q");
 	f->b[0].loan.link->request_us = f->env.workers[0].loop.now_us;
 	fake_pass(&f->env, 4 * PW_SECOND_US);
@@ -188,8 +175,7 @@ static void test_idle_transaction_timeout(void **state)
 	struct fixture *f = begin("idle_transaction_timeout = 5", "");
 
 	(void)state;
-	assert_false(fake_borrow(&f->b[0]));
-	log_all_in(f);
+	lend_to(f, 1);
 	fake_expect_all(&f->b[0], "Q");
 	fake_answer(&f->s[0], "C=BEGIN Z=T");
 	fake_pass(&f->env, 4 * PW_SECOND_US);
