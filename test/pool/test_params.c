@@ -14,38 +14,8 @@
 
 #include <cmocka.h>
 
+#include "../lib/params_fixture.h"
 #include "pgweir/base/strbuf.h"
-#include "pgweir/pool/params.h"
-
-struct fixture {
-	struct pw_tracked tracked;
-	struct pw_params_table table;
-};
-
-static int setup(void **state)
-{
-	static const struct pw_hash_key key = {11, 22};
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	if (pw_tracked_init(&f->tracked, "search_path, IntervalStyle") != PW_OK)
-		return -1;
-	pw_params_table_init(&f->table, &f->tracked, &key);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	size_t left = f->table.map.count;
-
-	pw_params_table_fini(&f->table);
-	pw_tracked_fini(&f->tracked);
-	free(f);
-	return left == 0 ? 0 : -1; /* every set has left with its last reference */
-}
-
-enum { N = 7, DATESTYLE = 0, ENCODING = 1, SEARCH_PATH = 5 };
 
 /* ---- the list of names ---- */
 

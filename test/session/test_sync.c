@@ -15,36 +15,8 @@
 #include <cmocka.h>
 
 #include "../lib/fake_pool.h"
+#include "../lib/params_fixture.h"
 #include "pgweir/session/sync.h"
-
-enum { N = 7, DATESTYLE = 0, ENCODING = 1, TIMEZONE = 2, NAME = 4, SEARCH_PATH = 5 };
-
-struct fixture {
-	struct pw_tracked tracked;
-	struct pw_params_table table;
-};
-
-static int setup(void **state)
-{
-	static const struct pw_hash_key key = {3, 4};
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	if (pw_tracked_init(&f->tracked, "search_path, IntervalStyle") != PW_OK)
-		return -1;
-	pw_params_table_init(&f->table, &f->tracked, &key);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	pw_params_table_fini(&f->table);
-	pw_tracked_fini(&f->tracked);
-	free(f);
-	return 0;
-}
 
 /* The statements that set parameter `index` to a value on a link that has nothing. */
 static void assert_set(struct fixture *f, size_t index, const char *value, const char *sql)
