@@ -10,7 +10,6 @@
 #include <openssl/err.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -342,22 +341,6 @@ static void test_threads(void **state)
 	pw_tls_context_unref(shakers[0].connect);
 }
 
-static struct pki the_pki;
-
-static int setup(void **state)
-{
-	signal(SIGPIPE, SIG_IGN);
-	pki_create(&the_pki);
-	*state = &the_pki;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	pki_destroy(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,5 +352,5 @@ int main(void)
 	    cmocka_unit_test(test_threads),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, pki_setup, pki_teardown);
 }

@@ -360,21 +360,6 @@ static void test_library_version(void **state)
 	assert_non_null(strstr(pw_tls_library_version(), "OpenSSL 3"));
 }
 
-static struct pki the_pki; /* cmocka hands out state only through pointers that outlive the setup */
-
-static int setup(void **state)
-{
-	pki_create(&the_pki);
-	*state = &the_pki;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	pki_destroy(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,5 +378,5 @@ int main(void)
 	    cmocka_unit_test(test_library_version),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, pki_setup, pki_teardown);
 }

@@ -7,7 +7,6 @@
 #include "tls_fixture.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,28 +23,11 @@ enum { RECORD = 16384 };
 
 static const struct pw_transport_ops *const ops = &pw_tls_transport_ops;
 
-struct fixture {
-	struct pki pki;
-	struct pw_tls_context *accept, *connect;
-};
-
-static void open_pair(struct fixture *fixture, struct pair *pair)
+static void open_pair(struct sides *sides, struct pair *pair)
 {
-	pair_open(pair, fixture->accept, fixture->connect, "localhost");
+	pair_open(pair, sides->accept, sides->connect, "localhost");
 	assert_int_equal(pair->server_io, PW_IO_OK);
 	assert_int_equal(pair->client_io, PW_IO_OK);
-}
-
-static uint8_t *make_noise(size_t len)
-{
-	struct pw_rng rng;
-	uint8_t *noise = malloc(len);
-
-	assert_non_null(noise);
-	pw_rng_seed(&rng, len);
-	for (size_t i = 0; i < len; i++)
-		noise[i] = (uint8_t)pw_rng_next(&rng);
-	return noise;
 }
 
 static enum pw_io send_bytes(struct pw_tls *tls, const void *data, size_t len, size_t *n)
@@ -95,7 +77,7 @@ static void test_recv_leaves_no_whole_record(void **state)
 
 static void test_bytes_behind_the_handshake_stay_in_the_socket(void **state)
 {
-	struct fixture *fixture = *state;
+	struct sides *sides = *state;
 	struct pair pair = {.client_io = PW_IO_WANT_READ};
 	int fds[2];
 	uint8_t byte;
@@ -104,8 +86,8 @@ static void test_bytes_behind_the_handshake_stay_in_the_socket(void **state)
 	make_socketpair(fds);
 	pair.server_fd = fds[0];
 	pair.client_fd = fds[1];
-	pair.server = pw_tls_accept(fixture->accept, fds[0], true);
-	pair.client = pw_tls_connect(fixture->connect, fds[1], "localhost");
+	pair.server = pw_tls_accept(sides->accept, fds[0], true);
+	pair.client = pw_tls_connect(sides->connect, fds[1], "localhost");
 	assert_int_equal(ops->handshake(pair.client), PW_IO_WANT_READ);
 	assert_int_equal(ops->handshake(pair.server), PW_IO_WANT_READ);
 	assert_int_equal(ops->handshake(pair.client), PW_IO_OK);
@@ -341,14 +323,14 @@ static void test_garbage_for_a_handshake(void **state)
 	    {"\x16\x03\x01\x02\0\x01", 6, PW_IO_EOF, NULL},
 	    {"", 0, PW_IO_EOF, NULL},
 	};
-	struct fixture *fixture = *state;
+	struct sides *sides = *state;
 
 	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
 		int fds[2];
 		struct pw_tls *tls;
 
 		make_socketpair(fds);
-		tls = pw_tls_accept(fixture->accept, fds[0], true);
+		tls = pw_tls_accept(sides->accept, fds[0], true);
 		assert_int_equal(ops->handshake(tls), PW_IO_WANT_READ);
 		assert_int_equal(send(fds[1], rows[i].text, rows[i].len, 0), rows[i].len);
 		shutdown(fds[1], SHUT_WR);
@@ -360,31 +342,6 @@ static void test_garbage_for_a_handshake(void **state)
 		close(fds[0]);
 		close(fds[1]);
 	}
-}
-
-static struct fixture the_fixture;
-
-static int setup(void **state)
-{
-	struct pw_conf conf;
-
-	signal(SIGPIPE, SIG_IGN);
-	pki_create(&the_fixture.pki);
-	conf = conf_plain(&the_fixture.pki);
-	the_fixture.accept = make_accept(&conf);
-	the_fixture.connect = make_connect(&conf);
-	*state = &the_fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *fixture = *state;
-
-	pw_tls_context_unref(fixture->accept);
-	pw_tls_context_unref(fixture->connect);
-	pki_destroy(&fixture->pki);
-	return 0;
 }
 
 int main(void)
@@ -403,5 +360,5 @@ int main(void)
 	    cmocka_unit_test(test_garbage_for_a_handshake),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, sides_setup, sides_teardown);
 }

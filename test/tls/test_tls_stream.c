@@ -7,7 +7,6 @@
 #include "tls_fixture.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,26 +16,7 @@
 
 #include <cmocka.h>
 
-#include "pgweir/base/rng.h"
-
 static const struct pw_transport_ops *const ops = &pw_tls_transport_ops;
-
-struct fixture {
-	struct pki pki;
-	struct pw_tls_context *accept, *connect;
-};
-
-static uint8_t *make_noise(size_t len)
-{
-	struct pw_rng rng;
-	uint8_t *noise = malloc(len);
-
-	assert_non_null(noise);
-	pw_rng_seed(&rng, len);
-	for (size_t i = 0; i < len; i++)
-		noise[i] = (uint8_t)pw_rng_next(&rng);
-	return noise;
-}
 
 struct end {
 	struct pw_stream stream;
@@ -130,13 +110,13 @@ static void start_tls(struct end *end, int fd, struct pw_tls *tls)
 	assert_int_equal(pw_stream_start(&end->stream, ops, tls), PW_OK);
 }
 
-static void start_both(struct fixture *fixture, struct end *server, struct end *client)
+static void start_both(struct sides *sides, struct end *server, struct end *client)
 {
 	int fds[2];
 
 	make_socketpair(fds);
-	start_tls(server, fds[0], pw_tls_accept(fixture->accept, fds[0], false));
-	start_tls(client, fds[1], pw_tls_connect(fixture->connect, fds[1], "localhost"));
+	start_tls(server, fds[0], pw_tls_accept(sides->accept, fds[0], false));
+	start_tls(client, fds[1], pw_tls_connect(sides->connect, fds[1], "localhost"));
 }
 
 /* Turns until *n is `wanted`; far more turns than are needed fail the test. */
@@ -152,6 +132,33 @@ static void turn_few(struct pw_loop *loop)
 {
 	for (int i = 0; i < 20; i++)
 		pw_loop_turn(loop, false);
+}
+
+/* Two ends with nothing to say of themselves, on one loop. */
+struct talk {
+	struct pw_loop loop;
+	struct end server, client;
+};
+
+static void talk_begin(struct talk *t, struct sides *sides)
+{
+	assert_int_equal(pw_loop_init(&t->loop, &pw_clock_system), PW_OK);
+	end_init(&t->server, &t->loop, NULL, 0, 100);
+	end_init(&t->client, &t->loop, NULL, 0, 100);
+	start_both(sides, &t->server, &t->client);
+}
+
+static void talk_open(struct talk *t)
+{
+	while (!t->server.is_open || !t->client.is_open)
+		pw_loop_turn(&t->loop, true);
+}
+
+static void talk_end(struct talk *t)
+{
+	end_fini(&t->server);
+	end_fini(&t->client);
+	pw_loop_fini(&t->loop);
 }
 
 static void test_both_ways_at_once(void **state)
@@ -182,19 +189,13 @@ static void test_both_ways_at_once(void **state)
 /* Given before the handshake was done, and nothing later to push it out. */
 static void test_sent_before_open(void **state)
 {
-	struct pw_loop loop;
-	struct end server, client;
+	struct talk t;
 
-	assert_int_equal(pw_loop_init(&loop, &pw_clock_system), PW_OK);
-	end_init(&server, &loop, NULL, 0, 100);
-	end_init(&client, &loop, NULL, 0, 100);
-	start_both(*state, &server, &client);
-	pw_stream_send(&client.stream, "early", 5);
-	turn_until(&loop, &server.n_heard, 5);
-	assert_memory_equal(server.heard, "early", 5);
-	end_fini(&server);
-	end_fini(&client);
-	pw_loop_fini(&loop);
+	talk_begin(&t, *state);
+	pw_stream_send(&t.client.stream, "early", 5);
+	turn_until(&t.loop, &t.server.n_heard, 5);
+	assert_memory_equal(t.server.heard, "early", 5);
+	talk_end(&t);
 }
 
 static void test_pausing(void **state)
@@ -263,21 +264,21 @@ static void test_hand_over(void **state)
 
 static void test_failed_handshake_is_told(void **state)
 {
-	struct fixture *fixture = *state;
-	struct pw_conf conf = conf_plain(&fixture->pki);
+	struct sides *sides = *state;
+	struct pw_conf conf = conf_plain(&sides->pki);
 	struct pw_tls_context *strict;
 	struct pw_loop loop;
 	struct end server, client;
 	int fds[2];
 
 	conf.server_tls_sslmode = PW_SSL_VERIFY_CA;
-	conf.server_tls_ca_file = pki_path(&fixture->pki, "other_ca.crt");
+	conf.server_tls_ca_file = pki_path(&sides->pki, "other_ca.crt");
 	strict = make_connect(&conf);
 	assert_int_equal(pw_loop_init(&loop, &pw_clock_system), PW_OK);
 	end_init(&server, &loop, NULL, 0, 0);
 	end_init(&client, &loop, NULL, 0, 0);
 	make_socketpair(fds);
-	start_tls(&server, fds[0], pw_tls_accept(fixture->accept, fds[0], false));
+	start_tls(&server, fds[0], pw_tls_accept(sides->accept, fds[0], false));
 	start_tls(&client, fds[1], pw_tls_connect(strict, fds[1], "localhost"));
 	turn_few(&loop);
 	assert_true(client.has_ended && client.status == PW_EIO && !client.is_open);
@@ -293,76 +294,37 @@ static void test_failed_handshake_is_told(void **state)
 /* Last words and the goodbye in one go: both are told, in that order. */
 static void test_last_words(void **state)
 {
-	struct pw_loop loop;
-	struct end server, client;
+	struct talk t;
 
-	assert_int_equal(pw_loop_init(&loop, &pw_clock_system), PW_OK);
-	end_init(&server, &loop, NULL, 0, 100);
-	end_init(&client, &loop, NULL, 0, 100);
-	start_both(*state, &server, &client);
-	while (!server.is_open || !client.is_open)
-		pw_loop_turn(&loop, true);
-	pw_stream_send(&server.stream, "FATAL", 5);
-	pw_stream_close(&server.stream);
-	turn_few(&loop);
-	assert_int_equal(client.n_heard, 5);
-	assert_true(client.has_ended && client.status == PW_CLOSED);
-	end_fini(&server);
-	end_fini(&client);
-	pw_loop_fini(&loop);
+	talk_begin(&t, *state);
+	talk_open(&t);
+	pw_stream_send(&t.server.stream, "FATAL", 5);
+	pw_stream_close(&t.server.stream);
+	turn_few(&t.loop);
+	assert_int_equal(t.client.n_heard, 5);
+	assert_true(t.client.has_ended && t.client.status == PW_CLOSED);
+	talk_end(&t);
 }
 
 /* The same, but the socket stays: no event tells of a goodbye that was read with the words. */
 static void test_goodbye_without_close(void **state)
 {
 	const struct pw_transport_ops *moved_ops;
-	struct pw_loop loop;
-	struct end server, client;
+	struct talk t;
 	void *moved;
 	int fd;
 
-	assert_int_equal(pw_loop_init(&loop, &pw_clock_system), PW_OK);
-	end_init(&server, &loop, NULL, 0, 100);
-	end_init(&client, &loop, NULL, 0, 100);
-	start_both(*state, &server, &client);
-	while (!server.is_open || !client.is_open)
-		pw_loop_turn(&loop, true);
-	turn_few(&loop);
-	pw_stream_send(&server.stream, "FATAL", 5);
-	fd = pw_stream_detach(&server.stream, &moved_ops, &moved);
+	talk_begin(&t, *state);
+	talk_open(&t);
+	turn_few(&t.loop);
+	pw_stream_send(&t.server.stream, "FATAL", 5);
+	fd = pw_stream_detach(&t.server.stream, &moved_ops, &moved);
 	moved_ops->destroy(moved);
-	turn_few(&loop);
-	assert_int_equal(client.n_heard, 5);
-	assert_true(client.has_ended && client.status == PW_CLOSED);
+	turn_few(&t.loop);
+	assert_int_equal(t.client.n_heard, 5);
+	assert_true(t.client.has_ended && t.client.status == PW_CLOSED);
 	close(fd);
-	end_fini(&server);
-	end_fini(&client);
-	pw_loop_fini(&loop);
-}
-
-static struct fixture the_fixture;
-
-static int setup(void **state)
-{
-	struct pw_conf conf;
-
-	signal(SIGPIPE, SIG_IGN);
-	pki_create(&the_fixture.pki);
-	conf = conf_plain(&the_fixture.pki);
-	the_fixture.accept = make_accept(&conf);
-	the_fixture.connect = make_connect(&conf);
-	*state = &the_fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *fixture = *state;
-
-	pw_tls_context_unref(fixture->accept);
-	pw_tls_context_unref(fixture->connect);
-	pki_destroy(&fixture->pki);
-	return 0;
+	talk_end(&t);
 }
 
 int main(void)
@@ -377,5 +339,5 @@ int main(void)
 	    cmocka_unit_test(test_goodbye_without_close),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, sides_setup, sides_teardown);
 }

@@ -10,7 +10,6 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -426,22 +425,6 @@ static void test_channel_binding(void **state)
 	check_binding(*state, &ed25519, NULL);
 }
 
-static struct pki the_pki;
-
-static int setup(void **state)
-{
-	signal(SIGPIPE, SIG_IGN);
-	pki_create(&the_pki);
-	*state = &the_pki;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	pki_destroy(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -457,5 +440,5 @@ int main(void)
 	    cmocka_unit_test(test_channel_binding),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, pki_setup, pki_teardown);
 }

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: PostgreSQL */
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Certificates and keys by OpenSSL, and transports at the ends of a socket pair.
+ */
 #include "config.h"
 
 #include "tls_fixture.h"
@@ -8,6 +11,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +21,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "pgweir/base/rng.h"
 
 enum { DAY_S = 24 * 60 * 60 };
 
@@ -180,6 +186,24 @@ void pki_destroy(struct pki *pki)
 		free(pki->paths[i]);
 }
 
+int pki_setup(void **state)
+{
+	struct pki *pki = malloc(sizeof(*pki));
+
+	assert_non_null(pki);
+	signal(SIGPIPE, SIG_IGN);
+	pki_create(pki);
+	*state = pki;
+	return 0;
+}
+
+int pki_teardown(void **state)
+{
+	pki_destroy(*state);
+	free(*state);
+	return 0;
+}
+
 const char *pki_path(struct pki *pki, const char *name)
 {
 	char **path = &pki->paths[pki->n_paths++ % PW_COUNTOF(pki->paths)];
@@ -231,6 +255,32 @@ struct pw_tls_context *make_connect(const struct pw_conf *conf)
 	return made(pw_tls_context_create_connect(conf, &why), &why);
 }
 
+int sides_setup(void **state)
+{
+	struct sides *sides = malloc(sizeof(*sides));
+	struct pw_conf conf;
+
+	assert_non_null(sides);
+	signal(SIGPIPE, SIG_IGN);
+	pki_create(&sides->pki);
+	conf = conf_plain(&sides->pki);
+	sides->accept = make_accept(&conf);
+	sides->connect = make_connect(&conf);
+	*state = sides;
+	return 0;
+}
+
+int sides_teardown(void **state)
+{
+	struct sides *sides = *state;
+
+	pw_tls_context_unref(sides->accept);
+	pw_tls_context_unref(sides->connect);
+	pki_destroy(&sides->pki);
+	free(sides);
+	return 0;
+}
+
 /* ---- pairs ---- */
 
 void make_socketpair(int fds[2])
@@ -278,6 +328,18 @@ void pair_close(struct pair *pair)
 		pw_tls_transport_ops.destroy(pair->client);
 	close(pair->server_fd);
 	close(pair->client_fd);
+}
+
+uint8_t *make_noise(size_t len)
+{
+	struct pw_rng rng;
+	uint8_t *noise = malloc(len);
+
+	assert_non_null(noise);
+	pw_rng_seed(&rng, len);
+	for (size_t i = 0; i < len; i++)
+		noise[i] = (uint8_t)pw_rng_next(&rng);
+	return noise;
 }
 
 void assert_delivered(struct pw_tls *from, struct pw_tls *to, const void *data, size_t len)

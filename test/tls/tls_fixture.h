@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <openssl/ssl.h>
 
@@ -42,6 +43,9 @@ struct pki {
  */
 void pki_create(struct pki *pki);
 void pki_destroy(struct pki *pki);
+/* Of a group of tests whose state is a struct pki *. SIGPIPE is ignored from then on. */
+int pki_setup(void **state);
+int pki_teardown(void **state);
 void pki_issue(const struct pki *pki, const struct cert_spec *spec);
 /* "DIR/NAME"; valid until the 16th call after it. */
 const char *pki_path(struct pki *pki, const char *name);
@@ -50,6 +54,16 @@ const char *pki_path(struct pki *pki, const char *name);
 struct pw_conf conf_plain(struct pki *pki);
 struct pw_tls_context *make_accept(const struct pw_conf *conf);
 struct pw_tls_context *make_connect(const struct pw_conf *conf);
+
+/* What conf_plain() makes of both sides, and its certificates. */
+struct sides {
+	struct pki pki;
+	struct pw_tls_context *accept, *connect;
+};
+
+/* Of a group of tests whose state is a struct sides *. */
+int sides_setup(void **state);
+int sides_teardown(void **state);
 
 struct pair {
 	int server_fd, client_fd;
@@ -63,6 +77,8 @@ void pair_open(struct pair *pair, struct pw_tls_context *accept, struct pw_tls_c
 	       const char *host);
 void pair_shake(struct pair *pair);
 void pair_close(struct pair *pair);
+/* Bytes that do not compress and do not repeat, always the same for a length; to be freed. */
+uint8_t *make_noise(size_t len);
 /* Exactly `len` bytes of `data` arrive at the other end. */
 void assert_delivered(struct pw_tls *from, struct pw_tls *to, const void *data, size_t len);
 
