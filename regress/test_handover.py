@@ -74,3 +74,22 @@ def test_pool_recovers_after_many_logins_and_a_lost_server(make_pooler, pg, db):
             assert c.result().tag == "SELECT 1"
     pg.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (db,))
     assert all(c.query("SELECT 1").value() == "1" for c in conns)
+
+
+def test_links_go_round_after_a_reload_that_changed_the_database(make_pooler, make_fake):
+    """One link for clients of two workers, some of which came before the reload and some after."""
+    fake = make_fake()
+    target = {"host": fake.host, "port": fake.port, "dbname": "x"}
+    pooler = make_pooler(databases={"f": target}, pool_mode="transaction", default_pool_size=1,
+                         worker_threads=2)
+    conns = [pooler.raw(dbname="f")]
+    for number in range(1, 4):
+        assert conns[0].query("SELECT 1").value() == str(number)
+        target["connect_query"] = f"SELECT {number}"
+        pooler.reload()
+        pooler.wait_pool("f", sv_idle=0)
+    # Old and new clients on both workers get one and the same new server.
+    conns += [pooler.raw(dbname="f") for _ in range(5)]
+    for c in conns * 3:
+        assert c.query("SELECT 1").value() == "4"
+    assert fake.accepted == 4

@@ -116,6 +116,8 @@ void pw_conf_key_copy(const struct pw_conf_key *key, struct pw_conf_arena *arena
 		      const void *from);
 /* Is the value the same in both objects? */
 bool pw_conf_key_equal(const struct pw_conf_key *key, const void *a, const void *b);
+uint64_t pw_conf_key_hash(const struct pw_conf_key *key, const void *object,
+			  const struct pw_hash_key *hash_key);
 /* False = not set. */
 bool pw_conf_key_show(const struct pw_conf_key *key, const void *object, struct pw_strbuf *out);
 /* "a whole number from 0 to 10" */

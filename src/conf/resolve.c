@@ -109,15 +109,19 @@ void pw_conf_resolve_client(const struct pw_conf *conf, const struct pw_conf_db 
 		out->query_wait_timeout = conf->query_wait_timeout;
 }
 
-bool pw_conf_db_needs_reconnect(const struct pw_conf_db *a, const struct pw_conf_db *b)
+uint64_t pw_conf_db_server_id(const struct pw_conf_db *db, const struct pw_hash_key *hash_key)
 {
+	uint64_t chain[2] = {0, 0}; /* of the values before, of this one */
+
 	for (size_t i = 0; i < pw_conf_db_keys.n; i++) {
 		const struct pw_conf_key *key = &pw_conf_db_keys.rows[i];
 
-		if ((key->flags & PW_KEY_RECONNECT) && !pw_conf_key_equal(key, a, b))
-			return true;
+		if (!(key->flags & PW_KEY_RECONNECT))
+			continue;
+		chain[1] = pw_conf_key_hash(key, db, hash_key);
+		chain[0] = pw_hash(hash_key, chain, sizeof(chain));
 	}
-	return false;
+	return chain[0];
 }
 
 bool pw_conf_list_has(const char *list, const char *name)

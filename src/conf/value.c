@@ -324,6 +324,19 @@ bool pw_conf_key_equal(const struct pw_conf_key *key, const void *a, const void 
 	return s && t ? strcmp(s, t) == 0 : s == t;
 }
 
+uint64_t pw_conf_key_hash(const struct pw_conf_key *key, const void *object,
+			  const struct pw_hash_key *hash_key)
+{
+	const void *field = (const char *)object + key->offset;
+	const char *text;
+
+	if (key->kind != PW_KIND_STRING)
+		return pw_hash(hash_key, field, kinds[key->kind].size);
+	text = *(const char *const *)field;
+	/* With its zero byte: "" is not the same as "not set". */
+	return pw_hash(hash_key, text, text ? strlen(text) + 1 : 0);
+}
+
 bool pw_conf_key_show(const struct pw_conf_key *key, const void *object, struct pw_strbuf *out)
 {
 	return kinds[key->kind].show(key, (const char *)object + key->offset, out);

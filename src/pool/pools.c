@@ -47,6 +47,16 @@ static uint64_t hash_name(const struct pw_pools *pools, const struct pool_name *
 	       pw_hash(&pools->hash_key, name->user, strlen(name->user));
 }
 
+/* Means the same in every worker, and after every reload. */
+static uint64_t define(const struct pw_pools *pools, const struct pw_conf_db *db)
+{
+	const uint8_t *tls = pw_tls_context_digest(pools->snapshot->connect_tls);
+	uint64_t parts[2] = {pw_conf_db_server_id(db, &pools->hash_key),
+			     pw_hash(&pools->hash_key, tls, PW_TLS_DIGEST_SIZE)};
+
+	return pw_hash(&pools->hash_key, parts, sizeof(parts));
+}
+
 /* What depends on the snapshot. */
 static void resolve(struct pw_pool *pool, const struct pw_conf_db *db)
 {
@@ -54,6 +64,7 @@ static void resolve(struct pw_pool *pool, const struct pw_conf_db *db)
 	pool->is_auto = strcmp(db->name, "*") == 0;
 	pool->is_forced_user = db->user != NULL;
 	pool->dbname = db->dbname ? db->dbname : pool->shared->db->name;
+	pool->definition = define(pool->pools, db);
 	pw_conf_resolve_pool(pool->pools->snapshot->conf, db, pool->shared->user->name,
 			     &pool->conf);
 #ifdef PW_MUTANT_LIMIT_OFF_BY_ONE
@@ -151,28 +162,21 @@ void pw_pools_fini(struct pw_pools *pools)
 
 /* ---- reload ---- */
 
-struct swap {
-	const struct pw_snapshot *before, *after;
-};
-
-static void swap_pool(struct pw_pool *pool, void *arg)
+static void swap_pool(struct pw_pool *pool, void *arg PW_UNUSED)
 {
-	const struct swap *swap = arg;
+	const struct pw_conf *conf = pool->pools->snapshot->conf;
 	const char *name = pool->shared->db->name;
-	const struct pw_conf_db *db = pw_conf_find_db(swap->after->conf, name);
+	const struct pw_conf_db *db = pw_conf_find_db(conf, name);
 	const char *user = pool->shared->user->name;
 
 	if (!db && pool->is_auto)
-		db = pw_conf_find_db(swap->after->conf, "*");
+		db = pw_conf_find_db(conf, "*");
 	/* An entry that now forces another user has another pool. */
 	if (!db || (db->user && strcmp(db->user, user) != 0) ||
 	    (!db->user && pool->is_forced_user)) {
 		pool->db = NULL;
 		return;
 	}
-	if (pw_conf_db_needs_reconnect(pool->db, db) ||
-	    !pw_tls_context_is_same(swap->before->connect_tls, swap->after->connect_tls))
-		pool->definition++;
 	resolve(pool, db);
 }
 
@@ -224,11 +228,10 @@ static void free_if_dead(struct pw_pool *pool, void *arg PW_UNUSED)
 void pw_pools_swap_snapshot(struct pw_pools *pools, struct pw_snapshot *snapshot)
 {
 	struct pw_snapshot *before = pools->snapshot;
-	struct swap swap = {before, snapshot};
 
 	pools->snapshot = pw_snapshot_ref(snapshot);
 	pools->snapshot_serial++;
-	pw_pools_each(pools, swap_pool, &swap);
+	pw_pools_each(pools, swap_pool, NULL);
 	pw_pools_each(pools, settle_pool, NULL);
 	pw_pools_each(pools, free_if_dead, NULL);
 	pw_snapshot_unref(before);

@@ -18,8 +18,6 @@
 #include "pgweir/net/stream.h"
 #include "pgweir/tls/tls.h"
 
-enum { PW_TLS_DIGEST_SIZE = 32 };
-
 struct pw_tls_context {
 	struct pw_refcount refs;
 	SSL_CTX *ssl_ctx; /* NULL = sslmode disable */

@@ -356,6 +356,7 @@ static void test_servers(void **state)
 	link.loan = &client.loan;
 	link.state = PW_LINK_LENT;
 	link.facts.id = 9;
+	link.facts.definition = pool->definition;
 	link.facts.connect_wall_us = wall;
 	link.facts.cancel_key_len = 8;
 	memcpy(link.facts.cancel_key, "\x00\x01\x02\x03secret", 10);

@@ -158,6 +158,7 @@ static void test_client(void **state)
 
 static bool needs_reconnect(const char *a, const char *b)
 {
+	static const struct pw_hash_key key = {3, 4};
 	struct pw_strbuf ini = PW_STRBUF_INIT;
 	struct pw_conf *conf;
 	bool result;
@@ -165,7 +166,8 @@ static bool needs_reconnect(const char *a, const char *b)
 	pw_strbuf_printf(&ini, "[pgbouncer]\n[databases]\na = %s\nb = %s\n", a, b);
 	conf = must_parse(ini.data, NULL);
 	pw_strbuf_fini(&ini);
-	result = pw_conf_db_needs_reconnect(pw_conf_find_db(conf, "a"), pw_conf_find_db(conf, "b"));
+	result = pw_conf_db_server_id(pw_conf_find_db(conf, "a"), &key) !=
+		 pw_conf_db_server_id(pw_conf_find_db(conf, "b"), &key);
 	pw_conf_unref(conf);
 	return result;
 }
@@ -178,6 +180,8 @@ static void test_needs_reconnect(void **state)
 	assert_true(needs_reconnect("", "dbname=x"));
 	assert_true(needs_reconnect("host=a", "host=a,b"));
 	assert_true(needs_reconnect("port=1", "port=2"));
+	/* A value must not slip into the next key. */
+	assert_true(needs_reconnect("connect_query=a", "auth_query=a"));
 	assert_true(needs_reconnect("user=a", ""));
 	assert_true(needs_reconnect("connect_query=a", "connect_query=b"));
 	assert_true(needs_reconnect("auth_dbname=a", "auth_dbname=b"));

@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void use_conf(const struct pw_conf *conf)
 {
+	static const struct pw_hash_key hash_key = {1, 2};
 	struct pw_pool_conf pool;
 	struct pw_client_conf client;
 	struct pw_strbuf out = PW_STRBUF_INIT;
@@ -22,7 +23,8 @@ static void use_conf(const struct pw_conf *conf)
 	for (size_t i = 0; i < conf->n_databases; i++) {
 		const struct pw_conf_db *db = &conf->databases[i];
 
-		if (pw_conf_find_db(conf, db->name) != db || pw_conf_db_needs_reconnect(db, db))
+		if (pw_conf_find_db(conf, db->name) != db ||
+		    pw_conf_db_server_id(db, &hash_key) != pw_conf_db_server_id(db, &hash_key))
 			abort();
 		for (const char *const *host = db->hosts; *host; host++)
 			pw_strbuf_add_string(&out, *host);

@@ -290,24 +290,29 @@ static void test_key_exchange(void **state)
 	}
 }
 
+static bool is_same(const struct pw_tls_context *a, const struct pw_tls_context *b)
+{
+	return memcmp(pw_tls_context_digest(a), pw_tls_context_digest(b), PW_TLS_DIGEST_SIZE) == 0;
+}
+
 static bool is_same_accept(const struct pw_conf *a, const struct pw_conf *b)
 {
 	struct pw_tls_context *one = make_accept(a), *two = make_accept(b);
-	bool is_same = pw_tls_context_is_same(one, two);
+	bool result = is_same(one, two);
 
 	pw_tls_context_unref(one);
 	pw_tls_context_unref(two);
-	return is_same;
+	return result;
 }
 
 static bool is_same_connect(const struct pw_conf *a, const struct pw_conf *b)
 {
 	struct pw_tls_context *one = make_connect(a), *two = make_connect(b);
-	bool is_same = pw_tls_context_is_same(one, two);
+	bool result = is_same(one, two);
 
 	pw_tls_context_unref(one);
 	pw_tls_context_unref(two);
-	return is_same;
+	return result;
 }
 
 static void test_is_same(void **state)
@@ -348,8 +353,8 @@ static void test_is_same_sees_contents(void **state)
 	before = make_accept(&conf);
 	pki_issue(pki, &renewed);
 	after = make_accept(&conf);
-	assert_false(pw_tls_context_is_same(before, after));
-	assert_true(pw_tls_context_is_same(after, after));
+	assert_false(is_same(before, after));
+	assert_true(is_same(after, after));
 	pw_tls_context_unref(before);
 	pw_tls_context_unref(after);
 }

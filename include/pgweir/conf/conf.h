@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pgweir/base/hash.h"
 #include "pgweir/base/refcount.h"
 #include "pgweir/base/strbuf.h"
 
@@ -175,9 +176,9 @@ void pw_conf_resolve_pool(const struct pw_conf *conf, const struct pw_conf_db *d
 void pw_conf_resolve_client(const struct pw_conf *conf, const struct pw_conf_db *db,
 			    const char *user, struct pw_client_conf *out);
 
-/* True where servers opened under `a` must not serve under `b` (dbname, host, port, user,
- * connect_query, auth_dbname, auth_query, load_balance_hosts differ). */
-bool pw_conf_db_needs_reconnect(const struct pw_conf_db *a, const struct pw_conf_db *b);
+/* A hash of what servers opened under the entry depend on: where it differs they must not serve
+ * (dbname, host, port, user, connect_query, auth_dbname, auth_query, load_balance_hosts). */
+uint64_t pw_conf_db_server_id(const struct pw_conf_db *db, const struct pw_hash_key *hash_key);
 
 /* Is `name` a member of a comma-separated list such as admin_users? */
 bool pw_conf_list_has(const char *list, const char *name);

@@ -63,7 +63,7 @@ struct pw_link_facts {
 	struct pw_addr addr;
 	struct pw_addr local;
 	unsigned epoch;                        /* of the shared pool when it was opened */
-	unsigned definition;                   /* pool's definition when it was opened */
+	uint64_t definition;                   /* pool's definition when it was opened */
 	uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* body of BackendKeyData */
 	uint16_t cancel_key_len;
 	bool is_tls;

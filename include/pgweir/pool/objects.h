@@ -115,8 +115,8 @@ struct pw_pool {
 	struct pw_pool_conf conf;
 	const char *dbname; /* asked for on the server; borrowed from db or shared */
 	bool is_forced_user;
-	bool is_auto;                     /* made from "*" */
-	unsigned definition;              /* raised when servers must be made anew */
+	bool is_auto;        /* made from "*" */
+	uint64_t definition; /* hash of all that servers must be made anew for when it changes */
 	struct pw_params *welcome_params; /* tracked values as servers begin with */
 	uint64_t welcome_version;
 

@@ -35,7 +35,7 @@ extern const struct pw_transport_ops pw_tls_transport_ops;
  *
  * Accepting: with a CA file certificates are asked for and a presented one must be good; verify-ca
  * and verify-full both insist on one. Clients may resume their sessions as long as the context
- * lives: keep the old one where a reload changes nothing (pw_tls_context_is_same()).
+ * lives: keep the old one where a reload changes nothing (pw_tls_context_digest()).
  * Connecting: verify-ca and verify-full trust the CA file, or the system's authorities where none
  * is named; require verifies as verify-ca if a CA file is named (as libpq does; PgBouncer does
  * not); allow and prefer verify nothing.
@@ -46,8 +46,9 @@ struct pw_tls_context *pw_tls_context_create_connect(const struct pw_conf *conf,
 						     struct pw_strbuf *why);
 struct pw_tls_context *pw_tls_context_ref(struct pw_tls_context *context);
 void pw_tls_context_unref(struct pw_tls_context *context);
-/* Were both made from the same settings and file contents? (Else links are recycled.) */
-bool pw_tls_context_is_same(const struct pw_tls_context *a, const struct pw_tls_context *b);
+enum { PW_TLS_DIGEST_SIZE = 32 };
+/* Of the settings and file contents that it was made from. (Other ones: links are recycled.) */
+const uint8_t *pw_tls_context_digest(const struct pw_tls_context *context);
 
 /* NULL without memory, or of a context made with sslmode disable. The socket stays the caller's and
  * is non-blocking. `is_direct`: the client began with TLS; it must agree on ALPN "postgresql"
