@@ -7,7 +7,9 @@ import psycopg
 import pytest
 
 from lib.check import assert_refused
-from lib.wire import SSL_REQUEST, Closed, PgError, query, startup
+from lib.console import by, shown
+from lib.wait import wait_for
+from lib.wire import GSSENC_REQUEST, SSL_REQUEST, Closed, PgError, RawConn, query, startup
 
 
 def client_tls(certs, mode="require", ca="ca", **kw):
@@ -164,6 +166,43 @@ def test_direct_tls(make_pooler, certs):
     assert conn.sock.selected_alpn_protocol() == "postgresql"
     conn.login("alice", pooler.db)
     assert conn.query("SELECT 'direct'").value() == "direct"
+
+
+@pytest.mark.pgweir_only
+def test_direct_tls_of_a_client_that_waits(make_pooler, certs):
+    """The pooler has long accepted the connection when the ClientHello comes."""
+    pooler = make_pooler(tcp_defer_accept=0, **client_tls(certs, "allow"))
+    conn = pooler.raw(login=False)
+    wait_for(lambda: by(shown(pooler, "LISTS"), list="login_clients")["items"] == "1",
+             what="the connection is known")
+    conn.wrap(context(certs, alpn=["postgresql"]))
+    assert conn.sock.selected_alpn_protocol() == "postgresql"
+    conn.login("alice", pooler.db)
+    assert conn.query("SELECT 'late'").value() == "late"
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("defer", [0, 1])
+def test_direct_tls_byte_by_byte(make_pooler, make_proxy, certs, defer):
+    pooler = make_pooler(tcp_defer_accept=defer, **client_tls(certs, "require"))
+    proxy = make_proxy(pooler.port)
+    proxy.crumble(1)
+    with RawConn(proxy.port) as conn:
+        conn.wrap(context(certs, alpn=["postgresql"]))
+        conn.login("alice", pooler.db)
+        assert conn.query("SELECT 'crumbs'").value() == "crumbs"
+
+
+@pytest.mark.pgweir_only
+def test_direct_tls_behind_another_request(make_pooler, certs):
+    """Only the very first byte of a connection may begin TLS."""
+    pooler = make_pooler(tcp_defer_accept=0, **client_tls(certs, "allow"))
+    conn = pooler.raw(login=False)
+    conn.send(GSSENC_REQUEST)
+    assert conn.read_exactly(1) == b"N"
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        conn.wrap(context(certs, alpn=["postgresql"]))
+    assert pooler.raw().query("SELECT 1").value() == "1"
 
 
 @pytest.mark.pgweir_only

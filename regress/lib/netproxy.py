@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: PostgreSQL
-"""A TCP proxy between two parties that can make the network bad: stall, truncate, reset."""
+"""A TCP proxy between two parties that can make the network bad: stall, crumble, truncate, reset."""
 
 import socket
 import struct
@@ -16,6 +16,7 @@ class NetProxy:
         self.flowing = threading.Event()
         self.flowing.set()
         self.limits = {}
+        self.crumb = 65536
         self.pairs = []
         self.accepted = 0
 
@@ -31,6 +32,7 @@ class NetProxy:
             except OSError:
                 return
             far.settimeout(None)
+            far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.accepted += 1
             self.pairs.append((near, far))
             for source, sink, way in ((near, far, "up"), (far, near, "down")):
@@ -40,7 +42,7 @@ class NetProxy:
         passed = 0
         while True:
             try:
-                data = source.recv(65536)
+                data = source.recv(self.crumb)
                 self.flowing.wait()
                 limit = self.limits.get(way)
                 if limit is not None and passed + len(data) > limit:
@@ -66,6 +68,10 @@ class NetProxy:
 
     def flow(self):
         self.flowing.set()
+
+    def crumble(self, count):
+        """From now on bytes are passed on by so many at once."""
+        self.crumb = count
 
     def truncate(self, way, count):
         """Each connection ends after so many bytes; way is "up" (towards the target) or "down"."""

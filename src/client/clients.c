@@ -147,6 +147,11 @@ static void on_stream_open(struct pw_stream *stream)
 	pw_login_on_tls_open(client_of(stream));
 }
 
+static void on_stream_first_byte(struct pw_stream *stream, uint8_t byte)
+{
+	pw_login_on_first_byte(client_of(stream), byte);
+}
+
 static void on_stream_data(struct pw_stream *stream, const uint8_t *data, size_t len)
 {
 	struct pw_client *c = client_of(stream);
@@ -190,6 +195,7 @@ static void on_stream_end(struct pw_stream *stream, enum pw_status status, const
 
 static const struct pw_stream_ops stream_ops = {
     .on_open = on_stream_open,
+    .on_first_byte = on_stream_first_byte,
     .on_data = on_stream_data,
     .on_drained = on_stream_drained,
     .on_end = on_stream_end,

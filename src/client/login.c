@@ -59,7 +59,11 @@ void pw_login_begin(struct pw_client *c)
 	c->login->snapshot = pw_snapshot_ref(c->clients->pools->snapshot);
 	c->state = PW_CLIENT_STARTUP;
 	pw_client_goto(c, PW_CLIENT_STARTUP);
-	if (accepts_tls(c) && pw_stream_peek_byte(&c->stream) == TLS_FIRST_BYTE)
+}
+
+void pw_login_on_first_byte(struct pw_client *c, uint8_t byte)
+{
+	if (byte == TLS_FIRST_BYTE && accepts_tls(c))
 		start_tls(c, true);
 }
 

@@ -92,6 +92,7 @@ void pw_stream_init(struct pw_stream *stream, struct pw_loop *loop, const struct
 	stream->transport_ops = &plain_ops;
 	stream->state = PW_STREAM_CLOSED;
 	stream->read_rounds = DEFAULT_READ_ROUNDS;
+	stream->has_begun = true;
 }
 
 static enum pw_status watch_fd(struct pw_stream *stream, int fd, enum pw_stream_state state)
@@ -124,6 +125,7 @@ static void unwant_write(struct pw_stream *stream)
 
 enum pw_status pw_stream_attach(struct pw_stream *stream, int fd)
 {
+	stream->has_begun = !stream->ops->on_first_byte;
 	return pw_stream_adopt(stream, fd, &plain_ops, NULL);
 }
 
@@ -284,6 +286,30 @@ static bool may_have_more(const struct pw_stream *stream, size_t n)
 	       stream->transport_ops->has_pending(stream->transport);
 }
 
+/* First byte that waits in the kernel, -1 = none yet, -2 = end of file or error. */
+static int peek_byte(const struct pw_stream *stream)
+{
+	uint8_t byte;
+	ssize_t n = recv(stream->fd, &byte, 1, MSG_PEEK);
+
+	if (n == 1)
+		return byte;
+	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? -1 : -2;
+}
+
+/* False: there is nothing to be read now, or not by us. */
+static bool begin(struct pw_stream *stream)
+{
+	int byte = peek_byte(stream);
+
+	if (byte == -1)
+		return stream->has_failed; /* which the next read tells */
+	stream->has_begun = true;
+	if (byte >= 0)
+		stream->ops->on_first_byte(stream, (uint8_t)byte);
+	return stream->state == PW_STREAM_OPEN && stream->is_reading;
+}
+
 static bool read_once(struct pw_stream *stream)
 {
 	size_t n = 0;
@@ -322,7 +348,8 @@ static void on_readable(evutil_socket_t fd PW_UNUSED, short what PW_UNUSED, void
 		shake_hands(stream);
 		return;
 	}
-	if (stream->state != PW_STREAM_OPEN || !stream->is_reading)
+	if (stream->state != PW_STREAM_OPEN || !stream->is_reading ||
+	    (!stream->has_begun && !begin(stream)))
 		return;
 	while (read_once(stream)) {
 		if (stream->read_rounds > 0 && ++rounds >= stream->read_rounds) {
@@ -478,14 +505,4 @@ bool pw_stream_is_quiet(const struct pw_stream *stream)
 	return stream->state == PW_STREAM_OPEN && !stream->backlog && !stream->has_failed &&
 	       !stream->has_ended &&
 	       (!stream->transport || !stream->transport_ops->has_pending(stream->transport));
-}
-
-int pw_stream_peek_byte(const struct pw_stream *stream)
-{
-	uint8_t byte;
-	ssize_t n = recv(stream->fd, &byte, 1, MSG_PEEK);
-
-	if (n == 1)
-		return byte;
-	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? -1 : -2;
 }

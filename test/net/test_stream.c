@@ -29,7 +29,8 @@ struct end {
 	struct pw_strbuf got;
 	unsigned n_reads, n_opens, n_drains, n_ends;
 	enum pw_status status;
-	bool closes_on_data, stops_on_data;
+	bool closes_on_data, stops_on_data, closes_on_first;
+	uint8_t first_byte;
 };
 
 struct fixture {
@@ -76,7 +77,24 @@ static void on_end(struct pw_stream *stream, enum pw_status status, const char *
 	e->status = status;
 }
 
-static const struct pw_stream_ops ops = {on_open, on_data, on_drained, on_end};
+static void on_first_byte(struct pw_stream *stream, uint8_t byte)
+{
+	struct end *e = end_of(stream);
+
+	assert_int_equal(e->n_reads + e->n_ends, 0);
+	assert_int_equal(e->first_byte, 0);
+	e->first_byte = byte;
+	if (e->closes_on_first)
+		pw_stream_close(stream);
+}
+
+static const struct pw_stream_ops ops = {
+    .on_open = on_open,
+    .on_first_byte = on_first_byte,
+    .on_data = on_data,
+    .on_drained = on_drained,
+    .on_end = on_end,
+};
 
 static int setup(void **state)
 {
@@ -145,10 +163,11 @@ static void test_data_and_end(void **state)
 	struct fixture *f = *state;
 
 	assert_true(pw_stream_is_quiet(&f->end.stream));
-	assert_int_equal(pw_stream_peek_byte(&f->end.stream), -1);
-	peer_says(f, "one");
-	assert_int_equal(pw_stream_peek_byte(&f->end.stream), 'o');
 	turn(f);
+	assert_int_equal(f->end.first_byte, 0);
+	peer_says(f, "one");
+	turn(f);
+	assert_int_equal(f->end.first_byte, 'o');
 	assert_got(f, "one");
 	peer_says(f, " two");
 	shutdown(f->peer, SHUT_WR);
@@ -157,13 +176,35 @@ static void test_data_and_end(void **state)
 	assert_int_equal(f->end.n_ends, 1);
 	assert_int_equal(f->end.status, PW_CLOSED);
 	assert_int_equal(f->end.n_opens, 0);
-	assert_int_equal(pw_stream_peek_byte(&f->end.stream), -2);
 	/* It stays for its owner to be closed. */
 	assert_false(pw_stream_is_closed(&f->end.stream));
 	assert_false(pw_stream_is_quiet(&f->end.stream));
 	pw_stream_set_reading(&f->end.stream, true);
 	turn(f);
 	assert_int_equal(f->end.n_ends, 1);
+}
+
+static void test_end_before_the_first_byte(void **state)
+{
+	struct fixture *f = *state;
+
+	shutdown(f->peer, SHUT_WR);
+	turn(f);
+	assert_int_equal(f->end.first_byte, 0);
+	assert_int_equal(f->end.n_ends, 1);
+	assert_int_equal(f->end.status, PW_CLOSED);
+}
+
+static void test_closed_at_the_first_byte(void **state)
+{
+	struct fixture *f = *state;
+
+	f->end.closes_on_first = true;
+	peer_says(f, "x");
+	turn(f);
+	assert_int_equal(f->end.first_byte, 'x');
+	assert_int_equal(f->end.n_reads + f->end.n_ends, 0);
+	assert_true(pw_stream_is_closed(&f->end.stream));
 }
 
 static void test_reading_off_and_on(void **state)
@@ -542,6 +583,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_data_and_end),
+	    TEST(test_end_before_the_first_byte),
+	    TEST(test_closed_at_the_first_byte),
 	    TEST(test_reading_off_and_on),
 	    TEST(test_rounds),
 	    TEST(test_closed_in_upcall),

@@ -83,7 +83,12 @@ static void on_end(struct pw_stream *stream, enum pw_status status, const char *
 	snprintf(end->why, sizeof(end->why), "%s", why);
 }
 
-static const struct pw_stream_ops end_ops = {on_open, on_data, on_drained, on_end};
+static const struct pw_stream_ops end_ops = {
+    .on_open = on_open,
+    .on_data = on_data,
+    .on_drained = on_drained,
+    .on_end = on_end,
+};
 
 static void end_init(struct end *end, struct pw_loop *loop, const uint8_t *data, size_t len,
 		     size_t max_heard)

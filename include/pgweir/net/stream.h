@@ -51,6 +51,9 @@ struct pw_transport_ops {
 struct pw_stream_ops {
 	/* The connection stands (and the handshake is done). */
 	void (*on_open)(struct pw_stream *stream);
+	/* Optional: the first byte on a socket that was attached has come, and has not been read: a
+	 * transport may still be started. */
+	void (*on_first_byte)(struct pw_stream *stream, uint8_t byte);
 	void (*on_data)(struct pw_stream *stream, const uint8_t *data, size_t len);
 	/* The backlog has fallen below PW_STREAM_LOW_WATER after having been above. */
 	void (*on_drained)(struct pw_stream *stream);
@@ -80,6 +83,7 @@ struct pw_stream {
 	enum pw_stream_state state;
 	int read_rounds; /* recv calls per turn, 0 = no bound */
 	bool is_reading;
+	bool has_begun;  /* on_first_byte was called, or need not be */
 	bool was_full;   /* backlog went above the high water */
 	bool has_failed; /* a write failed; the next read tells */
 	bool has_ended;  /* on_end was called */
@@ -123,8 +127,5 @@ static inline bool pw_stream_is_closed(const struct pw_stream *stream)
 
 /* Anything in our or the transport's buffers, either way? (No hand-over then.) */
 bool pw_stream_is_quiet(const struct pw_stream *stream);
-
-/* First byte that waits in the kernel, -1 = none yet, -2 = end of file or error. */
-int pw_stream_peek_byte(const struct pw_stream *stream);
 
 #endif
