@@ -6,6 +6,8 @@ import asyncio
 import asyncpg
 import pytest
 
+from lib.fakepg import complete
+from lib.wait import TIME_FACTOR
 from lib.wire import (bind, close, describe, execute, flush, message, parse, query, run_named, sync)
 
 pytestmark = pytest.mark.pgweir_only
@@ -109,6 +111,36 @@ def test_long_pipeline(tx_pooler):
     for i in range(500):
         assert a.result().value() == str(i)
     b.query("ROLLBACK")
+
+
+def test_long_batch_costs_no_more_per_message(make_pooler, make_fake):
+    """The server answers nothing before the Sync, so all of a batch is expected at once."""
+    def on_message(session, kind, _body):
+        answers = {"B": message("2"), "E": complete("SELECT 0")}
+        session.owed = getattr(session, "owed", b"")
+        if kind in answers:
+            session.owed += answers[kind]
+            return True
+        if kind == "S":
+            session.send(session.owed)
+            session.owed = b""
+        return False
+
+    fake = make_fake(on_message=on_message)
+    pooler = make_pooler(databases={"f": {"host": fake.host, "port": fake.port}},
+                         pool_mode="transaction", worker_threads=1)
+    a = pooler.raw(dbname="f")
+    a.sock.settimeout(60 * TIME_FACTOR)
+    prepare(a, "s", "SELECT 1")
+
+    def cost(count):
+        before = pooler.cpu_seconds()
+        a.send((close("S", "s") + parse("s", "SELECT 1") + bind("", "s") + execute()) * count)
+        assert a.run(sync()).kinds == "312C" * count + "Z"
+        return (pooler.cpu_seconds() - before) / count
+
+    short = cost(5_000)
+    assert cost(50_000) < 3 * short
 
 
 def test_many_executions_before_one_sync(tx_pooler):

@@ -31,13 +31,7 @@ static bool broken(struct pw_client *c, const struct pw_piece *piece)
  * transaction, and not while earlier requests may still fail one. */
 static bool may_answer_parse(const struct pw_link *link)
 {
-	if (link->transaction == 'E' || link->is_skipping)
-		return false;
-	for (uint32_t i = 0; i < link->expects.n; i++) {
-		if (pw_expect_is_sync_point(pw_expect_at(&link->expects, i)))
-			return link->transaction == 'I' && link->expects.n == 0;
-	}
-	return true;
+	return link->transaction != 'E' && !link->is_skipping && link->expects.n_sync == 0;
 }
 
 static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)

@@ -49,6 +49,7 @@ enum pw_status pw_expect_push(struct pw_expect_queue *queue, const struct pw_exp
 		return PW_ENOMEM;
 	queue->ring[(queue->head + queue->n) & (queue->cap - 1)] = *entry;
 	queue->n++;
+	queue->n_sync += pw_expect_is_sync_point(entry);
 	return PW_OK;
 }
 
@@ -65,14 +66,18 @@ struct pw_expect pw_expect_pop(struct pw_expect_queue *queue)
 	entry = *pw_expect_at(queue, 0);
 	queue->head = (queue->head + 1) & (queue->cap - 1);
 	queue->n--;
+	queue->n_sync -= pw_expect_is_sync_point(&entry);
 	return entry;
 }
 
-struct pw_expect pw_expect_pop_last(struct pw_expect_queue *queue)
+void pw_expect_cut(struct pw_expect_queue *queue, uint32_t from, uint32_t to)
 {
-	pw_assert(queue->n > 0);
-	queue->n--;
-	return queue->ring[(queue->head + queue->n) & (queue->cap - 1)];
+	pw_assert(from <= to && to <= queue->n);
+	for (uint32_t i = from; i < to; i++)
+		queue->n_sync -= pw_expect_is_sync_point(pw_expect_at(queue, i));
+	for (uint32_t i = to; i < queue->n; i++)
+		*pw_expect_at(queue, from + i - to) = *pw_expect_at(queue, i);
+	queue->n -= to - from;
 }
 
 void pw_expect_trim(struct pw_expect_queue *queue)

@@ -64,17 +64,6 @@ static uint32_t find_role(const struct pw_link *link, uint32_t from, enum pw_mes
 	return i;
 }
 
-/* Takes the entries [from, to) out of the middle of the queue; they settle nothing. */
-static void cut_out(struct pw_link *link, uint32_t from, uint32_t to)
-{
-	uint32_t n = to - from;
-
-	for (uint32_t i = to; i < link->expects.n; i++)
-		*pw_expect_at(&link->expects, i - n) = *pw_expect_at(&link->expects, i);
-	for (uint32_t i = 0; i < n; i++)
-		(void)pw_expect_pop_last(&link->expects);
-}
-
 /* ---- the types ---- */
 
 static enum verdict decide_reply(struct pw_link *link, const struct pw_piece *piece)
@@ -159,9 +148,9 @@ static void finish_copy_in(struct pw_link *link)
 	link->is_copy_in = false;
 	if (end == link->expects.n)
 		return;
-	cut_out(link, end, end + 1);
+	pw_expect_cut(&link->expects, end, end + 1);
 	for (uint32_t sync; (sync = find_role(link, 1, PW_ROLE_SYNC)) < end; end--)
-		cut_out(link, sync, sync + 1);
+		pw_expect_cut(&link->expects, sync, sync + 1);
 }
 
 static bool tag_is(const struct pw_piece *piece, const char *tag)
@@ -231,7 +220,7 @@ static void fail_copy_in(struct pw_link *link)
 	uint32_t sync;
 
 	while ((sync = find_role(link, 1, PW_ROLE_SYNC)) < end) {
-		cut_out(link, sync, sync + 1);
+		pw_expect_cut(&link->expects, sync, sync + 1);
 		end--;
 		link->is_unsure = true;
 	}

@@ -95,7 +95,12 @@ static void test_against_an_array(void **state)
 		} else if (dice < 6) {
 			assert_int_equal(pw_expect_pop(&queue).statement.lo, model[first++]);
 		} else {
-			assert_int_equal(pw_expect_pop_last(&queue).statement.lo, model[--end]);
+			size_t from = first + pw_rng_next(&rng) % (end - first);
+			size_t to = from + pw_rng_next(&rng) % (end - from + 1);
+
+			pw_expect_cut(&queue, (uint32_t)(from - first), (uint32_t)(to - first));
+			memmove(&model[from], &model[to], (end - to) * sizeof(*model));
+			end -= to - from;
 		}
 		assert_int_equal(queue.n, end - first);
 		if (end > first) {
@@ -125,7 +130,7 @@ static void test_trim(void **state)
 	assert_null(queue.ring);
 	push(&queue, 5);
 	assert_is(pw_expect_at(&queue, 0), 5);
-	(void)pw_expect_pop_last(&queue);
+	pw_expect_cut(&queue, 0, 1);
 	/* A short pipeline's memory is kept for the next one. */
 	pw_expect_trim(&queue);
 	assert_non_null(queue.ring);
@@ -163,6 +168,37 @@ static void test_sync_points(void **state)
 	}
 }
 
+/* However entries come and go, those that end with a ReadyForQuery are counted. */
+static void test_sync_points_are_counted(void **state)
+{
+	static const enum pw_message_role roles[] = {PW_ROLE_PARSE, PW_ROLE_SYNC, PW_ROLE_EXECUTE,
+						     PW_ROLE_QUERY, PW_ROLE_FUNCTION};
+	struct pw_expect_queue queue;
+
+	(void)state;
+	pw_expect_init(&queue);
+	for (uint32_t i = 0; i < 100; i++) {
+		struct pw_expect entry = {.role = roles[i % PW_COUNTOF(roles)]};
+
+		assert_int_equal(pw_expect_push(&queue, &entry), PW_OK);
+	}
+	assert_int_equal(queue.n_sync, 60);
+	(void)pw_expect_pop(&queue);
+	assert_int_equal(queue.n_sync, 60);
+	(void)pw_expect_pop(&queue);
+	assert_int_equal(queue.n_sync, 59);
+	pw_expect_cut(&queue, 0, 1);
+	assert_int_equal(queue.n_sync, 59);
+	pw_expect_cut(&queue, 0, 2);
+	assert_int_equal(queue.n_sync, 57);
+	pw_expect_cut(&queue, 5, 10);
+	assert_int_equal(queue.n_sync, 54);
+	pw_expect_cut(&queue, 0, queue.n);
+	assert_int_equal(queue.n, 0);
+	assert_int_equal(queue.n_sync, 0);
+	pw_expect_fini(&queue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +208,7 @@ int main(void)
 	    cmocka_unit_test(test_trim),
 	    cmocka_unit_test(test_bound),
 	    cmocka_unit_test(test_sync_points),
+	    cmocka_unit_test(test_sync_points_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

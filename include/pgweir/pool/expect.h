@@ -38,16 +38,18 @@ struct pw_expect_queue {
 	uint32_t cap;           /* power of two */
 	uint32_t head;
 	uint32_t n;
+	uint32_t n_sync; /* of them, those that end with a ReadyForQuery */
 };
 
 void pw_expect_init(struct pw_expect_queue *queue);
 void pw_expect_fini(struct pw_expect_queue *queue);
 PW_MUSTCHECK enum pw_status pw_expect_push(struct pw_expect_queue *queue,
 					   const struct pw_expect *entry);
-/* The i-th from the head; NULL beyond the end. */
+/* The i-th from the head; NULL beyond the end. Its role stays what it is. */
 struct pw_expect *pw_expect_at(const struct pw_expect_queue *queue, uint32_t i);
 struct pw_expect pw_expect_pop(struct pw_expect_queue *queue);
-struct pw_expect pw_expect_pop_last(struct pw_expect_queue *queue);
+/* Takes the entries [from, to) out of the middle. */
+void pw_expect_cut(struct pw_expect_queue *queue, uint32_t from, uint32_t to);
 /* Gives back memory that a long pipeline took. */
 void pw_expect_trim(struct pw_expect_queue *queue);
 
