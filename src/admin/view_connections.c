@@ -146,6 +146,7 @@ static bool is_logged_in(const struct pw_client *c)
 	case PW_CLIENT_QUEUED:
 	case PW_CLIENT_SYNCING:
 	case PW_CLIENT_RELAYING:
+	case PW_CLIENT_SETTLING:
 	case PW_CLIENT_PREPARING:
 	case PW_CLIENT_CONSOLE:
 	case PW_CLIENT_CANCELING:

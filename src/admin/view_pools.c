@@ -180,6 +180,7 @@ static enum column client_column(enum pw_client_state state)
 	case PW_CLIENT_READY:
 	case PW_CLIENT_SYNCING:
 	case PW_CLIENT_RELAYING:
+	case PW_CLIENT_SETTLING:
 	case PW_CLIENT_PREPARING:
 	case PW_CLIENT_CONSOLE:
 		return CL_ACTIVE;

@@ -91,7 +91,8 @@ void pw_client_cancel(struct pw_client *c, void (*done)(void *arg), void *arg)
 	struct pw_link *link = c->loan.link;
 
 	/* Between requests, and while our own statements run, there is nothing to cancel. */
-	if ((c->state == PW_CLIENT_RELAYING || c->state == PW_CLIENT_PREPARING) &&
+	if ((c->state == PW_CLIENT_RELAYING || c->state == PW_CLIENT_SETTLING ||
+	     c->state == PW_CLIENT_PREPARING) &&
 	    link->expects.n > 0 && pw_cancel_link_for(link, done, arg) == PW_OK)
 		return;
 	if (c->state == PW_CLIENT_QUEUED)

@@ -160,6 +160,10 @@ bool pw_plan_is_repeating(const struct pw_client *c);
 void pw_plan_repeat_now(struct pw_client *c);
 
 /* ---- relay_prepared.c ---- */
+/* Must the message wait until it is certain what names and statements there are? */
+bool pw_relay_must_wait(const struct pw_client *c, const struct pw_piece *piece);
+/* Of a Query: may it make the server forget all statements? */
+bool pw_relay_may_forget(const struct pw_piece *piece);
 /* Each sends one message (or its own answer) with virtual names; false = the client is closed. */
 bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece);
 bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece);

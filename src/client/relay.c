@@ -116,6 +116,7 @@ static void leave_if_free(struct pw_client *c)
 	pw_clients_flush(c->clients);
 	/* Only a client that may be read again is one that can be let go. */
 	pw_stream_set_reading(&c->stream, true);
+	c->portal_forgets = false;
 	pw_client_goto(c, PW_CLIENT_READY);
 	pw_pool_return(&c->loan, false, false);
 }
@@ -143,11 +144,17 @@ static void note_request(struct pw_client *c)
 	}
 }
 
-static bool forward_role(struct pw_client *c, const struct pw_piece *piece)
+static bool forward_as(struct pw_client *c, const struct pw_piece *piece, bool may_forget)
 {
-	const struct pw_expect entry = {.role = pw_frontend_messages.rows[piece->type].role};
+	const struct pw_expect entry = {.role = pw_frontend_messages.rows[piece->type].role,
+					.flags = may_forget ? PW_EXPECT_FORGETS : 0};
 
 	return pw_relay_forward(c, piece, &entry);
+}
+
+static bool forward_role(struct pw_client *c, const struct pw_piece *piece)
+{
+	return forward_as(c, piece, false);
 }
 
 static bool forward_copy_end(struct pw_client *c, const struct pw_piece *piece)
@@ -163,7 +170,7 @@ static bool forward_copy_end(struct pw_client *c, const struct pw_piece *piece)
 static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
 {
 	if (!c->clients->pools->snapshot->conf->disable_pqexec)
-		return forward_role(c, piece);
+		return forward_as(c, piece, c->is_tracking && pw_relay_may_forget(piece));
 	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");
 	return false;
 }
@@ -182,8 +189,9 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 		return c->is_tracking ? pw_relay_describe(c, piece) : forward_role(c, piece);
 	case PW_ROLE_CLOSE:
 		return c->is_tracking ? pw_relay_close(c, piece) : forward_role(c, piece);
-	case PW_ROLE_FUNCTION:
 	case PW_ROLE_EXECUTE:
+		return forward_as(c, piece, c->portal_forgets);
+	case PW_ROLE_FUNCTION:
 	case PW_ROLE_SYNC:
 		return forward_role(c, piece);
 	case PW_ROLE_COPY_END:
@@ -240,7 +248,33 @@ static enum unlinked begin_unlinked(struct pw_client *c, const struct pw_piece *
 	}
 }
 
-/* The message waits for the link, and all that follows it. */
+/* Without a Sync the server might keep the answers that are waited for to itself. */
+static void begin_settling(struct pw_client *c)
+{
+	static const uint8_t flush[] = {'H', 0, 0, 0, 4};
+
+	pw_batch_copy(pw_relay_to_server(c), flush, sizeof(flush));
+	pw_client_goto(c, PW_CLIENT_SETTLING);
+}
+
+static void end_settling(struct pw_client *c)
+{
+	pw_client_goto(c, PW_CLIENT_RELAYING);
+	pw_relay_release(c);
+}
+
+/* Has the client a link that can take the message now? Else it waits, or is closed. */
+static bool is_ready_for(struct pw_client *c, const struct pw_piece *piece)
+{
+	if (!link_of(c))
+		return c->state != PW_CLIENT_READY || acquire(c);
+	if (!c->is_tracking || !pw_relay_must_wait(c, piece))
+		return true;
+	begin_settling(c);
+	return false;
+}
+
+/* The message waits, and all that follows it. */
 static bool hold_from(struct pw_client *c, const struct pw_piece *piece, struct pw_slice *in)
 {
 	pw_reader_unread(&c->reader);
@@ -257,11 +291,8 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 		if (!c->is_dropping && link_of(c))
 			pw_relay_pass_on(c, piece);
 	} else if (link_of(c) || begin_unlinked(c, piece) == NEEDS_LINK) {
-		if (!link_of(c) && c->state == PW_CLIENT_READY && !acquire(c)) {
-			if (c->state == PW_CLIENT_CLOSED)
-				return false;
-			return hold_from(c, piece, in);
-		}
+		if (!is_ready_for(c, piece))
+			return c->state != PW_CLIENT_CLOSED && hold_from(c, piece, in);
 		note_request(c);
 		if (!begin_message(c, piece))
 			return false;
@@ -439,6 +470,7 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
 		if (pw_plan_is_repeating(c))
 			pw_plan_repeat_now(c);
 		return;
+	case PW_CLIENT_SETTLING:
 	case PW_CLIENT_RELAYING:
 		break;
 	default:
@@ -451,7 +483,8 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
 			       "transaction blocks not allowed in statement pooling mode");
 		return;
 	}
-	leave_if_free(c);
+	if (c->state == PW_CLIENT_RELAYING)
+		leave_if_free(c);
 }
 
 static void on_chunk_end(struct pw_loan *loan)
@@ -461,15 +494,24 @@ static void on_chunk_end(struct pw_loan *loan)
 	pw_clients_flush(c->clients);
 	if (c->state == PW_CLIENT_PREPARING)
 		pw_plan_resume(c);
+	else if (c->state == PW_CLIENT_SETTLING && pw_link_is_settled(loan->link))
+		end_settling(c);
 	if (pw_stream_is_full(&c->stream) && loan->link)
 		pw_stream_set_reading(&loan->link->stream, false);
+}
+
+/* For bytes that have to be held. */
+static bool has_room(const struct pw_client *c)
+{
+	return !c->held || c->held->len < PW_RELAY_HELD_MAX;
 }
 
 static void on_link_drained(struct pw_loan *loan)
 {
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
 
-	pw_stream_set_reading(&c->stream, true);
+	if (has_room(c))
+		pw_stream_set_reading(&c->stream, true);
 }
 
 void pw_relay_on_client_drained(struct pw_client *c)
@@ -479,8 +521,7 @@ void pw_relay_on_client_drained(struct pw_client *c)
 	if (link)
 		pw_stream_set_reading(&link->stream, true);
 	/* It may have been stopped for not reading our own answers. */
-	if ((!link || !pw_stream_is_full(&link->stream)) &&
-	    (!c->held || c->held->len < PW_RELAY_HELD_MAX))
+	if ((!link || !pw_stream_is_full(&link->stream)) && has_room(c))
 		pw_stream_set_reading(&c->stream, true);
 }
 

@@ -6,6 +6,9 @@
  *
  * What a message changes is noted when it is sent and undone when the server turns out to have
  * skipped it (pool/expect.h), so that after any error names stand as PostgreSQL would have them.
+ * Where that does not do, because the outcome of what was sent before decides what the message at
+ * hand means, it waits, and all that follows it: behind a DISCARD ALL, or behind a Sync that may
+ * save it from an error by which an earlier Parse or Close was skipped.
  * Errors are PostgreSQL's own: a name that the client does not have goes to the server as it is;
  * one that it has already is parsed again under the name that exists, which the server refuses.
  */
@@ -25,13 +28,52 @@ static bool broken(struct pw_client *c, const struct pw_piece *piece)
 	return false;
 }
 
+/* ---- what must wait ---- */
+
+/* The statement that a message is about; "" = none, or not to be seen. */
+static const char *statement_name(const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+
+	switch (pw_frontend_messages.rows[piece->type].role) {
+	case PW_ROLE_BIND:
+		(void)pw_cursor_string(&body); /* its portal */
+		return pw_cursor_string(&body);
+	case PW_ROLE_PARSE:
+		return pw_cursor_string(&body);
+	case PW_ROLE_DESCRIBE:
+	case PW_ROLE_CLOSE:
+		return pw_cursor_u8(&body) == 'S' ? pw_cursor_string(&body) : "";
+	default:
+		return "";
+	}
+}
+
+bool pw_relay_must_wait(const struct pw_client *c, const struct pw_piece *piece)
+{
+	return !pw_link_is_settled(c->loan.link) && statement_name(piece)[0] != '\0';
+}
+
+static bool text_may_forget(const struct pw_piece *piece, const struct pw_cursor *text)
+{
+	return !piece->is_last ||
+	       pw_statement_may_forget((const char *)text->at, pw_cursor_left(text));
+}
+
+bool pw_relay_may_forget(const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+
+	return text_may_forget(piece, &body);
+}
+
 /* ---- Parse ---- */
 
 /* An answer without the server is right only where the server would have given it: not in a failed
  * transaction, and not while earlier requests may still fail one. */
 static bool may_answer_parse(const struct pw_link *link)
 {
-	return link->transaction != 'E' && !link->is_skipping && link->expects.n_sync == 0;
+	return link->transaction != 'E' && !link->is_skipping && link->expects.n_sync_points == 0;
 }
 
 static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)
@@ -103,8 +145,10 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 
 	if (body.has_failed)
 		return broken(c, piece);
-	if (name[0] == '\0')
+	if (name[0] == '\0') {
+		c->unnamed_forgets = text_may_forget(piece, &body);
 		return pw_relay_forward(c, piece, &unnamed);
+	}
 	if (!piece->is_last)
 		return refuse_size(c, piece->total);
 	key.text = pw_cursor_string(&body);
@@ -147,6 +191,7 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	if (body.has_failed)
 		return broken(c, piece);
 	listed = name[0] ? pw_prepared_find(c->prepared, name) : NULL;
+	c->portal_forgets |= listed ? listed->statement->may_forget : c->unnamed_forgets;
 	if (!listed) {
 		if (c->prepared)
 			pw_prepared_note_bind(c->prepared, portal, NULL);

@@ -43,13 +43,42 @@ static bool grow(struct pw_expect_queue *queue)
 	return true;
 }
 
+static void count(struct pw_expect_queue *queue, const struct pw_expect *entry, int change)
+{
+	if (pw_expect_is_sync_point(entry))
+		queue->n_sync_points += (uint32_t)change;
+	if (entry->role == PW_ROLE_SYNC)
+		queue->n_syncs += (uint32_t)change;
+	if (entry->flags & PW_EXPECT_FORGETS)
+		queue->n_forgets += (uint32_t)change;
+	if (entry->flags & (PW_EXPECT_KNOWN | PW_EXPECT_LOCAL))
+		queue->n_undoable += (uint32_t)change;
+}
+
+static void count_in(struct pw_expect_queue *queue, const struct pw_expect *entry)
+{
+	count(queue, entry, 1);
+	if (pw_expect_is_sync_point(entry))
+		queue->n_doubtful = queue->n_undoable;
+}
+
+/* From the head, the doubtful ones go first. */
+static void count_out(struct pw_expect_queue *queue, const struct pw_expect *entry)
+{
+	uint32_t n = queue->n_undoable;
+
+	count(queue, entry, -1);
+	if (queue->n_doubtful > 0)
+		queue->n_doubtful -= n - queue->n_undoable;
+}
+
 enum pw_status pw_expect_push(struct pw_expect_queue *queue, const struct pw_expect *entry)
 {
 	if (queue->n == queue->cap && !grow(queue))
 		return PW_ENOMEM;
 	queue->ring[(queue->head + queue->n) & (queue->cap - 1)] = *entry;
 	queue->n++;
-	queue->n_sync += pw_expect_is_sync_point(entry);
+	count_in(queue, entry);
 	return PW_OK;
 }
 
@@ -66,7 +95,7 @@ struct pw_expect pw_expect_pop(struct pw_expect_queue *queue)
 	entry = *pw_expect_at(queue, 0);
 	queue->head = (queue->head + 1) & (queue->cap - 1);
 	queue->n--;
-	queue->n_sync -= pw_expect_is_sync_point(&entry);
+	count_out(queue, &entry);
 	return entry;
 }
 
@@ -74,7 +103,7 @@ void pw_expect_cut(struct pw_expect_queue *queue, uint32_t from, uint32_t to)
 {
 	pw_assert(from <= to && to <= queue->n);
 	for (uint32_t i = from; i < to; i++)
-		queue->n_sync -= pw_expect_is_sync_point(pw_expect_at(queue, i));
+		count_out(queue, pw_expect_at(queue, i));
 	for (uint32_t i = to; i < queue->n; i++)
 		*pw_expect_at(queue, from + i - to) = *pw_expect_at(queue, i);
 	queue->n -= to - from;

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pgweir/base/assert.h"
 #include "pgweir/base/strbuf.h"
@@ -17,6 +18,23 @@
 enum { ENTRY_BYTES = 128 };
 
 /* ---- texts ---- */
+
+static bool begins_with(const char *text, size_t len, const char *word)
+{
+	size_t n = strlen(word);
+
+	return len >= n && strncasecmp(text, word, n) == 0;
+}
+
+bool pw_statement_may_forget(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if ((text[i] | 0x20) == 'd' && (begins_with(text + i, len - i, "discard") ||
+						begins_with(text + i, len - i, "deallocate")))
+			return true;
+	}
+	return false;
+}
 
 void pw_statements_init(struct pw_statements *statements, const struct pw_hash_key *key,
 			_Atomic uint64_t *total_bytes)
@@ -75,6 +93,7 @@ static struct pw_statement *create_statement(struct pw_statements *statements,
 	s->refs = 0;
 	s->text_len = key->text_len;
 	s->types_len = key->types_len;
+	s->may_forget = pw_statement_may_forget(key->text, key->text_len);
 	memcpy(s->body, key->text, key->text_len + 1);
 	memcpy(s->body + key->text_len + 1, key->types, key->types_len);
 	if (pw_map_insert(&statements->map, &s->node, id.lo) != PW_OK) {

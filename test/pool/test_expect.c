@@ -168,8 +168,8 @@ static void test_sync_points(void **state)
 	}
 }
 
-/* However entries come and go, those that end with a ReadyForQuery are counted. */
-static void test_sync_points_are_counted(void **state)
+/* However entries come and go, those of a kind are counted. */
+static void test_counts(void **state)
 {
 	static const enum pw_message_role roles[] = {PW_ROLE_PARSE, PW_ROLE_SYNC, PW_ROLE_EXECUTE,
 						     PW_ROLE_QUERY, PW_ROLE_FUNCTION};
@@ -178,24 +178,66 @@ static void test_sync_points_are_counted(void **state)
 	(void)state;
 	pw_expect_init(&queue);
 	for (uint32_t i = 0; i < 100; i++) {
-		struct pw_expect entry = {.role = roles[i % PW_COUNTOF(roles)]};
+		struct pw_expect entry = {.role = roles[i % PW_COUNTOF(roles)],
+					  .flags = i % 2 ? PW_EXPECT_FORGETS : 0};
 
 		assert_int_equal(pw_expect_push(&queue, &entry), PW_OK);
 	}
-	assert_int_equal(queue.n_sync, 60);
+	assert_int_equal(queue.n_sync_points, 60);
+	assert_int_equal(queue.n_syncs, 20);
+	assert_int_equal(queue.n_forgets, 50);
 	(void)pw_expect_pop(&queue);
-	assert_int_equal(queue.n_sync, 60);
+	assert_int_equal(queue.n_sync_points, 60);
 	(void)pw_expect_pop(&queue);
-	assert_int_equal(queue.n_sync, 59);
+	assert_int_equal(queue.n_sync_points, 59);
 	pw_expect_cut(&queue, 0, 1);
-	assert_int_equal(queue.n_sync, 59);
+	assert_int_equal(queue.n_sync_points, 59);
 	pw_expect_cut(&queue, 0, 2);
-	assert_int_equal(queue.n_sync, 57);
+	assert_int_equal(queue.n_sync_points, 57);
 	pw_expect_cut(&queue, 5, 10);
-	assert_int_equal(queue.n_sync, 54);
+	assert_int_equal(queue.n_sync_points, 54);
+	assert_int_equal(queue.n_syncs, 18);
+	assert_int_equal(queue.n_forgets, 46);
 	pw_expect_cut(&queue, 0, queue.n);
 	assert_int_equal(queue.n, 0);
-	assert_int_equal(queue.n_sync, 0);
+	assert_int_equal(queue.n_sync_points, 0);
+	pw_expect_fini(&queue);
+}
+
+static void add(struct pw_expect_queue *queue, enum pw_message_role role, unsigned flags)
+{
+	const struct pw_expect entry = {.role = role, .flags = flags};
+
+	assert_int_equal(pw_expect_push(queue, &entry), PW_OK);
+}
+
+/* An entry that can be undone is in doubt once a sync point is behind it, until it is answered. */
+static void test_doubtful_ones(void **state)
+{
+	struct pw_expect_queue queue;
+
+	(void)state;
+	pw_expect_init(&queue);
+	add(&queue, PW_ROLE_PARSE, PW_EXPECT_KNOWN);
+	add(&queue, PW_ROLE_BIND, 0);
+	add(&queue, PW_ROLE_CLOSE, PW_EXPECT_LOCAL);
+	assert_int_equal(queue.n_undoable, 2);
+	assert_int_equal(queue.n_doubtful, 0);
+	add(&queue, PW_ROLE_SYNC, 0);
+	assert_int_equal(queue.n_doubtful, 2);
+	add(&queue, PW_ROLE_PARSE, PW_EXPECT_LOCAL);
+	assert_int_equal(queue.n_undoable, 3);
+	for (uint32_t doubtful = 1; doubtful < 4; doubtful++) {
+		(void)pw_expect_pop(&queue); /* the Parse, the Bind, the Close */
+		assert_int_equal(queue.n_doubtful, doubtful < 3 ? 1 : 0);
+	}
+	(void)pw_expect_pop(&queue);
+	assert_int_equal(queue.n_undoable, 1);
+	assert_int_equal(queue.n_doubtful, 0);
+	add(&queue, PW_ROLE_QUERY, 0);
+	assert_int_equal(queue.n_doubtful, 1);
+	pw_expect_cut(&queue, 0, 2);
+	assert_int_equal(queue.n_undoable + queue.n_doubtful, 0);
 	pw_expect_fini(&queue);
 }
 
@@ -208,7 +250,8 @@ int main(void)
 	    cmocka_unit_test(test_trim),
 	    cmocka_unit_test(test_bound),
 	    cmocka_unit_test(test_sync_points),
-	    cmocka_unit_test(test_sync_points_are_counted),
+	    cmocka_unit_test(test_counts),
+	    cmocka_unit_test(test_doubtful_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -294,9 +294,32 @@ static void test_many(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static bool may_forget(const char *text)
+{
+	return pw_statement_may_forget(text, strlen(text));
+}
+
+static void test_what_may_forget(void **state)
+{
+	(void)state;
+	assert_true(may_forget("DISCARD ALL"));
+	assert_true(may_forget("discard all"));
+	assert_true(may_forget("  -- so\nDeAllocate/**/ALL"));
+	assert_true(may_forget("SELECT 1; DEALLOCATE ALL"));
+	assert_true(may_forget("ddiscard"));
+	assert_false(may_forget(""));
+	assert_false(may_forget("SELECT d FROM discar"));
+	assert_false(may_forget("deallocat"));
+	assert_false(may_forget("DIS CARD"));
+	/* Not beyond the end. */
+	assert_false(pw_statement_may_forget("DISCARD", 6));
+	assert_true(pw_statement_may_forget("DISCARD", 7));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_what_may_forget),
 	    TEST(test_identity),
 	    TEST(test_parts_do_not_run_together),
 	    TEST(test_ids_agree_between_workers),

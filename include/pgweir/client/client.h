@@ -42,6 +42,7 @@ enum pw_client_state {
 	PW_CLIENT_QUEUED,    /* has asked; waits for a link */
 	PW_CLIENT_SYNCING,   /* the link takes over the client's parameters */
 	PW_CLIENT_RELAYING,  /* has a link */
+	PW_CLIENT_SETTLING,  /* has a link, whose answers decide what comes next is to mean */
 	PW_CLIENT_PREPARING, /* has a link, which is asked about one of its statements */
 	PW_CLIENT_CONSOLE,   /* logged in to the console */
 	PW_CLIENT_CANCELING, /* brought a cancel request, waits for its end */
@@ -87,6 +88,8 @@ struct pw_client {
 	bool is_dropping;   /* the message at hand goes nowhere */
 	bool is_processing; /* inside the loop over its messages */
 	bool is_tracking;   /* its statement names are virtual */
+	/* Its unnamed statement, or a portal of this transaction, may be a DISCARD ALL. */
+	bool unnamed_forgets, portal_forgets;
 	unsigned limits_of; /* snapshot_serial that the limits below come from */
 	uint64_t query_wait_timeout, client_idle_timeout;
 };

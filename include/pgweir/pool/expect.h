@@ -24,6 +24,7 @@ enum {
 	PW_EXPECT_KNOWN = 1 << 2,   /* changes the link's set of known statements */
 	PW_EXPECT_MARKER = 1 << 3,  /* an empty query that shows where earlier answers end */
 	PW_EXPECT_REFUSED = 1 << 4, /* made to fail: the borrower words the error */
+	PW_EXPECT_FORGETS = 1 << 5, /* may be a DISCARD ALL or DEALLOCATE ALL */
 };
 
 struct pw_expect {
@@ -38,14 +39,19 @@ struct pw_expect_queue {
 	uint32_t cap;           /* power of two */
 	uint32_t head;
 	uint32_t n;
-	uint32_t n_sync; /* of them, those that end with a ReadyForQuery */
+	/* Of them: */
+	uint32_t n_sync_points; /* those that end with a ReadyForQuery */
+	uint32_t n_syncs;       /* of these, those that also end the skipping after an error */
+	uint32_t n_undoable;    /* those that change what names or statements there are */
+	uint32_t n_doubtful;    /* of these, those with a sync point behind them */
+	uint32_t n_forgets;     /* those with PW_EXPECT_FORGETS */
 };
 
 void pw_expect_init(struct pw_expect_queue *queue);
 void pw_expect_fini(struct pw_expect_queue *queue);
 PW_MUSTCHECK enum pw_status pw_expect_push(struct pw_expect_queue *queue,
 					   const struct pw_expect *entry);
-/* The i-th from the head; NULL beyond the end. Its role stays what it is. */
+/* The i-th from the head; NULL beyond the end. Role and FORGETS stay as they are. */
 struct pw_expect *pw_expect_at(const struct pw_expect_queue *queue, uint32_t i);
 struct pw_expect pw_expect_pop(struct pw_expect_queue *queue);
 /* Takes the entries [from, to) out of the middle. */

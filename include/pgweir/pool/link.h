@@ -144,6 +144,18 @@ static inline bool pw_link_is_free(const struct pw_link *link)
 	return link->expects.n == 0 && link->transaction == 'I' && !link->is_batch_open &&
 	       !link->is_skipping && !link->is_copy_both && !link->is_unsure;
 }
+/* Is it certain which statements there will be when the server reads the next message? Not while a
+ * command may make it forget all, or a Sync may end the skipping of what was to change them. In a
+ * COPY, or when it skips and has no Sync to find, the server waits for the borrower, who must not
+ * wait for it. */
+static inline bool pw_link_is_settled(const struct pw_link *link)
+{
+	const struct pw_expect_queue *queue = &link->expects;
+
+	if (link->is_copy_in || link->is_copy_both || (link->is_skipping && queue->n_syncs == 0))
+		return true;
+	return queue->n_forgets == 0 && (queue->n_doubtful == 0 || queue->n_sync_points == 0);
+}
 /* Sends a query of our own whose answers the borrower does not see. */
 PW_MUSTCHECK enum pw_status pw_link_query(struct pw_link *link, const char *sql);
 /* Within on_link, of a link of one's own: the untracked parameters that its server reported at

@@ -40,7 +40,8 @@ struct pw_statement {
 	struct pw_id id;
 	unsigned refs;
 	size_t text_len, types_len;
-	uint8_t body[]; /* text with its zero byte, then types: the tail of a Parse */
+	bool may_forget; /* pw_statement_may_forget() of its text */
+	uint8_t body[];  /* text with its zero byte, then types: the tail of a Parse */
 };
 
 struct pw_statements {
@@ -76,6 +77,10 @@ struct pw_prepared {
 	bool is_repeat_whole;           /* up to its Sync */
 	bool is_repeating;              /* until the ReadyForQuery of the first attempt */
 };
+
+/* May a command that reads like this be (or end with) DISCARD ALL or DEALLOCATE ALL, which make the
+ * server forget every statement? Never wrong when it says no. */
+bool pw_statement_may_forget(const char *text, size_t len);
 
 void pw_statements_init(struct pw_statements *statements, const struct pw_hash_key *key,
 			_Atomic uint64_t *total_bytes);
