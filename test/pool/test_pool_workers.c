@@ -357,78 +357,6 @@ static void test_welcome_is_told_to_all(void **state)
 	end(f);
 }
 
-/* ---- reloads ---- */
-
-/* Worker 0's first borrower takes a link of ann's that worker 1 has idle; was it the same one? */
-static bool link_survives_the_way(struct fixture *f, struct fake_borrower *giver,
-				  struct fake_borrower *taker)
-{
-	uint64_t id = giver->loan.link->facts.id;
-	bool is_same;
-
-	give_back(f, giver);
-	assert_false(fake_borrow(taker));
-	(void)log_all_in(f);
-	fake_assert_heard(taker, "link");
-	is_same = taker->loan.link->facts.id == id;
-	pw_pool_return(&taker->loan, false, false);
-	fake_turn(&f->env);
-	return is_same;
-}
-
-/* A worker whose pool is older than the reload and one whose pool is younger mean the same. */
-static void test_pools_made_before_and_after_a_reload(void **state)
-{
-	static const char *const dbs[] = {"connect_query='select 1'", "",
-					  "connect_query='select 2'"};
-	struct fixture *f = begin("default_pool_size = 1", "", 2);
-	struct fake_borrower older, younger;
-
-	(void)state;
-	fake_borrower_init(&older, fake_pool_of(&f->env, 0, "ann"));
-	for (size_t i = 0; i < PW_COUNTOF(dbs); i++)
-		fake_reload(&f->env, "default_pool_size = 1", dbs[i]);
-	fake_reload(&f->env, "default_pool_size = 1", "");
-	fake_borrower_init(&younger, fake_pool_of(&f->env, 1, "ann"));
-	assert_false(fake_borrow(&older));
-	assert_int_equal(log_all_in(f), 1);
-	fake_assert_heard(&older, "link");
-	assert_true(link_survives_the_way(f, &older, &younger));
-	assert_true(fake_borrow(&younger));
-	assert_true(link_survives_the_way(f, &younger, &older));
-	fake_borrower_fini(&older);
-	fake_borrower_fini(&younger);
-	end(f);
-}
-
-/* A link that is on its way while the database changes is not kept where it arrives, however often
- * either pool has seen a reload. */
-static void test_stale_link_arrives_after_a_reload(void **state)
-{
-	static const char changed[] = "connect_query='select 1'";
-	struct fixture *f = begin("default_pool_size = 1", changed, 2);
-	struct fake_borrower older, younger;
-
-	(void)state;
-	fake_borrower_init(&older, fake_pool_of(&f->env, 0, "ann"));
-	fake_reload(&f->env, "default_pool_size = 1", "");
-	fake_borrower_init(&younger, fake_pool_of(&f->env, 1, "ann"));
-	assert_false(fake_borrow(&older));
-	assert_int_equal(log_all_in(f), 1);
-	fake_assert_heard(&older, "link");
-	assert_false(fake_borrow(&younger));
-	fake_turn(&f->env);
-	pw_pool_return(&older.loan, false, false);
-	fake_turn_worker(&f->env, 0);
-	assert_int_equal(atomic_load(&older.loan.pool->shared->seats[1].incoming), 1);
-	fake_reload(&f->env, "default_pool_size = 1", "connect_query='select 2'");
-	fake_assert_heard(&younger, "");
-	assert_true(fake_is_closed(&f->s[0]));
-	fake_borrower_fini(&older);
-	fake_borrower_fini(&younger);
-	end(f);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,8 +374,6 @@ int main(void)
 	    cmocka_unit_test(test_eviction_goes_round),
 	    cmocka_unit_test(test_refused_login_is_told_to_all),
 	    cmocka_unit_test(test_welcome_is_told_to_all),
-	    cmocka_unit_test(test_pools_made_before_and_after_a_reload),
-	    cmocka_unit_test(test_stale_link_arrives_after_a_reload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
