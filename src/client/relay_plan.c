@@ -83,11 +83,9 @@ static bool make_room(struct pw_client *c)
 static bool send_parse(struct pw_client *c, const struct pw_statement *statement)
 {
 	struct pw_strbuf out = PW_STRBUF_INIT;
-	char name[PW_STATEMENT_NAME_SIZE];
 	size_t begin = pw_writer_begin(&out, 'P');
 
-	pw_statement_name(statement->id, name);
-	pw_strbuf_add(&out, name, strlen(name) + 1);
+	pw_strbuf_add(&out, statement->name, PW_STATEMENT_NAME_SIZE);
 	pw_strbuf_add(&out, statement->body, statement->text_len + 1 + statement->types_len);
 	pw_writer_end(&out, begin);
 	c->loan.pool->stats.now.server_parse_count++;
@@ -245,8 +243,8 @@ static bool ask(struct pw_client *c, struct pw_prepared_name *name)
 
 	if (!pw_plan_expect(c, PW_ROLE_DESCRIBE, PW_EXPECT_SWALLOW, name->statement, name))
 		return false;
-	pw_statement_name(name->statement->id, target + 1);
-	pw_write_message(&out, 'D', target, strlen(target) + 1);
+	memcpy(target + 1, name->statement->name, PW_STATEMENT_NAME_SIZE);
+	pw_write_message(&out, 'D', target, sizeof(target));
 	pw_write_message(&out, 'H', NULL, 0);
 	c->prepared->asked = name;
 	c->prepared->is_told = false;

@@ -119,14 +119,12 @@ static bool parse_duplicate(struct pw_client *c, struct pw_prepared_name *name,
 			    const struct pw_statement_key *key)
 {
 	struct pw_strbuf out = PW_STRBUF_INIT;
-	char internal[PW_STATEMENT_NAME_SIZE];
 	size_t begin;
 
 	if (!pw_plan_have(c, name) || !pw_plan_expect(c, PW_ROLE_PARSE, 0, name->statement, name))
 		return false;
-	pw_statement_name(name->statement->id, internal);
 	begin = pw_writer_begin(&out, 'P');
-	pw_strbuf_add(&out, internal, strlen(internal) + 1);
+	pw_strbuf_add(&out, name->statement->name, PW_STATEMENT_NAME_SIZE);
 	pw_strbuf_add(&out, key->text, key->text_len + 1);
 	pw_strbuf_add(&out, key->types, key->types_len);
 	pw_writer_end(&out, begin);
@@ -184,7 +182,6 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	const char *portal = pw_cursor_string(&body);
 	const char *name = pw_cursor_string(&body);
 	struct pw_prepared_name *listed;
-	char internal[PW_STATEMENT_NAME_SIZE];
 	uint8_t head[PW_HEADER_SIZE] = {'B'};
 	uint32_t length;
 
@@ -211,13 +208,12 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	if (!pw_plan_expect(c, PW_ROLE_BIND, 0, listed->statement, listed))
 		return false;
 	pw_prepared_note_bind(c->prepared, portal, listed);
-	pw_statement_name(listed->statement->id, internal);
-	length = (uint32_t)(piece->total - 1 - strlen(name) + strlen(internal));
+	length = (uint32_t)(piece->total - 1 - strlen(name) + PW_STATEMENT_NAME_SIZE - 1);
 	for (int i = 0; i < 4; i++)
 		head[1 + i] = (uint8_t)(length >> (24 - 8 * i));
 	pw_batch_copy(pw_relay_to_server(c), head, sizeof(head));
 	pw_batch_copy(pw_relay_to_server(c), portal, strlen(portal) + 1);
-	pw_batch_copy(pw_relay_to_server(c), internal, strlen(internal) + 1);
+	pw_batch_copy(pw_relay_to_server(c), listed->statement->name, PW_STATEMENT_NAME_SIZE);
 	if (piece->is_transient)
 		pw_batch_copy(pw_relay_to_server(c), body.at, pw_cursor_left(&body));
 	else
@@ -264,8 +260,8 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 	if (!pw_plan_have(c, listed) ||
 	    !pw_plan_expect(c, PW_ROLE_DESCRIBE, 0, listed->statement, listed))
 		return false;
-	pw_statement_name(listed->statement->id, target + 1);
-	pw_write_message(&out, 'D', target, strlen(target) + 1);
+	memcpy(target + 1, listed->statement->name, PW_STATEMENT_NAME_SIZE);
+	pw_write_message(&out, 'D', target, sizeof(target));
 	return pw_plan_send(c, &out);
 }
 
@@ -403,7 +399,6 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 {
 	struct pw_prepared_name *name = about ? about->object : NULL;
 	struct pw_strbuf out = PW_STRBUF_INIT;
-	char internal[PW_STATEMENT_NAME_SIZE];
 	size_t begin;
 
 	if (name && piece->is_last && pw_plan_repeat(c, piece, name))
@@ -420,10 +415,9 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 	}
 	if (is_lost_statement(piece, about))
 		c->loan.link->facts.must_close = true;
-	pw_statement_name(name->statement->id, internal);
 	begin = pw_writer_begin(&out, 'E');
-	add_replaced(&out, piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, internal,
-		     name->name);
+	add_replaced(&out, piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
+		     name->statement->name, name->name);
 	pw_writer_end(&out, begin);
 	send_to_client(c, &out, piece);
 }

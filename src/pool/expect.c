@@ -82,11 +82,6 @@ enum pw_status pw_expect_push(struct pw_expect_queue *queue, const struct pw_exp
 	return PW_OK;
 }
 
-struct pw_expect *pw_expect_at(const struct pw_expect_queue *queue, uint32_t i)
-{
-	return i < queue->n ? &queue->ring[(queue->head + i) & (queue->cap - 1)] : NULL;
-}
-
 struct pw_expect pw_expect_pop(struct pw_expect_queue *queue)
 {
 	struct pw_expect entry;

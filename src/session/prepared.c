@@ -15,7 +15,7 @@
 #include "pgweir/base/strbuf.h"
 
 /* What an entry costs beside its text: what malloc and the maps take, roughly. */
-enum { ENTRY_BYTES = 128 };
+enum { ENTRY_BYTES = 128 + PW_STATEMENT_NAME_SIZE };
 
 /* ---- texts ---- */
 
@@ -26,7 +26,7 @@ static bool begins_with(const char *text, size_t len, const char *word)
 	return len >= n && strncasecmp(text, word, n) == 0;
 }
 
-bool pw_statement_may_forget(const char *text, size_t len)
+static bool has_word(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if ((text[i] | 0x20) == 'd' && (begins_with(text + i, len - i, "discard") ||
@@ -34,6 +34,28 @@ bool pw_statement_may_forget(const char *text, size_t len)
 			return true;
 	}
 	return false;
+}
+
+static size_t skip_spaces(const char *text, size_t len, size_t at)
+{
+	while (at < len && (text[at] == ' ' || (text[at] >= '\t' && text[at] <= '\r')))
+		at++;
+	return at;
+}
+
+bool pw_statement_may_forget(const char *text, size_t len)
+{
+	size_t at = skip_spaces(text, len, 0);
+	const char *semicolon;
+
+	/* Most texts are one command that begins with another word: no need to look on. */
+	if (at < len && (text[at] | 0x20) != 'd' && text[at] != '-' && text[at] != '/') {
+		semicolon = memchr(text, ';', len);
+		if (!semicolon)
+			return false;
+		at = skip_spaces(text, len, (size_t)(semicolon - text) + 1);
+	}
+	return has_word(text + at, len - at);
 }
 
 void pw_statements_init(struct pw_statements *statements, const struct pw_hash_key *key,
@@ -90,6 +112,7 @@ static struct pw_statement *create_statement(struct pw_statements *statements,
 	if (!s)
 		return NULL;
 	s->id = id;
+	pw_statement_name(id, s->name);
 	s->refs = 0;
 	s->text_len = key->text_len;
 	s->types_len = key->types_len;

@@ -306,11 +306,17 @@ static void test_what_may_forget(void **state)
 	assert_true(may_forget("discard all"));
 	assert_true(may_forget("  -- so\nDeAllocate/**/ALL"));
 	assert_true(may_forget("SELECT 1; DEALLOCATE ALL"));
+	assert_true(may_forget("SELECT 1;\n;select 2 ; /* */ discard all"));
+	assert_true(may_forget(";DISCARD ALL"));
+	assert_true(may_forget("/* first */ DISCARD ALL"));
 	assert_true(may_forget("ddiscard"));
 	assert_false(may_forget(""));
 	assert_false(may_forget("SELECT d FROM discar"));
 	assert_false(may_forget("deallocat"));
 	assert_false(may_forget("DIS CARD"));
+	assert_false(may_forget("SELECT 'discard'"));
+	assert_false(may_forget("SELECT 'discard'; "));
+	assert_false(may_forget(" ;"));
 	/* Not beyond the end. */
 	assert_false(pw_statement_may_forget("DISCARD", 6));
 	assert_true(pw_statement_may_forget("DISCARD", 7));

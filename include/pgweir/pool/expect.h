@@ -52,7 +52,10 @@ void pw_expect_fini(struct pw_expect_queue *queue);
 PW_MUSTCHECK enum pw_status pw_expect_push(struct pw_expect_queue *queue,
 					   const struct pw_expect *entry);
 /* The i-th from the head; NULL beyond the end. Role and FORGETS stay as they are. */
-struct pw_expect *pw_expect_at(const struct pw_expect_queue *queue, uint32_t i);
+static inline struct pw_expect *pw_expect_at(const struct pw_expect_queue *queue, uint32_t i)
+{
+	return i < queue->n ? &queue->ring[(queue->head + i) & (queue->cap - 1)] : NULL;
+}
 struct pw_expect pw_expect_pop(struct pw_expect_queue *queue);
 /* Takes the entries [from, to) out of the middle. */
 void pw_expect_cut(struct pw_expect_queue *queue, uint32_t from, uint32_t to);

@@ -20,6 +20,7 @@
 #include "pgweir/base/map.h"
 #include "pgweir/base/status.h"
 #include "pgweir/base/strbuf.h"
+#include "pgweir/pool/known.h"
 
 /* The settings that a server bakes into a statement when it parses it. */
 struct pw_parse_state {
@@ -38,6 +39,7 @@ struct pw_statement_key {
 struct pw_statement {
 	struct pw_map_node node;
 	struct pw_id id;
+	char name[PW_STATEMENT_NAME_SIZE]; /* on servers */
 	unsigned refs;
 	size_t text_len, types_len;
 	bool may_forget; /* pw_statement_may_forget() of its text */
