@@ -59,6 +59,17 @@ def certs():
 
 
 @pytest.fixture
+def own_pg(tmp_path, certs):
+    """A PostgreSQL of the test's own: what is done to it must not reach other tests."""
+    directory = tmp_path / "pg"
+    pgcluster("start", str(directory), "--replicas", "0", "--no-fsync")
+    pg = Postgres(directory / "cluster.env")
+    pg.prepare(certs)
+    yield pg
+    pgcluster("stop", str(directory))
+
+
+@pytest.fixture
 def db(pg):
     """A database of the test's own."""
     name = pg.create_database()

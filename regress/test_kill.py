@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from lib.fakepg import error
-from lib.pg import Postgres, pgcluster
+from lib.pg import pgcluster
 from lib.pgbench import pgbench
 from lib.wait import wait_for
 from lib.wire import Closed, PgError, RawConn, query, startup
@@ -152,17 +152,6 @@ def test_pgbench_with_a_connection_for_each_transaction(make_pooler, pg):
     bench = pgbench(pg, pooler, "-C", "-c", "8", "-T", "1", "-f", str(script))
     assert bench.status == 0, bench.output
     assert bench.failed == 0 and bench.processed > 50
-
-
-@pytest.fixture
-def own_pg(tmp_path, certs):
-    """A PostgreSQL of the test's own: what is done to it must not reach other tests."""
-    directory = tmp_path / "pg"
-    pgcluster("start", str(directory), "--replicas", "0", "--no-fsync")
-    pg = Postgres(directory / "cluster.env")
-    pg.prepare(certs)
-    yield pg
-    pgcluster("stop", str(directory))
 
 
 def on(pg, **kw):

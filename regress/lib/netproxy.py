@@ -17,7 +17,9 @@ class NetProxy:
         self.flowing.set()
         self.limits = {}
         self.crumb = 65536
+        self.cuts = {"up": 0, "down": 0}
         self.pairs = []
+        self.lock = threading.Lock()
         self.accepted = 0
 
     def start(self):
@@ -28,30 +30,47 @@ class NetProxy:
         while True:
             try:
                 near, _ = self.listener.accept()
-                far = socket.create_connection(self.target, TIMEOUT)
             except OSError:
                 return
+            try:
+                far = socket.create_connection(self.target, TIMEOUT)
+            except OSError:
+                near.close()
+                continue
             far.settimeout(None)
             far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.accepted += 1
-            self.pairs.append((near, far))
-            for source, sink, way in ((near, far, "up"), (far, near, "down")):
-                threading.Thread(target=self.pump, args=(source, sink, way), daemon=True).start()
+            threading.Thread(target=self.serve, args=((near, far),), daemon=True).start()
+
+    def serve(self, pair):
+        near, far = pair
+        with self.lock:
+            self.pairs.append(pair)
+        back = threading.Thread(target=self.pump, args=(far, near, "down"), daemon=True)
+        back.start()
+        self.pump(near, far, "up")
+        back.join()
+        with self.lock:
+            if pair in self.pairs:
+                self.pairs.remove(pair)
+        near.close()
+        far.close()
 
     def pump(self, source, sink, way):
-        passed = 0
+        passed, cuts = 0, self.cuts[way]
         while True:
             try:
                 data = source.recv(self.crumb)
                 self.flowing.wait()
-                limit = self.limits.get(way)
-                if limit is not None and passed + len(data) > limit:
-                    data = data[:max(limit - passed, 0)]
-                    sink.sendall(data)
-                    data = b""
-                else:
-                    sink.sendall(data)
+                rest = len(data)
+                if way in self.limits:
+                    rest = max(self.limits[way] - passed, 0)
+                if self.cuts[way] != cuts:
+                    rest = min(rest, len(data) // 2)
+                sink.sendall(data[:rest])
                 passed += len(data)
+                if rest < len(data):
+                    data = b""
             except OSError:
                 data = b""
             if not data:
@@ -77,9 +96,18 @@ class NetProxy:
         """Each connection ends after so many bytes; way is "up" (towards the target) or "down"."""
         self.limits[way] = count
 
+    def cut(self, way):
+        """Each present connection ends in the middle of what it carries next that way."""
+        self.cuts[way] += 1
+
+    def take_pairs(self):
+        with self.lock:
+            pairs, self.pairs = self.pairs, []
+        return pairs
+
     def reset(self):
         """Ends all present connections with RST, on both sides."""
-        for pair in self.pairs:
+        for pair in self.take_pairs():
             for s in pair:
                 try:
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -87,7 +115,6 @@ class NetProxy:
                 except OSError:
                     pass
                 s.close()
-        self.pairs.clear()
 
     def stop(self):
         self.flowing.set()
@@ -96,10 +123,9 @@ class NetProxy:
         except OSError:
             pass
         self.listener.close()
-        for pair in self.pairs:
+        for pair in self.take_pairs():
             for s in pair:
                 try:
                     s.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
-                s.close()

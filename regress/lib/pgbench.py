@@ -24,9 +24,9 @@ def number(pattern, text, default=0.0):
     return float(found.group(1)) if found else default
 
 
-def pgbench(pg, target, *args, user="alice", dbname=None, timeout=60):
+def pgbench(pg, target, *args, user="alice", dbname=None, timeout=60, sslmode="disable"):
     """target: a Pooler, or anything with port and auth; args as for the program."""
-    env = dict(os.environ, PGPASSWORD=target.auth[user], PGSSLMODE="disable")
+    env = dict(os.environ, PGPASSWORD=target.auth[user], PGSSLMODE=sslmode)
     done = subprocess.run(
         [pg.bin / "pgbench", "-h", "127.0.0.1", "-p", str(target.port), "-U", user, "-n", *args,
          dbname or target.db],
