@@ -190,6 +190,7 @@ static bool put_in(struct link_mail *m, struct pw_link *link, unsigned to)
 		atomic_store(&seat->incoming, 0);
 		return false;
 	}
+	pw_log_debug(&link->log, "moves to worker %u", to);
 	take_apart(link, m);
 	return true;
 }
