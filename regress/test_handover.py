@@ -1,55 +1,108 @@
 # SPDX-License-Identifier: PostgreSQL
 """Links that move between workers, with clients of different state on all of them."""
 
+import re
 import threading
 
 import pytest
 
-from lib.wire import query
+from lib.wait import wait_for
+from lib.wire import parse, query, run_named, sync
 
 pytestmark = pytest.mark.pgweir_only
 
 # None = asks for nothing and has what the server begins with.
 ZONES = [None, "Europe/Berlin", "America/New_York", None, "Australia/Perth", "Africa/Cairo"]
+MOVE = re.compile(rb"S-\S+ \S+ moves to worker \d+")
+NOW = "current_setting('TimeZone'), current_setting('application_name')"
 
 
-def wanted(me):
-    zone = ZONES[me % len(ZONES)]
-    return {"TimeZone": zone, "application_name": f"client {me}"} if zone else {}
+class Asker(threading.Thread):
+    """A client with parameters of its own and a statement of its own behind a name all share."""
+
+    def __init__(self, pooler, number, default_zone, enough):
+        super().__init__(daemon=True)
+        zone = ZONES[number % len(ZONES)]
+        wanted = {"TimeZone": zone, "application_name": f"client {number}"} if zone else {}
+        self.conn = pooler.raw(**wanted)
+        self.number = number
+        self.enough = enough
+        self.state = [wanted.get("TimeZone", default_zone), wanted.get("application_name", "")]
+        self.asked = 0
+        self.wrong = None
+
+    def run(self):
+        self.conn.run(parse("s", f"SELECT {NOW}, '{self.number}/' || $1::text"), sync())
+        while not self.wrong and not self.enough.is_set():
+            self.ask()
+
+    def ask(self):
+        self.asked += 1
+        mine = f"{self.number}/{self.asked}"
+        if self.asked % 50 == 0:
+            self.change_zone()
+        if self.asked % 3:
+            self.conn.send(query(f"SELECT {NOW}, '{mine}'"))
+        else:
+            self.conn.send(run_named("s", (self.asked,)))
+        result = self.conn.result()
+        if result.errors or result.rows != [self.state + [mine]]:
+            self.wrong = (result.errors, result.rows, self.state + [mine])
+
+    def change_zone(self):
+        zone = ZONES[(self.number + self.asked // 50) % len(ZONES)]
+        if zone:
+            self.conn.query(f"SET TimeZone = '{zone}'")
+            self.state[0] = zone
 
 
-def ask(conn, me, rounds, default, wrong):
-    state = [wanted(me).get("TimeZone", default), wanted(me).get("application_name", "")]
-    for i in range(rounds):
-        conn.send(query("SELECT current_setting('TimeZone'), "
-                        f"current_setting('application_name'), '{me}-{i}'"))
-        row = conn.result().rows[0]
-        if row != state + [f"{me}-{i}"]:
-            wrong.append((row, state))
-            return
+class MoveCount:
+    """Hand-overs that the pooler says it has made; reads only what the log has gained."""
+
+    def __init__(self, pooler):
+        self.path = pooler.log
+        self.at = 0
+        self.count = 0
+
+    def __call__(self):
+        with open(self.path, "rb") as log:
+            log.seek(self.at)
+            new = log.read()
+        whole = new.rfind(b"\n") + 1
+        self.count += len(MOVE.findall(new[:whole]))
+        self.at += whole
+        return self.count
 
 
-def run(make_pooler, pg, clients, rounds, workers):
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=workers)
+def run(make_pooler, pg, clients, moves, workers, **settings):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=workers,
+                         verbose=1, **settings)
     default, = pg.execute("SHOW TimeZone")[0]
-    conns = [pooler.raw(**wanted(i)) for i in range(clients)]
-    wrong = []
-    threads = [threading.Thread(target=ask, args=(c, i, rounds, default, wrong))
-               for i, c in enumerate(conns)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert not wrong, wrong[:3]
+    enough = threading.Event()
+    askers = [Asker(pooler, i, default, enough) for i in range(clients)]
+    counted = MoveCount(pooler)
+    for a in askers:
+        a.start()
+    try:
+        wait_for(lambda: counted() >= moves or any(a.wrong for a in askers), 20 + moves / 200,
+                 what=f"{moves} hand-overs")
+    finally:
+        enough.set()
+    for a in askers:
+        a.join()
+    assert [a.wrong for a in askers if a.wrong] == []
+    assert counted() >= moves
 
 
-def test_every_client_gets_its_own_answers_in_its_own_state(make_pooler, pg):
-    run(make_pooler, pg, clients=8, rounds=150, workers=3)
+@pytest.mark.parametrize("tls", ["disable", "require"])
+def test_every_client_gets_its_own_answers_in_its_own_state(make_pooler, pg, tls):
+    run(make_pooler, pg, clients=8, moves=500, workers=3, server_tls_sslmode=tls)
 
 
 @pytest.mark.full
-def test_the_same_for_long(make_pooler, pg):
-    run(make_pooler, pg, clients=16, rounds=7000, workers=4)
+@pytest.mark.parametrize("tls,moves", [("disable", 100000), ("require", 20000)])
+def test_the_same_for_long(make_pooler, pg, tls, moves):
+    run(make_pooler, pg, clients=16, moves=moves, workers=4, server_tls_sslmode=tls)
 
 
 def test_links_of_another_worker_that_need_a_check_are_found(make_pooler):
