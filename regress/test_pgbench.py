@@ -3,6 +3,7 @@
 
 import pytest
 
+from lib.certs import client_tls
 from lib.pgbench import pgbench
 
 pytestmark = pytest.mark.pgweir_only
@@ -19,8 +20,7 @@ SUMS = """
 def make(make_pooler, pg, db, certs, mode, workers, tls):
     settings = {}
     if tls:
-        settings = {"client_tls_sslmode": "require", "client_tls_key_file": certs / "server.key",
-                    "client_tls_cert_file": certs / "server.crt", "server_tls_sslmode": "require"}
+        settings = client_tls(certs, server_tls_sslmode="require")
     pooler = make_pooler(pool_mode=mode, worker_threads=workers, max_prepared_statements=100,
                          default_pool_size=POOL if mode == "transaction" else CLIENTS, **settings)
     made = pgbench(pg, pooler, "-i", "-q", "-s", "4", sslmode="require" if tls else "disable")

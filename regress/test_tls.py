@@ -6,26 +6,11 @@ import ssl
 import psycopg
 import pytest
 
+from lib.certs import client_tls, context, make_cert
 from lib.check import assert_refused
 from lib.console import by, shown
 from lib.wait import wait_for
 from lib.wire import GSSENC_REQUEST, SSL_REQUEST, Closed, PgError, RawConn, query, startup
-
-
-def client_tls(certs, mode="require", ca="ca", **kw):
-    return {"client_tls_sslmode": mode, "client_tls_cert_file": certs / "server.crt",
-            "client_tls_key_file": certs / "server.key", "client_tls_ca_file": certs / f"{ca}.crt",
-            **kw}
-
-
-def context(certs, ca="ca", cert=None, alpn=None):
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.load_verify_locations(certs / f"{ca}.crt")
-    if cert:
-        made.load_cert_chain(certs / f"{cert}.crt", certs / f"{cert}.key")
-    if alpn:
-        made.set_alpn_protocols(alpn)
-    return made
 
 
 def tls_conn(pooler, ctx, user="alice", login=True, **kw):
@@ -221,6 +206,19 @@ def test_direct_tls_when_tls_is_off(pooler, certs):
     with pytest.raises((ssl.SSLError, ConnectionError)):
         conn.wrap(context(certs, alpn=["postgresql"]))
     assert pooler.raw().query("SELECT 1").value() == "1"
+
+
+@pytest.mark.pgweir_only
+def test_client_with_absurdly_many_certificates(make_pooler, certs, tmp_path):
+    """They are kept before anybody knows who shows them."""
+    names = ",".join(f"DNS:{i}.a-rather-long-name-of-a-host.example" for i in range(1000))
+    make_cert(certs, "ca", "verbose", "alice", names)
+    pooler = make_pooler(**client_tls(certs, "verify-ca"))
+    with pytest.raises((ssl.SSLError, ConnectionError, Closed)):
+        conn = tls_conn(pooler, context(certs, cert="verbose"), login=False)
+        conn.login("alice", pooler.db)
+    pooler.wait_log("excessive message size")
+    assert tls_conn(pooler, context(certs, cert="alice")).query("SELECT 1").value() == "1"
 
 
 def test_garbage_instead_of_a_handshake(make_pooler, certs):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """Certificates for the tests, made with the openssl program."""
 
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -39,3 +40,21 @@ def make_all(directory):
     make_cert(directory, "other_ca", "stranger", "alice")
     make_cert(directory, "other_ca", "impostor", "localhost", "DNS:localhost,IP:127.0.0.1")
     return directory
+
+
+def client_tls(certs, mode="require", ca="ca", **kw):
+    """Settings of a pooler that speaks TLS with its clients."""
+    return {"client_tls_sslmode": mode, "client_tls_cert_file": certs / "server.crt",
+            "client_tls_key_file": certs / "server.key", "client_tls_ca_file": certs / f"{ca}.crt",
+            **kw}
+
+
+def context(certs, ca="ca", cert=None, alpn=None):
+    """A client's side."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made.load_verify_locations(certs / f"{ca}.crt")
+    if cert:
+        made.load_cert_chain(certs / f"{cert}.crt", certs / f"{cert}.key")
+    if alpn:
+        made.set_alpn_protocols(alpn)
+    return made

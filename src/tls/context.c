@@ -89,6 +89,9 @@ static enum pw_status check_connect(struct pw_tls_build *build)
 	return PW_OK;
 }
 
+/* A client's certificates are kept before anybody knows who it is; OpenSSL would take 100 kB. */
+enum { CLIENT_CERTIFICATES_MAX = 32 * 1024 };
+
 /* Memory: buffers go back between records; with two of 17 kB each, idle connections would hold
  * little else. */
 static void set_common(SSL_CTX *ctx)
@@ -130,6 +133,7 @@ static enum pw_status apply_accept(struct pw_tls_build *build)
 	if (context->must_verify)
 		verify |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	SSL_CTX_set_verify(ctx, verify, NULL);
+	SSL_CTX_set_max_cert_list(ctx, CLIENT_CERTIFICATES_MAX);
 	if (SSL_CTX_set_num_tickets(ctx, 1) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, context->digest, sizeof(context->digest)) != 1)
 		return pw_tls_build_fail(build, "%s", pw_tls_reason());

@@ -27,12 +27,22 @@ struct pw_tls_context {
 	uint8_t digest[PW_TLS_DIGEST_SIZE]; /* of settings and file contents */
 };
 
+/* Where in a client's first records the next byte lies. */
+struct pw_tls_hello {
+	uint8_t record[5], message[4]; /* the headers, as far as they have come */
+	uint8_t n_record, n_message;
+	uint16_t record_left;
+	uint32_t message_left;
+	bool is_too_long;
+};
+
 struct pw_tls {
 	SSL *ssl;
 	struct pw_tls_context *context; /* a reference */
 	char *error;                    /* owned; NULL = none, or no memory for it */
 	size_t offered; /* length of the write that OpenSSL wants repeated, 0 = none */
 	enum pw_io end; /* PW_IO_EOF or PW_IO_ERROR once reading is over */
+	struct pw_tls_hello hello;
 	bool is_direct;
 	bool is_broken; /* OpenSSL allows no further call but SSL_free() */
 };
@@ -88,5 +98,10 @@ PW_MUSTCHECK enum pw_status pw_tls_apply_protocols(struct pw_tls_build *build);
 PW_MUSTCHECK enum pw_status pw_tls_apply_ciphers(struct pw_tls_build *build);
 PW_MUSTCHECK enum pw_status pw_tls_apply_dheparams(struct pw_tls_build *build);
 PW_MUSTCHECK enum pw_status pw_tls_apply_ecdhcurve(struct pw_tls_build *build);
+
+/* hello.c: ends a handshake whose ClientHello is absurdly long, see hello.is_too_long. From the
+ * beginning of the handshake to its end, accepting side only. */
+void pw_tls_hello_watch(struct pw_tls *tls);
+void pw_tls_hello_done(struct pw_tls *tls);
 
 #endif

@@ -119,8 +119,11 @@ static enum pw_io tls_handshake(void *transport)
 		return PW_IO_ERROR;
 	forget_errors();
 	rc = SSL_do_handshake(tls->ssl);
+	if (tls->hello.is_too_long)
+		return fail(tls, "ClientHello too long");
 	if (rc != 1)
 		return classify(tls, rc);
+	pw_tls_hello_done(tls);
 	SSL_set_read_ahead(tls->ssl, 1);
 	return check_peer(tls);
 }
@@ -287,6 +290,7 @@ struct pw_tls *pw_tls_accept(struct pw_tls_context *context, int fd, bool is_dir
 		return NULL;
 	tls->is_direct = is_direct;
 	SSL_set_accept_state(tls->ssl);
+	pw_tls_hello_watch(tls);
 	return tls;
 }
 
