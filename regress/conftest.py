@@ -2,6 +2,7 @@
 """Fixtures of the regress tests. Run them with contrib/regress, or contrib/check for everything."""
 
 import os
+import resource
 import tempfile
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def pg():
 @pytest.fixture(scope="session")
 def certs():
     return Path(os.environ[CERTS])
+
+
+@pytest.fixture
+def many_files():
+    """As many descriptors as may be, for tests with thousands of connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

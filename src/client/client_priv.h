@@ -32,7 +32,8 @@ struct pw_client_login {
 	enum pw_auth_type method;
 	const struct pw_ident_map *map;
 	const char *map_name;
-	struct pw_secret secret; /* stored, of the user */
+	const char *stored;      /* the user's secret, of the snapshot; NULL = none there */
+	struct pw_secret secret; /* the same as auth_query brought it */
 	uint8_t md5_salt[4];
 	struct pw_scram_server *scram;
 	bool is_scram_started;

@@ -83,7 +83,12 @@ static void ignore_data(struct pw_client *c PW_UNUSED, const uint8_t *data PW_UN
 
 static void on_early_data(struct pw_client *c, const uint8_t *data, size_t len)
 {
-	/* Pipelined behind the login: for later, within bounds. */
+	/* Pipelined behind the login: for later, within bounds. Whoever has not shown a password
+	 * yet is not listened to beyond the first chunk. */
+#ifndef PW_MUTANT_EARLY_DATA_UNBOUNDED
+	if (c->state == PW_CLIENT_LOOKUP)
+		pw_stream_set_reading(&c->stream, false);
+#endif
 	if (!pw_relay_hold(c, data, len))
 		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
 }

@@ -67,8 +67,9 @@ static void ask(struct pw_client *c, uint32_t code, const void *data, size_t len
 /* The stored secret; an empty one where there is none, which matches nothing. */
 static struct pw_user_secret stored_secret(const struct pw_client *c)
 {
-	const char *text = c->login->secret.data ? c->login->secret.data : "";
+	const char *text = c->login->secret.data ? c->login->secret.data : c->login->stored;
 
+	text = text ? text : "";
 	return (struct pw_user_secret){c->login->user, text, pw_secret_classify(text)};
 }
 
@@ -189,7 +190,7 @@ static bool identify_secret(const struct pw_client *c, struct pw_id *id)
 
 	pw_strbuf_add(&text, &iterations, sizeof(iterations));
 	pw_strbuf_add(&text, c->login->user, strlen(c->login->user) + 1);
-	pw_strbuf_add(&text, c->login->secret.data, c->login->secret.len);
+	pw_strbuf_add_string(&text, stored_secret(c).secret);
 	ok = !text.has_failed;
 	if (ok)
 		*id = pw_hash_id(&c->clients->pools->hash_key, text.data, text.len);
@@ -215,7 +216,7 @@ static const struct pw_scram_verifier *derive_verifier(struct pw_client *c)
 	kept = calloc(1, sizeof(*kept));
 	pw_rng_secret(salt, sizeof(salt));
 	if (!kept ||
-	    !pw_scram_verifier_derive(c->login->secret.data, salt, sizeof(salt),
+	    !pw_scram_verifier_derive(stored_secret(c).secret, salt, sizeof(salt),
 				      (uint32_t)conf_of(c)->scram_iterations, &kept->verifier) ||
 	    pw_map_insert(&clients->verifiers, &kept->node, id.lo) != PW_OK) {
 		free(kept);
@@ -420,19 +421,14 @@ static bool is_ourselves(const struct pw_client *c)
 	       pw_socket_peer_ids(c->stream.fd, &pid, &uid) && uid == geteuid();
 }
 
-static bool find_stored(struct pw_client *c)
+static void find_stored(struct pw_client *c)
 {
 	struct pw_client_login *login = c->login;
 	const struct pw_user_secret *stored = pw_userdb_find(login->snapshot->users, login->user);
 
 	login->is_known = stored || pw_conf_find_user(conf_of(c), login->user) ||
 			  conf_of(c)->auth_type == PW_AUTH_ANY;
-	if (stored &&
-	    pw_secret_set(&login->secret, stored->secret, strlen(stored->secret)) != PW_OK) {
-		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-		return false;
-	}
-	return true;
+	login->stored = stored ? stored->secret : NULL;
 }
 
 static void begin_method(struct pw_client *c)
@@ -445,7 +441,7 @@ static bool should_look_up(const struct pw_client *c)
 {
 	const struct pw_client_login *login = c->login;
 
-	return (!login->secret.data || !login->secret.data[0]) && login->method != PW_AUTH_ANY &&
+	return (!login->stored || !login->stored[0]) && login->method != PW_AUTH_ANY &&
 	       login->method != PW_AUTH_REJECT && login->method != PW_AUTH_HBA &&
 	       (login->db || login->is_console);
 }
@@ -461,8 +457,7 @@ void pw_login_authenticate(struct pw_client *c)
 		pw_login_authenticated(c);
 		return;
 	}
-	if (!find_stored(c))
-		return;
+	find_stored(c);
 	choose_method(c);
 	if (login->is_known && login->is_console && !pw_login_may_use_console(c, &c->right)) {
 		FAIL(c, "not allowed");
