@@ -3,7 +3,6 @@
 
 import os
 import random
-import resource
 import signal
 import subprocess
 import threading
@@ -12,17 +11,9 @@ import pytest
 
 from lib.pgbench import pgbench
 from lib.wait import wait_for
-from lib.wire import query, startup
+from lib.wire import query
 
-pytestmark = pytest.mark.full
-
-
-@pytest.fixture(autouse=True)
-def many_files():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+pytestmark = [pytest.mark.full, pytest.mark.usefixtures("many_files")]
 
 
 def test_two_thousand_clients_on_ten_servers(make_pooler, pg, db):
@@ -103,32 +94,3 @@ def test_clients_killed_all_the_time(make_pooler, pg, db):
         assert steady.result().value() == str(wave)
     wait_for(lambda: pooler.pool()["cl_active"] == 1 and pooler.pool()["cl_waiting"] == 0)
     wait_for(lambda: len(pg.backends(db)) <= 4)
-
-
-def resident_kb(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return int(next(line for line in f if line.startswith("VmRSS")).split()[1])
-
-
-def test_memory_does_not_grow(make_pooler, db):
-    """Connections that come and go, complete or not, leave nothing behind."""
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, auth_type="md5",
-                         max_client_conn=2000)
-    secret = pooler.auth["alice"]
-    packet = startup({"user": "alice", "database": db})
-
-    def wave(count):
-        for i in range(count):
-            conn = pooler.raw(login=False)
-            pooler.connections.pop()
-            if i % 3 == 0:
-                conn.login("alice", db, secret)
-                conn.query("SELECT repeat('m', 10000)")
-            elif i % 3 == 1:
-                conn.send(packet[:len(packet) // 2])
-            conn.close()
-
-    wave(500)
-    before = resident_kb(pooler.pid)
-    wave(3000)
-    assert resident_kb(pooler.pid) - before < 3000
