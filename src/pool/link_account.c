@@ -191,6 +191,11 @@ static void finish_copy_response(struct pw_link *link, const struct pw_piece *pi
 		link->is_copy_in = true;
 	else if (piece->type == 'W')
 		link->is_copy_both = true;
+	/* Its borrower left before it began: the server would wait for data for ever. */
+	if (!link->loan &&
+	    (link->is_copy_both || find_role(link, 1, PW_ROLE_COPY_END) == link->expects.n))
+		pw_link_close(link, PW_LINK_END_CLEAN, "client disconnect before COPY had begun",
+			      NULL);
 }
 
 static enum verdict decide_error(struct pw_link *link, const struct pw_piece *piece)

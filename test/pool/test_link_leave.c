@@ -477,6 +477,54 @@ static void test_left_in_copy_in(void **state)
 	assert_closed(f);
 }
 
+/* The server has only begun to wait for data when nobody is left to send it. */
+static void test_left_before_copy_in_began(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->first, "Q");
+	leave(f, true);
+	fake_assert_heard(&f->next, "");
+	fake_answer(&f->server, "G");
+	assert_closed(f);
+}
+
+static void test_abandoned_before_copy_in_began(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_server cancel;
+
+	fake_expect_all(&f->first, "Q");
+	leave(f, false);
+	fake_accept_cancel(&f->env, &cancel);
+	fake_server_close(&cancel);
+	fake_answer(&f->server, "G");
+	assert_closed(f);
+}
+
+static void test_left_before_copy_both_began(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->first, "Q");
+	leave(f, true);
+	fake_answer(&f->server, "W");
+	assert_closed(f);
+}
+
+/* All of the data had been sent: the server needs nothing more. */
+static void test_left_behind_a_whole_copy_in(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->first, "Qc");
+	leave(f, true);
+	fake_answer(&f->server, "G");
+	fake_assert_heard(&f->next, "");
+	fake_answer(&f->server, "C=COPY+3 Z=I");
+	assert_given_on(f);
+}
+
 static void test_left_in_copy_both(void **state)
 {
 	struct fixture *f = *state;
@@ -562,6 +610,10 @@ int main(void)
 	    IN_TRANSACTION_MODE(test_returned_under_a_cancel_request),
 	    IN_TRANSACTION_MODE(test_left_with_an_open_batch),
 	    IN_TRANSACTION_MODE(test_left_in_copy_in),
+	    IN_TRANSACTION_MODE(test_left_before_copy_in_began),
+	    IN_TRANSACTION_MODE(test_abandoned_before_copy_in_began),
+	    IN_TRANSACTION_MODE(test_left_before_copy_both_began),
+	    IN_TRANSACTION_MODE(test_left_behind_a_whole_copy_in),
 	    IN_TRANSACTION_MODE(test_left_in_copy_both),
 	    IN_TRANSACTION_MODE(test_left_before_the_marker_was_seen),
 	    IN_TRANSACTION_MODE(test_idle_link_that_speaks),
