@@ -203,7 +203,7 @@ build_kind() {
 			make clean
 			echo "$src $*" >.configured
 		fi
-		make' bash "$src" "$dir" "$@" >"$log" 2>&1 || {
+		make -j"${PW_JOBS:-2}"' bash "$src" "$dir" "$@" >"$log" 2>&1 || {
 		grep -nE 'error|Error|undefined reference' "$log" | head -n 20 >&2
 		tail -n 5 "$log" >&2
 		die "the build of $kind failed (configured with '$want'): read $log"

@@ -104,6 +104,20 @@ def test_cancel_of_an_idle_client_does_nothing(make_pooler):
         assert conn.query("SELECT 1").value() == "1"
 
 
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("workers", [1, 2])
+def test_cancel_of_an_idle_client_spares_who_has_its_link_now(make_pooler, pg, db, workers):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=workers)
+    conns = [pooler.raw() for _ in range(4)]
+    for c in conns:
+        c.query("SELECT 1")
+    conns[3].send(query("SELECT pg_sleep(0.5)"))
+    pg.wait_running(db, "pg_sleep(0.5)")
+    for c in conns[:3]:
+        c.cancel()
+    assert conns[3].result().tag == "SELECT 1"
+
+
 def test_key_of_a_client_that_left(make_pooler, pg, db):
     pooler = make_pooler(pool_mode="transaction", default_pool_size=1)
     gone, conn = pooler.raw(), pooler.raw()

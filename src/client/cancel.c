@@ -86,14 +86,25 @@ static void cancel_queued(struct pw_client *c)
 
 /* ---- the target ---- */
 
+/* Between requests, and while our own statements run, there is nothing to cancel. */
+static struct pw_link *running_link(const struct pw_client *c)
+{
+#ifdef PW_MUTANT_CANCEL_TO_PREVIOUS_KEY
+	/* Whoever has the link by now is hit. */
+	if (c->state == PW_CLIENT_READY && !pw_list_is_empty(&c->loan.pool->busy))
+		return PW_CONTAINER(pw_list_first(&c->loan.pool->busy), struct pw_link, pool_node);
+#endif
+	if (c->state != PW_CLIENT_RELAYING && c->state != PW_CLIENT_SETTLING &&
+	    c->state != PW_CLIENT_PREPARING)
+		return NULL;
+	return c->loan.link->expects.n > 0 ? c->loan.link : NULL;
+}
+
 void pw_client_cancel(struct pw_client *c, void (*done)(void *arg), void *arg)
 {
-	struct pw_link *link = c->loan.link;
+	struct pw_link *link = running_link(c);
 
-	/* Between requests, and while our own statements run, there is nothing to cancel. */
-	if ((c->state == PW_CLIENT_RELAYING || c->state == PW_CLIENT_SETTLING ||
-	     c->state == PW_CLIENT_PREPARING) &&
-	    link->expects.n > 0 && pw_cancel_link_for(link, done, arg) == PW_OK)
+	if (link && pw_cancel_link_for(link, done, arg) == PW_OK)
 		return;
 	if (c->state == PW_CLIENT_QUEUED)
 		cancel_queued(c);

@@ -64,8 +64,10 @@ void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish)
 		leave_behind(link, may_finish);
 		return;
 	}
+#ifndef PW_MUTANT_NOT_ROLLED_BACK
 	if (link->transaction != 'I')
 		link->clean_todo |= PW_CLEAN_ROLLBACK | PW_CLEAN_RESET;
+#endif
 	if (link->is_reading_input)
 		pw_link_goto(link, PW_LINK_RETURNING);
 	else

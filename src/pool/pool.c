@@ -44,7 +44,11 @@ bool pw_pool_borrow(struct pw_loan *loan)
 	} else {
 		loan->since_us = pool->pools->loop->now_us;
 		pool->n_waiting++;
+#ifdef PW_MUTANT_LAST_COMES_FIRST
+		pw_list_prepend(&pool->waiting, &loan->node);
+#else
 		pw_list_append(&pool->waiting, &loan->node);
+#endif
 		pw_pool_publish_head(pool);
 	}
 	pw_task_post(pool->pools->loop, &pool->serve_task);

@@ -19,6 +19,9 @@ bool pw_limit_take(struct pw_limit *limit, int max)
 {
 	int used = atomic_load(&limit->used);
 
+#ifdef PW_MUTANT_SHARED_LIMIT_OFF_BY_ONE
+	max += max > 0;
+#endif
 	for (int tries = 0; tries < 2; tries++) {
 		while (max <= 0 || used < max) {
 			if (atomic_compare_exchange_weak(&limit->used, &used, used + 1))

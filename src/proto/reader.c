@@ -164,7 +164,9 @@ static enum pw_status finish_cut_header(struct pw_reader *reader, struct pw_slic
 	enum pw_status status;
 
 	memcpy(reader->head + reader->have, in->data, step);
+#ifndef PW_MUTANT_CUT_HEADER_FORGOTTEN
 	reader->have += (uint8_t)step;
+#endif
 	in->data += step;
 	in->len -= step;
 	if (reader->have < PW_HEADER_SIZE)
