@@ -91,6 +91,7 @@ static void init_worker(struct fake_env *env, unsigned index)
 void fake_env_init(struct fake_env *env, const char *settings, const char *db, unsigned n_workers)
 {
 	memset(env, 0, sizeof(*env));
+	pw_rng_seed(&env->rng, 1);
 	env->clock = (struct fake_clock){{fake_now}, 1000 * PW_SECOND_US};
 	env->key = (struct pw_hash_key){5, 6};
 	env->n_workers = n_workers;

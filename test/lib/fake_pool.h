@@ -22,6 +22,7 @@
 /* ---- workers ---- */
 
 enum { FAKE_WORKERS_MAX = 4, FAKE_OBJECTS_MAX = 32, FAKE_PORT = 5432 };
+#define FAKE_RANDOM_CUTS SIZE_MAX
 
 struct fake_clock {
 	struct pw_clock clock; /* first: what the loops hold */
@@ -45,6 +46,7 @@ struct fake_env {
 	struct pw_pools *peers[FAKE_WORKERS_MAX];
 	unsigned n_workers;
 	size_t cut; /* servers' answers go out in pieces of so many bytes; 0 = whole */
+	struct pw_rng rng;
 	int listen_fd;
 	char dir[64];
 };

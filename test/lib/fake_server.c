@@ -153,13 +153,21 @@ static void add_word(struct pw_strbuf *out, char *word)
 	}
 }
 
+static size_t next_cut(struct fake_env *env, size_t len)
+{
+	size_t cut = env->cut > 0 ? env->cut : len;
+
+	if (env->cut == FAKE_RANDOM_CUTS)
+		cut = 1 + pw_rng_next(&env->rng) % 12;
+	return cut < len ? cut : len;
+}
+
 static void send_all(struct fake_server *server, const char *data, size_t len)
 {
-	size_t cut = server->env->cut > 0 ? server->env->cut : len;
+	size_t n;
 
-	for (size_t at = 0; at < len; at += cut) {
-		size_t n = cut < len - at ? cut : len - at;
-
+	for (size_t at = 0; at < len; at += n) {
+		n = next_cut(server->env, len - at);
 		/* The other side may have hung up in the middle. */
 		(void)send(server->fd, data + at, n, MSG_NOSIGNAL);
 		if (server->env->cut > 0)

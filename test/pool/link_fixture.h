@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * A borrower that holds a link, and the test as its server: for tests of the account of answers,
- * each of which runs twice, with answers that arrive whole and byte by byte. To be included once
- * in a program.
+ * each of which runs with answers that arrive whole, byte by byte and in random cuts. To be
+ * included once in a program.
  */
 #ifndef PGWEIR_TEST_POOL_LINK_FIXTURE_H
 #define PGWEIR_TEST_POOL_LINK_FIXTURE_H
@@ -23,7 +23,7 @@ struct fixture {
 	struct fake_borrower b;
 };
 
-static const size_t whole = 0, one_byte = 1; /* initial states */
+static const size_t whole = 0, one_byte = 1, random_cuts = FAKE_RANDOM_CUTS; /* initial states */
 
 /* A borrower with a link; *state holds the size of the cuts. */
 static inline int setup(void **state)
@@ -75,10 +75,11 @@ static inline void assert_free(struct fixture *f)
 	assert_true(pw_link_is_free(link_of(f)));
 }
 
-#define BOTH_WAYS(f)                                                                               \
+#define IN_ANY_CUTS(f)                                                                             \
 	{#f " whole", f, setup, teardown, (void *)(uintptr_t)&whole},                              \
+	    {#f " byte by byte", f, setup, teardown, (void *)(uintptr_t)&one_byte},                \
 	{                                                                                          \
-#f " byte by byte", f, setup, teardown, (void *)(uintptr_t)&one_byte               \
+#f " in random cuts", f, setup, teardown, (void *)(uintptr_t)&random_cuts          \
 	}
 
 #endif
