@@ -17,7 +17,7 @@ import pytest
 
 from lib.ledger import TABLE, Asker
 from lib.pg import pgcluster
-from lib.proc import open_files
+from lib.proc import open_files, settled
 from lib.wait import wait_for
 from lib.wire import RawConn
 
@@ -205,7 +205,7 @@ def run(make_pooler, make_proxy, pg, db, own_pg, rounds):
     chaos = Chaos(make_pooler, make_proxy, pg, db, own_pg)
     pooler = chaos.pooler
     pooler.console("SHOW VERSION")
-    files = open_files(pooler.pid)
+    files = settled(open_files, pooler.pid)
     chaos.run(rounds)
     chaos.check()
     # What is left is what is alive, and nothing of it holds a descriptor for long.

@@ -8,7 +8,7 @@ import pytest
 
 from lib.certs import client_tls
 from lib.comers import Comers
-from lib.proc import is_sanitized, open_files, resident_kb
+from lib.proc import is_sanitized, open_files, resident_kb, settled
 from lib.wait import wait_for
 
 pytestmark = pytest.mark.pgweir_only
@@ -30,11 +30,11 @@ def run(make_pooler, certs, warm_up, count, growth_kb):
     comers = Comers(pooler, certs, seed)
     comers.come(warm_up)
     wait_for(lambda: only_we_are_left(pooler))
-    memory, files = resident_kb(pooler.pid), open_files(pooler.pid)
+    memory, files = settled(resident_kb, pooler.pid), settled(open_files, pooler.pid)
     comers.come(count)
     wait_for(lambda: only_we_are_left(pooler))
-    wait_for(lambda: open_files(pooler.pid) <= files, what=f"{files} files open again")
-    grown = resident_kb(pooler.pid) - memory
+    wait_for(lambda: open_files(pooler.pid) == files, what=f"{files} files open again")
+    grown = settled(resident_kb, pooler.pid) - memory
     print(f"{comers.visits} connections, {memory} kB, and {grown} kB more")
     if not is_sanitized(pooler.pid):
         assert grown < growth_kb

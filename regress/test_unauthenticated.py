@@ -8,8 +8,7 @@ import pytest
 
 from lib.certs import client_tls, context
 from lib.pg import PASSWORDS
-from lib.proc import is_sanitized, resident_kb
-from lib.wait import stays_true, wait_for
+from lib.proc import is_sanitized, resident_kb, settled
 from lib.wire import GSSENC_REQUEST, SSL_REQUEST, V3_0, cstring, message, query, startup
 
 pytestmark = [pytest.mark.pgweir_only, pytest.mark.usefixtures("many_files")]
@@ -95,18 +94,6 @@ KINDS = [largest_startup, startup_behind_a_request, long_password, long_md5, lon
          long_second_scram, early_queries, long_client_hello]
 
 
-def settled_memory(pooler):
-    """Once it has not changed for a while."""
-    seen = []
-
-    def is_settled():
-        seen.append(resident_kb(pooler.pid))
-        return stays_true(lambda: resident_kb(pooler.pid) == seen[-1], 0.3)
-
-    wait_for(is_settled)
-    return seen[-1]
-
-
 def make(make_pooler, certs, **kw):
     return make_pooler(max_client_conn=2 * CONNECTIONS, worker_threads=2, hba=HBA, auth=USERS,
                        listen_backlog=1000, client_login_timeout=300,
@@ -115,10 +102,10 @@ def make(make_pooler, certs, **kw):
 
 def held_by_each(pooler, kind):
     kind(pooler.raw(login=False), pooler.db)
-    before = settled_memory(pooler)
+    before = settled(resident_kb, pooler.pid)
     for _ in range(CONNECTIONS):
         kind(pooler.raw(login=False), pooler.db)
-    each = (settled_memory(pooler) - before) / CONNECTIONS
+    each = (settled(resident_kb, pooler.pid) - before) / CONNECTIONS
     print(f"{kind.__name__}: {each:.1f} kB for each")
     return each
 

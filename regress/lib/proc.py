@@ -4,6 +4,8 @@
 import os
 from pathlib import Path
 
+from lib.wait import stays_true, wait_for
+
 
 def resident_kb(pid):
     with open(f"/proc/{pid}/status", encoding="ascii") as f:
@@ -18,3 +20,15 @@ def is_sanitized(pid):
     """With a sanitizer memory is held back on purpose: its size says nothing."""
     maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
     return any(f"lib{name}" in maps for name in ("asan", "tsan"))
+
+
+def settled(look, pid):
+    """look(pid), once it has not changed for a while: the end of what went before may still come."""
+    seen = []
+
+    def is_settled():
+        seen.append(look(pid))
+        return stays_true(lambda: look(pid) == seen[-1], 0.3)
+
+    wait_for(is_settled, what=f"{look.__name__} stays the same, it was {seen}")
+    return seen[-1]
