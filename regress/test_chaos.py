@@ -36,13 +36,15 @@ class Chaos:
         self.rng = random.Random(self.seed)
         self.pg, self.db, self.own_pg = pg, db, own_pg
         self.behind = make_proxy(own_pg.port)
+        databases = {
+            db: {"host": pg.host, "port": pg.port, "dbname": db},
+            "back": {"host": self.behind.host, "port": self.behind.port, "dbname": "postgres",
+                     "pool_size": 3}}
+        # A stalled client keeps the server of its transaction: others of its pool need some too.
         self.pooler = make_pooler(
-            pool_mode="transaction", worker_threads=2, server_login_retry=0.1, query_wait_timeout=20,
-            # A stalled client keeps the server of its transaction: the others need some too.
-            default_pool_size=EACH + 2, users={"bob": "pool_size=3"}, databases={
-                db: {"host": pg.host, "port": pg.port, "dbname": db},
-                "back": {"host": self.behind.host, "port": self.behind.port, "dbname": "postgres",
-                         "pool_size": 3}})
+            pool_mode="transaction", default_pool_size=EACH + 2, worker_threads=2,
+            server_login_retry=0.1, query_wait_timeout=20, databases=databases,
+            users={"bob": "pool_size=3"})
         self.before = make_proxy(self.pooler.port)
         for target, name in ((pg, db), (own_pg, "postgres")):
             with target.connect(name) as c:

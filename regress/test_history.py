@@ -12,8 +12,8 @@ from lib.wire import Closed, PgError, parse, sync
 
 pytestmark = pytest.mark.pgweir_only
 
-ODD_NAMES = ["x" * 62, "x" * 200, "x" * 3000, "%s%n%x", "a b", "it's", 'quo"te', "a;b", "a,b", "a=b",
-             "host=127.0.0.1 port=1", "../../etc/passwd", "\n", "\t", "\x7f", "ä", "*", "\\", "'",
+ODD_NAMES = ["x" * 62, "x" * 200, "x" * 3000, "%s%n%x", "a b", "it's", 'quo"te', "a;b", "a,b",
+             "a=b", "host=127.0.0.1 port=1", "../../etc/passwd", "\n", "\t", "\x7f", "ä", "*", "\\", "'",
              "pgbouncer ", "PGBOUNCER", "template0"]
 
 ODD_FIELDS = [{}, {"M": "only a text"}, {"S": "ERROR", "M": "no code"}, {"C": "42601"},

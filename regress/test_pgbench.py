@@ -12,7 +12,8 @@ CLIENTS, POOL = 64, 8
 PROTOCOLS = ("simple", "extended", "prepared")
 
 SUMS = """
-    SELECT (SELECT sum(abalance) FROM pgbench_accounts), (SELECT sum(tbalance) FROM pgbench_tellers),
+    SELECT (SELECT sum(abalance) FROM pgbench_accounts),
+           (SELECT sum(tbalance) FROM pgbench_tellers),
            (SELECT sum(bbalance) FROM pgbench_branches), (SELECT sum(delta) FROM pgbench_history),
            (SELECT count(*) FROM pgbench_history)"""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: PostgreSQL
-"""Connections that come, do one of many things, right or wrong, and go: one after the other, fast."""
+"""Connections that come, do one of many things, right or wrong, and go; one after the other."""
 
 import os
 import random

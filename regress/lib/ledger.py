@@ -148,7 +148,8 @@ class Asker(threading.Thread):
     def in_transaction(self, conn):
         self.asked += 1
         self.never.add(self.asked)
-        conn.send(query("BEGIN") + query(f"INSERT INTO ledger VALUES ({self.number}, {self.asked})"))
+        conn.send(query("BEGIN")
+                  + query(f"INSERT INTO ledger VALUES ({self.number}, {self.asked})"))
         if self.rng.random() < 0.7:
             conn.result()
 

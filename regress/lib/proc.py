@@ -23,7 +23,7 @@ def is_sanitized(pid):
 
 
 def settled(look, pid):
-    """look(pid), once it has not changed for a while: the end of what went before may still come."""
+    """look(pid), once it has not changed for a while: what went before may still be ending."""
     seen = []
 
     def is_settled():
