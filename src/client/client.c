@@ -251,6 +251,7 @@ void pw_client_close(struct pw_client *c, const char *reason, const struct pw_er
 	free(c->held);
 	c->held = NULL;
 	pw_list_remove(&c->node);
+	atomic_fetch_sub(&c->clients->n_open, 1);
 	pw_task_post(clients->loop, &c->free_task);
 }
 

@@ -253,6 +253,7 @@ void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr 
 	pw_timer_init(&c->timer, on_timer);
 	pw_task_init(&c->free_task, free_client);
 	pw_list_append(&clients->all, &c->node);
+	atomic_fetch_add(&clients->n_open, 1);
 	pw_reader_init(&c->reader, &pw_frontend_messages, PW_FOR_LOGIN);
 	pw_stream_init(&c->stream, clients->loop, &stream_ops);
 	c->stream.read_rounds = conf->sbuf_loopcnt;
@@ -286,7 +287,7 @@ void pw_clients_fini(struct pw_clients *clients)
 
 size_t pw_clients_count(struct pw_clients *clients)
 {
-	return pw_list_length(&clients->all);
+	return atomic_load(&clients->n_open);
 }
 
 struct pw_client *pw_clients_find_id(struct pw_clients *clients, uint64_t id)

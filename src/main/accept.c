@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Accepting connections, on the main thread, and dealing them out to the workers in turn.
+ * Accepting connections and dealing them out: each goes to the worker that has the fewest.
+ *
+ * Worker 0 does this between its other events. A thread of its own for it would be woken for
+ * nearly every connection and would wake a worker each time, which costs as much as half a login.
  */
 #include "config.h"
 
@@ -8,6 +11,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,6 +35,7 @@ static void deliver_socket(struct pw_mail *mail, void *receiver PW_UNUSED)
 	struct socket_mail *m = PW_CONTAINER(mail, struct socket_mail, mail);
 	struct pw_addr local = pw_socket_local(m->fd);
 
+	atomic_fetch_sub(&m->worker->n_coming, 1);
 	pw_clients_accept(&m->worker->clients, m->fd, &m->addr, &local);
 	free(m);
 }
@@ -57,7 +62,42 @@ static void give_socket(struct pw_worker *worker, int fd, const struct pw_addr *
 	m->worker = worker;
 	m->fd = fd;
 	m->addr = *addr;
+	atomic_fetch_add(&worker->n_coming, 1);
 	pw_mailbox_post(&worker->mailbox, &m->mail);
+}
+
+static unsigned count_clients(const struct pw_worker *worker)
+{
+	return atomic_load(&worker->n_coming) + atomic_load(&worker->clients.n_open);
+}
+
+static struct pw_worker *find_least_loaded(struct pw_process *process)
+{
+	struct pw_worker *best = &process->workers[0];
+	unsigned fewest = count_clients(best);
+
+	for (unsigned i = 1; i < process->n_workers && fewest > 0; i++) {
+		unsigned n = count_clients(&process->workers[i]);
+
+		if (n < fewest) {
+			best = &process->workers[i];
+			fewest = n;
+		}
+	}
+	return best;
+}
+
+static void deal_out(struct pw_process *process, int fd, const struct pw_addr *addr)
+{
+	struct pw_worker *worker = find_least_loaded(process);
+	struct pw_addr local;
+
+	if (worker->index != 0) {
+		give_socket(worker, fd, addr);
+		return;
+	}
+	local = pw_socket_local(fd);
+	pw_clients_accept(&worker->clients, fd, addr, &local);
 }
 
 /* ---- from the listening sockets ---- */
@@ -84,7 +124,7 @@ static void pause_accepting(struct pw_process *process)
 {
 	pw_log_error(&process->logctx, "accept() failed: %s", strerror(errno));
 	set_accepting(process, false);
-	pw_loop_arm(&process->loop, &process->accept_pause, PAUSE_US);
+	pw_loop_arm(&process->workers[0].loop, &process->accept_pause, PAUSE_US);
 }
 
 static struct pw_addr address_of(const struct sockaddr_storage *ss, int fd, int port)
@@ -102,8 +142,9 @@ static struct pw_addr address_of(const struct sockaddr_storage *ss, int fd, int 
 static void on_acceptable(evutil_socket_t listener, short what PW_UNUSED, void *arg)
 {
 	struct pw_process *process = arg;
+	struct pw_worker *self = &process->workers[0];
 
-	pw_loop_refresh_time(&process->loop);
+	pw_loop_refresh_time(&self->loop);
 	for (int i = 0; i < BATCH; i++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof(ss);
@@ -117,9 +158,8 @@ static void on_acceptable(evutil_socket_t listener, short what PW_UNUSED, void *
 				pause_accepting(process);
 			return;
 		}
-		addr = address_of(&ss, fd, process->snapshot->conf->listen_port);
-		give_socket(&process->workers[process->next_worker], fd, &addr);
-		process->next_worker = (process->next_worker + 1) % process->n_workers;
+		addr = address_of(&ss, fd, self->pools.snapshot->conf->listen_port);
+		deal_out(process, fd, &addr);
 	}
 }
 
@@ -133,8 +173,8 @@ enum pw_status pw_accept_start(struct pw_process *process)
 		return PW_ENOMEM;
 	for (size_t i = 0; i < process->listen.n; i++) {
 		process->listen_events[i] =
-		    event_new(process->loop.base, process->listen.items[i].fd, EV_READ | EV_PERSIST,
-			      on_acceptable, process);
+		    event_new(process->workers[0].loop.base, process->listen.items[i].fd,
+			      EV_READ | EV_PERSIST, on_acceptable, process);
 		if (!process->listen_events[i] || event_add(process->listen_events[i], NULL) < 0)
 			return PW_ENOMEM;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Accepting connections and dealing them out to the workers in turn. Main thread.
+ * Accepting connections and dealing them out to the workers. All on worker 0's thread while that
+ * runs, else on the main thread.
  */
 #ifndef PGWEIR_MAIN_ACCEPT_H
 #define PGWEIR_MAIN_ACCEPT_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Opening and closing the listening sockets. Main thread.
+ * Opening and closing the listening sockets.
  *
  * The file of a unix socket outlives its process, so one that is in the way tells nothing. As
  * PostgreSQL does, a lock file with our process id lies beside it: whoever holds that owns the

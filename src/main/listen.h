@@ -4,7 +4,7 @@
  *
  * struct pw_listen owns the descriptors, the file of the unix socket and the lock beside it.
  * Whoever watches a descriptor stops doing so before it is closed here. An item keeps its index
- * as long as the struct lives. Main thread.
+ * as long as the struct lives. The main thread opens; from then on all is worker 0's.
  */
 #ifndef PGWEIR_MAIN_LISTEN_H
 #define PGWEIR_MAIN_LISTEN_H

@@ -102,11 +102,8 @@ static bool prepare(struct pw_process *p)
 	       pw_daemon_detach(&p->daemon, conf->pidfile, &p->logctx) == PW_OK;
 }
 
-static bool start_workers(struct pw_process *p)
+static bool init_workers(struct pw_process *p)
 {
-	sigset_t all, before;
-	bool ok = true;
-
 	p->workers = calloc(p->n_workers, sizeof(*p->workers));
 	p->peers = calloc(p->n_workers, sizeof(struct pw_pools *));
 	if (!p->workers || !p->peers)
@@ -116,6 +113,14 @@ static bool start_workers(struct pw_process *p)
 			return false;
 		p->workers[i].actions = pw_ask_actions(&p->workers[i]);
 	}
+	return true;
+}
+
+static bool start_workers(struct pw_process *p)
+{
+	sigset_t all, before;
+	bool ok = true;
+
 	/* Signals are the main thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -145,7 +150,7 @@ static bool start(struct pw_process *p)
 	if (!p->resolver || pw_listen_open(&p->listen, conf, &p->logctx) != PW_OK ||
 	    pw_pidfile_create(conf->pidfile, &p->logctx) != PW_OK)
 		return false;
-	return start_workers(p) && pw_accept_start(p) == PW_OK;
+	return init_workers(p) && pw_accept_start(p) == PW_OK && start_workers(p);
 }
 
 static void announce(struct pw_process *p)
@@ -166,9 +171,9 @@ static void stop(struct pw_process *p)
 {
 	const char *pidfile = p->snapshot ? p->snapshot->conf->pidfile : NULL;
 
-	pw_accept_stop(p);
 	for (unsigned i = 0; p->workers && i < p->n_workers; i++)
 		pw_worker_stop(&p->workers[i]);
+	pw_accept_stop(p);
 	pw_resolver_destroy(p->resolver);
 	for (unsigned i = 0; p->workers && i < p->n_workers; i++)
 		pw_worker_fini(&p->workers[i]);

@@ -4,8 +4,7 @@
  * is done with them is in the files that the fields name.
  *
  * struct pw_process is made by main() before any thread and outlives all of them. Fields without
- * another word are set before the workers start and do not change; the rest belongs to the main
- * thread.
+ * another word are set before the workers start and do not change.
  */
 #ifndef PGWEIR_MAIN_PROCESS_H
 #define PGWEIR_MAIN_PROCESS_H
@@ -34,6 +33,7 @@ struct pw_worker {
 	bool has_thread;
 	struct pw_loop loop;
 	struct pw_mailbox mailbox;
+	atomic_uint n_coming; /* sockets that are on their way to it by mail */
 	struct pw_pools pools;
 	struct pw_clients clients;
 	struct pw_console_actions actions;
@@ -58,16 +58,16 @@ struct pw_process {
 	unsigned n_workers;
 	char version_line[64];
 
+	/* worker 0's while it runs: accept.c */
+	struct pw_listen listen;
+	struct event **listen_events; /* one per listener, NULL = closed */
+	struct pw_timer accept_pause;
+
 	/* the main thread's */
 	struct pw_loop loop;
 	struct pw_mailbox mailbox;
 	struct pw_snapshot *snapshot;
-	struct pw_listen listen;
 	struct pw_daemon daemon;
-	/* accept.c */
-	struct event **listen_events; /* one per listener, NULL = closed */
-	unsigned next_worker;         /* to get a socket */
-	struct pw_timer accept_pause;
 	/* signals.c */
 	struct event *signal_events[PW_SIGNALS];
 	/* shutdown.c */

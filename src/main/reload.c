@@ -40,7 +40,6 @@ static void put_in_force(struct pw_process *process, struct pw_snapshot *next)
 {
 	pw_snapshot_unref(process->snapshot);
 	process->snapshot = next;
-	pw_listen_tune(&process->listen, next->conf);
 	pw_resolver_set_ttl(process->resolver, next->conf->dns_max_ttl,
 			    next->conf->dns_nxdomain_ttl);
 }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accept.h"
+
 struct round_mail {
 	struct pw_mail mail;
 	struct pw_round *round; /* only the main thread looks into it, but for the question */
@@ -75,6 +77,8 @@ static void swap_snapshot(struct pw_worker *w, struct pw_round *round)
 {
 	pw_pools_swap_snapshot(&w->pools, round->snapshot);
 	pw_clients_forget_secrets(&w->clients);
+	if (w->index == 0)
+		pw_listen_tune(&w->process->listen, round->snapshot->conf);
 }
 
 static void kill_client(struct pw_worker *w, const struct pw_round *round, struct round_mail *m)
@@ -92,6 +96,8 @@ static void kill_client(struct pw_worker *w, const struct pw_round *round, struc
 static void shut(struct pw_worker *w, const struct pw_round *round)
 {
 	w->clients.is_shutting_down = true;
+	if (w->index == 0)
+		pw_accept_stop_tcp(w->process);
 	if (!round->is_draining)
 		return;
 	w->clients.is_draining = true;

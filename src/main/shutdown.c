@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Shutdown: the listening sockets close, the workers are told, and then who is left is counted
- * until nobody is.
+ * Shutdown: the workers are told, the one that accepts closes the listening sockets, and then who
+ * is left is counted until nobody is.
  */
 #include "config.h"
 
 #include "shutdown.h"
 
-#include "accept.h"
 #include "notify.h"
 #include "round.h"
 
@@ -65,7 +64,6 @@ void pw_shutdown_begin(struct pw_process *process, const struct pw_asker *asker,
 		return;
 	}
 	process->life = life;
-	pw_accept_stop_tcp(process);
 	if (life == PW_LIFE_WAIT_FOR_SERVERS)
 		atomic_store(&process->registry.is_paused, true);
 	round = pw_round_create(process, asker, PW_ROUND_SHUT, NULL, pw_round_tell_done);

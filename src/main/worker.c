@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "accept.h"
+
 enum { STACK_BYTES = 4 * 1024 * 1024 };
 
 /* ---- cancel requests: round the ring until somebody knows the key ---- */
@@ -150,6 +152,8 @@ static void *run_worker(void *arg)
 	struct pw_worker *w = arg;
 
 	pw_loop_run(&w->loop);
+	if (w->index == 0)
+		pw_accept_stop(w->process);
 	pw_clients_fini(&w->clients);
 	pw_pools_fini(&w->pools);
 	pw_statements_fini(&w->clients.statements);

@@ -11,6 +11,7 @@
 #ifndef PGWEIR_CLIENT_CLIENT_H
 #define PGWEIR_CLIENT_CLIENT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -127,6 +128,7 @@ struct pw_clients {
 	struct pw_logctx log;
 	struct pw_statements statements; /* texts shared by this worker's clients */
 	struct pw_list all;
+	atomic_uint n_open;                   /* as many; other threads read it */
 	struct pw_map keys;                   /* by cancel key */
 	struct pw_batch to_server, to_client; /* of the chunk at hand */
 	struct pw_map verifiers;              /* derived from plain passwords, login.c */
