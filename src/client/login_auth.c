@@ -64,6 +64,20 @@ static void ask(struct pw_client *c, uint32_t code, const void *data, size_t len
 	pw_strbuf_fini(&out);
 }
 
+/* What needs no answer goes out with what comes next: the welcome, or why there is none. */
+static bool announce(struct pw_client *c, uint32_t code, const void *data, size_t len)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	bool ok;
+
+	pw_write_auth(&out, code, data, len);
+	ok = !out.has_failed;
+	if (ok)
+		pw_batch_copy(pw_relay_to_client(c), out.data, out.len);
+	pw_strbuf_fini(&out);
+	return ok || pw_relay_out_of_memory(c);
+}
+
 /* The stored secret; an empty one where there is none, which matches nothing. */
 static struct pw_user_secret stored_secret(const struct pw_client *c)
 {
@@ -304,9 +318,9 @@ static void on_scram(struct pw_client *c, struct pw_cursor body)
 				  &c->login->keys) != PW_OK ||
 	    !c->login->is_known) {
 		refuse(c);
-	} else {
-		ask(c, PW_AUTH_REQ_SASL_FINAL, out.data, out.len);
+	} else if (announce(c, PW_AUTH_REQ_SASL_FINAL, out.data, out.len)) {
 		pw_login_authenticated(c);
+		pw_clients_flush(c->clients);
 	}
 	pw_strbuf_wipe(&out);
 }

@@ -129,7 +129,8 @@ static void enter_console(struct pw_client *c)
 	write_tail(c, &out);
 	pw_client_login_free(c);
 	pw_client_goto(c, PW_CLIENT_CONSOLE);
-	pw_client_send(c, out.data, out.len);
+	pw_batch_copy(pw_relay_to_client(c), out.data, out.len);
+	pw_clients_flush(c->clients);
 	pw_strbuf_fini(&out);
 }
 
@@ -277,7 +278,8 @@ void pw_login_finish(struct pw_client *c)
 	if (out.has_failed)
 		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	else
-		pw_client_send(c, out.data, out.len);
+		pw_batch_copy(pw_relay_to_client(c), out.data, out.len);
+	pw_clients_flush(c->clients);
 	pw_strbuf_fini(&out);
 	if (c->state != PW_CLIENT_CLOSED && c->held)
 		pw_relay_release(c);
