@@ -9,6 +9,7 @@
 
 #include "admin_priv.h"
 #include "pgweir/base/clock.h"
+#include "pgweir/net/socket.h"
 #include "pgweir/proto/reader.h"
 #include "pgweir/tls/tls.h"
 
@@ -170,6 +171,7 @@ static void collect_client(struct pw_rows *rows, const struct pw_worker_view *so
 {
 	const struct pw_pools *pools = source->pools;
 	int port = pools->snapshot->conf->listen_port;
+	const struct pw_addr local = pw_socket_local(c->stream.fd);
 	struct pw_cell *row = pw_rows_add(rows);
 
 	if (!row)
@@ -180,7 +182,7 @@ static void collect_client(struct pw_rows *rows, const struct pw_worker_view *so
 	pw_cell_set_text(rows, &row[REPLICATION], replication_names[c->loan.replication]);
 	pw_cell_set_text(rows, &row[STATE], pw_client_state_name(c));
 	set_address(rows, &row[ADDR], &c->addr, port);
-	set_address(rows, &row[LOCAL_ADDR], &c->local, port);
+	set_address(rows, &row[LOCAL_ADDR], &local, port);
 	set_time(rows, &row[CONNECT_TIME], c->connect_wall_us);
 	set_time(rows, &row[REQUEST_TIME],
 		 c->request_wall_us ? c->request_wall_us : c->connect_wall_us);

@@ -229,8 +229,7 @@ static void free_client(struct pw_task *task)
 #endif
 }
 
-void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr *addr,
-		       const struct pw_addr *local)
+void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr *addr)
 {
 	const struct pw_conf *conf = clients->pools->snapshot->conf;
 	struct pw_client *c = calloc(1, sizeof(*c));
@@ -244,7 +243,6 @@ void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr 
 	c->clients = clients;
 	c->id = atomic_fetch_add(&clients->registry->next_id, 1);
 	c->addr = *addr;
-	c->local = *local;
 	c->log.log = clients->log.log;
 	c->log.prefix = log_prefix;
 	c->connect_us = clients->loop->now_us;
@@ -257,7 +255,7 @@ void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr 
 	pw_reader_init(&c->reader, &pw_frontend_messages, PW_FOR_LOGIN);
 	pw_stream_init(&c->stream, clients->loop, &stream_ops);
 	c->stream.read_rounds = conf->sbuf_loopcnt;
-	pw_socket_tune(fd, addr, conf);
+	pw_socket_tune_accepted(fd, conf);
 	if (pw_stream_attach(&c->stream, fd) != PW_OK) {
 		close(fd);
 		pw_client_close(c, "out of memory", NULL);

@@ -19,7 +19,7 @@
 
 #include "pgweir/net/socket.h"
 
-enum { BATCH = 64, PAUSE_US = 5 * 1000 * 1000 };
+enum { BATCH = 16, PAUSE_US = 5 * 1000 * 1000 };
 
 /* ---- to a worker ---- */
 
@@ -33,10 +33,9 @@ struct socket_mail {
 static void deliver_socket(struct pw_mail *mail, void *receiver PW_UNUSED)
 {
 	struct socket_mail *m = PW_CONTAINER(mail, struct socket_mail, mail);
-	struct pw_addr local = pw_socket_local(m->fd);
 
 	atomic_fetch_sub(&m->worker->n_coming, 1);
-	pw_clients_accept(&m->worker->clients, m->fd, &m->addr, &local);
+	pw_clients_accept(&m->worker->clients, m->fd, &m->addr);
 	free(m);
 }
 
@@ -90,14 +89,11 @@ static struct pw_worker *find_least_loaded(struct pw_process *process)
 static void deal_out(struct pw_process *process, int fd, const struct pw_addr *addr)
 {
 	struct pw_worker *worker = find_least_loaded(process);
-	struct pw_addr local;
 
-	if (worker->index != 0) {
+	if (worker->index == 0)
+		pw_clients_accept(&worker->clients, fd, addr);
+	else
 		give_socket(worker, fd, addr);
-		return;
-	}
-	local = pw_socket_local(fd);
-	pw_clients_accept(&worker->clients, fd, addr, &local);
 }
 
 /* ---- from the listening sockets ---- */

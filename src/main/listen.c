@@ -156,8 +156,7 @@ static enum pw_status open_tcp(struct opening *o, const struct sockaddr *sa)
 	if (has_addr(o->listen, &addr))
 		return PW_OK;
 	pw_addr_format_port(&addr, text, sizeof(text));
-	fd = pw_socket_listen(&addr, o->conf->listen_backlog, o->conf->tcp_defer_accept,
-			      o->conf->so_reuseport);
+	fd = pw_socket_listen(&addr, o->conf->listen_backlog, o->conf->so_reuseport);
 	if (fd < 0) {
 		pw_log_warning(o->ctx, "could not listen on %s: %s", text, strerror(errno));
 		return PW_OK;
@@ -374,8 +373,6 @@ static enum pw_status open_passed(struct opening *o, int n)
 			       "unix_socket_dir are ignored");
 	for (int i = 0; i < n && status == PW_OK; i++)
 		status = take_passed(o, first_passed() + i);
-	if (status == PW_OK)
-		pw_listen_tune(o->listen, o->conf);
 	return status;
 }
 
@@ -398,7 +395,9 @@ enum pw_status pw_listen_open(struct pw_listen *out, const struct pw_conf *conf,
 		pw_log_fatal(ctx, "nowhere to listen on");
 		status = PW_EIO;
 	}
-	if (status != PW_OK)
+	if (status == PW_OK)
+		pw_listen_tune(out, conf);
+	else
 		pw_listen_close(out);
 	return status;
 }
@@ -407,12 +406,9 @@ enum pw_status pw_listen_open(struct pw_listen *out, const struct pw_conf *conf,
 
 void pw_listen_tune(const struct pw_listen *listen, const struct pw_conf *conf)
 {
-	int value = conf->tcp_defer_accept ? 1 : 0;
-
 	for (size_t i = 0; i < listen->n; i++) {
 		if (listen->items[i].fd >= 0 && listen->items[i].addr.family != AF_UNIX)
-			(void)setsockopt(listen->items[i].fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &value,
-					 sizeof(value));
+			pw_socket_tune_listener(listen->items[i].fd, conf);
 	}
 }
 

@@ -45,7 +45,7 @@ PW_MUSTCHECK enum pw_status pw_listen_check(const struct pw_conf *conf,
  */
 PW_MUSTCHECK enum pw_status pw_listen_open(struct pw_listen *out, const struct pw_conf *conf,
 					   const struct pw_logctx *ctx);
-/* Applies what a reload may have changed: tcp_defer_accept. */
+/* Applies what a reload may have changed: the tcp_* settings, which accepted sockets inherit. */
 void pw_listen_tune(const struct pw_listen *listen, const struct pw_conf *conf);
 /* Leaves the unix socket: the console can be reached until the end. */
 void pw_listen_close_tcp(struct pw_listen *listen);

@@ -21,12 +21,17 @@ static void set_option(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-void pw_socket_tune(int fd, const struct pw_addr *addr, const struct pw_conf *conf)
+void pw_socket_tune_accepted(int fd, const struct pw_conf *conf)
 {
 	if (conf->tcp_socket_buffer > 0) {
 		set_option(fd, SOL_SOCKET, SO_SNDBUF, conf->tcp_socket_buffer);
 		set_option(fd, SOL_SOCKET, SO_RCVBUF, conf->tcp_socket_buffer);
 	}
+}
+
+void pw_socket_tune(int fd, const struct pw_addr *addr, const struct pw_conf *conf)
+{
+	pw_socket_tune_accepted(fd, conf);
 	if (addr->family == AF_UNIX)
 		return;
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -41,6 +46,30 @@ void pw_socket_tune(int fd, const struct pw_addr *addr, const struct pw_conf *co
 		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, conf->tcp_keepidle);
 	if (conf->tcp_keepintvl > 0)
 		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, conf->tcp_keepintvl);
+}
+
+/* 0 = as a fresh socket has it. */
+static void set_or_reset(int fd, int fresh, int name, int value)
+{
+	socklen_t len = sizeof(value);
+
+	if (value > 0 || getsockopt(fresh, IPPROTO_TCP, name, &value, &len) == 0)
+		set_option(fd, IPPROTO_TCP, name, value);
+}
+
+void pw_socket_tune_listener(int fd, const struct pw_conf *conf)
+{
+	int fresh = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, conf->tcp_defer_accept);
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, conf->tcp_keepalive);
+	set_or_reset(fd, fresh, TCP_USER_TIMEOUT, conf->tcp_user_timeout);
+	set_or_reset(fd, fresh, TCP_KEEPCNT, conf->tcp_keepcnt);
+	set_or_reset(fd, fresh, TCP_KEEPIDLE, conf->tcp_keepidle);
+	set_or_reset(fd, fresh, TCP_KEEPINTVL, conf->tcp_keepintvl);
+	if (fresh >= 0)
+		close(fresh);
 }
 
 bool pw_socket_peer_ids(int fd, pid_t *pid, uid_t *uid)
@@ -93,7 +122,7 @@ static int close_keeping_errno(int fd)
 	return -1;
 }
 
-int pw_socket_listen(const struct pw_addr *addr, int backlog, bool defer_accept, bool reuseport)
+int pw_socket_listen(const struct pw_addr *addr, int backlog, bool reuseport)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = pw_addr_to_sockaddr(addr, &ss);
@@ -108,8 +137,6 @@ int pw_socket_listen(const struct pw_addr *addr, int backlog, bool defer_accept,
 		set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, backlog) < 0)
 		return close_keeping_errno(fd);
-	if (defer_accept)
-		set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
 	return fd;
 }
 

@@ -306,6 +306,7 @@ static void test_clients(void **state)
 	struct pw_client clients[2];
 	uint64_t now = p->workers[1].loop.now_us;
 	char pointer[32];
+	int fds[2];
 	struct pw_rows rows;
 
 	add_client(p, 1, &clients[0], pool, PW_CLIENT_QUEUED);
@@ -313,7 +314,8 @@ static void test_clients(void **state)
 	clients[0].loan.link = &link;
 	clients[0].request_us = now - 3 * PW_SECOND_US - 4;
 	assert_true(pw_addr_parse("10.2.3.4", 5555, &clients[0].addr));
-	clients[0].local.family = AF_UNIX;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	clients[0].stream.fd = fds[0];
 	rows = collect(p, &pw_view_clients);
 	assert_int_equal(rows.n_rows, 3); /* that one, and the two consoles behind it */
 	assert_string_equal(text_at(&rows, 0, "type"), "C");
@@ -336,6 +338,8 @@ static void test_clients(void **state)
 	assert_string_equal(text_at(&rows, 1, "link"), "");
 	assert_string_equal(text_at(&rows, 1, "tls"), "");
 	pw_rows_fini(&rows);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static void test_servers(void **state)

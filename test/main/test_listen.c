@@ -11,6 +11,7 @@
 #include <grp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -26,7 +27,7 @@ static int occupy(uint16_t *port)
 	int fd;
 
 	assert_true(pw_addr_parse("127.0.0.1", *port, &addr));
-	fd = pw_socket_listen(&addr, 1, false, false);
+	fd = pw_socket_listen(&addr, 1, false);
 	assert_true(fd >= 0);
 	*port = pw_socket_local(fd).port;
 	return fd;
@@ -206,6 +207,63 @@ static void test_defer_accept(void **state)
 	pw_listen_tune(&listen, off);
 	pw_listen_close(&listen);
 	pw_conf_unref(on);
+	pw_conf_unref(off);
+}
+
+static int accepted_option(const struct pw_listen *listen, int port, int level, int name)
+{
+	struct sockaddr_storage ss;
+	struct pw_addr addr;
+	int client = socket(AF_INET, SOCK_STREAM, 0), server, value;
+	struct pollfd waiting = {.fd = listen->items[0].fd, .events = POLLIN};
+	socklen_t len;
+
+	assert_true(pw_addr_parse("127.0.0.1", (uint16_t)port, &addr));
+	len = pw_addr_to_sockaddr(&addr, &ss);
+	assert_int_equal(connect(client, (struct sockaddr *)&ss, len), 0);
+	assert_int_equal(send(client, "x", 1, 0), 1);
+	assert_int_equal(poll(&waiting, 1, 10000), 1);
+	server = accept(listen->items[0].fd, NULL, NULL);
+	assert_true(server >= 0);
+	value = get_option(server, level, name);
+	close(server);
+	close(client);
+	return value;
+}
+
+/* What is 0 in the file is the system's again, whatever was set before. */
+static void test_inherited_options(void **state)
+{
+	static const struct {
+		int level, name, set;
+	} rows[] = {
+	    {IPPROTO_TCP, TCP_KEEPIDLE, 77},
+	    {IPPROTO_TCP, TCP_KEEPINTVL, 7},
+	    {IPPROTO_TCP, TCP_KEEPCNT, 3},
+	    {IPPROTO_TCP, TCP_USER_TIMEOUT, 12345},
+	};
+	struct fixture *f = *state;
+	int port = free_port(), fresh = socket(AF_INET, SOCK_STREAM, 0);
+	struct pw_conf *set = make_conf(f, "127.0.0.1", "", port,
+					"tcp_keepidle = 77\ntcp_keepintvl = 7\ntcp_keepcnt = 3\n"
+					"tcp_user_timeout = 12345");
+	struct pw_conf *off = make_conf(f, "127.0.0.1", "", port, "tcp_keepalive = 0");
+	struct pw_listen listen;
+
+	assert_int_equal(pw_listen_open(&listen, set, &f->ctx), PW_OK);
+	assert_int_equal(accepted_option(&listen, port, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(accepted_option(&listen, port, IPPROTO_TCP, TCP_NODELAY), 1);
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++)
+		assert_int_equal(accepted_option(&listen, port, rows[i].level, rows[i].name),
+				 rows[i].set);
+	pw_listen_tune(&listen, off);
+	assert_int_equal(accepted_option(&listen, port, SOL_SOCKET, SO_KEEPALIVE), 0);
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++)
+		assert_int_equal(accepted_option(&listen, port, rows[i].level, rows[i].name),
+				 get_option(fresh, rows[i].level, rows[i].name));
+	close(fresh);
+	pw_listen_close(&listen);
+	pw_conf_unref(set);
 	pw_conf_unref(off);
 }
 
@@ -492,6 +550,7 @@ int main(void)
 	    TEST(test_list),
 	    TEST(test_every_address),
 	    TEST(test_defer_accept),
+	    TEST(test_inherited_options),
 	    TEST(test_mode_and_group),
 	    TEST(test_abstract),
 	    TEST(test_some_addresses_fail),

@@ -72,7 +72,7 @@ struct pw_client {
 	uint64_t state_since_us;
 	uint64_t request_us;      /* the present query began; 0 = none */
 	uint64_t request_wall_us; /* the last query began */
-	struct pw_addr addr, local;
+	struct pw_addr addr;
 	struct pw_client_login *login;  /* until it is logged in */
 	struct pw_console *console;     /* CONSOLE */
 	struct pw_shared_db *shared_db; /* references, each with a count of its clients */
@@ -141,9 +141,8 @@ struct pw_clients {
 PW_MUSTCHECK enum pw_status pw_clients_init(struct pw_clients *clients);
 /* Closes every client. */
 void pw_clients_fini(struct pw_clients *clients);
-/* Takes over an accepted socket. */
-void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr *addr,
-		       const struct pw_addr *local);
+/* Takes over an accepted socket, which has inherited its options. */
+void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr *addr);
 /* A pool goes: its clients get FATAL `why`. (pools->on_pool_dropped) */
 void pw_clients_pool_dropped(struct pw_pools *pools, struct pw_pool *pool, const char *why);
 /* The client that has this cancel key, or NULL. */
