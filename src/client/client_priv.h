@@ -108,8 +108,6 @@ void pw_login_forget_verifiers(struct pw_clients *clients);
 
 /* ---- login.c ---- */
 void pw_login_begin(struct pw_client *c);
-/* Of the connection: it may be TLS without an SSLRequest. */
-void pw_login_on_first_byte(struct pw_client *c, uint8_t byte);
 void pw_login_on_startup_data(struct pw_client *c, const uint8_t *data, size_t len);
 void pw_login_on_tls_open(struct pw_client *c);
 

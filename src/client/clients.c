@@ -153,11 +153,6 @@ static void on_stream_open(struct pw_stream *stream)
 	pw_login_on_tls_open(client_of(stream));
 }
 
-static void on_stream_first_byte(struct pw_stream *stream, uint8_t byte)
-{
-	pw_login_on_first_byte(client_of(stream), byte);
-}
-
 static void on_stream_data(struct pw_stream *stream, const uint8_t *data, size_t len)
 {
 	struct pw_client *c = client_of(stream);
@@ -201,7 +196,6 @@ static void on_stream_end(struct pw_stream *stream, enum pw_status status, const
 
 static const struct pw_stream_ops stream_ops = {
     .on_open = on_stream_open,
-    .on_first_byte = on_stream_first_byte,
     .on_data = on_stream_data,
     .on_drained = on_stream_drained,
     .on_end = on_stream_end,
@@ -232,6 +226,8 @@ static void free_client(struct pw_task *task)
 void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr *addr)
 {
 	const struct pw_conf *conf = clients->pools->snapshot->conf;
+	/* With tcp_defer_accept nothing is accepted before it has sent something. */
+	bool has_data = conf->tcp_defer_accept && addr->family != AF_UNIX;
 	struct pw_client *c = calloc(1, sizeof(*c));
 
 	if (!c || !(c->login = calloc(1, sizeof(*c->login)))) {
@@ -256,12 +252,11 @@ void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr 
 	pw_stream_init(&c->stream, clients->loop, &stream_ops);
 	c->stream.read_rounds = conf->sbuf_loopcnt;
 	pw_socket_tune_accepted(fd, conf);
-	if (pw_stream_attach(&c->stream, fd) != PW_OK) {
+	pw_login_begin(c);
+	if (pw_stream_attach(&c->stream, fd, has_data) != PW_OK) {
 		close(fd);
 		pw_client_close(c, "out of memory", NULL);
-		return;
 	}
-	pw_login_begin(c);
 }
 
 enum pw_status pw_clients_init(struct pw_clients *clients)

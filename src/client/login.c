@@ -38,14 +38,28 @@ static bool accepts_tls(const struct pw_client *c)
 	       !c->is_tls;
 }
 
-static void start_tls(struct pw_client *c, bool is_direct)
+/* `data`: what has come of the handshake; NULL = it was asked for, and may now begin. */
+static void start_tls(struct pw_client *c, const uint8_t *data, size_t len)
 {
-	struct pw_tls *tls = pw_tls_accept(c->login->snapshot->accept_tls, c->stream.fd, is_direct);
+	struct pw_tls *tls =
+	    pw_tls_accept(c->login->snapshot->accept_tls, c->stream.fd, data != NULL);
 
+	if (tls && (c->stream.backlog || (data && pw_tls_put_back(tls, data, len) != PW_OK))) {
+		pw_tls_transport_ops.destroy(tls);
+		tls = NULL;
+	}
 	pw_client_goto(c, PW_CLIENT_TLS_HANDSHAKE);
-	if (!tls || c->stream.backlog ||
-	    pw_stream_start(&c->stream, &pw_tls_transport_ops, tls) != PW_OK)
+	if (!tls || pw_stream_start(&c->stream, &pw_tls_transport_ops, tls) != PW_OK)
 		pw_client_close(c, "failed to accept SSL", NULL);
+}
+
+/* Only as the very first thing, as in PostgreSQL 17. */
+static bool begins_with_tls(const struct pw_client *c, const uint8_t *data)
+{
+	const struct pw_client_login *login = c->login;
+
+	return data[0] == TLS_FIRST_BYTE && login->packet.len == 0 && !login->is_ssl_asked &&
+	       !login->is_gss_asked && accepts_tls(c);
 }
 
 void pw_login_on_tls_open(struct pw_client *c)
@@ -59,12 +73,6 @@ void pw_login_begin(struct pw_client *c)
 	c->login->snapshot = pw_snapshot_ref(c->clients->pools->snapshot);
 	c->state = PW_CLIENT_STARTUP;
 	pw_client_goto(c, PW_CLIENT_STARTUP);
-}
-
-void pw_login_on_first_byte(struct pw_client *c, uint8_t byte)
-{
-	if (byte == TLS_FIRST_BYTE && accepts_tls(c))
-		start_tls(c, true);
 }
 
 static void answer_encryption_request(struct pw_client *c, enum pw_startup_kind kind,
@@ -88,7 +96,7 @@ static void answer_encryption_request(struct pw_client *c, enum pw_startup_kind 
 #endif
 	pw_client_send(c, is_accepted ? "S" : "N", 1);
 	if (is_accepted)
-		start_tls(c, false);
+		start_tls(c, NULL, 0);
 }
 
 /* ---- parameters ---- */
@@ -400,6 +408,10 @@ void pw_login_on_startup_data(struct pw_client *c, const uint8_t *data, size_t l
 	struct pw_strbuf *packet = &c->login->packet;
 	size_t total = 0, step;
 
+	if (begins_with_tls(c, data)) {
+		start_tls(c, data, len);
+		return;
+	}
 	/* The length word first, then as much as it says: never more than the bound. */
 	while (len > 0 && packet->len < 4) {
 		pw_strbuf_add(packet, data++, 1);

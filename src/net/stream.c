@@ -92,7 +92,6 @@ void pw_stream_init(struct pw_stream *stream, struct pw_loop *loop, const struct
 	stream->transport_ops = &plain_ops;
 	stream->state = PW_STREAM_CLOSED;
 	stream->read_rounds = DEFAULT_READ_ROUNDS;
-	stream->has_begun = true;
 }
 
 static enum pw_status watch_fd(struct pw_stream *stream, int fd, enum pw_stream_state state)
@@ -123,12 +122,6 @@ static void unwant_write(struct pw_stream *stream)
 	stream->write_event = NULL;
 }
 
-enum pw_status pw_stream_attach(struct pw_stream *stream, int fd)
-{
-	stream->has_begun = !stream->ops->on_first_byte;
-	return pw_stream_adopt(stream, fd, &plain_ops, NULL);
-}
-
 enum pw_status pw_stream_adopt(struct pw_stream *stream, int fd, const struct pw_transport_ops *ops,
 			       void *transport)
 {
@@ -140,6 +133,15 @@ enum pw_status pw_stream_adopt(struct pw_stream *stream, int fd, const struct pw
 		return PW_EIO;
 	pw_stream_set_reading(stream, true);
 	return PW_OK;
+}
+
+enum pw_status pw_stream_attach(struct pw_stream *stream, int fd, bool has_data)
+{
+	enum pw_status status = pw_stream_adopt(stream, fd, &plain_ops, NULL);
+
+	if (status == PW_OK && has_data)
+		on_readable(fd, EV_READ, stream);
+	return status;
 }
 
 enum pw_status pw_stream_connect(struct pw_stream *stream, const struct sockaddr *sa, socklen_t len)
@@ -290,30 +292,6 @@ static bool may_have_more(const struct pw_stream *stream, size_t n)
 	       stream->transport_ops->has_pending(stream->transport);
 }
 
-/* First byte that waits in the kernel, -1 = none yet, -2 = end of file or error. */
-static int peek_byte(const struct pw_stream *stream)
-{
-	uint8_t byte;
-	ssize_t n = recv(stream->fd, &byte, 1, MSG_PEEK);
-
-	if (n == 1)
-		return byte;
-	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? -1 : -2;
-}
-
-/* False: there is nothing to be read now, or not by us. */
-static bool begin(struct pw_stream *stream)
-{
-	int byte = peek_byte(stream);
-
-	if (byte == -1)
-		return stream->has_failed; /* which the next read tells */
-	stream->has_begun = true;
-	if (byte >= 0)
-		stream->ops->on_first_byte(stream, (uint8_t)byte);
-	return stream->state == PW_STREAM_OPEN && stream->is_reading;
-}
-
 static bool read_once(struct pw_stream *stream)
 {
 	size_t n = 0;
@@ -352,8 +330,7 @@ static void on_readable(evutil_socket_t fd PW_UNUSED, short what PW_UNUSED, void
 		shake_hands(stream);
 		return;
 	}
-	if (stream->state != PW_STREAM_OPEN || !stream->is_reading ||
-	    (!stream->has_begun && !begin(stream)))
+	if (stream->state != PW_STREAM_OPEN || !stream->is_reading)
 		return;
 	while (read_once(stream)) {
 		if (stream->read_rounds > 0 && ++rounds >= stream->read_rounds) {

@@ -44,7 +44,8 @@ struct pw_tls {
 	enum pw_io end; /* PW_IO_EOF or PW_IO_ERROR once reading is over */
 	struct pw_tls_hello hello;
 	bool is_direct;
-	bool is_broken; /* OpenSSL allows no further call but SSL_free() */
+	bool has_put_back; /* OpenSSL reads what was put back, not yet the socket */
+	bool is_broken;    /* OpenSSL allows no further call but SSL_free() */
 };
 
 /* The settings of one side. "" and NULL both mean unset. */

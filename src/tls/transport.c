@@ -110,6 +110,15 @@ static enum pw_io check_peer(struct pw_tls *tls)
 	return PW_IO_OK;
 }
 
+/* What was put back is used up. */
+static bool goes_on_with_socket(struct pw_tls *tls, int rc)
+{
+	if (!tls->has_put_back || SSL_get_error(tls->ssl, rc) != SSL_ERROR_WANT_READ)
+		return false;
+	tls->has_put_back = false;
+	return SSL_set_rfd(tls->ssl, SSL_get_wfd(tls->ssl)) == 1;
+}
+
 static enum pw_io tls_handshake(void *transport)
 {
 	struct pw_tls *tls = transport;
@@ -117,8 +126,10 @@ static enum pw_io tls_handshake(void *transport)
 
 	if (tls->is_broken)
 		return PW_IO_ERROR;
-	forget_errors();
-	rc = SSL_do_handshake(tls->ssl);
+	do {
+		forget_errors();
+		rc = SSL_do_handshake(tls->ssl);
+	} while (rc != 1 && !tls->hello.is_too_long && goes_on_with_socket(tls, rc));
 	if (tls->hello.is_too_long)
 		return fail(tls, "ClientHello too long");
 	if (rc != 1)
@@ -292,6 +303,25 @@ struct pw_tls *pw_tls_accept(struct pw_tls_context *context, int fd, bool is_dir
 	SSL_set_accept_state(tls->ssl);
 	pw_tls_hello_watch(tls);
 	return tls;
+}
+
+enum pw_status pw_tls_put_back(struct pw_tls *tls, const uint8_t *data, size_t len)
+{
+	BIO *bio;
+
+	if (len > SSL3_RT_MAX_PLAIN_LENGTH)
+		return PW_ELIMIT;
+	bio = BIO_new(BIO_s_mem());
+	if (!bio || BIO_write(bio, data, (int)len) != (int)len) {
+		BIO_free(bio);
+		ERR_clear_error();
+		return PW_ENOMEM;
+	}
+	/* Its end is not the end of the connection. */
+	BIO_set_mem_eof_return(bio, -1);
+	SSL_set0_rbio(tls->ssl, bio);
+	tls->has_put_back = true;
+	return PW_OK;
 }
 
 static bool require_host(struct pw_tls *tls, const char *host, bool is_address)

@@ -328,7 +328,7 @@ static void test_reading_is_off_while_waiting(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	assert_int_equal(pw_loop_init(&loop, &pw_clock_system), PW_OK);
 	pw_stream_init(&f->client.stream, &loop, &no_ops);
-	assert_int_equal(pw_stream_attach(&f->client.stream, fds[0]), PW_OK);
+	assert_int_equal(pw_stream_attach(&f->client.stream, fds[0], false), PW_OK);
 	assert_true(f->client.stream.is_reading);
 	query(f, "pause");
 	assert_false(f->client.stream.is_reading);

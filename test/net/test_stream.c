@@ -29,8 +29,7 @@ struct end {
 	struct pw_strbuf got;
 	unsigned n_reads, n_opens, n_drains, n_ends;
 	enum pw_status status;
-	bool closes_on_data, stops_on_data, closes_on_first;
-	uint8_t first_byte;
+	bool closes_on_data, stops_on_data;
 };
 
 struct fixture {
@@ -77,24 +76,7 @@ static void on_end(struct pw_stream *stream, enum pw_status status, const char *
 	e->status = status;
 }
 
-static void on_first_byte(struct pw_stream *stream, uint8_t byte)
-{
-	struct end *e = end_of(stream);
-
-	assert_int_equal(e->n_reads + e->n_ends, 0);
-	assert_int_equal(e->first_byte, 0);
-	e->first_byte = byte;
-	if (e->closes_on_first)
-		pw_stream_close(stream);
-}
-
-static const struct pw_stream_ops ops = {
-    .on_open = on_open,
-    .on_first_byte = on_first_byte,
-    .on_data = on_data,
-    .on_drained = on_drained,
-    .on_end = on_end,
-};
+static const struct pw_stream_ops ops = {on_open, on_data, on_drained, on_end};
 
 static int setup(void **state)
 {
@@ -105,7 +87,7 @@ static int setup(void **state)
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0)
 		return -1;
 	pw_stream_init(&f->end.stream, &f->loop, &ops);
-	if (pw_stream_attach(&f->end.stream, fds[0]) != PW_OK)
+	if (pw_stream_attach(&f->end.stream, fds[0], false) != PW_OK)
 		return -1;
 	f->peer = fds[1];
 	*state = f;
@@ -163,11 +145,8 @@ static void test_data_and_end(void **state)
 	struct fixture *f = *state;
 
 	assert_true(pw_stream_is_quiet(&f->end.stream));
-	turn(f);
-	assert_int_equal(f->end.first_byte, 0);
 	peer_says(f, "one");
 	turn(f);
-	assert_int_equal(f->end.first_byte, 'o');
 	assert_got(f, "one");
 	peer_says(f, " two");
 	shutdown(f->peer, SHUT_WR);
@@ -184,27 +163,21 @@ static void test_data_and_end(void **state)
 	assert_int_equal(f->end.n_ends, 1);
 }
 
-static void test_end_before_the_first_byte(void **state)
+static void test_data_at_once(void **state)
 {
 	struct fixture *f = *state;
+	int fds[2];
 
-	shutdown(f->peer, SHUT_WR);
+	pw_stream_close(&f->end.stream);
+	close(f->peer);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	f->peer = fds[1];
+	peer_says(f, "one");
+	assert_int_equal(pw_stream_attach(&f->end.stream, fds[0], true), PW_OK);
+	assert_got(f, "one");
+	peer_says(f, " two");
 	turn(f);
-	assert_int_equal(f->end.first_byte, 0);
-	assert_int_equal(f->end.n_ends, 1);
-	assert_int_equal(f->end.status, PW_CLOSED);
-}
-
-static void test_closed_at_the_first_byte(void **state)
-{
-	struct fixture *f = *state;
-
-	f->end.closes_on_first = true;
-	peer_says(f, "x");
-	turn(f);
-	assert_int_equal(f->end.first_byte, 'x');
-	assert_int_equal(f->end.n_reads + f->end.n_ends, 0);
-	assert_true(pw_stream_is_closed(&f->end.stream));
+	assert_got(f, "one two");
 }
 
 static void test_reading_off_and_on(void **state)
@@ -488,7 +461,7 @@ static void test_connect_over_tcp_is_refused(void **state)
 
 	/* A port that was ours a moment ago. */
 	assert_true(pw_addr_parse("127.0.0.1", 0, &addr));
-	listener = pw_socket_listen(&addr, 1, false, false);
+	listener = pw_socket_listen(&addr, 1, false);
 	assert_true(listener >= 0);
 	addr = pw_socket_local(listener);
 	close(listener);
@@ -583,8 +556,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_data_and_end),
-	    TEST(test_end_before_the_first_byte),
-	    TEST(test_closed_at_the_first_byte),
+	    TEST(test_data_at_once),
 	    TEST(test_reading_off_and_on),
 	    TEST(test_rounds),
 	    TEST(test_closed_in_upcall),

@@ -144,6 +144,39 @@ static void test_alpn(void **state)
 	pw_tls_context_unref(accept);
 }
 
+/* However much of the client's hello was read before anybody knew that it was one. */
+static void test_put_back(void **state)
+{
+	static const size_t sizes[] = {1, 5, 6, 100, 4096};
+	struct pw_conf conf = conf_plain(*state);
+	struct pw_tls_context *accept = make_accept(&conf);
+	uint8_t bytes[SSL3_RT_MAX_PLAIN_LENGTH + 1] = {0};
+
+	for (size_t i = 0; i < PW_COUNTOF(sizes); i++) {
+		struct raw_client client;
+		ssize_t n;
+
+		raw_init(&client);
+		make_socketpair(client.fds);
+		client.server = pw_tls_accept(accept, client.fds[0], true);
+		client.ssl = SSL_new(client.ctx);
+		assert_true(client.server && client.ssl);
+		SSL_set_fd(client.ssl, client.fds[1]);
+		assert_int_equal(SSL_connect(client.ssl), -1);
+		n = read(client.fds[0], bytes, sizes[i]);
+		assert_true(n > 0);
+		assert_int_equal(pw_tls_put_back(client.server, bytes, (size_t)n), PW_OK);
+		assert_int_equal(ops->handshake(client.server), PW_IO_WANT_READ);
+		assert_int_equal(SSL_connect(client.ssl), 1);
+		assert_int_equal(ops->handshake(client.server), PW_IO_OK);
+		assert_int_equal(
+		    pw_tls_put_back(client.server, bytes, SSL3_RT_MAX_PLAIN_LENGTH + 1), PW_ELIMIT);
+		raw_close(&client);
+		raw_fini(&client);
+	}
+	pw_tls_context_unref(accept);
+}
+
 static void check_resumption(struct pki *pki, const char *protocol)
 {
 	struct pw_conf conf = conf_plain(pki);
@@ -345,6 +378,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_alpn),
+	    cmocka_unit_test(test_put_back),
 	    cmocka_unit_test(test_resumption),
 	    cmocka_unit_test(test_renegotiation_is_refused),
 	    cmocka_unit_test(test_key_update_during_a_write),

@@ -111,7 +111,7 @@ static void end_fini(struct end *end)
 static void start_tls(struct end *end, int fd, struct pw_tls *tls)
 {
 	assert_non_null(tls);
-	assert_int_equal(pw_stream_attach(&end->stream, fd), PW_OK);
+	assert_int_equal(pw_stream_attach(&end->stream, fd, false), PW_OK);
 	assert_int_equal(pw_stream_start(&end->stream, ops, tls), PW_OK);
 }
 

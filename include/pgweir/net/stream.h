@@ -51,9 +51,6 @@ struct pw_transport_ops {
 struct pw_stream_ops {
 	/* The connection stands (and the handshake is done). */
 	void (*on_open)(struct pw_stream *stream);
-	/* Optional: the first byte on a socket that was attached has come, and has not been read: a
-	 * transport may still be started. */
-	void (*on_first_byte)(struct pw_stream *stream, uint8_t byte);
 	void (*on_data)(struct pw_stream *stream, const uint8_t *data, size_t len);
 	/* The backlog has fallen below PW_STREAM_LOW_WATER after having been above. */
 	void (*on_drained)(struct pw_stream *stream);
@@ -83,7 +80,6 @@ struct pw_stream {
 	enum pw_stream_state state;
 	int read_rounds; /* recv calls per turn, 0 = no bound */
 	bool is_reading;
-	bool has_begun;  /* on_first_byte was called, or need not be */
 	bool was_full;   /* backlog went above the high water */
 	bool has_failed; /* a write failed; the next read tells */
 	bool has_ended;  /* on_end was called */
@@ -91,8 +87,9 @@ struct pw_stream {
 
 void pw_stream_init(struct pw_stream *stream, struct pw_loop *loop,
 		    const struct pw_stream_ops *ops);
-/* Takes a connected, non-blocking socket. No on_open. Reading is on. */
-PW_MUSTCHECK enum pw_status pw_stream_attach(struct pw_stream *stream, int fd);
+/* Takes a connected, non-blocking socket. No on_open. Reading is on; with has_data it begins within
+ * this call. On failure the socket is still the caller's. */
+PW_MUSTCHECK enum pw_status pw_stream_attach(struct pw_stream *stream, int fd, bool has_data);
 /* Begins a non-blocking connect; on_open or on_end follows, never within this call. */
 PW_MUSTCHECK enum pw_status pw_stream_connect(struct pw_stream *stream, const struct sockaddr *sa,
 					      socklen_t len);

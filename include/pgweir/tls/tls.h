@@ -54,6 +54,9 @@ const uint8_t *pw_tls_context_digest(const struct pw_tls_context *context);
  * is non-blocking. `is_direct`: the client began with TLS; it must agree on ALPN "postgresql"
  * if it offers any (PostgreSQL 17 requires it; here a missing one is tolerated). */
 struct pw_tls *pw_tls_accept(struct pw_tls_context *context, int fd, bool is_direct);
+/* Before the handshake: what was already read from the socket, which comes first. More than a
+ * client can have to say before it is answered is PW_ELIMIT. */
+PW_MUSTCHECK enum pw_status pw_tls_put_back(struct pw_tls *tls, const uint8_t *data, size_t len);
 /* `host` is checked in verify-full and sent as SNI when it is a name (never for an address);
  * in verify-full a connection without it fails. */
 struct pw_tls *pw_tls_connect(struct pw_tls_context *context, int fd, const char *host);
