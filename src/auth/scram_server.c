@@ -116,8 +116,9 @@ static enum pw_status write_first(struct pw_scram_server *scram, struct pw_scram
 
 	pw_strbuf_add(&scram->nonce, client_nonce.data, client_nonce.len);
 	pw_strbuf_add_string(&scram->nonce, scram->own_nonce);
-	if (!scram->nonce.has_failed)
-		pw_strbuf_printf(&answer, "r=%s,s=", scram->nonce.data);
+	pw_strbuf_add_string(&answer, "r=");
+	pw_strbuf_add(&answer, scram->nonce.data, scram->nonce.len);
+	pw_strbuf_add_string(&answer, ",s=");
 	pw_base64_add(&answer, scram->verifier.salt, scram->verifier.salt_len);
 	pw_strbuf_printf(&answer, ",i=%" PRIu32, scram->verifier.iterations);
 

@@ -258,17 +258,16 @@ static void offer_mechanisms(struct pw_client *c, bool with_plus)
 static void begin_scram(struct pw_client *c)
 {
 	struct pw_client_login *login = c->login;
-	struct pw_user_secret stored = stored_secret(c);
+	const char *stored = login->secret.data ? login->secret.data : "";
 	struct pw_scram_verifier own;
 	const struct pw_scram_verifier *verifier = &own;
 	uint8_t binding[64];
 	size_t binding_len = 0;
 	bool has_binding;
 
-	if (login->is_known && stored.kind == PW_SECRET_SCRAM &&
-	    pw_scram_verifier_parse(stored.secret, &own))
+	if (login->is_known && pw_scram_verifier_parse(stored, &own))
 		login->has_stored_verifier = true;
-	else if (login->is_known && stored.kind == PW_SECRET_PLAIN)
+	else if (login->is_known && pw_secret_classify(stored) == PW_SECRET_PLAIN)
 		verifier = derive_verifier(c);
 	else
 		pw_scram_verifier_mock(login->user, c->clients->mock_secret,
