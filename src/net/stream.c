@@ -256,6 +256,14 @@ static void watch_backlog(struct pw_stream *stream)
 
 /* ---- reading ---- */
 
+/* No event tells of what the transport has taken from the socket already. */
+static void read_pending(struct pw_stream *stream)
+{
+	if (stream->is_reading && stream->transport && stream->state == PW_STREAM_OPEN &&
+	    stream->transport_ops->has_pending(stream->transport))
+		event_active(&stream->read_event, EV_READ, 0);
+}
+
 static void shake_hands(struct pw_stream *stream)
 {
 	enum pw_io io = stream->transport_ops->handshake
@@ -267,6 +275,7 @@ static void shake_hands(struct pw_stream *stream)
 		stream->state = PW_STREAM_OPEN;
 		watch_backlog(stream);
 		stream->ops->on_open(stream);
+		read_pending(stream);
 		break;
 	case PW_IO_WANT_READ:
 		unwant_write(stream);
@@ -355,9 +364,7 @@ void pw_stream_set_reading(struct pw_stream *stream, bool is_on)
 		stream->has_failed = true;
 		return;
 	}
-	if (stream->transport && stream->state == PW_STREAM_OPEN &&
-	    stream->transport_ops->has_pending(stream->transport))
-		event_active(&stream->read_event, EV_READ, 0);
+	read_pending(stream);
 }
 
 /* ---- writing ---- */

@@ -8,11 +8,10 @@
  * `offered` remembers how many. What it had and what the caller still has begin at the same place,
  * because such bytes are never reported as taken.
  *
- * After the handshake OpenSSL reads ahead: one system call brings all records that have come, at
- * the price that bytes may wait here and not in the socket, where no event tells of them. So
- * recv() leaves none but a part of a record, unless the caller's buffer is full, and has_pending()
- * tells. Not before: what comes behind the handshake must stay in the socket, where the stream
- * looks for it.
+ * OpenSSL reads ahead: one system call brings all records that have come, at the price that bytes
+ * may wait here and not in the socket, where no event tells of them. So recv() leaves none but a
+ * part of a record, unless the caller's buffer is full, and has_pending() tells; also of what came
+ * right behind the handshake.
  */
 #include "config.h"
 
@@ -135,7 +134,6 @@ static enum pw_io tls_handshake(void *transport)
 	if (rc != 1)
 		return classify(tls, rc);
 	pw_tls_hello_done(tls);
-	SSL_set_read_ahead(tls->ssl, 1);
 	return check_peer(tls);
 }
 
@@ -290,6 +288,7 @@ static struct pw_tls *create_tls(struct pw_tls_context *context, int fd)
 		free(tls);
 		return NULL;
 	}
+	SSL_set_read_ahead(tls->ssl, 1);
 	return tls;
 }
 
