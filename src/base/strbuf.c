@@ -81,7 +81,9 @@ bool pw_strbuf_reserve_exact(struct pw_strbuf *sb, size_t size)
 
 void pw_strbuf_add(struct pw_strbuf *sb, const void *data, size_t len)
 {
-	if (!pw_strbuf_reserve(sb, len)) {
+	bool has_room = len < sb->cap - sb->len && !sb->has_failed;
+
+	if (!has_room && !pw_strbuf_reserve(sb, len)) {
 		sb->has_failed = true;
 		return;
 	}

@@ -268,6 +268,15 @@ static bool negotiate(struct pw_client *c, const struct pw_startup *startup)
 
 /* ---- who and where ---- */
 
+/* Cuts what is too long. */
+static void copy_text(char *out, size_t size, const char *text)
+{
+	size_t len = strnlen(text, size - 1);
+
+	memcpy(out, text, len);
+	out[len] = '\0';
+}
+
 static bool take_names(struct pw_client *c, const struct pw_startup *startup)
 {
 	struct pw_client_login *login = c->login;
@@ -284,9 +293,9 @@ static bool take_names(struct pw_client *c, const struct pw_startup *startup)
 	}
 	if (!database || database[0] == '\0')
 		database = user;
-	snprintf(login->user, sizeof(login->user), "%s", user);
+	copy_text(login->user, sizeof(login->user), user);
 	/* A longer name than PostgreSQL can have: there is no such database. */
-	snprintf(login->database, sizeof(login->database), "%s", database);
+	copy_text(login->database, sizeof(login->database), database);
 	login->is_console = pw_conf_is_console(login->database);
 	if (!login->is_console && strlen(database) < sizeof(login->database)) {
 		login->db = pw_conf_find_db(conf_of(c), database);

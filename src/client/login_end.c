@@ -13,6 +13,8 @@
 #include "pgweir/proto/startup.h"
 #include "pgweir/proto/writer.h"
 
+enum { USUAL_WELCOME = 1000 };
+
 #define FAIL(c, ...) pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, __VA_ARGS__)
 
 static const struct pw_conf *conf_of(const struct pw_client *c)
@@ -250,6 +252,7 @@ void pw_login_finish(struct pw_client *c)
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	struct pw_params *params;
 
+	(void)!pw_strbuf_reserve(&out, USUAL_WELCOME); /* or it grows step by step */
 	pw_write_auth(&out, PW_AUTH_REQ_OK, NULL, 0);
 	params = write_welcome(c, &out);
 	if (!params) {

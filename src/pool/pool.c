@@ -293,6 +293,7 @@ static void on_logged_in(struct pw_link *link, struct pw_strbuf *welcome)
 	pw_params_unref(&pool->pools->params, pool->welcome_params);
 	pool->welcome_params = link->params ? pw_params_ref(link->params) : NULL;
 	pool->welcome_version = atomic_load(&shared->welcome_version);
+	pool->has_welcome = false;
 	atomic_store(&shared->has_failed, false);
 	atomic_store(&shared->retry_at_us, 0);
 	wake_waiters(pool, is_first);

@@ -320,21 +320,31 @@ unsigned pw_pools_count_links(struct pw_pools *pools, const char *db, bool busy_
 	return command.count;
 }
 
-bool pw_pool_welcome(struct pw_pool *pool, struct pw_strbuf *out)
+/* The shared welcome, taken apart: what is tracked, and the rest as messages. */
+static void take_welcome(struct pw_pool *pool)
 {
 	struct pw_shared_pool *shared = pool->shared;
 	struct pw_params_table *table = &pool->pools->params;
 	const char *values[PW_TRACKED_MAX] = {NULL};
-	bool is_known;
 
+	pw_strbuf_fini(&pool->welcome_text);
 	pthread_mutex_lock(&shared->lock);
-	is_known = shared->welcome.len > 0;
-	pw_tracked_part(table->tracked, &shared->welcome, values, out);
-	if (is_known && pool->welcome_version != atomic_load(&shared->welcome_version)) {
-		pw_params_unref(table, pool->welcome_params);
-		pool->welcome_params = pw_params_intern(table, values);
-		pool->welcome_version = atomic_load(&shared->welcome_version);
-	}
+	pw_tracked_part(table->tracked, &shared->welcome, values, &pool->welcome_text);
+	pw_params_unref(table, pool->welcome_params);
+	pool->welcome_params = pw_params_intern(table, values);
+	pool->welcome_version = atomic_load(&shared->welcome_version);
 	pthread_mutex_unlock(&shared->lock);
-	return is_known && pool->welcome_params;
+	pool->has_welcome = pool->welcome_params && !pool->welcome_text.has_failed;
+}
+
+bool pw_pool_welcome(struct pw_pool *pool, struct pw_strbuf *out)
+{
+	uint64_t version = atomic_load(&pool->shared->welcome_version);
+
+	if (version > 0 && (!pool->has_welcome || pool->welcome_version != version))
+		take_welcome(pool);
+	if (!pool->has_welcome)
+		return false;
+	pw_strbuf_add(out, pool->welcome_text.data, pool->welcome_text.len);
+	return true;
 }

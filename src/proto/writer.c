@@ -57,11 +57,12 @@ static void add_zstring(struct pw_strbuf *out, const char *s)
 
 void pw_write_parameter_status(struct pw_strbuf *out, const char *name, const char *value)
 {
-	size_t begin = pw_writer_begin(out, 'S');
+	size_t name_size = strlen(name) + 1, value_size = strlen(value) + 1;
 
-	add_zstring(out, name);
-	add_zstring(out, value);
-	pw_writer_end(out, begin);
+	pw_strbuf_add_char(out, 'S');
+	pw_strbuf_add_u32(out, (uint32_t)(sizeof(uint32_t) + name_size + value_size));
+	pw_strbuf_add(out, name, name_size);
+	pw_strbuf_add(out, value, value_size);
 }
 
 void pw_write_ready(struct pw_strbuf *out, char transaction_status)

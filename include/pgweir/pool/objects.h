@@ -119,6 +119,8 @@ struct pw_pool {
 	uint64_t definition; /* hash of all that servers must be made anew for when it changes */
 	struct pw_params *welcome_params; /* tracked values as servers begin with */
 	uint64_t welcome_version;
+	struct pw_strbuf welcome_text; /* the other values, as messages */
+	bool has_welcome;              /* false: the above are to be taken from `shared` */
 
 	struct pw_list waiting;   /* loans that want a link, oldest first */
 	struct pw_list welcoming; /* loans that want the welcome */
