@@ -153,10 +153,12 @@ static void serve_queue(struct pw_pool *pool)
 			lend(pool, link, pw_pool_take_head(pool));
 			continue;
 		}
+		/* However many logins are under way: they may take long. */
+		if (pool->asked < pool->n_waiting && ask_another_worker(pool, &next_peer))
+			continue;
 		if (links_to_come(pool) >= pool->n_waiting)
 			return;
-		if (!check_a_stale_link(pool) && !ask_another_worker(pool, &next_peer) &&
-		    !pw_pool_open_link(pool))
+		if (!check_a_stale_link(pool) && !pw_pool_open_link(pool))
 			return;
 	}
 }

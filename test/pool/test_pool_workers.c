@@ -137,6 +137,28 @@ static void test_return_and_borrow_at_once(void **state)
 	}
 }
 
+/* A second link is not sent while the first is on its way. It is asked for afterwards, though a
+ * login is under way for who still waits: that may take long. */
+static void test_second_link_is_not_left_idle(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 3\nmax_server_logins = 8", "", 2);
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_false(fake_borrow(&f->b[0][1]));
+	assert_int_equal(log_all_in(f), 2);
+	assert_false(fake_borrow(&f->b[1][0]));
+	assert_false(fake_borrow(&f->b[1][1]));
+	fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 2));
+	pw_pool_return(&f->b[0][0].loan, false, false);
+	pw_pool_return(&f->b[0][1].loan, false, false);
+	assert_int_equal(idle_at(f, 0), 1);
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[1][0], "link");
+	fake_assert_heard(&f->b[1][1], "link");
+	end(f);
+}
+
 /* A link with bytes still to be looked at stays where it is. */
 static void test_link_under_cancel_stays(void **state)
 {
@@ -364,6 +386,7 @@ int main(void)
 	    cmocka_unit_test(test_idle_link_is_asked_for),
 	    cmocka_unit_test(test_question_comes_too_late),
 	    cmocka_unit_test(test_nobody_waits_any_more),
+	    cmocka_unit_test(test_second_link_is_not_left_idle),
 	    cmocka_unit_test(test_return_and_borrow_at_once),
 	    cmocka_unit_test(test_link_under_cancel_stays),
 	    cmocka_unit_test(test_end_with_mail_under_way),
