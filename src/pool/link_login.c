@@ -566,9 +566,8 @@ static void finish_login(struct pw_link *link)
 			pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
 		return;
 	}
-	/* No longer opening: from here on it may also leave for another worker. */
+	/* It goes on when the rest of the input has been looked at. */
 	pw_link_goto(link, PW_LINK_RETURNING);
-	pw_link_clean_next(link);
 }
 
 static void read_message(struct pw_link *link, const struct pw_piece *piece)
@@ -621,7 +620,8 @@ void pw_link_login_data(struct pw_link *link, const uint8_t *data, size_t len)
 		else
 			fail(link, "broken message from server");
 	}
-	/* What follows the ReadyForQuery (nothing, from an honest server). */
-	if (link->state != PW_LINK_LOGIN && link->state != PW_LINK_CLOSED && in.len > 0)
+	/* What follows the ReadyForQuery: mostly nothing, but a server may report a setting that
+	 * has just changed. */
+	if (link->state != PW_LINK_LOGIN && link->state != PW_LINK_CLOSED)
 		pw_link_account_data(link, in.data, in.len);
 }

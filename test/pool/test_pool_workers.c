@@ -180,6 +180,23 @@ static void test_link_under_cancel_stays(void **state)
 	end(f);
 }
 
+/* What a server says behind the end of its login is heard before the link goes elsewhere. */
+static void test_link_leaves_with_all_it_was_told(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 1", "", 2);
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[0][0]));
+	fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 2));
+	pw_pool_withdraw(&f->b[0][0].loan);
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_turn(&f->env);
+	fake_answer(&f->s[0], "P S=client_encoding:UTF8 S=TimeZone:UTC K Z=I S=TimeZone:CET");
+	fake_assert_heard(&f->b[1][0], "link");
+	assert_string_equal(f->b[1][0].loan.link->params->values[2], "CET");
+	end(f);
+}
+
 /* The process ends with links and questions in the boxes: nothing is lost or freed twice. */
 static void test_end_with_mail_under_way(void **state)
 {
@@ -389,6 +406,7 @@ int main(void)
 	    cmocka_unit_test(test_second_link_is_not_left_idle),
 	    cmocka_unit_test(test_return_and_borrow_at_once),
 	    cmocka_unit_test(test_link_under_cancel_stays),
+	    cmocka_unit_test(test_link_leaves_with_all_it_was_told),
 	    cmocka_unit_test(test_end_with_mail_under_way),
 	    cmocka_unit_test(test_oldest_waiter_of_all),
 	    cmocka_unit_test(test_order_over_both_queues),
