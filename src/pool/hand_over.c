@@ -2,7 +2,7 @@
  *
  * Hand-over of links between workers. A link crosses as a value: descriptor, transport and facts
  * are taken out of the sender's object and put into one that the receiver makes. The value carries
- * the link's reference to its shared pool, and its place in the limits.
+ * the link's reference to its shared pool, its place in the limits and among those that stand.
  *
  * A worker that asks for a link sends the mail in which it is to come: so that an answer, even an
  * empty one, never fails for want of memory.
@@ -41,6 +41,7 @@ static void destroy_value(struct link_mail *m)
 
 static void close_connection(struct link_mail *m)
 {
+	atomic_fetch_sub(&m->shared->standing, 1);
 	if (m->transport)
 		m->transport_ops->destroy(m->transport);
 	close(m->fd);

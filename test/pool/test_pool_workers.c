@@ -197,6 +197,36 @@ static void test_link_leaves_with_all_it_was_told(void **state)
 	end(f);
 }
 
+/* The waiter has gone, and its pool with it, while the link was on its way. */
+static void test_link_that_finds_no_pool(void **state)
+{
+	struct fixture *f = begin_with_one_link(2);
+	struct pw_loop *there = &f->env.workers[1].loop;
+
+	(void)state;
+	fake_reload(&f->env, "default_pool_size = 1\npool_idle_timeout = 1", "");
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_turn(&f->env);
+	pw_pool_return(&f->b[0][0].loan, false, false);
+	fake_turn_worker(&f->env, 0);
+	for (int i = 0; i < BORROWERS; i++) {
+		pw_pool_withdraw(&f->b[1][i].loan);
+		pw_loan_unbind(&f->b[1][i].loan);
+	}
+	/* Upkeep there, twice, before the mail is read. */
+	for (int i = 0; i < 2; i++) {
+		f->env.clock.now_us += 2 * PW_SECOND_US;
+		pw_loop_refresh_time(there);
+		pw_wheel_advance(&there->wheel, there->now_us);
+	}
+	assert_int_equal(f->env.workers[1].pools.map.count, 0);
+	fake_turn(&f->env);
+	assert_true(fake_is_closed(&f->s[0]));
+	assert_int_equal(pw_limit_used(&shared_of(f)->links), 0);
+	assert_int_equal(atomic_load(&shared_of(f)->standing), 0);
+	end(f);
+}
+
 /* The process ends with links and questions in the boxes: nothing is lost or freed twice. */
 static void test_end_with_mail_under_way(void **state)
 {
@@ -407,6 +437,7 @@ int main(void)
 	    cmocka_unit_test(test_return_and_borrow_at_once),
 	    cmocka_unit_test(test_link_under_cancel_stays),
 	    cmocka_unit_test(test_link_leaves_with_all_it_was_told),
+	    cmocka_unit_test(test_link_that_finds_no_pool),
 	    cmocka_unit_test(test_end_with_mail_under_way),
 	    cmocka_unit_test(test_oldest_waiter_of_all),
 	    cmocka_unit_test(test_order_over_both_queues),
