@@ -100,6 +100,8 @@ static void count_login(struct pw_link *link, bool was_opening)
 		atomic_fetch_sub(&shared->logins, 1);
 		link->pool->n_opening -= is_common;
 		atomic_fetch_add(&shared->standing, is_common && !is_closed);
+		if (!is_common || !is_closed)
+			link->pool->pools->link_ops->on_turn_over(link->pool);
 	} else if (!was_opening && is_closed) {
 		atomic_fetch_sub(&shared->standing, is_common);
 	}

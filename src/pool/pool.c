@@ -251,24 +251,27 @@ static void on_usable(struct pw_link *link)
 
 /* ---- what logins bring ---- */
 
-/* A login has ended: others may wait for the welcome it brought, or for their turn to log in. */
-static void wake_waiters(struct pw_pool *pool, bool is_first_welcome)
+static void nudge_others(struct pw_pool *pool, bool even_without_queue)
 {
 	struct pw_shared_pool *shared = pool->shared;
 
-	pw_task_post(pool->pools->loop, &pool->serve_task);
 	for (unsigned i = 0; i < pool->pools->n_peers; i++) {
 		if (i != pool->pools->index &&
-		    (is_first_welcome || atomic_load(&shared->seats[i].head_since_us) > 0))
+		    (even_without_queue || atomic_load(&shared->seats[i].head_since_us) > 0))
 			pw_mail_nudge(pool->pools, shared->id, i);
 	}
+}
+
+static void on_turn_over(struct pw_pool *pool)
+{
+	pw_task_post(pool->pools->loop, &pool->serve_task);
+	nudge_others(pool, false);
 }
 
 static void on_own_logged_in(struct pw_pool *pool, struct pw_link *link)
 {
 	const char *reason = pw_pool_unfit_reason(pool, link);
 
-	wake_waiters(pool, false);
 	if (reason)
 		pw_link_close(link, PW_LINK_END_CLEAN, reason, NULL);
 	else
@@ -298,7 +301,11 @@ static void on_logged_in(struct pw_link *link, struct pw_strbuf *welcome)
 	pool->has_welcome = false;
 	atomic_store(&shared->has_failed, false);
 	atomic_store(&shared->retry_at_us, 0);
-	wake_waiters(pool, is_first);
+	/* Also those who wait for nothing but the welcome. */
+	if (is_first) {
+		pw_task_post(pool->pools->loop, &pool->serve_task);
+		nudge_others(pool, true);
+	}
 }
 
 static void on_login_failed(struct pw_link *link, const struct pw_error *err, bool is_server_error)
@@ -309,10 +316,8 @@ static void on_login_failed(struct pw_link *link, const struct pw_error *err, bo
 
 	atomic_fetch_add(&shared->next_host, pool->db->load_balance_hosts == PW_BALANCE_DISABLE);
 	/* A user who may not replicate, say, is no news about anybody else's logins. */
-	if (link->replication != PW_REPLICATION_NONE) {
-		wake_waiters(pool, false);
+	if (link->replication != PW_REPLICATION_NONE)
 		return;
-	}
 	pthread_mutex_lock(&shared->lock);
 	shared->last_error = *err;
 	pthread_mutex_unlock(&shared->lock);
@@ -334,6 +339,7 @@ const struct pw_link_ops pw_pool_link_ops = {
     .on_usable = on_usable,
     .on_logged_in = on_logged_in,
     .on_login_failed = on_login_failed,
+    .on_turn_over = on_turn_over,
     .on_own_given_up = on_own_given_up,
     .on_gone = pw_pool_limits_given,
 };

@@ -346,6 +346,29 @@ static void test_pool_size_over_all(void **state)
 	end(f);
 }
 
+/* When a login is over, others have their turn at once, here and elsewhere. */
+static void test_turns_to_log_in(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 4", "connect_query='select 1'", 2);
+
+	(void)state;
+	for (unsigned w = 0; w < 2; w++) {
+		assert_false(fake_borrow(&f->b[w][0]));
+		assert_false(fake_borrow(&f->b[w][1]));
+	}
+	assert_true(fake_accept(&f->env, &f->s[0]));
+	f->n_servers = 1;
+	pw_strbuf_reset(&f->s[0].in);
+	fake_answer(&f->s[0], "P S=client_encoding:UTF8 K Z=I");
+	assert_int_equal(atomic_load(&shared_of(f)->logins), 1);
+	fake_answer(&f->s[0], "T D C=SELECT+1 Z=I");
+	assert_int_equal(atomic_load(&shared_of(f)->standing), 1);
+	assert_int_equal(atomic_load(&shared_of(f)->logins), 3);
+	assert_int_equal(pool_of(f, 0)->n_opening, 1);
+	assert_int_equal(pool_of(f, 1)->n_opening, 2);
+	end(f);
+}
+
 /* A link that dies on one worker makes room for a waiter of another. */
 static void test_place_goes_to_another_worker(void **state)
 {
@@ -442,6 +465,7 @@ int main(void)
 	    cmocka_unit_test(test_oldest_waiter_of_all),
 	    cmocka_unit_test(test_order_over_both_queues),
 	    cmocka_unit_test(test_pool_size_over_all),
+	    cmocka_unit_test(test_turns_to_log_in),
 	    cmocka_unit_test(test_place_goes_to_another_worker),
 	    cmocka_unit_test(test_eviction_goes_round),
 	    cmocka_unit_test(test_refused_login_is_told_to_all),

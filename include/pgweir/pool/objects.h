@@ -44,6 +44,9 @@ struct pw_link_ops {
 	/* Before it closes: `is_server_error` when the server, or our own check of it, said no. */
 	void (*on_login_failed)(struct pw_link *link, const struct pw_error *err,
 				bool is_server_error);
+	/* Its turn to log in is over, and another one's may begin. Not where a common login has
+	 * failed: a pause follows. */
+	void (*on_turn_over)(struct pw_pool *pool);
 	/* A loan's own link was closed while it was opening, and not because of the server: the
 	 * loan is void. */
 	void (*on_own_given_up)(struct pw_loan *loan);
