@@ -2,6 +2,10 @@
  *
  * One mutex guards the questions and the cache; it is never held during a look-up. The cache is
  * bounded: the names come from the configuration and are few.
+ *
+ * A name whose servers do not answer keeps a helper busy for as long as the system library sees
+ * fit. So there are several, no two of them look up the same name, and what the cache knows needs
+ * none. At the end nobody waits for them: whoever leaves last frees all.
  */
 #include "config.h"
 
@@ -16,7 +20,7 @@
 #include "pgweir/base/clock.h"
 #include "pgweir/base/list.h"
 
-enum { CACHE_MAX = 1024 };
+enum { CACHE_MAX = 1024, HELPERS = 4 };
 
 struct cached_name {
 	struct pw_list node;
@@ -25,10 +29,18 @@ struct cached_name {
 	struct pw_resolve_answer answer;
 };
 
-struct pw_resolver {
+struct helper {
 	pthread_t thread;
+	struct pw_resolver *resolver;
+	const char *name; /* being looked up; NULL = nothing to do */
+};
+
+struct pw_resolver {
 	pthread_mutex_t lock; /* rank 3 */
 	pthread_cond_t wake;
+	struct helper helpers[HELPERS];
+	unsigned n_helpers;
+	unsigned refs; /* the owner's, and one of each helper */
 	struct pw_resolve *first, **last;
 	size_t n_waiting;
 	struct pw_list cache; /* oldest first */
@@ -76,6 +88,17 @@ static struct cached_name *find_cached(struct pw_resolver *r, const char *name)
 	return NULL;
 }
 
+static bool answer_from_cache(struct pw_resolver *r, struct pw_resolve *q)
+{
+	struct cached_name *c = find_cached(r, q->name);
+
+	if (!c || c->expires_us <= pw_clock_now_us())
+		return false;
+	q->answer = c->answer;
+	pw_mailbox_post(q->reply_to, &q->mail);
+	return true;
+}
+
 static void remember(struct pw_resolver *r, const struct pw_resolve *q)
 {
 	struct cached_name *c = find_cached(r, q->name);
@@ -113,44 +136,87 @@ static void look_up(struct pw_resolve *q)
 	freeaddrinfo(list);
 }
 
-static struct pw_resolve *next_question(struct pw_resolver *r)
-{
-	struct pw_resolve *q;
+/* ---- the helpers ---- */
 
-	while (!r->first && !r->is_stopping)
-		pthread_cond_wait(&r->wake, &r->lock);
-	q = r->first;
-	if (q) {
-		r->first = q->next;
-		if (!r->first)
-			r->last = &r->first;
-		r->n_waiting--;
+static bool is_looked_up(const struct pw_resolver *r, const char *name)
+{
+	for (unsigned i = 0; i < r->n_helpers; i++) {
+		if (r->helpers[i].name && strcmp(r->helpers[i].name, name) == 0)
+			return true;
 	}
+	return false;
+}
+
+/* The first question that no helper is about to answer; NULL = none. */
+static struct pw_resolve *take_question(struct pw_resolver *r)
+{
+	struct pw_resolve **at = &r->first, *q;
+
+	while (*at && is_looked_up(r, (*at)->name))
+		at = &(*at)->next;
+	q = *at;
+	if (!q)
+		return NULL;
+	*at = q->next;
+	if (!*at)
+		r->last = at;
+	r->n_waiting--;
 	return q;
 }
 
-static void *run_resolver(void *arg)
+static void answer_question(struct helper *h, struct pw_resolve *q)
 {
-	struct pw_resolver *r = arg;
+	struct pw_resolver *r = h->resolver;
+
+	h->name = q->name;
+	pthread_mutex_unlock(&r->lock);
+	look_up(q);
+	pthread_mutex_lock(&r->lock);
+	h->name = NULL;
+	if (r->is_stopping) {
+		free_question(q);
+		return;
+	}
+	remember(r, q);
+	pw_mailbox_post(q->reply_to, &q->mail);
+	/* Others may have asked the same meanwhile. */
+	pthread_cond_broadcast(&r->wake);
+}
+
+/* Gives the lock back, too. */
+static void leave(struct pw_resolver *r)
+{
+	bool is_last = --r->refs == 0;
+	struct pw_list *node;
+
+	pthread_mutex_unlock(&r->lock);
+	if (!is_last)
+		return;
+	while ((node = pw_list_first(&r->cache)))
+		drop_cached(r, PW_CONTAINER(node, struct cached_name, node));
+	pthread_mutex_destroy(&r->lock);
+	pthread_cond_destroy(&r->wake);
+	free(r);
+}
+
+static void *run_helper(void *arg)
+{
+	struct helper *h = arg;
+	struct pw_resolver *r = h->resolver;
 	struct pw_resolve *q;
 
 	pthread_mutex_lock(&r->lock);
-	while ((q = next_question(r))) {
-		struct cached_name *c = find_cached(r, q->name);
-
-		if (c && c->expires_us > pw_clock_now_us()) {
-			q->answer = c->answer;
-		} else {
-			pthread_mutex_unlock(&r->lock);
-			look_up(q);
-			pthread_mutex_lock(&r->lock);
-			remember(r, q);
-		}
-		pw_mailbox_post(q->reply_to, &q->mail);
+	while (!r->is_stopping) {
+		if (!(q = take_question(r)))
+			pthread_cond_wait(&r->wake, &r->lock);
+		else if (!answer_from_cache(r, q))
+			answer_question(h, q);
 	}
-	pthread_mutex_unlock(&r->lock);
+	leave(r);
 	return NULL;
 }
+
+/* ---- life ---- */
 
 struct pw_resolver *pw_resolver_create(uint64_t ttl_us, uint64_t failure_ttl_us)
 {
@@ -164,30 +230,60 @@ struct pw_resolver *pw_resolver_create(uint64_t ttl_us, uint64_t failure_ttl_us)
 	r->last = &r->first;
 	r->ttl_us = ttl_us;
 	r->failure_ttl_us = failure_ttl_us;
-	if (pthread_create(&r->thread, NULL, run_resolver, r) != 0) {
-		free(r);
+	r->refs = 1;
+	pthread_mutex_lock(&r->lock);
+	for (unsigned i = 0; i < HELPERS; i++) {
+		struct helper *h = &r->helpers[r->n_helpers];
+
+		h->resolver = r;
+		if (pthread_create(&h->thread, NULL, run_helper, h) != 0)
+			break;
+		r->n_helpers++;
+		r->refs++;
+	}
+	if (r->n_helpers == 0) {
+		leave(r);
 		return NULL;
 	}
+	pthread_mutex_unlock(&r->lock);
 	return r;
+}
+
+static void drop_questions(struct pw_resolver *r)
+{
+	struct pw_resolve *q;
+
+	while ((q = r->first)) {
+		r->first = q->next;
+		free_question(q);
+	}
+	r->last = &r->first;
+	r->n_waiting = 0;
 }
 
 void pw_resolver_destroy(struct pw_resolver *r)
 {
-	struct pw_list *node;
+	pthread_t idle[HELPERS];
+	unsigned n_idle = 0;
 
 	if (!r)
 		return;
 	pthread_mutex_lock(&r->lock);
 	r->is_stopping = true;
-	pthread_cond_signal(&r->wake);
-	pthread_mutex_unlock(&r->lock);
-	pthread_join(r->thread, NULL);
-	while ((node = pw_list_first(&r->cache)))
-		drop_cached(r, PW_CONTAINER(node, struct cached_name, node));
-	pthread_mutex_destroy(&r->lock);
-	pthread_cond_destroy(&r->wake);
-	free(r);
+	drop_questions(r);
+	for (unsigned i = 0; i < r->n_helpers; i++) {
+		if (r->helpers[i].name)
+			pthread_detach(r->helpers[i].thread);
+		else
+			idle[n_idle++] = r->helpers[i].thread;
+	}
+	pthread_cond_broadcast(&r->wake);
+	leave(r);
+	while (n_idle > 0)
+		pthread_join(idle[--n_idle], NULL);
 }
+
+/* ---- asking ---- */
 
 void pw_resolver_set_ttl(struct pw_resolver *r, uint64_t ttl_us, uint64_t failure_ttl_us)
 {
@@ -217,10 +313,12 @@ struct pw_resolve *pw_resolver_ask(struct pw_resolver *r, const char *name,
 	q->done = done;
 	q->arg = arg;
 	pthread_mutex_lock(&r->lock);
-	*r->last = q;
-	r->last = &q->next;
-	r->n_waiting++;
-	pthread_cond_signal(&r->wake);
+	if (!answer_from_cache(r, q)) {
+		*r->last = q;
+		r->last = &q->next;
+		r->n_waiting++;
+		pthread_cond_signal(&r->wake);
+	}
 	pthread_mutex_unlock(&r->lock);
 	return q;
 }

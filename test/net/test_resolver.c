@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Names to addresses by way of the helper thread and the asker's mailbox. No network: "localhost"
+ * Names to addresses by way of the helper threads and the asker's mailbox. No network: "localhost"
  * comes from the hosts file, and a name with a space in it from nowhere.
  */
 #include "config.h"
@@ -118,6 +118,7 @@ static void test_nothing_is_kept_without_a_ttl(void **state)
 	pw_resolver_set_ttl(f->resolver, 0, 0);
 	(void)ask(f, "localhost");
 	(void)ask(f, "localhost");
+	wait_for(f, 2);
 	(void)ask(f, "127.0.0.1");
 	wait_for(f, 3);
 	assert_int_equal(f->answer.n, 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Host names to addresses: getaddrinfo(3) on a helper thread, with a cache shared by all workers.
- * Answers come back through the asker's mailbox.
+ * Host names to addresses: getaddrinfo(3) on helper threads, with a cache shared by all workers.
+ * Answers come back through the asker's mailbox. A name whose servers do not answer holds up
+ * nobody who asks for another one.
  */
 #ifndef PGWEIR_NET_RESOLVER_H
 #define PGWEIR_NET_RESOLVER_H
@@ -38,7 +39,8 @@ struct pw_resolve {
 
 /* TTLs in microseconds: dns_max_ttl, dns_nxdomain_ttl. NULL where no thread could be had. */
 struct pw_resolver *pw_resolver_create(uint64_t ttl_us, uint64_t failure_ttl_us);
-/* Waits for a look-up under way. Nobody may ask any more. */
+/* Does not wait for look-ups under way: what was asked and not answered is dropped. Nobody may ask
+ * any more, or still hold a question. */
 void pw_resolver_destroy(struct pw_resolver *resolver);
 void pw_resolver_set_ttl(struct pw_resolver *resolver, uint64_t ttl_us, uint64_t failure_ttl_us);
 
