@@ -63,10 +63,9 @@ enum pw_status pw_log_open_file(struct pw_log *log, const char *path)
 	int fd;
 
 	if (!path || path[0] == '\0') {
-		atomic_store(&log->file_fd, -1);
-		if (old >= 0)
-			close(old);
-		return PW_OK;
+		if (old < 0)
+			return PW_OK;
+		path = "/dev/null";
 	}
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
@@ -75,7 +74,8 @@ enum pw_status pw_log_open_file(struct pw_log *log, const char *path)
 		atomic_store(&log->file_fd, fd);
 		return PW_OK;
 	}
-	/* Same descriptor number: a thread in the middle of a write never sees a closed one. */
+	/* Same descriptor number: a thread in the middle of a write never sees a closed one, nor
+	 * one that has become somebody's connection. So without a file it stays, too. */
 	if (dup3(fd, old, O_CLOEXEC) < 0) {
 		close(fd);
 		return PW_EIO;

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -236,6 +237,11 @@ static void test_reopening(void **state)
 	pw_log_info(&f->ctx, "nowhere");
 	assert_logged(f, "");
 	assert_int_equal(pw_log_open_file(&f->log, NULL), PW_OK);
+	/* A writer may hold the number: nobody else's connection gets it. */
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	assert_int_equal(pw_log_open_file(&f->log, f->path), PW_OK);
+	pw_log_info(&f->ctx, "again");
+	assert_logged(f, "LOG C-1: again\n");
 }
 
 enum { THREADS = 4, LINES = 500 };
