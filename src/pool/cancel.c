@@ -29,7 +29,7 @@ struct cancel {
 	void *arg;
 	uint8_t key[PW_CANCEL_KEY_MAX];
 	size_t key_len;
-	char host[64];
+	char host[PW_HOST_SIZE];
 	bool wants_tls;
 	bool was_sent;
 	bool is_over;

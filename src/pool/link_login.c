@@ -24,7 +24,7 @@ struct pw_link_login {
 	struct pw_resolve *question; /* under way; NULL otherwise */
 	struct pw_resolve_answer answer;
 	size_t tried;  /* addresses of the answer */
-	unsigned turn; /* where round robin begins */
+	unsigned turn; /* of its host: where round robin over the addresses begins */
 	struct pw_scram_client *scram;
 	struct pw_strbuf welcome; /* name, value, ... */
 	bool is_authenticated;
@@ -151,17 +151,20 @@ static const char *choose_host(struct pw_link *link)
 {
 	const struct pw_conf_db *db = link->pool->db;
 	struct pw_shared_pool *shared = link->shared;
+	unsigned turn;
 	size_t n = 0;
 
 	while (db->hosts && db->hosts[n])
 		n++;
 	if (n == 0)
 		return link->pool->pools->snapshot->conf->unix_socket_dir;
-	/* "disable" stays on one host until it fails, see pw_pool_login_failed(). */
-	link->login->turn = db->load_balance_hosts == PW_BALANCE_DISABLE
-				? atomic_load(&shared->next_host)
-				: atomic_fetch_add(&shared->next_host, 1);
-	return db->hosts[link->login->turn % n];
+	/* "disable" stays on one host until it fails: then the pool goes on to the next. */
+	turn = db->load_balance_hosts == PW_BALANCE_DISABLE
+		   ? atomic_load(&shared->next_host)
+		   : atomic_fetch_add(&shared->next_host, 1);
+	/* Each host's addresses go round by themselves, or some would never have their turn. */
+	link->login->turn = turn / (unsigned)n;
+	return db->hosts[turn % n];
 }
 
 enum pw_status pw_link_login_begin(struct pw_link *link)

@@ -52,7 +52,7 @@ enum pw_link_state {
 	PW_LINK_N_STATES,
 };
 
-enum { PW_CANCEL_KEY_MAX = 4 + 256 };
+enum { PW_CANCEL_KEY_MAX = 4 + 256, PW_HOST_SIZE = 256 };
 
 /* What stays true when the link moves to another worker. */
 struct pw_link_facts {
@@ -69,8 +69,8 @@ struct pw_link_facts {
 	bool is_tls;
 	bool must_close; /* when it is given back */
 	struct pw_known known;
-	char host[64];       /* as configured, for TLS of cancel requests; "" = none */
-	char unix_path[108]; /* "" = TCP */
+	char host[PW_HOST_SIZE]; /* as configured: TLS checks it; "" = none */
+	char unix_path[108];     /* "" = TCP */
 };
 
 struct pw_link {

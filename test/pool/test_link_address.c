@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Where links connect to: names and their addresses. getaddrinfo() and freeaddrinfo() are this
+ * program's own; every name has the addresses 127.0.0.1 and 127.0.0.2.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pgweir/net/socket.h"
+#include "queue_fixture.h"
+
+/* ---- the name service ---- */
+
+enum { ADDRESSES = 2 };
+
+struct answer {
+	struct addrinfo list[ADDRESSES];
+	struct sockaddr_in in[ADDRESSES];
+};
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+		struct addrinfo **result)
+{
+	struct answer *answer = calloc(1, sizeof(*answer));
+
+	(void)name;
+	(void)service;
+	(void)hints;
+	for (int i = 0; i < ADDRESSES; i++) {
+		answer->in[i].sin_family = AF_INET;
+		answer->in[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK + (unsigned)i);
+		answer->list[i].ai_family = AF_INET;
+		answer->list[i].ai_addr = (struct sockaddr *)&answer->in[i];
+		answer->list[i].ai_next = i + 1 < ADDRESSES ? &answer->list[i + 1] : NULL;
+	}
+	*result = answer->list;
+	return 0;
+}
+
+void freeaddrinfo(struct addrinfo *list)
+{
+	free(list);
+}
+
+/* ---- a pool that finds its servers by name ---- */
+
+static struct pw_resolver *begin_by_name(struct fixture **f, const char *hosts, int *listener)
+{
+	const struct pw_addr any = {.family = AF_INET};
+	struct pw_resolver *resolver = pw_resolver_create(60 * PW_SECOND_US, 60 * PW_SECOND_US);
+	char db[512];
+
+	assert_non_null(resolver);
+	*listener = pw_socket_listen(&any, 64, false, false);
+	assert_true(*listener >= 0);
+	snprintf(db, sizeof(db), "host=%s port=%u", hosts,
+		 (unsigned)pw_socket_local(*listener).port);
+	*f = begin("default_pool_size = 8", db);
+	(*f)->env.workers[0].pools.resolver = resolver;
+	return resolver;
+}
+
+static void end_by_name(struct fixture *f, struct pw_resolver *resolver, int listener)
+{
+	end(f);
+	pw_resolver_destroy(resolver);
+	close(listener);
+}
+
+/* Opens a link and stops it when it knows its address. */
+static struct pw_link_facts connect_once(struct fixture *f, struct fake_borrower *b)
+{
+	struct pw_link_facts facts;
+	struct pw_link *link;
+
+	assert_false(fake_borrow(b));
+	fake_turn(&f->env);
+	assert_int_equal(pw_list_length(&f->pool->opening), 1);
+	link = PW_CONTAINER(pw_list_first(&f->pool->opening), struct pw_link, pool_node);
+	while (link->state == PW_LINK_RESOLVING)
+		pw_loop_turn(&f->env.workers[0].loop, true);
+	facts = link->facts;
+	pw_pool_withdraw(&b->loan);
+	pw_pools_close_idle(&f->env.workers[0].pools, NULL, "enough");
+	fake_turn(&f->env);
+	return facts;
+}
+
+/* A certificate is checked against the whole name. */
+static void test_long_name(void **state)
+{
+	static const char name[] = "a-rather-long-name-of-an-instance.cluster-ro-abcdefghijkl."
+				   "eu-central-1.databases.example.com";
+	struct fixture *f;
+	int listener;
+	struct pw_resolver *resolver = begin_by_name(&f, name, &listener);
+	struct pw_link_facts facts = connect_once(f, &f->b[0]);
+
+	(void)state;
+	assert_string_equal(facts.host, name);
+	end_by_name(f, resolver, listener);
+}
+
+/* Turns go round all hosts and all their addresses: none is left out. */
+static void test_every_address_has_its_turn(void **state)
+{
+	struct fixture *f;
+	int listener;
+	struct pw_resolver *resolver = begin_by_name(&f, "one,two", &listener);
+	unsigned seen = 0;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct pw_link_facts facts = connect_once(f, &f->b[i]);
+
+		seen |= 1u << (2 * (strcmp(facts.host, "two") == 0) + facts.addr.bytes[3] - 1);
+	}
+	assert_int_equal(seen, 0xf);
+	end_by_name(f, resolver, listener);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_long_name),
+	    cmocka_unit_test(test_every_address_has_its_turn),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
