@@ -8,7 +8,7 @@ import random
 import pytest
 
 from lib.wait import wait_for
-from lib.wire import bind, close, describe, execute, flush, parse, query, sync
+from lib.wire import bind, close, describe, execute, flush, message, parse, query, sync
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -170,6 +170,20 @@ def test_random_orders(make_pooler, pg, bound, vocabulary):
 @pytest.mark.parametrize("vocabulary", [ALL, OTHERS], ids=["with", "without"])
 def test_many_random_orders(make_pooler, pg, bound, vocabulary):
     check_random_orders(make_pooler, pg, bound, 1000, vocabulary)
+
+
+@pytest.mark.parametrize("forget", ["extended discard", "by name", "discard"])
+def test_behind_a_copy(tx_pooler, forget):
+    """All is sent while the server waits for the data of a COPY."""
+    with tx_pooler.raw() as conn:
+        conn.query("CREATE TABLE t (v int)")
+        conn.send(parse("", "COPY t FROM STDIN") + bind() + execute() + flush())
+        conn.recv_until("G")
+        conn.send(message("d", b"1\n") + message("c") + sync() + ALL[forget] + parse("a", X) +
+                  query(f"SELECT '{END}'"))
+        assert conn.recv_until("D")[-1].values() == [END]
+        conn.recv_until("Z")
+        assert conn.run(run("a"), sync()).value() == "x"
 
 
 def test_long_text_that_forgets_at_its_end(pair):

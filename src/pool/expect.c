@@ -49,6 +49,8 @@ static void count(struct pw_expect_queue *queue, const struct pw_expect *entry, 
 		queue->n_sync_points += (uint32_t)change;
 	if (entry->role == PW_ROLE_SYNC)
 		queue->n_syncs += (uint32_t)change;
+	if (entry->role == PW_ROLE_COPY_END)
+		queue->n_copy_ends += (uint32_t)change;
 	if (entry->flags & PW_EXPECT_FORGETS)
 		queue->n_forgets += (uint32_t)change;
 	if (entry->flags & (PW_EXPECT_KNOWN | PW_EXPECT_LOCAL))

@@ -45,6 +45,7 @@ struct pw_expect_queue {
 	uint32_t n_undoable;    /* those that change what names or statements there are */
 	uint32_t n_doubtful;    /* of these, those with a sync point behind them */
 	uint32_t n_forgets;     /* those with PW_EXPECT_FORGETS */
+	uint32_t n_copy_ends;   /* those that end a COPY */
 };
 
 void pw_expect_init(struct pw_expect_queue *queue);

@@ -146,13 +146,14 @@ static inline bool pw_link_is_free(const struct pw_link *link)
 }
 /* Is it certain which statements there will be when the server reads the next message? Not while a
  * command may make it forget all, or a Sync may end the skipping of what was to change them. In a
- * COPY, or when it skips and has no Sync to find, the server waits for the borrower, who must not
- * wait for it. */
+ * COPY whose end was not sent, or when it skips and has no Sync to find, the server waits for the
+ * borrower, who must not wait for it. */
 static inline bool pw_link_is_settled(const struct pw_link *link)
 {
 	const struct pw_expect_queue *queue = &link->expects;
 
-	if (link->is_copy_in || link->is_copy_both || (link->is_skipping && queue->n_syncs == 0))
+	if ((link->is_copy_in && queue->n_copy_ends == 0) || link->is_copy_both ||
+	    (link->is_skipping && queue->n_syncs == 0))
 		return true;
 	return queue->n_forgets == 0 && (queue->n_doubtful == 0 || queue->n_sync_points == 0);
 }
