@@ -72,6 +72,7 @@ static enum verdict decide_reply(struct pw_link *link, const struct pw_piece *pi
 
 	if (!head)
 		return BROKEN;
+	link->is_answering = true;
 	if (head->flags & PW_EXPECT_MARKER && piece->type == 'I')
 		return SWALLOW;
 	return head_is_ours(link) ? SWALLOW : PASS;
@@ -218,16 +219,22 @@ static enum verdict decide_error(struct pw_link *link, const struct pw_piece *pi
 	return PASS;
 }
 
-/* The server was reading COPY data for an Execute when it failed. */
+/* The server was reading COPY data when it failed: has it read the Syncs that were sent right
+ * behind the command? What is made of their answers is not to be relied on by anybody else. */
 static void fail_copy_in(struct pw_link *link)
 {
-	uint32_t end = find_role(link, 1, PW_ROLE_COPY_END);
-	uint32_t sync;
+	const struct pw_expect *entry;
+	uint32_t i = 1;
 
-	while ((sync = find_role(link, 1, PW_ROLE_SYNC)) < end) {
-		pw_expect_cut(&link->expects, sync, sync + 1);
-		end--;
+	while ((entry = pw_expect_at(&link->expects, i)) &&
+	       (entry->role == PW_ROLE_SYNC || entry->flags & PW_EXPECT_LOCAL)) {
+		if (entry->role != PW_ROLE_SYNC) {
+			i++;
+			continue;
+		}
+		pw_expect_cut(&link->expects, i, i + 1);
 		link->is_unsure = true;
+		link->facts.must_close = true;
 	}
 }
 
@@ -237,12 +244,26 @@ static void finish_error(struct pw_link *link, const struct pw_piece *piece PW_U
 
 	if (!head)
 		return;
-	if (link->is_copy_in && head->role == PW_ROLE_EXECUTE)
+	link->is_answering = true;
+	if (link->is_copy_in)
 		fail_copy_in(link);
 	link->is_copy_in = false;
 	link->is_copy_both = false;
 	if (!pw_expect_is_sync_point(head))
 		link->is_skipping = true;
+}
+
+/* A ReadyForQuery to a Sync that was not eaten after all: such come before any answer to what was
+ * sent later. One that meets another Sync may as well be that one's. */
+static bool is_of_unsure_sync(const struct pw_link *link)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+
+	if (!link->is_unsure || !head || link->is_skipping)
+		return false;
+	if (head->flags & PW_EXPECT_MARKER)
+		return !link->is_marker_seen;
+	return head->role != PW_ROLE_SYNC && !link->is_answering;
 }
 
 static enum verdict decide_ready(struct pw_link *link, const struct pw_piece *piece)
@@ -254,7 +275,7 @@ static enum verdict decide_ready(struct pw_link *link, const struct pw_piece *pi
 		return BROKEN;
 	if (!head)
 		return link->is_unsure ? PASS : BROKEN;
-	if (head->flags & PW_EXPECT_MARKER && !link->is_marker_seen)
+	if (is_of_unsure_sync(link))
 		return PASS;
 	return head_is_ours(link) && !link->is_skipping ? SWALLOW : PASS;
 }
@@ -313,8 +334,9 @@ static void finish_ready(struct pw_link *link, const struct pw_piece *piece)
 	bool is_marker = head && head->flags & PW_EXPECT_MARKER;
 
 	link->transaction = (char)piece->data[PW_HEADER_SIZE];
-	if (is_marker && !link->is_marker_seen)
-		return; /* it was the borrower's after all */
+	if (is_of_unsure_sync(link))
+		return;
+	link->is_answering = false;
 	link->is_copy_in = false;
 	link->is_copy_both = false;
 	if (head)

@@ -149,6 +149,59 @@ static void test_request_behind_a_failed_copy(void **state)
 	assert_free(f);
 }
 
+/* The same with a batch: the second ReadyForQuery comes before any answer to it, and undoes nothing
+ * of it. An empty query of the borrower's is not taken for the marker. */
+static void test_batch_behind_a_failed_copy(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "PBES");
+	answer(f, "1 2 G", "1 2 G");
+	fake_expect_all(&f->b, "cS");
+	(void)fake_expect(&f->b, PW_ROLE_PARSE, 0, 7);
+	fake_expect_all(&f->b, "BES");
+	answer(f, "E=22P04 Z=I Z=I", "E Z ready Z");
+	assert_true(knows(f, 7));
+	answer(f, "1 2 I", "1 done:1 2 I");
+	fake_must_be_silent(&f->server);
+	answer(f, "Z=I", "Z");
+	fake_must_receive_query(&f->server, "");
+	answer(f, "I Z=I", "ready-own");
+	assert_true(knows(f, 7));
+	assert_free(f);
+}
+
+/* COPY by a simple query, and a Sync among its data, which nobody needs: eaten or not. */
+static void test_failed_simple_copy_with_sync(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int is_eaten = 0; is_eaten < 2; is_eaten++) {
+		fake_expect_all(&f->b, "Q");
+		answer(f, "G", "G");
+		fake_expect_all(&f->b, "Sc");
+		answer(f, "E=22P04 Z=I", "E Z");
+		fake_must_receive_query(&f->server, "");
+		if (!is_eaten)
+			answer(f, "Z=I", "Z");
+		answer(f, "I Z=I", "ready-own");
+		assert_free(f);
+	}
+}
+
+/* Whatever was made of it, nobody else gets that link. */
+static void test_link_that_was_unsure_is_closed(void **state)
+{
+	struct fixture *f = *state;
+
+	fake_expect_all(&f->b, "PBES");
+	answer(f, "1 2 G", "1 2 G");
+	assert_false(link_of(f)->facts.must_close);
+	fake_expect_all(&f->b, "cS");
+	answer(f, "E=22P04 Z=I I Z=I", "E Z ready-own");
+	assert_true(link_of(f)->facts.must_close);
+}
+
 /* An error of the Parse, before any COPY: the Sync is an ordinary one. */
 static void test_failure_before_copy(void **state)
 {
@@ -184,6 +237,9 @@ int main(void)
 	    IN_ANY_CUTS(test_both_syncs_answered_at_once),
 	    IN_ANY_CUTS(test_request_behind_the_marker),
 	    IN_ANY_CUTS(test_request_behind_a_failed_copy),
+	    IN_ANY_CUTS(test_batch_behind_a_failed_copy),
+	    IN_ANY_CUTS(test_failed_simple_copy_with_sync),
+	    IN_ANY_CUTS(test_link_that_was_unsure_is_closed),
 	    IN_ANY_CUTS(test_failure_before_copy),
 	    IN_ANY_CUTS(test_copy_both),
 	};

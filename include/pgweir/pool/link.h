@@ -106,6 +106,7 @@ struct pw_link {
 	bool has_seen_ddl; /* in the present transaction */
 	bool is_unsure;    /* a Sync may have been eaten by a COPY that failed */
 	bool is_marker_seen;
+	bool is_answering;     /* something came since the last ReadyForQuery */
 	bool is_swallowing;    /* the message at hand is not the borrower's */
 	bool is_reading_input; /* inside on_data */
 	bool has_own_error;    /* a swallowed query of ours failed */
