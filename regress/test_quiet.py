@@ -6,7 +6,7 @@ import pytest
 
 from lib.fakepg import complete, ready
 from lib.wait import TIME_FACTOR, stays_true
-from lib.wire import Closed, bind, message, parse, query, sync
+from lib.wire import Closed, bind, message, parse, query, startup, sync
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -195,3 +195,32 @@ def test_reload_does_not_change_the_mode_of_clients_that_are_there(make_pooler, 
     all_waiting(pooler, 1)
     late.send(b"X\0\0\0\4")
     assert early.result().value() == "2"
+
+
+STRANGERS, MOST_KB = 60, 72
+
+
+def send_what_fits(conn, data):
+    conn.sock.setblocking(False)
+    try:
+        conn.sock.send(data)
+    except BlockingIOError:
+        pass
+
+
+def test_strangers_who_wait_for_auth_query_and_keep_talking(make_pooler, make_fake, db):
+    """Nobody knows them yet, and the server that could tell who they are takes its time."""
+    fake = make_fake(on_message=lambda *_: True)
+    pooler = make_pooler(databases={db: {"host": fake.host, "port": fake.port}}, worker_threads=1,
+                         auth_type="scram-sha-256", auth_user="asker", auth={"asker": "pw"},
+                         auth_query="SELECT $1, 'x'")
+    strangers = [pooler.raw(login=False) for _ in range(STRANGERS)]
+    for conn in strangers:
+        conn.send(startup({"user": "nobody", "database": db}))
+    pooler.wait_log("login attempt: .* user=nobody", STRANGERS)
+    before = resident_kb(pooler)
+    for _ in range(20):
+        for conn in strangers:
+            send_what_fits(conn, bytes(40_000))
+        pooler.console("SHOW VERSION")
+    assert (resident_kb(pooler) - before) / STRANGERS < MOST_KB
