@@ -4,7 +4,7 @@ than it was told, and nobody an error that was another client's due."""
 
 import pytest
 
-from lib.wire import bind, close, describe, execute, parse, query, run_named, sync
+from lib.wire import bind, close, describe, execute, flush, parse, query, run_named, sync
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -79,6 +79,28 @@ def test_told_client_on_a_link_without_the_statement(make_pooler, table, told, b
         assert a.query("SELECT 1").error.code == "25P02"
         assert a.query("ROLLBACK").error is None
     renew(a)
+
+
+@pytest.mark.parametrize("is_changed", [True, False])
+def test_told_client_behind_an_error(make_pooler, table, is_changed):
+    """What comes behind the Sync will be run, though the server still skips what is before it."""
+    pooler = pooler_of(make_pooler, 2)
+    a, holder = pooler.raw(), pooler.raw()
+    prepare(a, ("S", "s"))
+    pid = a.query("SELECT pg_backend_pid()").value()
+    holder.query("BEGIN")
+    assert holder.query("SELECT pg_backend_pid()").value() == pid
+    if is_changed:
+        widen(table)
+    a.send(parse("", "SELEC") + flush())
+    assert a.expect_error().code == "42601"
+    a.send(sync() + run_named("s"))
+    assert a.result().kinds == "Z"
+    result = a.result()
+    if is_changed:
+        assert_changed(result)
+    else:
+        assert result.rows == [["1"]]
 
 
 def test_told_client_whose_link_has_a_newer_plan(make_pooler, table):

@@ -267,7 +267,7 @@ enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name)
 	if (!pw_plan_have(c, name))
 		return PW_PLAN_FAILED;
 	description = pw_known_description(known, id);
-	if (name->description == 0 || link->is_skipping || description == name->description)
+	if (name->description == 0 || pw_link_skips_next(link) || description == name->description)
 		return PW_PLAN_READY;
 	if (was_asked)
 		return PW_PLAN_CHANGED;
@@ -288,7 +288,7 @@ void pw_plan_told(struct pw_client *c, struct pw_prepared_name *name, bool is_ou
 
 void pw_plan_resume(struct pw_client *c)
 {
-	if (pw_plan_is_repeating(c) || !(c->prepared->is_told || c->loan.link->is_skipping))
+	if (pw_plan_is_repeating(c) || !(c->prepared->is_told || pw_link_skips_next(c->loan.link)))
 		return;
 	pw_client_goto(c, PW_CLIENT_RELAYING);
 	pw_relay_release(c);

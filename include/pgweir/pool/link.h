@@ -145,6 +145,11 @@ static inline bool pw_link_is_free(const struct pw_link *link)
 	return link->expects.n == 0 && link->transaction == 'I' && !link->is_batch_open &&
 	       !link->is_skipping && !link->is_copy_both && !link->is_unsure;
 }
+/* Will the server skip the next message, too? Not where a Sync is on its way. */
+static inline bool pw_link_skips_next(const struct pw_link *link)
+{
+	return link->is_skipping && link->expects.n_syncs == 0;
+}
 /* Is it certain which statements there will be when the server reads the next message? Not while a
  * command may make it forget all, or a Sync may end the skipping of what was to change them. In a
  * COPY whose end was not sent, or when it skips and has no Sync to find, the server waits for the
@@ -154,7 +159,7 @@ static inline bool pw_link_is_settled(const struct pw_link *link)
 	const struct pw_expect_queue *queue = &link->expects;
 
 	if ((link->is_copy_in && queue->n_copy_ends == 0) || link->is_copy_both ||
-	    (link->is_skipping && queue->n_syncs == 0))
+	    pw_link_skips_next(link))
 		return true;
 	return queue->n_forgets == 0 && (queue->n_doubtful == 0 || queue->n_sync_points == 0);
 }
