@@ -79,11 +79,17 @@ static bool announce(struct pw_client *c, uint32_t code, const void *data, size_
 }
 
 /* The stored secret; an empty one where there is none, which matches nothing. */
-static struct pw_user_secret stored_secret(const struct pw_client *c)
+static const char *stored_text(const struct pw_client *c)
 {
 	const char *text = c->login->secret.data ? c->login->secret.data : c->login->stored;
 
-	text = text ? text : "";
+	return text ? text : "";
+}
+
+static struct pw_user_secret stored_secret(const struct pw_client *c)
+{
+	const char *text = stored_text(c);
+
 	return (struct pw_user_secret){c->login->user, text, pw_secret_classify(text)};
 }
 
@@ -258,7 +264,7 @@ static void offer_mechanisms(struct pw_client *c, bool with_plus)
 static void begin_scram(struct pw_client *c)
 {
 	struct pw_client_login *login = c->login;
-	const char *stored = login->secret.data ? login->secret.data : "";
+	const char *stored = stored_text(c);
 	struct pw_scram_verifier own;
 	const struct pw_scram_verifier *verifier = &own;
 	uint8_t binding[64];

@@ -58,7 +58,7 @@ static struct pw_resolver *begin_by_name(struct fixture **f, const char *hosts, 
 	char db[512];
 
 	assert_non_null(resolver);
-	*listener = pw_socket_listen(&any, 64, false, false);
+	*listener = pw_socket_listen(&any, 64, false);
 	assert_true(*listener >= 0);
 	snprintf(db, sizeof(db), "host=%s port=%u", hosts,
 		 (unsigned)pw_socket_local(*listener).port);
