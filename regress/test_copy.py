@@ -177,6 +177,23 @@ def test_client_that_does_not_read(make_pooler, pg, db):
     assert len(slow.result().rows) == 100_000
 
 
+@pytest.mark.parametrize("inside", [3, 100, 3990])
+def test_failed_copy_in_the_middle_of_a_message(make_pooler, inside):
+    """Nothing of the pooler's own may go to the server before the rest of it."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1)
+    conn, other = pooler.raw(), pooler.raw()
+    conn.query("CREATE TABLE t (v int)")
+    late = copy_data(b"g" * 4000)
+    conn.send(query("COPY t FROM STDIN"))
+    assert conn.recv().kind == "G"
+    conn.send(copy_data(b"x\n") + sync() + late[:inside])
+    assert conn.result().error.code == "22P02"
+    assert conn.result().kinds == "Z"
+    conn.send(late[inside:] + COPY_DONE)
+    assert conn.query("SELECT 'mine'").value() == "mine"
+    assert other.query("SELECT 'other'").value() == "other"
+
+
 def test_server_that_does_not_read(make_pooler, make_fake, make_proxy, db):
     """A query of 30 MB towards a stalled server waits in the client, not in the pooler."""
     fake = make_fake()

@@ -110,7 +110,7 @@ static void on_lost(struct pw_loan *loan, const struct pw_error *err)
 static void leave_if_free(struct pw_client *c)
 {
 	bool is_inside = c->reader.left > 0 && !c->is_dropping;
-	bool is_free = pw_link_is_free(link_of(c));
+	bool is_free = pw_link_seems_free(link_of(c));
 
 #ifdef PW_MUTANT_TRANSACTION_SHARED
 	is_free = link_of(c)->expects.n == 0;
@@ -118,6 +118,10 @@ static void leave_if_free(struct pw_client *c)
 	if (c->loan.mode == PW_MODE_SESSION || is_inside || !is_free)
 		return;
 	pw_clients_flush(c->clients);
+	if (link_of(c)->is_unsure) {
+		pw_link_find_out(link_of(c));
+		return;
+	}
 	/* Only a client that may be read again is one that can be let go. */
 	pw_stream_set_reading(&c->stream, true);
 	c->portal_forgets = false;

@@ -7,7 +7,8 @@
  * the next Sync, so what was optimistically noted for the skipped messages is undone, last first.
  * And a COPY FROM STDIN in the extended protocol eats a Sync that was sent behind the Execute,
  * unless it failed before reading so far: then nobody can tell whether one more ReadyForQuery is
- * to come, and an empty query of our own (the marker) finds out before the link is given back.
+ * to come, and an empty query of our own (the marker) finds out before the link is free. Only its
+ * borrower knows when that may go out, and not in the middle of a message.
  */
 #include "config.h"
 
@@ -314,18 +315,19 @@ static void note_times(struct pw_link *link)
 	link->idle_in_transaction_us = link->pool->pools->loop->now_us;
 }
 
-static void send_marker(struct pw_link *link)
+void pw_link_find_out(struct pw_link *link)
 {
 	const struct pw_expect marker = {.role = PW_ROLE_QUERY,
 					 .flags = PW_EXPECT_SWALLOW | PW_EXPECT_MARKER};
 	static const uint8_t empty_query[] = {'Q', 0, 0, 0, 5, 0};
 
-	link->is_marker_seen = false;
-	if (pw_expect_push(&link->expects, &marker) != PW_OK) {
-		pw_link_close(link, PW_LINK_END_BROKEN, "out of memory", NULL);
+	if (!link->is_unsure || !pw_link_seems_free(link))
 		return;
-	}
-	pw_stream_send(&link->stream, empty_query, sizeof(empty_query));
+	link->is_marker_seen = false;
+	if (pw_expect_push(&link->expects, &marker) != PW_OK)
+		pw_link_close(link, PW_LINK_END_BROKEN, "out of memory", NULL);
+	else
+		pw_stream_send(&link->stream, empty_query, sizeof(empty_query));
 }
 
 static void finish_ready(struct pw_link *link, const struct pw_piece *piece)
@@ -349,10 +351,6 @@ static void finish_ready(struct pw_link *link, const struct pw_piece *piece)
 		atomic_fetch_add(&link->shared->db->ddl_epoch, 1);
 	}
 	note_times(link);
-	if (link->is_unsure && link->expects.n == 0) {
-		send_marker(link);
-		return;
-	}
 	if (link->loan)
 		link->loan->ops->on_ready(link->loan, link->is_swallowing);
 	else

@@ -97,6 +97,7 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed)
 	struct fake_borrower *b = borrower_of(loan);
 
 	hear(b, was_swallowed ? "ready-own" : "ready");
+	pw_link_find_out(loan->link);
 	if (b->returns_when_free && pw_link_is_free(loan->link))
 		pw_pool_return(loan, false, false);
 }

@@ -81,7 +81,7 @@ static void test_failed_copy_has_eaten_sync(void **state)
 	fake_expect_all(&f->b, "cS");
 	answer(f, "E=22P04", "E");
 	fake_must_be_silent(&f->server);
-	answer(f, "Z=I", "Z");
+	answer(f, "Z=I", "Z ready");
 	assert_false(pw_link_is_free(link_of(f)));
 	fake_must_receive_query(&f->server, "");
 	answer(f, "I Z=I", "ready-own");
@@ -97,7 +97,7 @@ static void test_failed_copy_has_not_eaten_sync(void **state)
 	fake_expect_all(&f->b, "PBES");
 	answer(f, "1 2 G", "1 2 G");
 	fake_expect_all(&f->b, "cS");
-	answer(f, "E=22P04 Z=I", "E Z");
+	answer(f, "E=22P04 Z=I", "E Z ready");
 	fake_must_receive_query(&f->server, "");
 	answer(f, "Z=I", "Z");
 	assert_false(pw_link_is_free(link_of(f)));
@@ -113,7 +113,7 @@ static void test_both_syncs_answered_at_once(void **state)
 	fake_expect_all(&f->b, "PBES");
 	answer(f, "1 2 G", "1 2 G");
 	fake_expect_all(&f->b, "cS");
-	answer(f, "E=22P04 Z=I Z=I", "E Z Z");
+	answer(f, "E=22P04 Z=I Z=I", "E Z ready Z");
 	fake_must_receive_query(&f->server, "");
 	answer(f, "I Z=I", "ready-own");
 	assert_free(f);
@@ -127,7 +127,7 @@ static void test_request_behind_the_marker(void **state)
 	fake_expect_all(&f->b, "PBES");
 	answer(f, "1 2 G", "1 2 G");
 	fake_expect_all(&f->b, "cS");
-	answer(f, "E=22P04 Z=I", "E Z");
+	answer(f, "E=22P04 Z=I", "E Z ready");
 	fake_expect_all(&f->b, "Q");
 	answer(f, "Z=I I Z=I T D C=SELECT+1 Z=I", "Z ready-own T D C Z ready");
 	assert_free(f);
@@ -145,7 +145,7 @@ static void test_request_behind_a_failed_copy(void **state)
 	answer(f, "E=22P04 Z=I", "E Z ready");
 	answer(f, "Z=I T D C=SELECT+1", "Z T D C");
 	assert_false(pw_link_is_free(link_of(f)));
-	answer(f, "Z=I I Z=I", "Z ready-own");
+	answer(f, "Z=I I Z=I", "Z ready ready-own");
 	assert_free(f);
 }
 
@@ -164,7 +164,7 @@ static void test_batch_behind_a_failed_copy(void **state)
 	assert_true(knows(f, 7));
 	answer(f, "1 2 I", "1 done:1 2 I");
 	fake_must_be_silent(&f->server);
-	answer(f, "Z=I", "Z");
+	answer(f, "Z=I", "Z ready");
 	fake_must_receive_query(&f->server, "");
 	answer(f, "I Z=I", "ready-own");
 	assert_true(knows(f, 7));
@@ -180,7 +180,7 @@ static void test_failed_simple_copy_with_sync(void **state)
 		fake_expect_all(&f->b, "Q");
 		answer(f, "G", "G");
 		fake_expect_all(&f->b, "Sc");
-		answer(f, "E=22P04 Z=I", "E Z");
+		answer(f, "E=22P04 Z=I", "E Z ready");
 		fake_must_receive_query(&f->server, "");
 		if (!is_eaten)
 			answer(f, "Z=I", "Z");
@@ -198,7 +198,7 @@ static void test_link_that_was_unsure_is_closed(void **state)
 	answer(f, "1 2 G", "1 2 G");
 	assert_false(link_of(f)->facts.must_close);
 	fake_expect_all(&f->b, "cS");
-	answer(f, "E=22P04 Z=I I Z=I", "E Z ready-own");
+	answer(f, "E=22P04 Z=I I Z=I", "E Z ready ready-own");
 	assert_true(link_of(f)->facts.must_close);
 }
 

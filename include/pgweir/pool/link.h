@@ -140,10 +140,14 @@ PW_MUSTCHECK enum pw_status pw_link_expect(struct pw_link *link, const struct pw
 /* Answers of our own at the head of the queue are due: tells the borrower. */
 void pw_link_settle_local(struct pw_link *link);
 /* Nothing owed and no transaction: may be given back. */
-static inline bool pw_link_is_free(const struct pw_link *link)
+static inline bool pw_link_seems_free(const struct pw_link *link)
 {
 	return link->expects.n == 0 && link->transaction == 'I' && !link->is_batch_open &&
-	       !link->is_skipping && !link->is_copy_both && !link->is_unsure;
+	       !link->is_skipping && !link->is_copy_both;
+}
+static inline bool pw_link_is_free(const struct pw_link *link)
+{
+	return pw_link_seems_free(link) && !link->is_unsure;
 }
 /* Will the server skip the next message, too? Not where a Sync is on its way. */
 static inline bool pw_link_skips_next(const struct pw_link *link)
@@ -163,6 +167,9 @@ static inline bool pw_link_is_settled(const struct pw_link *link)
 		return true;
 	return queue->n_forgets == 0 && (queue->n_doubtful == 0 || queue->n_sync_points == 0);
 }
+/* Where nothing but doubt about lost Syncs keeps it from being free: asks the server. To be called
+ * between two messages of the borrower's; on_ready() follows. */
+void pw_link_find_out(struct pw_link *link);
 /* Sends a query of our own whose answers the borrower does not see. */
 PW_MUSTCHECK enum pw_status pw_link_query(struct pw_link *link, const char *sql);
 /* Within on_link, of a link of one's own: the untracked parameters that its server reported at
