@@ -117,3 +117,15 @@ def test_failed_copy_of_the_extended_protocol_with_a_sync_behind_it(one):
         assert result.status == "I"
         assert conn.query("SELECT 'mine'").value() == "mine"
         assert other.query("SELECT 'other'").value() == "other"
+
+
+def test_nothing_is_added_to_half_a_message(one, pg, db):
+    """Two bytes are missing; with any two bytes of the pooler's own it would be run."""
+    conn = one.raw()
+    conn.query("CREATE TABLE t (v int)")
+    pid = int(pid_of(conn))
+    conn.send(query("INSERT INTO t VALUES (1) --.")[:-2])
+    one.wait_pool(sv_active=1)
+    conn.close()
+    wait_for(lambda: pid not in pg.backends(db))
+    assert one.raw().query("SELECT count(*) FROM t").value() == "0"

@@ -279,7 +279,10 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 	if (pools->snapshot->conf->log_disconnections || end != PW_LINK_END_CLEAN)
 		pw_log_info(&link->log, "closing because: %s (age=%llus)", reason,
 			    (unsigned long long)age_s);
-	if (end == PW_LINK_END_CLEAN && link->state >= PW_LINK_SETUP && !link->stream.backlog)
+	/* A borrower may be in the middle of a message, and these bytes would be taken for the rest
+	 * of it. */
+	if (end == PW_LINK_END_CLEAN && link->state >= PW_LINK_SETUP && !loan &&
+	    !link->stream.backlog)
 		pw_stream_send(&link->stream, "X\0\0\0\4", 5);
 	/* A waiter may have counted on it. */
 	if (link->state == PW_LINK_CHECKING)
