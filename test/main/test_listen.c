@@ -498,9 +498,9 @@ static int open_passed(struct fixture *f, const void *arg)
 	/* A manager passes them as it likes. */
 	if (fcntl(passed->tcp, F_SETFL, 0) < 0)
 		return 7;
-	/* The log must not be overwritten. */
-	if (pw_log_open_file(&f->log, NULL) != PW_OK || pass_sockets(fds, 3) < 0 ||
-	    pw_log_open_file(&f->log, f->log_path) != PW_OK)
+	/* The log must not be overwritten: it gets another descriptor. */
+	atomic_store(&f->log.file_fd, -1);
+	if (pass_sockets(fds, 3) < 0 || pw_log_open_file(&f->log, f->log_path) != PW_OK)
 		return 1;
 	/* Something answers on the socket: the manager. */
 	if (pw_listen_check(passed->conf, &f->ctx) != PW_OK)
