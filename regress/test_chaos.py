@@ -12,6 +12,7 @@ import collections
 import os
 import random
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -78,9 +79,11 @@ class Chaos:
     # -- events --
 
     def kill_backend(self):
+        """All of them end then, ours too."""
+        ours, = self.own_pg.execute("SELECT pg_backend_pid()")[0]
         pids = self.own_pg.backends("postgres", "alice")
-        if pids:
-            os.kill(self.rng.choice(pids), signal.SIGKILL)
+        os.kill(self.rng.choice(pids or [ours]), signal.SIGKILL)
+        wait_for(lambda: not Path(f"/proc/{ours}").exists(), 30)
         self.forget_own_pg()
         wait_for(self.own_pg_is_up, 30)
 
