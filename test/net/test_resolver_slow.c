@@ -162,6 +162,8 @@ static void test_one_slow_name_holds_nobody_up(void **state)
 	ask(f, "fast.new");
 	wait_for_fast(f, 3);
 	assert_int_equal(f->n_slow, 0);
+	while (atomic_load(&n_hanging) == 0)
+		usleep(1000);
 	assert_int_equal(atomic_load(&n_hanging), 1);
 	/* One look-up is enough for all who asked. */
 	sem_post(&let_go);
