@@ -29,12 +29,19 @@ def later(pooler, command):
     return conn
 
 
+def is_paused(pooler, database):
+    if database:
+        return by(shown(pooler, "DATABASES"), name=database)["paused"] == "1"
+    return by(shown(pooler, "STATE"), key="paused")["value"] == "yes"
+
+
 @pytest.mark.parametrize("target", ["", "db"])
 def test_pause_waits_for_transactions_and_holds_new_ones(tx_pooler, pg, db, target):
     target = " " + db if target else ""
     busy, other = tx_pooler.raw(), tx_pooler.raw()
     busy.query("BEGIN")
     admin = later(tx_pooler, "PAUSE" + target)
+    wait_for(lambda: is_paused(tx_pooler, target.strip()))
     other.send(query("SELECT 'after'"))
     tx_pooler.wait_pool(cl_waiting=1)
     assert len(pg.backends(db)) >= 1
@@ -90,7 +97,7 @@ def test_cancel_of_a_waiting_pause_resumes(tx_pooler):
     busy = tx_pooler.raw()
     busy.query("BEGIN")
     admin = later(tx_pooler, "PAUSE")
-    wait_for(lambda: by(shown(tx_pooler, "STATE"), key="paused")["value"] == "yes")
+    wait_for(lambda: is_paused(tx_pooler, None))
     admin.cancel()
     wait_for(lambda: by(shown(tx_pooler, "STATE"), key="paused")["value"] == "no")
     assert tx_pooler.raw().query("SELECT 1").value() == "1"
