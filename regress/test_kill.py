@@ -3,11 +3,12 @@
 
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
 
-from lib.fakepg import error
+from lib.fakepg import description, error, row
 from lib.pg import pgcluster
 from lib.pgbench import pgbench
 from lib.wait import wait_for
@@ -70,6 +71,29 @@ def test_client_vanishes(make_pooler, pg, db, how, state):
     wait_for(lambda: pooler.pool()["cl_active"] + pooler.pool()["cl_waiting"] == 1)
     assert setup.query("SELECT count(*) FROM t").value() == "0"
     wait_for(lambda: len(pg.backends(db)) == 1)
+
+
+@pytest.mark.parametrize("why", ["crash", "query_timeout"])
+def test_server_lost_in_the_middle_of_a_row(make_pooler, make_fake, db, why):
+    """An error of the pooler's own would be taken for the rest of the row."""
+    half = row("x" * 200)[:100]
+
+    def answer(session, kind, body):
+        if kind != "Q" or b"SELECT x" not in body:
+            return False
+        session.send(description("x") + half)
+        if why == "crash":
+            session.sock.shutdown(socket.SHUT_RDWR)
+        return True
+
+    fake = make_fake(on_message=answer)
+    pooler = make_pooler(databases={db: {"host": fake.host, "port": fake.port}}, query_timeout=1)
+    conn = pooler.raw()
+    conn.send(query("SELECT x"))
+    assert conn.recv().kind == "T"
+    with pytest.raises(Closed) as e:
+        conn.read_exactly(10_000)
+    assert e.value.args[0] == half
 
 
 def test_killed_client_process(make_pooler, pg, db):

@@ -226,7 +226,8 @@ void pw_client_close(struct pw_client *c, const char *reason, const struct pw_er
 		return;
 	log_closing(c, reason, err);
 	pw_clients_flush(clients);
-	if (err && !c->stream.has_ended) {
+	/* Behind half a message it would be taken for the rest of that. */
+	if (err && !c->stream.has_ended && !c->is_answering) {
 		pw_write_error(&out, err);
 		pw_stream_send(&c->stream, out.data, out.len);
 		pw_strbuf_fini(&out);

@@ -386,6 +386,7 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 		return;
 	if (pw_plan_is_repeating(c))
 		return;
+	c->is_answering = !piece->is_last;
 	loan->pool->stats.now.sent += piece->len;
 	if (c->is_tracking && piece->type == 'E' && piece->is_first) {
 		pw_relay_error(c, piece, about);
