@@ -319,6 +319,7 @@ enum pw_status pw_tls_put_back(struct pw_tls *tls, const uint8_t *data, size_t l
 	/* Its end is not the end of the connection. */
 	BIO_set_mem_eof_return(bio, -1);
 	SSL_set0_rbio(tls->ssl, bio);
+	pw_tls_hello_watch(tls);
 	tls->has_put_back = true;
 	return PW_OK;
 }

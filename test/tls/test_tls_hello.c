@@ -89,6 +89,31 @@ static void test_first(void **state)
 	pw_tls_context_unref(accept);
 }
 
+/* However much of it was read before it was known to be TLS. */
+static void test_put_back(void **state)
+{
+	static const size_t sizes[] = {1, 4, 9, 10, 205};
+	struct pw_conf conf = conf_plain(*state);
+	struct pw_tls_context *accept = make_accept(&conf);
+	uint8_t data[2048];
+	size_t len = write_hello(data, 131000, 200, RECORD_MAX);
+
+	for (size_t i = 0; i < PW_COUNTOF(sizes); i++) {
+		struct pw_tls *server;
+		int fds[2];
+
+		make_socketpair(fds);
+		server = pw_tls_accept(accept, fds[0], true);
+		assert_int_equal(pw_tls_put_back(server, data, sizes[i]), PW_OK);
+		assert_int_equal(write(fds[1], data + sizes[i], len - sizes[i]), len - sizes[i]);
+		assert_true(is_refused(server));
+		ops->destroy(server);
+		close(fds[0]);
+		close(fds[1]);
+	}
+	pw_tls_context_unref(accept);
+}
+
 /* The server wants another group: the client may send a second ClientHello. */
 static void test_second(void **state)
 {
@@ -162,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_first),
+	    cmocka_unit_test(test_put_back),
 	    cmocka_unit_test(test_second),
 	    cmocka_unit_test(test_older_versions),
 	};
