@@ -91,8 +91,6 @@ static void on_early_data(struct pw_client *c, const uint8_t *data, size_t len)
 #endif
 	if (!pw_relay_hold(c, data, len))
 		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-	else if (c->state == PW_CLIENT_LOOKUP)
-		pw_stream_set_reading(&c->stream, false); /* of a stranger one chunk will do */
 }
 
 static void on_console_data(struct pw_client *c, const uint8_t *data, size_t len)
