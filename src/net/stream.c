@@ -361,7 +361,9 @@ void pw_stream_set_reading(struct pw_stream *stream, bool is_on)
 		return;
 	}
 	if (event_add(&stream->read_event, NULL) < 0) {
+		/* No event will ever come of it: the failure is told from the loop all the same. */
 		stream->has_failed = true;
+		event_active(&stream->read_event, EV_READ, 0);
 		return;
 	}
 	read_pending(stream);

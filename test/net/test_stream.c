@@ -373,6 +373,24 @@ static void test_failed_write_while_not_reading(void **state)
 	pw_strbuf_fini(&sent);
 }
 
+/* The kernel watches no more descriptors for us (here: this one never). Silence would be for ever.
+ */
+static void test_socket_that_cannot_be_watched(void **state)
+{
+	struct fixture *f = *state;
+	FILE *file = tmpfile();
+
+	pw_stream_set_reading(&f->end.stream, false);
+	assert_non_null(file);
+	assert_true(dup2(fileno(file), f->end.stream.fd) >= 0);
+	fclose(file);
+	pw_stream_set_reading(&f->end.stream, true);
+	assert_int_equal(f->end.n_ends, 0);
+	turn(f);
+	assert_int_equal(f->end.n_ends, 1);
+	assert_int_equal(f->end.status, PW_EIO);
+}
+
 /* ---- hand-over ---- */
 
 static void test_detach_and_adopt(void **state)
@@ -565,6 +583,7 @@ int main(void)
 	    TEST(test_small_backlog_is_not_told),
 	    TEST(test_last_words_before_a_failed_write),
 	    TEST(test_failed_write_while_not_reading),
+	    TEST(test_socket_that_cannot_be_watched),
 	    TEST(test_detach_and_adopt),
 	    TEST(test_connect),
 	    TEST(test_connect_over_tcp_is_refused),
