@@ -7,9 +7,9 @@ import pytest
 
 from lib.check import assert_refused
 from lib.console import by, shown
-from lib.pooler import ADMIN, is_pgweir
+from lib.pooler import ADMIN
 from lib.wait import stays_true, wait_for
-from lib.wire import PgError, RawConn, query
+from lib.wire import RawConn, query
 
 
 @pytest.fixture
