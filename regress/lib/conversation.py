@@ -212,15 +212,26 @@ def recv(conn):
     return m
 
 
+def recv_all(conn):
+    """What comes until nothing more comes; and has the server ended it?"""
+    messages = []
+    while conn.buffer or select.select([conn.sock], [], [], QUIET_S)[0]:
+        try:
+            messages.append(recv(conn))
+        except Closed:
+            return messages, True
+    return messages, False
+
+
 def hold_direct(conn, script):
-    """Says it all to PostgreSQL itself: for each step, what had come when nothing more came."""
+    """Says it all to PostgreSQL itself, or up to where that ends it: what came back in each step."""
     said = []
     for step in script.steps:
         conn.send(step)
-        messages = []
-        while conn.buffer or select.select([conn.sock], [], [], QUIET_S)[0]:
-            messages.append(conn.recv())
-        said.append([m for m in messages if m.kind != "S"])
+        messages, is_over = recv_all(conn)
+        if is_over:
+            break
+        said.append(messages)
     return said
 
 
