@@ -9,7 +9,7 @@ from lib.check import assert_refused
 from lib.console import by, shown
 from lib.pooler import ADMIN
 from lib.wait import stays_true, wait_for
-from lib.wire import RawConn, query
+from lib.wire import PgError, RawConn, query
 
 
 @pytest.fixture
@@ -246,3 +246,15 @@ def test_console_counts_as_no_client(make_pooler):
     assert conn.query("SELECT 1").value() == "1"
     for _ in range(3):
         assert shown(pooler, "POOLS")
+
+
+@pytest.mark.pgweir_only
+def test_strangers_cannot_pile_up_by_calling_for_the_console(make_pooler):
+    pooler = make_pooler(max_client_conn=1)
+    assert pooler.raw().query("SELECT 1").value() == "1"
+    for _ in range(3):
+        conn = RawConn(pooler.port)
+        pooler.connections.append(conn)
+        conn.login(ADMIN, "pgbouncer")
+    with pytest.raises(PgError, match="no more connections allowed"):
+        RawConn(pooler.port).login(ADMIN, "pgbouncer")

@@ -10,6 +10,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,10 @@
 #include "pgweir/net/socket.h"
 #include "pgweir/proto/startup.h"
 #include "pgweir/proto/writer.h"
+
+/* An operator gets in when applications have taken every place; strangers who call themselves the
+ * console cannot take many more. */
+enum { CONSOLE_RESERVE = 3 };
 
 enum { TLS_FIRST_BYTE = 0x16, KEPT_VALUES_MAX = 2048 };
 
@@ -322,7 +327,9 @@ static bool check_process_limits(struct pw_client *c)
 		return false;
 	}
 	c->is_counted = true;
-	if (atomic_fetch_add(&registry->clients, 1) < max || login->is_console)
+	if (login->is_console)
+		max = max < INT_MAX - CONSOLE_RESERVE ? max + CONSOLE_RESERVE : max;
+	if (atomic_fetch_add(&registry->clients, 1) < max)
 		return true;
 	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION,
 		     "no more connections allowed (max_client_conn)");

@@ -119,7 +119,7 @@ bool pw_plan_parse(struct pw_client *c, struct pw_statement *statement, unsigned
 static void forget_repeat(struct pw_client *c)
 {
 	c->prepared->may_repeat = false;
-	pw_strbuf_fini(&c->prepared->repeat);
+	pw_strbuf_wipe(&c->prepared->repeat); /* it may hold parameters */
 	pw_strbuf_fini(&c->prepared->answer);
 }
 
