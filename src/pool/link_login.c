@@ -28,6 +28,7 @@ struct pw_link_login {
 	struct pw_scram_client *scram;
 	struct pw_strbuf welcome; /* name, value, ... */
 	bool is_authenticated;
+	bool is_protocol_30;      /* what the server was asked for */
 };
 
 static void fail(struct pw_link *link, const char *fmt, ...) PW_PRINTF(2, 3);
@@ -218,9 +219,9 @@ static void send_startup(struct pw_link *link)
 	const struct pw_conf_db *db = link->pool->db;
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	size_t begin = pw_writer_begin(&out, 0);
-	bool is_30 = atomic_load(&link->shared->is_protocol_30);
 
-	pw_strbuf_add_u32(&out, PW_PROTOCOL(3, is_30 ? 0 : 2));
+	link->login->is_protocol_30 = atomic_load(&link->shared->is_protocol_30);
+	pw_strbuf_add_u32(&out, PW_PROTOCOL(3, link->login->is_protocol_30 ? 0 : 2));
 	add_pair(&out, "user", link->shared->user->name);
 	add_pair(&out, "database", link->pool->dbname);
 	add_pair(&out, "client_encoding", db->client_encoding);
@@ -491,9 +492,9 @@ static void read_error(struct pw_link *link, const struct pw_piece *piece)
 	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
 	sqlstate = strlen(fields.sqlstate) == 5 ? fields.sqlstate : PW_SQLSTATE_PROTOCOL_VIOLATION;
 	/* A server that knows 3.0 only is asked again at once, in its language. */
-	if (!link->login->is_authenticated &&
-	    strcmp(sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0 &&
-	    !atomic_exchange(&link->shared->is_protocol_30, true)) {
+	if (!link->login->is_authenticated && !link->login->is_protocol_30 &&
+	    strcmp(sqlstate, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0) {
+		atomic_store(&link->shared->is_protocol_30, true);
 		pw_task_post(link->pool->pools->loop, &link->pool->serve_task);
 		pw_link_close(link, PW_LINK_END_CLEAN, "the server speaks protocol 3.0 only", NULL);
 		return;

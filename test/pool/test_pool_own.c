@@ -97,6 +97,28 @@ static void test_startup_packet(void **state)
 	end(f);
 }
 
+/* A server that knows only 3.0 refuses both; each is tried again in its language. */
+static void test_older_protocol_for_two_at_once(void **state)
+{
+	struct fixture *f = begin("", "", 1);
+	struct fake_borrower *b[2] = {own(f, 0, 0), own(f, 0, 1)};
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		assert_false(fake_borrow(b[i]));
+	for (int i = 0; i < 2; i++)
+		fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 2));
+	for (int i = 0; i < 2; i++)
+		fake_answer(&f->s[i], "X=0A000");
+	for (int i = 2; i < 4; i++) {
+		fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 0));
+		fake_answer(&f->s[i], "P S=server_version:9.6 K Z=I");
+	}
+	for (int i = 0; i < 2; i++)
+		fake_assert_heard(b[i], "link");
+	end(f);
+}
+
 static void test_closed_with_its_loan(void **state)
 {
 	struct fixture *f = begin("server_reset_query = RESET ALL", "", 1);
@@ -414,6 +436,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_startup_packet),
+	    cmocka_unit_test(test_older_protocol_for_two_at_once),
 	    cmocka_unit_test(test_closed_with_its_loan),
 	    cmocka_unit_test(test_copy_both),
 	    cmocka_unit_test(test_refused_login),
