@@ -23,12 +23,13 @@
 struct pw_link_login {
 	struct pw_resolve *question; /* under way; NULL otherwise */
 	struct pw_resolve_answer answer;
-	size_t tried;  /* addresses of the answer */
-	unsigned turn; /* of its host: where round robin over the addresses begins */
+	size_t tried;       /* addresses of the answer */
+	unsigned host_turn; /* of all hosts: which one it is */
+	unsigned turn;      /* of its host: where round robin over the addresses begins */
 	struct pw_scram_client *scram;
 	struct pw_strbuf welcome; /* name, value, ... */
-	bool is_authenticated;
 	bool is_protocol_30;      /* what the server was asked for */
+	bool is_authenticated;
 };
 
 static void fail(struct pw_link *link, const char *fmt, ...) PW_PRINTF(2, 3);
@@ -54,6 +55,16 @@ static void fail_for_good(struct pw_link *link, const char *why)
 	pw_link_login_fail(link, &err, true);
 }
 
+/* "disable" stays on one host until it fails. Several logins that fail there are one step. */
+static void leave_host(struct pw_link *link)
+{
+	struct pw_link_login *login = link->login;
+
+	if (login && link->pool->db->load_balance_hosts == PW_BALANCE_DISABLE)
+		(void)atomic_compare_exchange_strong(&link->shared->next_host, &login->host_turn,
+						     login->host_turn + 1);
+}
+
 void pw_link_login_fail(struct pw_link *link, const struct pw_error *err, bool is_server_error)
 {
 	char reason[sizeof(err->message) + sizeof(err->detail) + 4];
@@ -64,6 +75,7 @@ void pw_link_login_fail(struct pw_link *link, const struct pw_error *err, bool i
 			       pw_severity_name(err->severity), err->message);
 	snprintf(reason, sizeof(reason), err->detail[0] && !is_server_error ? "%s: %s" : "%s",
 		 err->message, err->detail);
+	leave_host(link);
 	link->pool->pools->link_ops->on_login_failed(link, err, is_server_error);
 	/* For the loan whose own it is; nobody else hears of it. */
 	pw_error_set(&told, PW_SQLSTATE_PROTOCOL_VIOLATION, "login failed");
@@ -159,10 +171,10 @@ static const char *choose_host(struct pw_link *link)
 		n++;
 	if (n == 0)
 		return link->pool->pools->snapshot->conf->unix_socket_dir;
-	/* "disable" stays on one host until it fails: then the pool goes on to the next. */
 	turn = db->load_balance_hosts == PW_BALANCE_DISABLE
 		   ? atomic_load(&shared->next_host)
 		   : atomic_fetch_add(&shared->next_host, 1);
+	link->login->host_turn = turn;
 	/* Each host's addresses go round by themselves, or some would never have their turn. */
 	link->login->turn = turn / (unsigned)n;
 	return db->hosts[turn % n];

@@ -314,7 +314,6 @@ static void on_login_failed(struct pw_link *link, const struct pw_error *err, bo
 	struct pw_shared_pool *shared = pool->shared;
 	uint64_t retry = pool->pools->snapshot->conf->server_login_retry;
 
-	atomic_fetch_add(&shared->next_host, pool->db->load_balance_hosts == PW_BALANCE_DISABLE);
 	/* A user who may not replicate, say, is no news about anybody else's logins. */
 	if (link->replication != PW_REPLICATION_NONE)
 		return;

@@ -126,11 +126,43 @@ static void test_every_address_has_its_turn(void **state)
 	end_by_name(f, resolver, listener);
 }
 
+/* Two that were on their way to a host when it failed are one reason to go on to the next. */
+static void test_two_failures_are_one_step(void **state)
+{
+	struct fixture *f;
+	struct fake_server s[2];
+	int listener;
+	struct pw_resolver *resolver =
+	    begin_by_name(&f, "one,two load_balance_hosts=disable", &listener);
+	unsigned before = atomic_load(&f->pool->shared->next_host);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		f->b[i].loan.replication = PW_REPLICATION_LOGICAL;
+		assert_false(fake_borrow(&f->b[i]));
+	}
+	for (int i = 0; i < 2; i++) {
+		s[i] = (struct fake_server){.env = &f->env};
+		while ((s[i].fd = accept(listener, NULL, NULL)) < 0)
+			pw_loop_turn(&f->env.workers[0].loop, false);
+	}
+	fake_turn(&f->env);
+	for (int i = 0; i < 2; i++) {
+		fake_server_close(&s[i]);
+		while (f->b[i].loan.state != PW_LOAN_NONE)
+			pw_loop_turn(&f->env.workers[0].loop, false);
+		fake_assert_heard(&f->b[i], "lost:08P01");
+	}
+	assert_int_equal(atomic_load(&f->pool->shared->next_host), before + 1);
+	end_by_name(f, resolver, listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_long_name),
 	    cmocka_unit_test(test_every_address_has_its_turn),
+	    cmocka_unit_test(test_two_failures_are_one_step),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
