@@ -184,6 +184,22 @@ def test_min_pool_size(make_pooler, pg, db):
     conn.close()
 
 
+@pytest.mark.parametrize("workers", (1, 2))
+def test_min_pool_size_of_a_forced_user_needs_no_client(make_pooler, pg, db, workers):
+    entry = {"host": pg.host, "port": pg.port, "dbname": db}
+    pooler = make_pooler(worker_threads=workers, databases={db: dict(entry, user="alice"),
+                                                            "none": entry})
+    assert pg.backends(db) == []
+    pooler.databases[db]["min_pool_size"] = 2
+    pooler.reload()
+    pg.wait_backends(db, 2, "alice")
+    pooler.stop()
+    pg.wait_backends(db, 0)
+    pooler.start()
+    pg.wait_backends(db, 2, "alice")
+    assert len(pg.backends(db)) == 2
+
+
 def test_min_pool_size_refills(make_pooler, pg, db):
     pooler = make_pooler(pool_mode="transaction", min_pool_size=2)
     conn = pooler.raw()

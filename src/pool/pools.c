@@ -12,22 +12,6 @@
 #include "pgweir/proto/writer.h"
 #include "pool_priv.h"
 
-enum pw_status pw_pools_init(struct pw_pools *pools, struct pw_snapshot *snapshot)
-{
-	uint64_t seed;
-
-	pools->snapshot = pw_snapshot_ref(snapshot);
-	pools->snapshot_serial = 1;
-	pools->link_ops = &pw_pool_link_ops;
-	pw_map_init(&pools->map);
-	pw_map_init(&pools->by_id);
-	pw_list_init(&pools->cancels);
-	pw_rng_secret(&seed, sizeof(seed));
-	pw_rng_seed(&pools->rng, seed);
-	pw_pools_start_janitor(pools);
-	return PW_OK;
-}
-
 struct pool_name {
 	const char *db, *user;
 };
@@ -135,6 +119,41 @@ struct pw_pool *pw_pools_get(struct pw_pools *pools, const struct pw_conf_db *db
 	return pool;
 }
 
+/* Where one user logs in for all clients, min_pool_size holds before the first of them comes. One
+ * worker sees to it; without memory that first one does. */
+static void make_forced_pools(struct pw_pools *pools)
+{
+	const struct pw_conf *conf = pools->snapshot->conf;
+	struct pw_pool_conf pool_conf;
+
+	for (size_t i = 0; pools->index == 0 && i < conf->n_databases; i++) {
+		const struct pw_conf_db *db = &conf->databases[i];
+
+		if (!db->user || strcmp(db->name, "*") == 0)
+			continue;
+		pw_conf_resolve_pool(conf, db, db->user, &pool_conf);
+		if (pool_conf.min_pool_size > 0)
+			(void)pw_pools_get(pools, db, db->name, db->user);
+	}
+}
+
+enum pw_status pw_pools_init(struct pw_pools *pools, struct pw_snapshot *snapshot)
+{
+	uint64_t seed;
+
+	pools->snapshot = pw_snapshot_ref(snapshot);
+	pools->snapshot_serial = 1;
+	pools->link_ops = &pw_pool_link_ops;
+	pw_map_init(&pools->map);
+	pw_map_init(&pools->by_id);
+	pw_list_init(&pools->cancels);
+	pw_rng_secret(&seed, sizeof(seed));
+	pw_rng_seed(&pools->rng, seed);
+	pw_pools_start_janitor(pools);
+	make_forced_pools(pools);
+	return PW_OK;
+}
+
 static void drop_pool(struct pw_pool *pool, const char *why)
 {
 	struct pw_pools *pools = pool->pools;
@@ -234,6 +253,7 @@ void pw_pools_swap_snapshot(struct pw_pools *pools, struct pw_snapshot *snapshot
 	pw_pools_each(pools, swap_pool, NULL);
 	pw_pools_each(pools, settle_pool, NULL);
 	pw_pools_each(pools, free_if_dead, NULL);
+	make_forced_pools(pools);
 	pw_snapshot_unref(before);
 }
 
