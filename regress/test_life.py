@@ -2,6 +2,7 @@
 """The process: command line, start, signals, files it leaves and removes, shutdown."""
 
 import os
+import re
 import signal
 import subprocess
 
@@ -234,6 +235,19 @@ def test_log_lines(pooler, db):
                     r"new connection to server \(from 127.0.0.1:\d+\)")
     pooler.wait_log(stamp + r"C-0x[0-9a-f]+: .* closing because: "
                     r"client unexpected eof \(age=\d+s\)")
+
+
+@pytest.mark.pgweir_only
+def test_statistics_outlive_their_pools(make_pooler):
+    pooler = make_pooler(stats_period=1, pool_idle_timeout=1, server_idle_timeout=1)
+    conn = pooler.raw()
+    conn.query("SELECT 1")
+    conn.close()
+    pooler.wait_log("cleaning up idle pool")
+    pooler.wait_log("stats: ", count=pooler.log_count("stats: ") + 2)
+    lines = [line for line in pooler.log_text().splitlines() if " stats: " in line]
+    numbers = [int(n) for line in lines for n in re.findall(r"\d+", line.split("stats:")[1])]
+    assert max(numbers) < 10 ** 9, lines
 
 
 def test_terminate_is_a_close_request(pooler):

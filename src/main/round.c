@@ -161,6 +161,7 @@ static void answer(struct pw_mail *mail, void *receiver PW_UNUSED)
 	m->n_clients = (unsigned)pw_clients_count(&w->clients);
 	m->n_links = pw_pools_count_links(&w->pools, round->db, false);
 	m->n_busy = pw_pools_count_links(&w->pools, round->db, true);
+	m->counters = w->pools.retired;
 	pw_pools_each(&w->pools, add_counters, &m->counters);
 	m->mail.deliver = take_answer;
 	pw_mailbox_post(&w->process->mailbox, &m->mail);

@@ -63,6 +63,7 @@ void pw_pools_free_pool(struct pw_pool *pool)
 
 	pw_assert(pool->n_guests == 0);
 	pw_pool_close_links(pool, "pool removed", true);
+	pw_counters_add(&pools->retired, &pool->stats.now);
 	pw_task_cancel(&pool->serve_task);
 	pw_map_remove(&pools->map, &pool->node);
 	pw_map_remove(&pools->by_id, &pool->id_node);

@@ -163,7 +163,8 @@ struct pw_pools {
 	const struct pw_link_ops *link_ops;
 	struct pw_timer janitor;
 	uint64_t next_average_us;
-	bool is_lending; /* inside on_link: a second one waits its turn */
+	struct pw_counters retired; /* of pools that are gone */
+	bool is_lending;            /* inside on_link: a second one waits its turn */
 	/* A pool goes, because its database does or was killed: the owner of the loans must let
 	 * all of them end. */
 	void (*on_pool_dropped)(struct pw_pools *pools, struct pw_pool *pool, const char *why);
