@@ -12,7 +12,8 @@
 
 #include "accept.h"
 
-struct round_mail {
+/* One for each worker, in the round, so that none can be missing when the round begins. */
+struct pw_round_mail {
 	struct pw_mail mail;
 	struct pw_round *round; /* only the main thread looks into it, but for the question */
 	struct pw_worker *worker;
@@ -30,6 +31,7 @@ static void free_round(struct pw_round *round)
 	if (round->view)
 		pw_rows_fini(&round->rows);
 	pw_snapshot_unref(round->snapshot);
+	free(round->mails);
 	free(round->has_answered);
 	free(round->db);
 	free(round);
@@ -50,7 +52,7 @@ static void on_limit(struct pw_timer *timer)
 
 static void take_answer(struct pw_mail *mail, void *receiver PW_UNUSED)
 {
-	struct round_mail *m = PW_CONTAINER(mail, struct round_mail, mail);
+	struct pw_round_mail *m = PW_CONTAINER(mail, struct pw_round_mail, mail);
 	struct pw_round *round = m->round;
 
 	round->n_clients += m->n_clients;
@@ -64,7 +66,6 @@ static void take_answer(struct pw_mail *mail, void *receiver PW_UNUSED)
 			pw_rows_merge(&round->rows, &m->rows);
 		pw_rows_fini(&m->rows);
 	}
-	free(m);
 	if (--round->missing > 0)
 		return;
 	finish(round);
@@ -81,7 +82,7 @@ static void swap_snapshot(struct pw_worker *w, struct pw_round *round)
 		pw_listen_tune(&w->process->listen, round->snapshot->conf);
 }
 
-static void kill_client(struct pw_worker *w, const struct pw_round *round, struct round_mail *m)
+static void kill_client(struct pw_worker *w, const struct pw_round *round, struct pw_round_mail *m)
 {
 	struct pw_client *c = pw_clients_find_id(&w->clients, round->client_id);
 	struct pw_error err;
@@ -105,7 +106,7 @@ static void shut(struct pw_worker *w, const struct pw_round *round)
 	pw_clients_refuse_waiting(&w->clients);
 }
 
-static void collect(struct pw_worker *w, const struct pw_round *round, struct round_mail *m)
+static void collect(struct pw_worker *w, const struct pw_round *round, struct pw_round_mail *m)
 {
 	const struct pw_worker_view source = {
 	    .pools = &w->pools,
@@ -126,7 +127,7 @@ static void add_counters(struct pw_pool *pool, void *arg)
 
 static void answer(struct pw_mail *mail, void *receiver PW_UNUSED)
 {
-	struct round_mail *m = PW_CONTAINER(mail, struct round_mail, mail);
+	struct pw_round_mail *m = PW_CONTAINER(mail, struct pw_round_mail, mail);
 	struct pw_round *round = m->round;
 	struct pw_worker *w = m->worker;
 
@@ -171,13 +172,12 @@ static void answer(struct pw_mail *mail, void *receiver PW_UNUSED)
 
 static void discard(struct pw_mail *mail)
 {
-	struct round_mail *m = PW_CONTAINER(mail, struct round_mail, mail);
+	struct pw_round_mail *m = PW_CONTAINER(mail, struct pw_round_mail, mail);
 	struct pw_round *round = m->round;
 
 	/* Mail is discarded when all threads have ended: the round can only be freed. */
 	if (round->view)
 		pw_rows_fini(&m->rows);
-	free(m);
 	if (--round->missing == 0)
 		free_round(round);
 }
@@ -190,10 +190,11 @@ struct pw_round *pw_round_create(struct pw_process *process, const struct pw_ask
 
 	if (round) {
 		pw_timer_init(&round->timer, on_limit);
+		round->mails = calloc(process->n_workers, sizeof(*round->mails));
 		round->has_answered = calloc(process->n_workers, sizeof(*round->has_answered));
 		round->db = db ? strdup(db) : NULL;
 	}
-	if (!round || !round->has_answered || (db && !round->db)) {
+	if (!round || !round->mails || !round->has_answered || (db && !round->db)) {
 		if (round)
 			free_round(round);
 		if (asker)
@@ -208,13 +209,11 @@ struct pw_round *pw_round_create(struct pw_process *process, const struct pw_ask
 	return round;
 }
 
-static bool post_to(struct pw_round *round, unsigned index)
+static void post_to(struct pw_round *round, unsigned index)
 {
 	struct pw_worker *worker = &round->process->workers[index];
-	struct round_mail *m = calloc(1, sizeof(*m));
+	struct pw_round_mail *m = &round->mails[index];
 
-	if (!m)
-		return false;
 	m->mail.deliver = answer;
 	m->mail.discard = discard;
 	m->round = round;
@@ -222,7 +221,6 @@ static bool post_to(struct pw_round *round, unsigned index)
 	if (round->view)
 		pw_rows_init(&m->rows, round->view);
 	pw_mailbox_post(&worker->mailbox, &m->mail);
-	return true;
 }
 
 void pw_round_start(struct pw_round *round, uint64_t limit_us)
@@ -231,19 +229,11 @@ void pw_round_start(struct pw_round *round, uint64_t limit_us)
 
 	if (round->view)
 		pw_rows_init(&round->rows, round->view);
-	/* Counted before the first is posted, so that no early answer ends the round. */
 	round->missing = n;
 	if (limit_us > 0)
 		pw_loop_arm(&round->process->loop, &round->timer, limit_us);
-	for (unsigned i = 0; i < n; i++) {
-		if (!post_to(round, i))
-			round->missing--;
-		round->has_answered[i] = false;
-	}
-	if (round->missing == 0) {
-		finish(round);
-		free_round(round);
-	}
+	for (unsigned i = 0; i < n; i++)
+		post_to(round, i);
 }
 
 void pw_round_run(struct pw_process *process, const struct pw_asker *asker, enum pw_round_kind kind,

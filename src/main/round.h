@@ -21,13 +21,16 @@ enum pw_round_kind {
 	PW_ROUND_COLLECT,
 };
 
+struct pw_round_mail;
+
 /* The main thread's; each worker fills its own answer. */
 struct pw_round {
 	enum pw_round_kind kind;
 	struct pw_process *process;
-	unsigned missing;   /* answers that are still to come */
-	bool *has_answered; /* per worker */
-	bool is_over;       /* done was called: late answers are dropped */
+	unsigned missing;            /* answers that are still to come */
+	struct pw_round_mail *mails; /* per worker */
+	bool *has_answered;          /* per worker */
+	bool is_over;                /* done was called: late answers are dropped */
 	struct pw_timer timer;
 	void (*done)(struct pw_round *round);
 

@@ -43,10 +43,14 @@ static void after_count(struct pw_round *round)
 static void on_poll(struct pw_timer *timer)
 {
 	struct pw_process *process = PW_CONTAINER(timer, struct pw_process, end_poll);
+	struct pw_round *round = NULL;
 
-	if (!process->is_counting) {
+	if (!process->is_counting)
+		round = pw_round_create(process, NULL, PW_ROUND_COUNT, NULL, after_count);
+	/* Without memory the next poll tries again. */
+	if (round) {
 		process->is_counting = true;
-		pw_round_run(process, NULL, PW_ROUND_COUNT, NULL, after_count);
+		pw_round_start(round, 0);
 	}
 	arm_poll(process);
 }
