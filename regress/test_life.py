@@ -140,6 +140,19 @@ def test_pidfile(make_pooler):
     assert not pooler.pidfile.exists()
 
 
+@pytest.mark.pgweir_only
+def test_signals_that_a_shell_has_ignored(make_pooler):
+    """A shell without job control starts what runs in the background like that."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        pooler = make_pooler()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    pooler.signal(signal.SIGINT)
+    pooler.wait_exit()
+    assert "got SIGINT, shutting down" in pooler.log_text()
+
+
 def test_unix_socket_is_removed(make_pooler):
     pooler = make_pooler()
     path = pooler.dir / f".s.PGSQL.{pooler.port}"

@@ -118,22 +118,16 @@ static bool init_workers(struct pw_process *p)
 
 static bool start_workers(struct pw_process *p)
 {
-	sigset_t all, before;
 	bool ok = true;
 
-	/* Signals are the main thread's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (unsigned i = 0; ok && i < p->n_workers; i++)
 		ok = pw_worker_start(&p->workers[i]) == PW_OK;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return ok;
 }
 
 static bool start(struct pw_process *p)
 {
 	const struct pw_conf *conf = p->snapshot->conf;
-	sigset_t all, before;
 
 	if (pw_loop_init(&p->loop, &pw_clock_system) != PW_OK ||
 	    pw_mailbox_init(&p->mailbox, &p->loop, p) != PW_OK || pw_signals_start(p) != PW_OK ||
@@ -143,10 +137,7 @@ static bool start(struct pw_process *p)
 	pw_pause_init(p);
 	pw_shutdown_init(p);
 	pw_log_open_syslog(&p->log, conf->syslog, conf->syslog_ident, conf->syslog_facility);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	p->resolver = pw_resolver_create(conf->dns_max_ttl, conf->dns_nxdomain_ttl);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!p->resolver || pw_listen_open(&p->listen, conf, &p->logctx) != PW_OK ||
 	    pw_pidfile_create(conf->pidfile, &p->logctx) != PW_OK)
 		return false;

@@ -40,8 +40,6 @@ struct pw_worker {
 	struct pw_client_peers peers;
 };
 
-enum { PW_SIGNALS = 6 };
-
 enum pw_life { PW_LIFE_RUNNING, PW_LIFE_WAIT_FOR_CLIENTS, PW_LIFE_WAIT_FOR_SERVERS, PW_LIFE_OVER };
 
 struct pw_process {
@@ -69,7 +67,8 @@ struct pw_process {
 	struct pw_snapshot *snapshot;
 	struct pw_daemon daemon;
 	/* signals.c */
-	struct event *signal_events[PW_SIGNALS];
+	int signal_fd; /* a signalfd, while there is the event */
+	struct event *signal_event;
 	/* shutdown.c */
 	enum pw_life life;
 	struct pw_timer end_poll; /* is the last one gone? */

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Signals: each is a command that nobody waits for.
+ * Signals: each is a command that nobody waits for. They are read from a descriptor like any other
+ * input, so nothing ever runs in the middle of something else.
  */
 #include "config.h"
 
 #include "signals.h"
 
 #include <event2/event.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "control.h"
 #include "notify.h"
 #include "reload.h"
 #include "shutdown.h"
 
-static const int handled[PW_SIGNALS] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2};
+static const int handled[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2};
 
 static void signal_hup(struct pw_process *process)
 {
@@ -71,11 +75,8 @@ static void signal_usr2(struct pw_process *process)
 	}
 }
 
-static void on_signal(evutil_socket_t number, short what PW_UNUSED, void *arg)
+static void obey(struct pw_process *process, int number)
 {
-	struct pw_process *process = arg;
-
-	pw_loop_refresh_time(&process->loop);
 	switch (number) {
 	case SIGHUP:
 		signal_hup(process);
@@ -99,24 +100,43 @@ static void on_signal(evutil_socket_t number, short what PW_UNUSED, void *arg)
 	}
 }
 
+static void on_readable(evutil_socket_t fd, short what PW_UNUSED, void *arg)
+{
+	struct pw_process *process = arg;
+	struct signalfd_siginfo info;
+
+	pw_loop_refresh_time(&process->loop);
+	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		obey(process, (int)info.ssi_signo);
+}
+
 enum pw_status pw_signals_start(struct pw_process *process)
 {
-	for (size_t i = 0; i < PW_SIGNALS; i++) {
-		struct event *event =
-		    evsignal_new(process->loop.base, handled[i], on_signal, process);
+	sigset_t set;
 
-		process->signal_events[i] = event;
-		if (!event || event_add(event, NULL) < 0)
-			return PW_ENOMEM;
-	}
-	return PW_OK;
+	sigemptyset(&set);
+	for (size_t i = 0; i < PW_COUNTOF(handled); i++)
+		sigaddset(&set, handled[i]);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	/* A shell without job control has us ignore some, and what is ignored is never read. */
+	for (size_t i = 0; i < PW_COUNTOF(handled); i++)
+		signal(handled[i], SIG_DFL);
+	process->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (process->signal_fd < 0)
+		return PW_EIO;
+	process->signal_event = event_new(process->loop.base, process->signal_fd,
+					  EV_READ | EV_PERSIST, on_readable, process);
+	if (!process->signal_event)
+		close(process->signal_fd);
+	return process->signal_event && event_add(process->signal_event, NULL) == 0 ? PW_OK
+										    : PW_ENOMEM;
 }
 
 void pw_signals_stop(struct pw_process *process)
 {
-	for (size_t i = 0; i < PW_SIGNALS; i++) {
-		if (process->signal_events[i])
-			event_free(process->signal_events[i]);
-		process->signal_events[i] = NULL;
-	}
+	if (!process->signal_event)
+		return;
+	event_free(process->signal_event);
+	close(process->signal_fd);
+	process->signal_event = NULL;
 }
