@@ -115,6 +115,8 @@ static void check_auth(const struct check *c)
 {
 	const struct pw_conf *conf = c->conf;
 
+	if (conf->auth_type == PW_AUTH_HBA && !is_set(conf->auth_hba_file))
+		report(c, "auth_type", "auth_type=hba needs auth_hba_file");
 	if (conf->auth_type != PW_AUTH_CERT)
 		return;
 	if (conf->client_tls_sslmode != PW_SSL_VERIFY_FULL)

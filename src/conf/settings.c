@@ -65,7 +65,7 @@ bool pw_conf_setting_parse(const struct pw_conf_key *key, const char *text, stru
 		return true;
 	if (strcmp(key->name, "auth_type") == 0 &&
 	    (strcasecmp(text, "pam") == 0 || strcasecmp(text, "ldap") == 0))
-		pw_strbuf_printf(why, " (%s is not supported by this build)", text);
+		pw_strbuf_printf(why, " (%s is not supported)", text);
 	return false;
 }
 

@@ -140,10 +140,10 @@ static void test_invalid_values(void **state)
 				 "is expected"},
 	    {"auth_type = ldap",
 	     "\"ldap\" for auth_type: one of any, trust, plain, md5, cert, hba, scram-sha-256 is "
-	     "expected (ldap is not supported by this build)"},
+	     "expected (ldap is not supported)"},
 	    {"auth_type = pam",
 	     "\"pam\" for auth_type: one of any, trust, plain, md5, cert, hba, scram-sha-256 is "
-	     "expected (pam is not supported by this build)"},
+	     "expected (pam is not supported)"},
 	    {"auth_type = peer", "\"peer\" for auth_type: one of any, trust, plain, md5, cert, "
 				 "hba, scram-sha-256 is expected"},
 	};
@@ -224,6 +224,7 @@ static void test_rules_across_settings(void **state)
 	must_fail(MAIN "auth_type = cert\n",
 		  "t.ini:2: auth_type=cert needs client_tls_sslmode=verify-full\n"
 		  "t.ini:2: auth_type=cert needs client_tls_ca_file");
+	must_fail(MAIN "auth_type = hba\n", "t.ini:2: auth_type=hba needs auth_hba_file");
 	must_fail(MAIN "server_tls_key_file = k\n",
 		  "t.ini:2: server_tls_key_file needs server_tls_cert_file");
 	must_fail(MAIN "server_tls_cert_file = k\n",
