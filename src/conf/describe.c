@@ -161,6 +161,30 @@ static void add_key_rows(const struct pw_conf_keys *keys, struct pw_strbuf *out)
 	}
 }
 
+static void add_files_of_users(struct pw_strbuf *out)
+{
+	pw_strbuf_add_string(
+	    out,
+	    "\n## The files of users and rules\n"
+	    "\n"
+	    "They are read at the start and at each reload. A line that is not understood is "
+	    "reported in the log with its number, and does not keep the rest of the "
+	    "configuration from being used: look there after a change. A file that cannot be read "
+	    "is reported, too, and counts as empty.\n"
+	    "\n"
+	    "- `auth_file`: `\"name\" \"secret\"`, one user to a line; a quote inside is written "
+	    "twice. The secret is the password, `md5` and 32 digits, or `SCRAM-SHA-256$...`, as in "
+	    "`pg_authid.rolpassword`. Reading ends at the first broken line; the users before it "
+	    "count.\n"
+	    "- `auth_hba_file`: as PostgreSQL's `pg_hba.conf`. Types are `local`, `host`, "
+	    "`hostssl` and `hostnossl`; databases and users are names, lists, `@file`, `all`, for "
+	    "databases also `sameuser` and `replication`; addresses are `all`, `address/bits`, or "
+	    "address and mask; methods are `trust`, `reject`, `md5`, `password`, `scram-sha-256`, "
+	    "`peer` and `cert`; the one option is `map=`. No host names, no groups, no patterns. "
+	    "A line that is not understood is skipped, one that says `reject` too.\n"
+	    "- `auth_ident_file`: as PostgreSQL's `pg_ident.conf`, without patterns and groups.\n");
+}
+
 void pw_conf_describe_docs(struct pw_strbuf *out)
 {
 	pw_strbuf_add_string(
@@ -184,8 +208,9 @@ void pw_conf_describe_docs(struct pw_strbuf *out)
 	    "path starts at the working directory.\n"
 	    "- Whole numbers may be written as C writes them (`0777`, `0x10`). Times are "
 	    "seconds; in the main section they may have a fraction (`0.5`).\n"
-	    "- All that is wrong with a file is reported at once, and then nothing of it is "
-	    "used.\n"
+	    "- All that is wrong with the file is reported at once, and then nothing of it is "
+	    "used. Certificates and keys that it names count as part of it; the files of users "
+	    "and rules do not, see below.\n"
 	    "\n"
 	    "A reload reads the file again. Settings marked *restart* keep their value until "
 	    "then. A setting whose default is *none* keeps its value when its line is "
@@ -216,4 +241,5 @@ void pw_conf_describe_docs(struct pw_strbuf *out)
 		 "checked; this version does not forward cancel requests to them.\n"
 		 "\n");
 	add_key_rows(&pw_conf_peer_keys, out);
+	add_files_of_users(out);
 }
