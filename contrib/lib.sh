@@ -186,9 +186,14 @@ build_kind() {
 	local kind=$1 dir=$PW_ROOT/build/$1 log=$PW_ROOT/build/$1.log src want
 	shift
 	want="$*"
+	# configure says "unsafe srcdir value".
+	[[ $PW_ROOT != *[[:space:]]* ]] ||
+		die "the build tools cannot work in '$PW_ROOT': move the tree to a path without blanks"
 	run_as_owner mkdir -p "$dir"
 	src=$(source_dir)
 	say "building $kind in ${dir#"$PW_ROOT"/}"
+	# The log too is the owner's: it is there before root writes to it.
+	run_as_owner touch "$log"
 	# shellcheck disable=SC2016
 	run_as_owner bash -c '
 		set -e
