@@ -126,6 +126,15 @@ static void connect_next(struct pw_link *link)
 	fail(link, "connect failed");
 }
 
+bool pw_link_login_elsewhere(struct pw_link *link)
+{
+	if (link->login->tried >= link->login->answer.n)
+		return false;
+	pw_stream_close(&link->stream);
+	connect_next(link);
+	return true;
+}
+
 static enum pw_status connect_unix(struct pw_link *link, const char *dir)
 {
 	struct sockaddr_storage ss;

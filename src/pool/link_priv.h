@@ -25,6 +25,8 @@ void pw_link_account_data(struct pw_link *link, const uint8_t *data, size_t len)
 /* ---- link_login.c ---- */
 /* Begins with resolving or connecting. */
 PW_MUSTCHECK enum pw_status pw_link_login_begin(struct pw_link *link);
+/* A connect has failed: goes on to the next address of the same host; false = there is none. */
+PW_MUSTCHECK bool pw_link_login_elsewhere(struct pw_link *link);
 void pw_link_login_opened(struct pw_link *link);
 void pw_link_login_data(struct pw_link *link, const uint8_t *data, size_t len);
 void pw_link_login_free(struct pw_link *link);

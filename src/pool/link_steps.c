@@ -76,6 +76,8 @@ static void on_stream_end(struct pw_stream *stream, enum pw_status status, const
 	struct pw_link *link = link_of(stream);
 	struct pw_error err;
 
+	if (link->state == PW_LINK_CONNECTING && pw_link_login_elsewhere(link))
+		return;
 	if (pw_link_is_opening(link->state)) {
 		if (link->state == PW_LINK_CONNECTING)
 			pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "connect failed");

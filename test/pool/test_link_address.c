@@ -51,20 +51,26 @@ void freeaddrinfo(struct addrinfo *list)
 
 /* ---- a pool that finds its servers by name ---- */
 
-static struct pw_resolver *begin_by_name(struct fixture **f, const char *hosts, int *listener)
+static struct pw_resolver *begin_by_name_at(struct fixture **f, const char *hosts, int listener)
 {
-	const struct pw_addr any = {.family = AF_INET};
 	struct pw_resolver *resolver = pw_resolver_create(60 * PW_SECOND_US, 60 * PW_SECOND_US);
 	char db[512];
 
 	assert_non_null(resolver);
-	*listener = pw_socket_listen(&any, 64, false);
-	assert_true(*listener >= 0);
 	snprintf(db, sizeof(db), "host=%s port=%u", hosts,
-		 (unsigned)pw_socket_local(*listener).port);
+		 (unsigned)pw_socket_local(listener).port);
 	*f = begin("default_pool_size = 8", db);
 	(*f)->env.workers[0].pools.resolver = resolver;
 	return resolver;
+}
+
+static struct pw_resolver *begin_by_name(struct fixture **f, const char *hosts, int *listener)
+{
+	const struct pw_addr any = {.family = AF_INET};
+
+	*listener = pw_socket_listen(&any, 64, false);
+	assert_true(*listener >= 0);
+	return begin_by_name_at(f, hosts, *listener);
 }
 
 static void end_by_name(struct fixture *f, struct pw_resolver *resolver, int listener)
@@ -126,6 +132,67 @@ static void test_every_address_has_its_turn(void **state)
 	end_by_name(f, resolver, listener);
 }
 
+/* Listens on the second address only. The port of the first is taken, so that nobody else answers
+ * there. */
+static int listen_on_second(int *first)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct pw_addr second = {.family = AF_INET, .bytes = {127, 0, 0, 2}};
+	int listener;
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	*first = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(*first, (struct sockaddr *)&in, sizeof(in)), 0);
+	second.port = pw_socket_local(*first).port;
+	listener = pw_socket_listen(&second, 64, false);
+	assert_true(listener >= 0);
+	return listener;
+}
+
+/* A refusal that comes when the connect is under way leads to the name's next address at once. */
+static void test_refused_address(void **state)
+{
+	static const char *const orders[] = {"one", "one,two"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture *f;
+		struct fake_server s;
+		int first, listener = listen_on_second(&first);
+		struct pw_resolver *resolver = begin_by_name_at(&f, orders[i], listener);
+
+		assert_false(fake_borrow(&f->b[0]));
+		fake_turn(&f->env);
+		s = (struct fake_server){.env = &f->env};
+		while ((s.fd = accept(listener, NULL, NULL)) < 0) {
+			assert_int_equal(f->pool->n_opening, 1);
+			pw_loop_turn(&f->env.workers[0].loop, true);
+		}
+		fake_server_close(&s);
+		pw_pool_withdraw(&f->b[0].loan);
+		end_by_name(f, resolver, listener);
+		close(first);
+	}
+}
+
+/* Refused by all of them: the login has failed. */
+static void test_no_address_answers(void **state)
+{
+	int first, listener = listen_on_second(&first);
+	struct fixture *f;
+	struct pw_resolver *resolver = begin_by_name_at(&f, "one", listener);
+
+	(void)state;
+	close(listener);
+	f->b[0].loan.replication = PW_REPLICATION_LOGICAL;
+	assert_false(fake_borrow(&f->b[0]));
+	while (f->b[0].loan.state != PW_LOAN_NONE)
+		pw_loop_turn(&f->env.workers[0].loop, true);
+	fake_assert_heard(&f->b[0], "lost:08P01");
+	end_by_name(f, resolver, -1);
+	close(first);
+}
+
 /* Two that were on their way to a host when it failed are one reason to go on to the next. */
 static void test_two_failures_are_one_step(void **state)
 {
@@ -162,6 +229,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_long_name),
 	    cmocka_unit_test(test_every_address_has_its_turn),
+	    cmocka_unit_test(test_refused_address),
+	    cmocka_unit_test(test_no_address_answers),
 	    cmocka_unit_test(test_two_failures_are_one_step),
 	};
 
