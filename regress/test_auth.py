@@ -2,6 +2,7 @@
 """Who gets in: methods, stored forms of passwords, auth_query, HBA rules, logins at servers."""
 
 import getpass
+import signal
 import struct
 import threading
 import uuid
@@ -403,6 +404,37 @@ def test_auth_file_is_read_again_by_reload(make_pooler):
     pooler.auth["alice"] = "quite another"
     pooler.reload()
     assert_refused(refused(pooler, "alice", "alice's secret"), MD5)
+
+
+def setting(pooler, name):
+    return {row["key"]: row["value"] for row in pooler.console("SHOW CONFIG")}[name]
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("name", ["userlist.txt", "hba.conf", "ident.conf"])
+def test_reload_without_a_file_changes_nothing(make_pooler, name):
+    pooler = make_pooler(hba="host all admin all trust\nhost all all all md5\n", ident="m a b\n",
+                         default_pool_size=5)
+    path = pooler.dir / name
+    path.rename(pooler.dir / "elsewhere")
+    pooler.write(pooler.path.name, pooler.path.read_text().replace("size = 5", "size = 6"))
+    error = pooler.console_result("RELOAD").error
+    assert (error.severity, error.code) == ("ERROR", "F0000")
+    assert f"{path}: No such file or directory" in pooler.log_text()
+    assert pooler.raw(user="alice").query("SELECT 1").value() == "1"
+    assert setting(pooler, "default_pool_size") == "5"
+    (pooler.dir / "elsewhere").rename(path)
+    assert pooler.console_result("RELOAD").error is None
+    assert setting(pooler, "default_pool_size") == "6"
+
+
+@pytest.mark.pgweir_only
+def test_auth_file_that_was_never_there(make_pooler):
+    """It is a warning, at the start and later."""
+    pooler = make_pooler(auth_file="/nonexistent")
+    pooler.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: pooler.log_count("could not open auth_file /nonexistent: ") == 2)
+    assert pooler.log_count("config file loading failed") == 0
 
 
 def test_auth_file_quotes(make_pooler):

@@ -67,14 +67,14 @@ struct pw_hba *pw_hba_parse(const char *text, size_t len, const char *path, cons
 	return hba;
 }
 
-/* False without memory. A file that cannot be read is empty, and a warning. */
-static bool read_or_warn(const char *path, const char *what, struct pw_strbuf *out,
-			 struct pw_strbuf *warnings)
+/* False without memory. A file that cannot be read is empty. */
+static bool read_whole(const char *path, const char *what, struct pw_strbuf *out,
+		       struct pw_strbuf *unreadable)
 {
 	enum pw_status status = pw_auth_read_file(path, out);
 
 	if (status == PW_EIO) {
-		pw_strbuf_printf(warnings, "could not open %s %s: %s\n", what, path,
+		pw_strbuf_printf(unreadable, "could not open %s %s: %s\n", what, path,
 				 strerror(errno));
 		/* Half of the rules could say the opposite of all of them. */
 		pw_strbuf_reset(out);
@@ -82,13 +82,14 @@ static bool read_or_warn(const char *path, const char *what, struct pw_strbuf *o
 	return status != PW_ENOMEM;
 }
 
-struct pw_hba *pw_hba_load(const char *path, const char *ident_path, struct pw_strbuf *warnings)
+struct pw_hba *pw_hba_load(const char *path, const char *ident_path, struct pw_strbuf *unreadable,
+			   struct pw_strbuf *warnings)
 {
 	struct pw_strbuf text = PW_STRBUF_INIT, ident = PW_STRBUF_INIT;
 	struct pw_hba *hba = NULL;
 
-	if (read_or_warn(path, "hba file", &text, warnings) &&
-	    (!ident_path || read_or_warn(ident_path, "ident map file", &ident, warnings)))
+	if (read_whole(path, "hba file", &text, unreadable) &&
+	    (!ident_path || read_whole(ident_path, "ident map file", &ident, unreadable)))
 		hba = pw_hba_parse(text.data, text.len, path, ident.data, ident.len, ident_path,
 				   warnings);
 	pw_strbuf_fini(&text);

@@ -257,7 +257,7 @@ struct pw_userdb *pw_userdb_parse(const char *text, size_t len, const char *path
 }
 
 struct pw_userdb *pw_userdb_load(const char *path, const struct pw_hash_key *key,
-				 struct pw_strbuf *warnings)
+				 struct pw_strbuf *unreadable, struct pw_strbuf *warnings)
 {
 	struct pw_strbuf text = PW_STRBUF_INIT;
 	struct pw_userdb *db = NULL;
@@ -266,7 +266,7 @@ struct pw_userdb *pw_userdb_load(const char *path, const struct pw_hash_key *key
 	pw_strbuf_add(&text, "", 0);
 	status = pw_auth_read_file(path, &text);
 	if (status == PW_EIO) {
-		pw_strbuf_printf(warnings, "could not open auth_file %s: %s\n", path,
+		pw_strbuf_printf(unreadable, "could not open auth_file %s: %s\n", path,
 				 strerror(errno));
 		/* Half a file is no file. */
 		pw_strbuf_reset(&text);

@@ -8,25 +8,41 @@
 
 #include <stdlib.h>
 
-static bool load_parts(struct pw_snapshot *s, const struct pw_hash_key *key, struct pw_strbuf *why,
-		       struct pw_strbuf *warnings)
+/* Out of memory is the one failure; files that cannot be read are lines in `unreadable`. */
+static bool load_users(struct pw_snapshot *s, const struct pw_hash_key *key,
+		       struct pw_strbuf *unreadable, struct pw_strbuf *warnings)
 {
 	const struct pw_conf *conf = s->conf;
 
 	if (conf->auth_file && conf->auth_file[0] && conf->auth_type != PW_AUTH_ANY)
-		s->users = pw_userdb_load(conf->auth_file, key, warnings);
+		s->users = pw_userdb_load(conf->auth_file, key, unreadable, warnings);
 	else
 		s->users = pw_userdb_parse("", 0, "", key, warnings);
 	if (conf->auth_type == PW_AUTH_HBA)
-		s->hba = pw_hba_load(conf->auth_hba_file, conf->auth_ident_file, warnings);
-	s->accept_tls = pw_tls_context_create_accept(conf, why);
+		s->hba =
+		    pw_hba_load(conf->auth_hba_file, conf->auth_ident_file, unreadable, warnings);
+	return s->users && (s->hba || conf->auth_type != PW_AUTH_HBA) && !unreadable->has_failed;
+}
+
+/* Whoever starts without a file is told, and runs, as the contract has it. One that was there and
+ * is gone must not lock out those who could log in before. */
+static bool load_parts(struct pw_snapshot *s, const struct pw_snapshot *previous,
+		       const struct pw_hash_key *key, struct pw_strbuf *why,
+		       struct pw_strbuf *warnings)
+{
+	struct pw_strbuf unreadable = PW_STRBUF_INIT;
+	bool is_loaded = load_users(s, key, &unreadable, warnings), is_bad;
+
+	s->lacks_files = unreadable.len > 0;
+	is_bad = s->lacks_files && previous && !previous->lacks_files;
+	pw_strbuf_add(is_bad ? why : warnings, unreadable.data, unreadable.len);
+	pw_strbuf_fini(&unreadable);
+	s->accept_tls = pw_tls_context_create_accept(s->conf, why);
 	if (s->accept_tls)
-		s->connect_tls = pw_tls_context_create_connect(conf, why);
-	if (!s->users || (conf->auth_type == PW_AUTH_HBA && !s->hba)) {
+		s->connect_tls = pw_tls_context_create_connect(s->conf, why);
+	if (!is_loaded)
 		pw_strbuf_add_string(why, "out of memory\n");
-		return false;
-	}
-	return s->connect_tls != NULL;
+	return is_loaded && !is_bad && s->connect_tls;
 }
 
 struct pw_snapshot *pw_snapshot_load(const char *path, const struct pw_snapshot *previous,
@@ -41,7 +57,7 @@ struct pw_snapshot *pw_snapshot_load(const char *path, const struct pw_snapshot 
 	}
 	pw_refcount_init(&s->refs);
 	s->conf = pw_conf_load(path, previous ? previous->conf : NULL, why, warnings);
-	if (!s->conf || !load_parts(s, key, why, warnings)) {
+	if (!s->conf || !load_parts(s, previous, key, why, warnings)) {
 		pw_snapshot_unref(s);
 		return NULL;
 	}

@@ -47,7 +47,8 @@ static void load(struct fixture *fixture, const char *dir, const char *ident)
 	snprintf(ident_path, sizeof(ident_path), "%s/%s", dir, ident ? ident : "");
 	memset(fixture, 0, sizeof(*fixture));
 	pw_strbuf_add(&fixture->warnings, "", 0);
-	fixture->hba = pw_hba_load(path, ident ? ident_path : NULL, &fixture->warnings);
+	fixture->hba =
+	    pw_hba_load(path, ident ? ident_path : NULL, &fixture->warnings, &fixture->warnings);
 	assert_non_null(fixture->hba);
 }
 

@@ -21,12 +21,14 @@ struct pw_snapshot {
 	const struct pw_conf *conf;
 	const struct pw_userdb *users;
 	const struct pw_hba *hba; /* NULL unless auth_type = hba */
+	bool lacks_files; /* of users or rules: one could not be read, and counts as empty */
 	struct pw_tls_context *accept_tls;
 	struct pw_tls_context *connect_tls;
 };
 
-/* NULL with `why` filled where the file, or a TLS file it names, cannot be used. `previous` may be
- * NULL. `warnings` gets what does not stop the load. */
+/* NULL with `why` filled where the file, or a TLS file it names, cannot be used. The same for a
+ * file of users or rules that cannot be read, unless one was unreadable in `previous` already, or
+ * that is NULL. `warnings` gets what does not stop the load. */
 struct pw_snapshot *pw_snapshot_load(const char *path, const struct pw_snapshot *previous,
 				     const struct pw_hash_key *key, struct pw_strbuf *why,
 				     struct pw_strbuf *warnings);
