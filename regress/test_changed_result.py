@@ -2,9 +2,13 @@
 """A table changes while clients hold prepared statements on it: nobody gets rows of another shape
 than it was told, and nobody an error that was another client's due."""
 
+import struct
+
 import pytest
 
-from lib.wire import bind, close, describe, execute, flush, parse, query, run_named, sync
+from lib.fakepg import error, parameter_status, ready
+from lib.wire import (bind, close, describe, execute, flush, message, parse, query, run_named,
+                      sync)
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -194,6 +198,37 @@ def test_new_client_in_pieces(make_pooler, table, cut):
     assert result.error is None or result.error.message == CHANGED
     if not result.error:
         assert result.rows == [["1", "2"]]
+
+
+def test_what_comes_unasked_gets_through(make_pooler, make_fake):
+    """Between the error that nobody sees and the repeat, the server has something to say."""
+    stale = error("", fields={"S": "ERROR", "V": "ERROR", "C": "0A000", "M": CHANGED,
+                              "R": "RevalidateCachedQuery"})
+    notice = message("N", b"SNOTICE\0C00000\0Mhear\0\0")
+    notification = message("A", struct.pack("!i", 7) + b"channel\0payload\0")
+    refused = []
+
+    def on_message(session, kind, body):
+        is_skipping = refused and refused[-1] is not None
+        if kind == "B" and not refused:
+            refused.append(stale)
+            session.send(stale)
+        elif kind == "S" and is_skipping:
+            refused.append(None)
+            session.send(notice + notification + parameter_status("application_name", "new") +
+                         ready())
+        else:
+            return is_skipping
+        return True
+
+    fake = make_fake(on_message=on_message)
+    pooler = make_pooler(pool_mode="transaction",
+                         databases={"f": {"host": fake.host, "port": fake.port}})
+    conn = pooler.raw(dbname="f")
+    conn.run(parse("s", SELECT), sync())
+    result = conn.run(bind("", "s"), execute(), sync())
+    assert len(refused) == 2
+    assert result.kinds == "NAS2CZ"
 
 
 def test_what_follows_the_batch_keeps_its_order(make_pooler, table):

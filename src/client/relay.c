@@ -373,6 +373,12 @@ void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t le
 
 /* ---- server to client ---- */
 
+/* Belongs to no answer (PostgreSQL 15 docs 55.2.7). */
+static bool is_asynchronous(uint8_t type)
+{
+	return type == 'N' || type == 'A' || type == 'S';
+}
+
 static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 		     const struct pw_expect *about)
 {
@@ -384,7 +390,7 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 	}
 	if (c->state == PW_CLIENT_CLOSED)
 		return;
-	if (pw_plan_is_repeating(c))
+	if (pw_plan_is_repeating(c) && !is_asynchronous(piece->type))
 		return;
 	c->is_answering = !piece->is_last;
 	loan->pool->stats.now.sent += piece->len;
