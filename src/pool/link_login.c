@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "link_priv.h"
-#include "pgweir/auth/password.h"
 #include "pgweir/auth/scram.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/net/socket.h"
@@ -328,178 +327,16 @@ static void read_tls_answer(struct pw_link *link, const uint8_t *data, size_t le
 
 /* ---- authentication ---- */
 
-struct known_secret {
-	const char *text; /* "" = none */
-	enum pw_secret_kind kind;
-	struct pw_scram_keys keys;
-};
-
-/* The entry's password; else auth_file; else what a client's login has brought. Under the shared
- * pool's lock because of the last. */
-static void find_secret(struct pw_link *link, struct known_secret *out, struct pw_secret *copy)
-{
-	struct pw_shared_pool *shared = link->shared;
-	const struct pw_user_secret *stored =
-	    pw_userdb_find(link->pool->pools->snapshot->users, shared->user->name);
-	const char *text = link->pool->db->password;
-
-	pthread_mutex_lock(&shared->lock);
-	out->keys = shared->credentials.keys;
-	if (!text || text[0] == '\0')
-		text =
-		    stored && stored->secret[0] ? stored->secret : shared->credentials.secret.data;
-	/* Without memory it is as if there were none, and the login says so. */
-	if (text && pw_secret_set(copy, text, strlen(text)) != PW_OK)
-		pw_secret_fini(copy);
-	pthread_mutex_unlock(&shared->lock);
-	out->text = copy->data ? copy->data : "";
-	out->kind = pw_secret_classify(out->text);
-}
-
-static void send_password(struct pw_link *link, const char *text)
-{
-	struct pw_strbuf out = PW_STRBUF_INIT;
-
-	pw_write_message(&out, 'p', text, strlen(text) + 1);
-	if (out.has_failed)
-		fail(link, "out of memory");
-	else
-		pw_stream_send(&link->stream, out.data, out.len);
-	pw_strbuf_wipe(&out);
-}
-
-static void answer_cleartext(struct pw_link *link, const struct known_secret *secret)
-{
-	if (secret->kind != PW_SECRET_PLAIN)
-		fail_for_good(link, "wrong password type");
-	else
-		send_password(link, secret->text);
-}
-
-static void answer_md5(struct pw_link *link, const struct known_secret *secret,
-		       struct pw_cursor *body)
-{
-	const uint8_t *salt = pw_cursor_bytes(body, 4);
-	char text[PW_MD5_TEXT_SIZE];
-	bool ok = false;
-
-	if (salt && secret->kind == PW_SECRET_PLAIN)
-		ok = pw_md5_response(secret->text, link->shared->user->name, salt, text);
-	else if (salt && secret->kind == PW_SECRET_MD5)
-		ok = pw_md5_response_stored(secret->text, salt, text);
-	if (ok)
-		send_password(link, text);
-	else
-		fail_for_good(link, "wrong password type");
-	explicit_bzero(text, sizeof(text));
-}
-
-static void begin_scram(struct pw_link *link, const struct known_secret *secret,
-			struct pw_cursor *body)
-{
-	struct pw_link_login *login = link->login;
-	struct pw_strbuf first = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
-	bool has_plain = false, has_plus = false;
-	uint8_t binding[64];
-	size_t binding_len = 0, begin;
-	const char *mechanism;
-
-	while (!body->has_failed && pw_cursor_left(body) > 1) {
-		mechanism = pw_cursor_string(body);
-		has_plain |= strcmp(mechanism, PW_SCRAM_MECHANISM) == 0;
-		has_plus |= strcmp(mechanism, PW_SCRAM_MECHANISM_PLUS) == 0;
-	}
-	has_plus = has_plus && link->stream.transport &&
-		   pw_tls_channel_binding(link->stream.transport, binding, &binding_len) == PW_OK;
-	if (secret->kind == PW_SECRET_PLAIN ||
-	    (secret->kind == PW_SECRET_SCRAM && secret->keys.is_set))
-		login->scram = pw_scram_client_create(
-		    secret->kind == PW_SECRET_PLAIN ? secret->text : NULL,
-		    secret->kind == PW_SECRET_PLAIN ? NULL : &secret->keys,
-		    has_plus ? binding : NULL, binding_len, link->stream.transport != NULL);
-	if (!login->scram || !(has_plain || has_plus)) {
-		fail_for_good(link,
-			      login->scram ? "unknown SASL mechanism" : "wrong password type");
-		return;
-	}
-	mechanism = has_plus ? PW_SCRAM_MECHANISM_PLUS : PW_SCRAM_MECHANISM;
-	if (pw_scram_client_first(login->scram, &first) == PW_OK) {
-		begin = pw_writer_begin(&out, 'p');
-		pw_strbuf_add(&out, mechanism, strlen(mechanism) + 1);
-		pw_strbuf_add_u32(&out, (uint32_t)first.len);
-		pw_strbuf_add(&out, first.data, first.len);
-		pw_writer_end(&out, begin);
-	}
-	if (out.len > 0 && !out.has_failed)
-		pw_stream_send(&link->stream, out.data, out.len);
-	else
-		fail(link, "out of memory");
-	pw_strbuf_wipe(&first);
-	pw_strbuf_wipe(&out);
-}
-
-static void continue_scram(struct pw_link *link, const struct pw_cursor *body)
-{
-	struct pw_strbuf final = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
-
-	if (!link->login->scram || pw_scram_client_final(link->login->scram, body->at,
-							 pw_cursor_left(body), &final) != PW_OK) {
-		fail_for_good(link, "malformed SCRAM message");
-	} else {
-		pw_write_message(&out, 'p', final.data, final.len);
-		pw_stream_send(&link->stream, out.data, out.len);
-	}
-	pw_strbuf_wipe(&final);
-	pw_strbuf_wipe(&out);
-}
-
-static void finish_scram(struct pw_link *link, const struct pw_cursor *body)
-{
-	if (!link->login->scram ||
-	    pw_scram_client_verify(link->login->scram, body->at, pw_cursor_left(body)) != PW_OK)
-		fail_for_good(link, "invalid server signature");
-}
-
 static void read_auth(struct pw_link *link, const struct pw_piece *piece)
 {
-	struct pw_cursor body = pw_piece_body(piece);
-	uint32_t code = pw_cursor_u32(&body);
-	struct pw_secret copy = {NULL, 0};
-	struct known_secret secret;
+	struct pw_link_auth answer = pw_link_auth_answer(link, &link->login->scram, piece);
 
-	find_secret(link, &secret, &copy);
-	switch (code) {
-	case PW_AUTH_REQ_OK:
-		/* A server that skips its half of SCRAM has not shown that it knows the secret. */
-		if (link->login->scram && !pw_scram_client_is_verified(link->login->scram))
-			fail_for_good(link, "failed to verify server signature");
-		else
-			link->login->is_authenticated = true;
-		break;
-	case PW_AUTH_REQ_CLEARTEXT:
-		answer_cleartext(link, &secret);
-		break;
-	case PW_AUTH_REQ_MD5:
-		answer_md5(link, &secret, &body);
-		break;
-	case PW_AUTH_REQ_SASL:
-		if (link->login->scram)
-			fail(link, "broken message from server");
-		else
-			begin_scram(link, &secret, &body);
-		break;
-	case PW_AUTH_REQ_SASL_CONTINUE:
-		continue_scram(link, &body);
-		break;
-	case PW_AUTH_REQ_SASL_FINAL:
-		finish_scram(link, &body);
-		break;
-	default:
-		fail(link, "server asks for an authentication method that pgweir does not know");
-		break;
-	}
-	explicit_bzero(&secret, sizeof(secret));
-	pw_secret_fini(&copy);
+	if (answer.outcome == PW_LINK_AUTH_DONE)
+		link->login->is_authenticated = true;
+	else if (answer.outcome == PW_LINK_AUTH_BROKEN)
+		fail(link, "%s", answer.why);
+	else if (answer.outcome == PW_LINK_AUTH_REFUSED)
+		fail_for_good(link, answer.why);
 }
 
 /* ---- after authentication ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Between the files of a link, lowest first: states and end (link.c), cleaning (link_clean.c),
- * account of answers (link_account.c), login (link_login.c), events and making (link_steps.c).
- * Same thread as the link.
+ * account of answers (link_account.c), authentication (link_auth.c), login (link_login.c), events
+ * and making (link_steps.c). Same thread as the link.
  */
 #ifndef PGWEIR_POOL_LINK_PRIV_H
 #define PGWEIR_POOL_LINK_PRIV_H
@@ -21,6 +21,25 @@ void pw_link_undo_first(struct pw_link *link, uint32_t n);
 /* ---- link_account.c ---- */
 /* Works through server bytes; used once the link has logged in. */
 void pw_link_account_data(struct pw_link *link, const uint8_t *data, size_t len);
+
+/* ---- link_auth.c ---- */
+struct pw_scram_client;
+
+struct pw_link_auth {
+	enum {
+		PW_LINK_AUTH_GO_ON, /* answered, or nothing to answer */
+		PW_LINK_AUTH_DONE,
+		PW_LINK_AUTH_BROKEN, /* not understood: another try may do better */
+		PW_LINK_AUTH_REFUSED /* we and the server do not agree on who we are */
+	} outcome;
+	const char *why; /* of the last two */
+};
+
+/* Answers an authentication request. `scram` lasts as long as the login, the caller's to destroy.
+ */
+PW_MUSTCHECK struct pw_link_auth pw_link_auth_answer(struct pw_link *link,
+						     struct pw_scram_client **scram,
+						     const struct pw_piece *piece);
 
 /* ---- link_login.c ---- */
 /* Begins with resolving or connecting. */
