@@ -370,17 +370,23 @@ def tool_args(pooler):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_pg_receivewal(make, pg, tmp_path, mode):
+def test_pg_receivewal(make, pg, db, tmp_path, mode):
+    """With a slot, or the server could remove what the second run asks for."""
     pooler = make(pool_mode=mode, auth_type="scram-sha-256")
+    args = [*tool_args(pooler), "--slot", f"slot_{db}"]
     target = tmp_path / "wal"
     target.mkdir()
-    write_wal(pg)
-    end = pg.execute("SELECT pg_current_wal_insert_lsn()")[0][0]
-    write_wal(pg)
-    run_tool(pg, "pg_receivewal", *tool_args(pooler), "-D", target, "--endpos", end, "--no-loop")
-    assert list(target.iterdir())
-    run_tool(pg, "pg_receivewal", "-d", f"dbname={pooler.db} port={pooler.port}",
-             *tool_args(pooler), "-D", target, "--endpos", end, "--no-loop")
+    run_tool(pg, "pg_receivewal", *args, "--create-slot")
+    try:
+        write_wal(pg)
+        end = pg.execute("SELECT pg_current_wal_insert_lsn()")[0][0]
+        write_wal(pg)
+        run_tool(pg, "pg_receivewal", *args, "-D", target, "--endpos", end, "--no-loop")
+        assert list(target.iterdir())
+        run_tool(pg, "pg_receivewal", "-d", f"dbname={pooler.db} port={pooler.port}", *args,
+                 "-D", target, "--endpos", end, "--no-loop")
+    finally:
+        run_tool(pg, "pg_receivewal", *args, "--drop-slot")
     wait_for(lambda: not shown(pooler, "SERVERS"))
 
 
