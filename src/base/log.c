@@ -77,7 +77,10 @@ enum pw_status pw_log_open_file(struct pw_log *log, const char *path)
 	/* Same descriptor number: a thread in the middle of a write never sees a closed one, nor
 	 * one that has become somebody's connection. So without a file it stays, too. */
 	if (dup3(fd, old, O_CLOEXEC) < 0) {
+		int saved = errno;
+
 		close(fd);
+		errno = saved;
 		return PW_EIO;
 	}
 	close(fd);

@@ -309,6 +309,9 @@ static void set_peer(struct builder *b, const struct pw_ini_entry *entry)
 				id);
 		return;
 	}
+	if (b->peers.n == 0)
+		pw_conf_problem(&b->warnings, &entry->pos,
+				"[peers] has no effect: cancel requests are not forwarded");
 	peer.id = (int)id;
 	/* Names sort as text; the zeros make that the order of the numbers. */
 	snprintf(digits, sizeof(digits), "%05d", peer.id);

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +64,8 @@ static bool become_and_open_log(struct pw_process *p, const char *warnings)
 	if (pw_daemon_become(p->options.user ? p->options.user : conf->user, &p->logctx) != PW_OK)
 		return false;
 	if (pw_log_open_file(&p->log, conf->logfile) != PW_OK) {
-		pw_log_fatal(&p->logctx, "cannot open log file %s", conf->logfile);
+		pw_log_fatal(&p->logctx, "cannot open log file %s: %s", conf->logfile,
+			     strerror(errno));
 		return false;
 	}
 	pw_log_lines(&p->logctx, PW_LOG_WARNING, warnings);

@@ -6,6 +6,9 @@
 
 #include "reload.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "round.h"
 
 static void reopen_log(struct pw_process *process)
@@ -13,7 +16,8 @@ static void reopen_log(struct pw_process *process)
 	const struct pw_conf *conf = process->snapshot->conf;
 
 	if (pw_log_open_file(&process->log, conf->logfile) != PW_OK)
-		pw_log_error(&process->logctx, "cannot open log file %s", conf->logfile);
+		pw_log_error(&process->logctx, "cannot open log file %s: %s", conf->logfile,
+			     strerror(errno));
 	pw_log_open_syslog(&process->log, conf->syslog, conf->syslog_ident, conf->syslog_facility);
 }
 

@@ -184,6 +184,7 @@ static void test_duplicates(void **state)
 	assert_int_equal(conf->peers[1].id, 9);
 	assert_int_equal(conf->peers[2].id, 10);
 	assert_string_equal(said.warnings.data,
+			    "t.ini:6: [peers] has no effect: cancel requests are not forwarded\n"
 			    "t.ini:4: database \"a\" is defined again, the earlier definition "
 			    "does not count\n"
 			    "t.ini:12: peer \"00001\" is defined again, the earlier definition "
