@@ -210,6 +210,8 @@ static void take_row(struct pw_client *c, const struct pw_strbuf *row)
 void pw_lookup_on_piece(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_strbuf *row = &c->login->row;
+	/* Of several rows the first counts. */
+	size_t len = piece->is_first && piece->len > piece->total ? piece->total : piece->len;
 
 	if (piece->type == 'E' && piece->is_first) {
 		note_error(c, piece);
@@ -219,11 +221,11 @@ void pw_lookup_on_piece(struct pw_client *c, const struct pw_piece *piece)
 		return;
 	if (piece->is_first)
 		pw_strbuf_reset(row);
-	if (row->len + piece->len > ROW_MAX) {
+	if (row->len + len > ROW_MAX) {
 		misfit(c, "returned too long a row");
 		return;
 	}
-	pw_strbuf_add(row, piece->data, piece->len);
+	pw_strbuf_add(row, piece->data, len);
 	if (piece->is_last && !row->has_failed)
 		take_row(c, row);
 }

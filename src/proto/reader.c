@@ -188,6 +188,21 @@ static enum pw_status finish_cut_header(struct pw_reader *reader, struct pw_slic
 	return PW_OK;
 }
 
+/* Rows and COPY data come by the thousand, and nobody looks into them: how far do whole messages
+ * like the one that ends at `end` go on? What is wrong with the next one is found at its turn. */
+static size_t end_of_run(const struct pw_reader *reader, const struct pw_slice *in, size_t end)
+{
+	uint32_t min_length = 4 + reader->table->rows[reader->type].min_body, length;
+
+	while (in->len - end >= PW_HEADER_SIZE && in->data[end] == reader->type) {
+		length = pw_load_u32(in->data + end + 1);
+		if (length < min_length || length >= reader->max_total || length >= in->len - end)
+			break;
+		end += length + 1;
+	}
+	return end;
+}
+
 static enum pw_status begin_message(struct pw_reader *reader, struct pw_slice *in,
 				    struct pw_piece *piece)
 {
@@ -203,9 +218,11 @@ static enum pw_status begin_message(struct pw_reader *reader, struct pw_slice *i
 		in->len -= here;
 		return status == PW_OK ? PW_AGAIN : status;
 	}
+	reader->left = reader->total - (uint32_t)here;
+	if (reader->table->rows[reader->type].is_bulk && reader->left == 0)
+		here = end_of_run(reader, in, here);
 	take_piece(reader, in, here, piece);
 	piece->is_first = true;
-	reader->left = reader->total - (uint32_t)here;
 	piece->is_last = reader->left == 0;
 	return PW_OK;
 }

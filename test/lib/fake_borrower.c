@@ -72,7 +72,9 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 	const char type[] = {(char)piece->type, '\0'};
 
 	assert_ptr_equal(about, pw_expect_at(&loan->link->expects, 0));
-	if (piece->is_first)
+	/* Of several messages in one piece each is heard. */
+	for (size_t at = 0; piece->is_first && at < piece->len;
+	     at += pw_load_u32(piece->data + at + 1) + 1)
 		hear(b, type);
 	pw_strbuf_add(&b->bytes, piece->data, piece->len);
 }

@@ -107,6 +107,26 @@ static void check_gathered(const struct collected *c, const struct pw_piece *pie
 	assert_true(count_zeros(piece->data + skip, piece->len - skip) >= names);
 }
 
+/* Whole messages of one bulk type, all within the bounds. */
+static void check_run(struct collected *c, const struct pw_piece *piece)
+{
+	const struct pw_message_row *row = &c->reader.table->rows[piece->type];
+	size_t at = 0;
+
+	assert_true(row->is_bulk);
+	assert_true(piece->is_last);
+	while (at < piece->len) {
+		uint32_t length = pw_load_u32(piece->data + at + 1);
+
+		assert_int_equal(piece->data[at], piece->type);
+		assert_true(length >= 4 + row->min_body);
+		assert_true(length < c->reader.max_total);
+		at += length + 1;
+		c->n_messages += at < piece->len;
+	}
+	assert_int_equal(at, piece->len);
+}
+
 static void check_piece(struct collected *c, const struct pw_piece *piece, const uint8_t *chunk,
 			size_t len)
 {
@@ -125,6 +145,8 @@ static void check_piece(struct collected *c, const struct pw_piece *piece, const
 		assert_int_equal(piece->type, c->last.type);
 		assert_int_equal(piece->total, c->last.total);
 	}
+	if (piece->is_first && piece->len > piece->total)
+		check_run(c, piece);
 	c->is_inside = !piece->is_last;
 	c->n_messages += piece->is_last;
 	c->last = *piece;
@@ -207,6 +229,90 @@ static void test_backend_in_any_cuts(void **state)
 {
 	(void)state;
 	check_table(&pw_backend_messages);
+}
+
+/* ---- bulk ---- */
+
+static void add_rows(struct pw_strbuf *out, size_t n, struct pw_rng *rng)
+{
+	for (size_t i = 0; i < n; i++)
+		add_random_message(out, 'D', 2 + pw_rng_next(rng) % 40, rng);
+}
+
+static void test_rows_come_as_one(void **state)
+{
+	struct pw_strbuf stream = PW_STRBUF_INIT;
+	struct collected c;
+	struct pw_rng rng;
+
+	(void)state;
+	pw_rng_seed(&rng, 7);
+	add_rows(&stream, 1000, &rng);
+	collected_init(&c, &pw_backend_messages, 0);
+	assert_int_equal(feed(&c, stream.data, stream.len), PW_AGAIN);
+	assert_int_equal(c.last.len, stream.len);
+	assert_int_equal(c.n_messages, 1000);
+	collected_fini(&c);
+	pw_strbuf_fini(&stream);
+}
+
+static void test_rows_in_any_cuts(void **state)
+{
+	struct pw_strbuf stream = PW_STRBUF_INIT;
+	struct pw_rng rng;
+
+	(void)state;
+	pw_rng_seed(&rng, 8);
+	add_rows(&stream, 20, &rng);
+	add_message(&stream, 'C', "SELECT 20", 10);
+	add_rows(&stream, 3, &rng);
+	add_message(&stream, 'd', "", 0);
+	add_message(&stream, 'd', "x", 1);
+	add_rows(&stream, 1, &rng);
+	for (size_t max_cut = 1; max_cut < 300; max_cut += 1 + max_cut / 8) {
+		struct collected c;
+
+		collected_init(&c, &pw_backend_messages, 0);
+		feed_in_cuts(&c, &stream, max_cut, &rng);
+		assert_int_equal(c.n_messages, 27);
+		assert_int_equal(c.bytes.len, stream.len);
+		assert_memory_equal(c.bytes.data, stream.data, stream.len);
+		collected_fini(&c);
+	}
+	pw_strbuf_fini(&stream);
+}
+
+/* What is wrong behind good rows is found, and the rows before it count. */
+static void test_rows_before_a_bad_one(void **state)
+{
+	static const struct {
+		uint32_t length;
+		enum pw_status status;
+	} bad[] = {{0, PW_EPROTO},          {3, PW_EPROTO},          {5, PW_EPROTO},
+		   {0x7fffffff, PW_EPROTO}, {0xffffffff, PW_EPROTO}, {100, PW_ELIMIT}};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(bad); i++) {
+		struct pw_strbuf stream = PW_STRBUF_INIT;
+		struct collected c;
+		struct pw_rng rng;
+		size_t good;
+
+		pw_rng_seed(&rng, i);
+		add_rows(&stream, 5, &rng);
+		good = stream.len;
+		pw_strbuf_add_char(&stream, 'D');
+		pw_strbuf_add_u32(&stream, bad[i].length);
+		for (int k = 0; k < 200; k++)
+			pw_strbuf_add_char(&stream, 'D');
+		collected_init(&c, &pw_backend_messages, 0);
+		c.reader.max_total = 100;
+		assert_int_equal(feed(&c, stream.data, stream.len), bad[i].status);
+		assert_int_equal(c.bytes.len, good);
+		assert_int_equal(c.n_messages, 5);
+		collected_fini(&c);
+		pw_strbuf_fini(&stream);
+	}
 }
 
 /* ---- gathering ---- */
@@ -563,6 +669,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_frontend_in_any_cuts),
 	    cmocka_unit_test(test_backend_in_any_cuts),
+	    cmocka_unit_test(test_rows_come_as_one),
+	    cmocka_unit_test(test_rows_in_any_cuts),
+	    cmocka_unit_test(test_rows_before_a_bad_one),
 	    cmocka_unit_test(test_bind_names_at_every_cut),
 	    cmocka_unit_test(test_kind_byte_is_no_name),
 	    cmocka_unit_test(test_gather_caps),

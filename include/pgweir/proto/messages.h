@@ -54,6 +54,7 @@ struct pw_message_row {
 	unsigned gather_for; /* PW_FOR_* */
 	uint32_t gather_cap;
 	uint32_t min_body; /* bytes after the length word */
+	bool is_bulk;      /* whole ones that follow each other are handed up as one piece */
 };
 
 struct pw_message_table {

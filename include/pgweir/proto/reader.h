@@ -23,11 +23,12 @@ struct pw_slice {
 	size_t len;
 };
 
-/* A run of bytes of one message, header included. */
+/* A run of bytes of one message, header included; or several whole messages of one type, which the
+ * table has to call bulk. */
 struct pw_piece {
 	const uint8_t *data;
 	size_t len;
-	uint32_t total; /* of the whole message, type byte included */
+	uint32_t total; /* of the whole message (of several: the first), type byte included */
 	uint8_t type;
 	bool is_first;     /* data begins with the 5 bytes of the header */
 	bool is_last;      /* the message ends with it */
