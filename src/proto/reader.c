@@ -192,9 +192,10 @@ static enum pw_status finish_cut_header(struct pw_reader *reader, struct pw_slic
  * like the one that ends at `end` go on? What is wrong with the next one is found at its turn. */
 static size_t end_of_run(const struct pw_reader *reader, const struct pw_slice *in, size_t end)
 {
-	uint32_t min_length = 4 + reader->table->rows[reader->type].min_body, length;
+	uint8_t type = in->data[0];
+	uint32_t min_length = 4 + reader->table->rows[type].min_body, length;
 
-	while (in->len - end >= PW_HEADER_SIZE && in->data[end] == reader->type) {
+	while (in->len - end >= PW_HEADER_SIZE && in->data[end] == type) {
 		length = pw_load_u32(in->data + end + 1);
 		if (length < min_length || length >= reader->max_total || length >= in->len - end)
 			break;
@@ -203,26 +204,79 @@ static size_t end_of_run(const struct pw_reader *reader, const struct pw_slice *
 	return end;
 }
 
+/* Nearly all are whole when they come: there is nothing to bring together. False = not this one. */
+static bool take_whole(struct pw_reader *reader, struct pw_slice *in, struct pw_piece *piece)
+{
+	const struct pw_message_row *row;
+	uint32_t length;
+	size_t len;
+
+	if (in->len < PW_HEADER_SIZE)
+		return false;
+	row = &reader->table->rows[in->data[0]];
+	length = pw_load_u32(in->data + 1);
+	if (!row->name || length < 4 + row->min_body || length >= reader->max_total ||
+	    length >= in->len)
+		return false;
+	len = row->is_bulk ? end_of_run(reader, in, length + 1) : length + 1;
+	*piece = (struct pw_piece){.data = in->data,
+				   .len = len,
+				   .total = length + 1,
+				   .type = in->data[0],
+				   .is_first = true,
+				   .is_last = true};
+	in->data += len;
+	in->len -= len;
+	return true;
+}
+
+/* One that is cut, or broken. */
 static enum pw_status begin_message(struct pw_reader *reader, struct pw_slice *in,
 				    struct pw_piece *piece)
 {
 	enum pw_status status = check_header(reader, in->data, piece);
-	size_t here;
+	size_t here = in->len;
 
 	if (status != PW_OK)
 		return status;
-	here = min_size(reader->total, in->len);
 	if (is_gathered(reader) && still_needed(reader, in->data, here) > 0) {
 		status = begin_part(reader, in->data, here);
 		in->data += here;
 		in->len -= here;
 		return status == PW_OK ? PW_AGAIN : status;
 	}
-	reader->left = reader->total - (uint32_t)here;
-	if (reader->table->rows[reader->type].is_bulk && reader->left == 0)
-		here = end_of_run(reader, in, here);
 	take_piece(reader, in, here, piece);
 	piece->is_first = true;
+	piece->is_last = false;
+	reader->left = reader->total - (uint32_t)here;
+	return PW_OK;
+}
+
+static enum pw_status begin_header(struct pw_reader *reader, struct pw_slice *in,
+				   struct pw_piece *piece)
+{
+	/* An unknown type is refused at its first byte, not when the header is whole. */
+	piece->type = in->data[0];
+	piece->total = 0;
+	if (!reader->table->rows[in->data[0]].name)
+		return PW_EPROTO;
+	memcpy(reader->head, in->data, in->len);
+	reader->have = (uint8_t)in->len;
+	in->data += in->len;
+	in->len = 0;
+	return PW_AGAIN;
+}
+
+static enum pw_status continue_message(struct pw_reader *reader, struct pw_slice *in,
+				       struct pw_piece *piece)
+{
+	if (reader->part)
+		return continue_part(reader, in, piece);
+	if (reader->have > 0)
+		return finish_cut_header(reader, in, piece);
+	take_piece(reader, in, min_size(reader->left, in->len), piece);
+	piece->is_first = false;
+	reader->left -= (uint32_t)piece->len;
 	piece->is_last = reader->left == 0;
 	return PW_OK;
 }
@@ -233,30 +287,12 @@ enum pw_status pw_reader_next(struct pw_reader *reader, struct pw_slice *in, str
 		drop_part(reader);
 	if (in->len == 0)
 		return PW_AGAIN;
-	if (reader->part)
-		return continue_part(reader, in, piece);
-	if (reader->left > 0) {
-		take_piece(reader, in, min_size(reader->left, in->len), piece);
-		piece->is_first = false;
-		reader->left -= (uint32_t)piece->len;
-		piece->is_last = reader->left == 0;
+	if (reader->part || reader->left > 0 || reader->have > 0)
+		return continue_message(reader, in, piece);
+	if (take_whole(reader, in, piece))
 		return PW_OK;
-	}
-	if (reader->have > 0)
-		return finish_cut_header(reader, in, piece);
-	if (in->len < PW_HEADER_SIZE) {
-		/* An unknown type is refused at its first byte, not when the header is whole. */
-		piece->type = in->data[0];
-		piece->total = 0;
-		if (!reader->table->rows[in->data[0]].name)
-			return PW_EPROTO;
-		memcpy(reader->head, in->data, in->len);
-		reader->have = (uint8_t)in->len;
-		in->data += in->len;
-		in->len = 0;
-		return PW_AGAIN;
-	}
-	return begin_message(reader, in, piece);
+	return in->len < PW_HEADER_SIZE ? begin_header(reader, in, piece)
+					: begin_message(reader, in, piece);
 }
 
 void pw_reader_unread(struct pw_reader *reader)
