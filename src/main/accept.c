@@ -140,7 +140,7 @@ static void on_acceptable(evutil_socket_t listener, short what PW_UNUSED, void *
 	struct pw_process *process = arg;
 	struct pw_worker *self = &process->workers[0];
 
-	pw_loop_refresh_time(&self->loop);
+	pw_loop_begin_callback(&self->loop);
 	for (int i = 0; i < BATCH; i++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof(ss);

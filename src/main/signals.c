@@ -105,7 +105,7 @@ static void on_readable(evutil_socket_t fd, short what PW_UNUSED, void *arg)
 	struct pw_process *process = arg;
 	struct signalfd_siginfo info;
 
-	pw_loop_refresh_time(&process->loop);
+	pw_loop_begin_callback(&process->loop);
 	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		obey(process, (int)info.ssi_signo);
 }

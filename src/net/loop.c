@@ -95,8 +95,9 @@ void pw_loop_turn(struct pw_loop *loop, bool may_wait)
 	bool has_tasks = !pw_list_is_empty(&loop->tasks);
 	int flags = may_wait && !has_tasks ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK;
 
+	loop->callbacks_left = 0;
 	event_base_loop(loop->base, flags);
-	pw_loop_refresh_time(loop);
+	pw_loop_begin_callback(loop);
 	run_tasks(loop);
 	loop->turns++;
 }
@@ -116,6 +117,7 @@ void pw_loop_stop(struct pw_loop *loop)
 void pw_loop_refresh_time(struct pw_loop *loop)
 {
 	loop->now_us = loop->clock->now_us(loop->clock);
+	loop->callbacks_left = PW_CLOCK_CALLBACKS;
 }
 
 void pw_task_init(struct pw_task *task, pw_task_run *run)

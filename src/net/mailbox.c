@@ -37,7 +37,7 @@ static void on_wake(evutil_socket_t fd, short what PW_UNUSED, void *arg)
 	ssize_t n = read(fd, &count, sizeof(count));
 
 	(void)n; /* EAGAIN when an earlier wake-up was merged into this one */
-	pw_loop_refresh_time(box->loop);
+	pw_loop_begin_callback(box->loop);
 	for (struct pw_mail *mail = take_all(box), *next; mail; mail = next) {
 		next = mail->next;
 		mail->deliver(mail, box->receiver);

@@ -334,7 +334,7 @@ static void on_readable(evutil_socket_t fd PW_UNUSED, short what PW_UNUSED, void
 	int rounds = 0;
 
 	pw_assert(stream->magic == STREAM_MAGIC);
-	pw_loop_refresh_time(stream->loop);
+	pw_loop_begin_callback(stream->loop);
 	if (stream->state == PW_STREAM_HANDSHAKE) {
 		shake_hands(stream);
 		return;
@@ -477,7 +477,7 @@ static void on_writable(evutil_socket_t fd PW_UNUSED, short what PW_UNUSED, void
 	struct pw_stream *stream = arg;
 
 	pw_assert(stream->magic == STREAM_MAGIC);
-	pw_loop_refresh_time(stream->loop);
+	pw_loop_begin_callback(stream->loop);
 	if (stream->state == PW_STREAM_CONNECTING)
 		finish_connect(stream);
 	else if (stream->state == PW_STREAM_HANDSHAKE)

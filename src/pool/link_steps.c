@@ -31,7 +31,7 @@ static void on_timer(struct pw_timer *timer)
 	const char *reason = pw_link_timeout_reason(link->state);
 
 	PW_CHECK_MAGIC(link, PW_LINK_MAGIC);
-	pw_loop_refresh_time(link->pool->pools->loop);
+	pw_loop_begin_callback(link->pool->pools->loop);
 	if (pw_link_is_opening(link->state)) {
 		pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "%s", reason);
 		pw_link_login_fail(link, &err, false);

@@ -157,6 +157,23 @@ static void test_time_is_cached(void **state)
 	assert_int_equal(f->loop.now_us, 901);
 }
 
+/* Not by each callback; but however long a turn is, it is never far behind. */
+static void test_clock_is_read_again_in_a_long_turn(void **state)
+{
+	struct fixture *f = *state;
+
+	pw_loop_turn(&f->loop, false);
+	f->clock.now_us = 1000;
+	f->loop.callbacks_left = 0;
+	for (int i = 0; i < PW_CLOCK_CALLBACKS; i++) {
+		pw_loop_begin_callback(&f->loop);
+		assert_int_equal(f->loop.now_us, 1000);
+		f->clock.now_us++;
+	}
+	pw_loop_begin_callback(&f->loop);
+	assert_int_equal(f->loop.now_us, 1000 + PW_CLOCK_CALLBACKS);
+}
+
 static void test_stop(void **state)
 {
 	struct fixture *f = *state;
@@ -186,6 +203,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_end_runs_tasks, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_time_is_cached, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_clock_is_read_again_in_a_long_turn, setup,
+					    teardown),
 	    cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_description, setup, teardown),
 	};

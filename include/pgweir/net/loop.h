@@ -36,14 +36,15 @@ struct pw_loop {
 	struct event *wheel_event;
 	const struct pw_clock *clock;
 	struct pw_wheel wheel;
-	uint64_t now_us; /* as of the start of the present callback */
+	uint64_t now_us; /* at most PW_CLOCK_CALLBACKS callbacks old */
 	uint64_t turns;
+	unsigned callbacks_left; /* until the clock is read again */
 	struct pw_list tasks;
 	uint8_t *scratch; /* PW_SCRATCH_SIZE bytes; valid within one upcall only */
 	bool is_stopping;
 };
 
-enum { PW_SCRATCH_SIZE = 64 * 1024 };
+enum { PW_SCRATCH_SIZE = 64 * 1024, PW_CLOCK_CALLBACKS = 16 };
 
 PW_MUSTCHECK enum pw_status pw_loop_init(struct pw_loop *loop, const struct pw_clock *clock);
 void pw_loop_fini(struct pw_loop *loop);
@@ -52,8 +53,17 @@ void pw_loop_run(struct pw_loop *loop);
 /* One turn: waits for events (not at all if !may_wait), handles them, runs the tasks. */
 void pw_loop_turn(struct pw_loop *loop, bool may_wait);
 void pw_loop_stop(struct pw_loop *loop);
-/* Every callback from the event library begins with this. */
+/* Reads the clock. */
 void pw_loop_refresh_time(struct pw_loop *loop);
+
+/* Every callback from the event library begins with this. The first of a turn reads the clock, and
+ * after it every sixteenth: none of them takes more than a few milliseconds. */
+static inline void pw_loop_begin_callback(struct pw_loop *loop)
+{
+	if (loop->callbacks_left == 0)
+		pw_loop_refresh_time(loop);
+	loop->callbacks_left--;
+}
 
 void pw_task_init(struct pw_task *task, pw_task_run *run);
 void pw_task_post(struct pw_loop *loop, struct pw_task *task);
