@@ -81,6 +81,17 @@ static const char *const replication_names[] = {
     [PW_REPLICATION_PHYSICAL] = "physical",
 };
 
+struct visit {
+	struct pw_rows *rows;
+	uint64_t wall_us; /* of now */
+};
+
+/* What time of day was it at `then`, a time of the loop's clock? */
+static uint64_t wall_of(uint64_t then, uint64_t now, uint64_t wall_us, uint64_t otherwise)
+{
+	return then > 0 && then <= now ? wall_us - (now - then) : otherwise;
+}
+
 static void set_time(struct pw_rows *rows, struct pw_cell *cell, uint64_t wall_us)
 {
 	char text[64];
@@ -166,10 +177,11 @@ static uint32_t client_pid(const struct pw_client *c)
 	return pid;
 }
 
-static void collect_client(struct pw_rows *rows, const struct pw_worker_view *source,
+static void collect_client(const struct visit *visit, const struct pw_pools *pools,
 			   const struct pw_client *c)
 {
-	const struct pw_pools *pools = source->pools;
+	struct pw_rows *rows = visit->rows;
+	uint64_t now = pools->loop->now_us;
 	int port = pools->snapshot->conf->listen_port;
 	const struct pw_addr local = pw_socket_local(c->stream.fd);
 	struct pw_cell *row = pw_rows_add(rows);
@@ -185,8 +197,8 @@ static void collect_client(struct pw_rows *rows, const struct pw_worker_view *so
 	set_address(rows, &row[LOCAL_ADDR], &local, port);
 	set_time(rows, &row[CONNECT_TIME], c->connect_wall_us);
 	set_time(rows, &row[REQUEST_TIME],
-		 c->request_wall_us ? c->request_wall_us : c->connect_wall_us);
-	set_wait(row, pools->loop->now_us, c->request_us);
+		 wall_of(c->last_request_us, now, visit->wall_us, c->connect_wall_us));
+	set_wait(row, now, c->request_us);
 	pw_cell_set_number(&row[CLOSE_NEEDED], 0);
 	set_pointer(rows, &row[PTR], c);
 	set_pointer(rows, &row[LINK], c->loan.link);
@@ -201,21 +213,17 @@ static void collect_client(struct pw_rows *rows, const struct pw_worker_view *so
 static void collect_clients(struct pw_rows *rows, const void *source)
 {
 	const struct pw_worker_view *worker = source;
+	const struct visit visit = {rows, pw_clock_wall_us()};
 
 	PW_LIST_FOREACH (node, &worker->clients->all) {
 		const struct pw_client *c = PW_CONTAINER(node, const struct pw_client, node);
 
 		if (is_logged_in(c))
-			collect_client(rows, worker, c);
+			collect_client(&visit, worker->pools, c);
 	}
 }
 
 /* ---- servers ---- */
-
-struct server_visit {
-	struct pw_rows *rows;
-	uint64_t wall_us;
-};
 
 static bool must_close(const struct pw_link *link)
 {
@@ -227,7 +235,7 @@ static uint64_t request_wall_us(const struct pw_link *link, uint64_t now, uint64
 {
 	uint64_t last = link->request_us ? link->request_us : link->facts.last_used_us;
 
-	return last > 0 && last <= now ? wall_us - (now - last) : link->facts.connect_wall_us;
+	return wall_of(last, now, wall_us, link->facts.connect_wall_us);
 }
 
 /* Who has borrowed the link: the loan lies in the client. */
@@ -236,7 +244,7 @@ static const struct pw_client *borrower(const struct pw_link *link)
 	return link->loan ? PW_CONTAINER(link->loan, const struct pw_client, loan) : NULL;
 }
 
-static void collect_server(const struct server_visit *visit, const struct pw_pool *pool,
+static void collect_server(const struct visit *visit, const struct pw_pool *pool,
 			   const struct pw_link *link)
 {
 	struct pw_rows *rows = visit->rows;
@@ -268,7 +276,7 @@ static void collect_server(const struct server_visit *visit, const struct pw_poo
 	pw_cell_set_number(&row[ID], (int64_t)link->facts.id);
 }
 
-static void collect_list(const struct server_visit *visit, const struct pw_pool *pool,
+static void collect_list(const struct visit *visit, const struct pw_pool *pool,
 			 const struct pw_list *list)
 {
 	PW_LIST_FOREACH (node, list) {
@@ -278,7 +286,7 @@ static void collect_list(const struct server_visit *visit, const struct pw_pool 
 
 static void collect_pool(struct pw_pool *pool, void *arg)
 {
-	const struct server_visit *visit = arg;
+	const struct visit *visit = arg;
 
 	collect_list(visit, pool, &pool->busy);
 	collect_list(visit, pool, &pool->idle);
@@ -291,7 +299,7 @@ static void collect_pool(struct pw_pool *pool, void *arg)
 static void collect_servers(struct pw_rows *rows, const void *source)
 {
 	const struct pw_worker_view *worker = source;
-	struct server_visit visit = {rows, pw_clock_wall_us()};
+	struct visit visit = {rows, pw_clock_wall_us()};
 
 	pw_pools_each(worker->pools, collect_pool, &visit);
 }

@@ -138,8 +138,7 @@ static void note_request(struct pw_client *c)
 	uint64_t now = c->clients->loop->now_us;
 
 	if (c->request_us == 0) {
-		c->request_us = now;
-		c->request_wall_us = pw_clock_wall_us();
+		c->request_us = c->last_request_us = now;
 		pool->stats.now.query_count++;
 	}
 	if (!link)

@@ -71,7 +71,7 @@ struct pw_client {
 	uint64_t connect_us, connect_wall_us;
 	uint64_t state_since_us;
 	uint64_t request_us;      /* the present query began; 0 = none */
-	uint64_t request_wall_us; /* the last query began */
+	uint64_t last_request_us; /* the last query began; 0 = there was none */
 	struct pw_addr addr;
 	struct pw_client_login *login;  /* until it is logged in */
 	struct pw_console *console;     /* CONSOLE */
