@@ -2,11 +2,14 @@
  *
  * The load generator of contrib/bench: one thread, one epoll descriptor, thousands of clients.
  *
- *   load busy  opens -c clients, keeps -b of them asking in a closed loop for -T seconds after one
- *              second of warming up, prints rate and latencies. What is still unanswered at the end
- * is waited for and counted, so that a starved client shows. load login opens, logs in and closes
- * in a loop, -k at a time, for -T seconds load idle  opens -c clients that ask one query each and
- * then rest; prints what the resident memory of process -P grew by for each
+ * load busy: opens -c clients, keeps -b of them asking in a closed loop for -T seconds after one
+ * second of warming up, prints rate and latencies. What is still unanswered at the end is waited
+ * for and counted, so that a starved client shows.
+ *
+ * load login: opens, logs in and closes in a loop, -k at a time, for -T seconds.
+ *
+ * load idle: opens -c clients that ask one query each and then rest; prints what the resident
+ * memory of process -P grew by for each.
  *
  * Prints one line of name=value. The status is 0 also when there were errors: errors= counts them.
  */
