@@ -52,6 +52,76 @@ def test_statement_on_several_links(tx_pooler):
     assert result.rows == [[pids[1], "42"]]
 
 
+# What a server makes of a literal when it parses: setting, of one client and of another, text,
+# and what it is for each.
+PARSED = [
+    ("TimeZone", "Asia/Tokyo", "UTC",
+     "SELECT extract(epoch FROM '2024-01-01 00:00'::timestamptz)::bigint",
+     "1704034800", "1704067200"),
+    ("DateStyle", "ISO, DMY", "ISO, MDY", "SELECT extract(month FROM '01/02/2020'::date)::int",
+     "2", "1"),
+    ("standard_conforming_strings", "off", "on", r"SELECT length('a\\b')", "3", "4"),
+]
+
+
+@pytest.mark.parametrize("setting, ours, theirs, sql, first, second", PARSED,
+                         ids=[p[0] for p in PARSED])
+class TestParseState:
+    """A statement is shared only where a server would make the same of it."""
+
+    @staticmethod
+    def prepare(conn, sql):
+        """There may be a warning about backslashes."""
+        assert conn.run(parse("s", sql), sync()).kinds in ("1Z", "N1Z")
+
+    def test_of_two_clients(self, one_link, setting, ours, theirs, sql, first, second):
+        a, b, c = (one_link.raw(**{setting: value}) for value in (ours, theirs, ours))
+        for conn in (a, b, c):
+            self.prepare(conn, sql)
+        for _ in range(2):
+            assert [run(conn, "s").value() for conn in (a, b, c)] == [first, second, first]
+        assert statements(a) == statements(b)
+        assert len(statements(a)) == 2
+
+    def test_of_one_client(self, one_link, setting, ours, theirs, sql, first, second):
+        conn = one_link.raw()
+        for value, made in ((ours, first), (theirs, second), (ours, first)):
+            conn.query(f"SET {setting} = '{value}'")
+            conn.run(close("S", "s"), sync())
+            self.prepare(conn, sql)
+            assert run(conn, "s").value() == made
+
+    def test_on_a_link_without_it(self, make_pooler, setting, ours, theirs, sql, first, second):
+        """What is parsed there is parsed under the settings of that moment, and known as such."""
+        pooler = make_pooler(pool_mode="transaction", default_pool_size=2)
+        holder, a, b = pooler.raw(), pooler.raw(**{setting: ours}), pooler.raw(**{setting: ours})
+        self.prepare(a, sql)
+        a.query(f"SET {setting} = '{theirs}'")
+        holder.query("BEGIN")
+        run(a, "s")
+        self.prepare(b, sql)
+        assert run(b, "s").value() == first
+        a.query(f"SET {setting} = '{ours}'")
+        assert run(a, "s").value() == first
+
+    def test_behind_a_change_in_the_same_pipeline(self, one_link, setting, ours, theirs, sql, first,
+                                                  second):
+        """The change is told only when the statement has been parsed."""
+        a, b = (one_link.raw(**{setting: theirs}) for _ in range(2))
+        results = a.run(parse("", f"SET {setting} = '{ours}'"), bind(), execute(),
+                        parse("s", sql), bind("", "s"), execute(), sync())
+        assert results.rows == [[first]]
+        self.prepare(b, sql)
+        assert run(b, "s").value() == second
+
+
+def test_parse_state_has_no_label(one_link):
+    conns = [one_link.raw(application_name=name) for name in ("one", "two")]
+    for conn in conns:
+        prepare(conn, "s", ONE)
+    assert len(statements(conns[0])) == 1
+
+
 def test_same_name_of_two_clients(one_link):
     a, b = one_link.raw(), one_link.raw()
     prepare(a, "s", "SELECT 'of a'")

@@ -148,6 +148,9 @@ void pw_plan_told(struct pw_client *c, struct pw_prepared_name *name, bool is_ou
 /* PREPARING: goes on if the answer, or an error before it, is there. */
 void pw_plan_resume(struct pw_client *c);
 
+/* Under which settings does the client's link parse? */
+struct pw_parse_state pw_plan_parse_state(const struct pw_client *c);
+
 /* What a batch sends, kept in case it must be sent once more. */
 void pw_plan_keep(struct pw_client *c, const struct pw_piece *piece);
 /* An answer to it ends that. True: kept back, since an error may still follow. */

@@ -97,12 +97,31 @@ unsigned pw_plan_epoch(const struct pw_client *c)
 	return atomic_load_explicit(&c->loan.pool->shared->db->ddl_epoch, memory_order_relaxed);
 }
 
+struct pw_parse_state pw_plan_parse_state(const struct pw_client *c)
+{
+	return (struct pw_parse_state){pw_params_parse_id(c->loan.link->params)};
+}
+
+/* The link would parse it under the settings that the client has by now. */
+static bool renew(struct pw_client *c, struct pw_prepared_name *name)
+{
+	struct pw_parse_state now = pw_plan_parse_state(c);
+
+	return pw_id_equal(name->statement->parse_state.params, now.params) ||
+	       pw_prepared_move(name, now) == PW_OK || pw_relay_out_of_memory(c);
+}
+
 /* The link parses the statement now; `flags` and `name` say whose answer it will be. */
 bool pw_plan_parse(struct pw_client *c, struct pw_statement *statement, unsigned flags,
 		   struct pw_prepared_name *name)
 {
+	struct pw_link *link = c->loan.link;
+	/* What comes before it may change the settings, and nobody has told yet. */
+	bool is_unsure = link->expects.n > 0 || link->is_batch_open;
+
 	if (!make_room(c))
 		return false;
+	link->is_parse_unsure |= is_unsure;
 	if (!pw_plan_expect(c, PW_ROLE_PARSE, flags | PW_EXPECT_KNOWN, statement, name))
 		return false;
 	if (pw_known_add(&c->loan.link->facts.known, statement->id) != PW_OK) {
@@ -222,11 +241,14 @@ bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
 bool pw_plan_have(struct pw_client *c, struct pw_prepared_name *name)
 {
 	struct pw_known *known = &c->loan.link->facts.known;
-	struct pw_id id = name->statement->id;
+	struct pw_id id;
 
 #ifdef PW_MUTANT_STATEMENT_ALWAYS_KNOWN
 	return true;
 #endif
+	if (!renew(c, name))
+		return false;
+	id = name->statement->id;
 	if (pw_known_use(known, id)) {
 		if (pw_known_epoch(known, id) >= name->epoch) {
 			begin_repeat(c, name);
@@ -259,13 +281,14 @@ enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name)
 {
 	struct pw_link *link = c->loan.link;
 	struct pw_known *known = &link->facts.known;
-	struct pw_id id = name->statement->id;
+	struct pw_id id;
 	bool was_asked = c->prepared->asked == name;
 	uint64_t description;
 
 	c->prepared->asked = NULL;
 	if (!pw_plan_have(c, name))
 		return PW_PLAN_FAILED;
+	id = name->statement->id;
 	description = pw_known_description(known, id);
 	if (name->description == 0 || pw_link_skips_next(link) || description == name->description)
 		return PW_PLAN_READY;

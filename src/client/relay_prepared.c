@@ -156,6 +156,7 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 	if (body.has_failed || key.types_len < 2 ||
 	    key.types_len != 2 + 4 * (size_t)pw_load_u16(key.types))
 		return broken(c, piece);
+	key.parse_state = pw_plan_parse_state(c);
 	c->loan.pool->stats.now.client_parse_count++;
 	listed = pw_prepared_find(c->prepared, name);
 	if (listed)

@@ -345,6 +345,7 @@ static void finish_ready(struct pw_link *link, const struct pw_piece *piece)
 		pop_sync_point(link);
 	if (is_marker)
 		link->is_unsure = false;
+	link->is_parse_unsure &= link->expects.n > 0;
 	/* Once more at its commit: what others parsed meanwhile saw the tables as they had been. */
 	if (link->has_seen_ddl && link->transaction == 'I') {
 		link->has_seen_ddl = false;
@@ -372,6 +373,10 @@ static enum verdict decide_parameter(struct pw_link *link, const struct pw_piece
 		changed = pw_params_with(table, link->params, (size_t)index, value);
 		if (!changed)
 			return BROKEN;
+		/* Which of the two was in force when the server parsed? */
+		if (link->is_parse_unsure &&
+		    !pw_id_equal(changed->parse_id, pw_params_parse_id(link->params)))
+			link->facts.must_close = true;
 		pw_params_unref(table, link->params);
 		link->params = changed;
 	}

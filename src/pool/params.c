@@ -14,8 +14,15 @@
 #include "pgweir/base/strbuf.h"
 #include "pgweir/proto/writer.h"
 
+/* A label, and none of what a server bakes into a statement. */
+enum { APPLICATION_NAME = 4 };
+
 static const char *const always_tracked[] = {
-    "DateStyle", "client_encoding", "TimeZone", "standard_conforming_strings", "application_name",
+    "DateStyle",
+    "client_encoding",
+    "TimeZone",
+    "standard_conforming_strings",
+    [APPLICATION_NAME] = "application_name",
 };
 
 enum pw_status pw_tracked_init(struct pw_tracked *tracked, const char *extra)
@@ -92,17 +99,23 @@ static bool has_id(const struct pw_map_node *node, const void *key)
 
 /* Serialises the values unambiguously: set or not, then the text with its zero byte. */
 static bool identify(const struct pw_params_table *table, const char *const *values,
-		     struct pw_strbuf *text, struct pw_id *id)
+		     bool is_parse_only, struct pw_id *id)
 {
+	struct pw_strbuf text = PW_STRBUF_INIT;
+	bool ok;
+
 	for (size_t i = 0; i < table->tracked->n; i++) {
-		pw_strbuf_add_char(text, values[i] ? 1 : 0);
-		if (values[i])
-			pw_strbuf_add(text, values[i], strlen(values[i]) + 1);
+		const char *value = is_parse_only && i == APPLICATION_NAME ? NULL : values[i];
+
+		pw_strbuf_add_char(&text, value ? 1 : 0);
+		if (value)
+			pw_strbuf_add(&text, value, strlen(value) + 1);
 	}
-	if (text->has_failed)
-		return false;
-	*id = pw_hash_id(&table->key, text->data, text->len);
-	return true;
+	ok = !text.has_failed;
+	if (ok)
+		*id = pw_hash_id(&table->key, text.data, text.len);
+	pw_strbuf_fini(&text);
+	return ok;
 }
 
 static size_t text_length(const char *const *values, size_t n)
@@ -124,7 +137,7 @@ static struct pw_params *allocate(const char *const *values, size_t n, struct pw
 		return NULL;
 	at = (char *)(params->values + n);
 	params->refs = 1;
-	params->id = id;
+	params->id = params->parse_id = id;
 	params->n = (uint16_t)n;
 	for (size_t i = 0; i < n; i++) {
 		size_t len = values[i] ? strlen(values[i]) + 1 : 0;
@@ -142,7 +155,8 @@ static struct pw_params *create(struct pw_params_table *table, const char *const
 {
 	struct pw_params *params = allocate(values, table->tracked->n, id);
 
-	if (params && pw_map_insert(&table->map, &params->node, id.lo) != PW_OK) {
+	if (params && (!identify(table, values, true, &params->parse_id) ||
+		       pw_map_insert(&table->map, &params->node, id.lo) != PW_OK)) {
 		free(params);
 		return NULL;
 	}
@@ -151,18 +165,14 @@ static struct pw_params *create(struct pw_params_table *table, const char *const
 
 struct pw_params *pw_params_intern(struct pw_params_table *table, const char *const *values)
 {
-	struct pw_strbuf text = PW_STRBUF_INIT;
 	struct pw_id id;
 	struct pw_map_node *node;
-	struct pw_params *params = NULL;
 
-	if (identify(table, values, &text, &id)) {
-		node = pw_map_find(&table->map, id.lo, has_id, &id);
-		params = node ? pw_params_ref(PW_CONTAINER(node, struct pw_params, node))
-			      : create(table, values, id);
-	}
-	pw_strbuf_fini(&text);
-	return params;
+	if (!identify(table, values, false, &id))
+		return NULL;
+	node = pw_map_find(&table->map, id.lo, has_id, &id);
+	return node ? pw_params_ref(PW_CONTAINER(node, struct pw_params, node))
+		    : create(table, values, id);
 }
 
 struct pw_params *pw_params_with(struct pw_params_table *table, const struct pw_params *base,

@@ -84,7 +84,9 @@ static bool identify(const struct pw_statements *statements, const struct pw_sta
 #ifndef PW_MUTANT_KEY_WITHOUT_TYPES
 	pw_strbuf_add(&text, key->types, key->types_len);
 #endif
+#ifndef PW_MUTANT_KEY_WITHOUT_PARSE_STATE
 	pw_strbuf_add(&text, &key->parse_state, sizeof(key->parse_state));
+#endif
 	pw_strbuf_add(&text, key->text, key->text_len);
 	ok = !text.has_failed;
 	if (ok)
@@ -116,6 +118,7 @@ static struct pw_statement *create_statement(struct pw_statements *statements,
 	s->refs = 0;
 	s->text_len = key->text_len;
 	s->types_len = key->types_len;
+	s->parse_state = key->parse_state;
 	s->may_forget = pw_statement_may_forget(key->text, key->text_len);
 	memcpy(s->body, key->text, key->text_len + 1);
 	memcpy(s->body + key->text_len + 1, key->types, key->types_len);
@@ -259,6 +262,28 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 	pw_prepared_name_unref(n); /* the list holds it now */
 	*out = n;
 	return status;
+}
+
+enum pw_status pw_prepared_move(struct pw_prepared_name *name, struct pw_parse_state parse_state)
+{
+	struct pw_statements *statements = name->owner->statements;
+	struct pw_statement *before = name->statement, *after;
+	const struct pw_statement_key key = {
+	    .text = (const char *)before->body,
+	    .text_len = before->text_len,
+	    .types = before->body + before->text_len + 1,
+	    .types_len = before->types_len,
+	    .parse_state = parse_state,
+	};
+	enum pw_status status;
+
+	/* Of the same size as what it gives up: no limit is asked. */
+	after = intern(statements, &key, 0, &status);
+	if (!after)
+		return status;
+	name->statement = after;
+	unref_statement(statements, before);
+	return PW_OK;
 }
 
 struct pw_prepared_name *pw_prepared_name_ref(struct pw_prepared_name *name)

@@ -89,6 +89,28 @@ static void test_equal_values_are_one_set(void **state)
 	pw_params_unref(&f->table, NULL);
 }
 
+/* application_name is a label; all else is in force where a server parses. */
+static void test_parse_id(void **state)
+{
+	struct fixture *f = *state;
+	const char *values[N] = {"ISO, MDY", "UTF8", "UTC", "on", "one"};
+	struct pw_params *a = pw_params_intern(&f->table, values), *b, *c;
+	const int label = pw_tracked_find(f->table.tracked, "application_name");
+
+	b = pw_params_with(&f->table, a, (size_t)label, "two");
+	assert_false(pw_params_are_equal(a, b));
+	assert_true(pw_id_equal(a->parse_id, b->parse_id));
+	for (size_t i = 0; i < f->table.tracked->n; i++) {
+		if ((int)i == label)
+			continue;
+		c = pw_params_with(&f->table, a, i, "another");
+		assert_false(pw_id_equal(a->parse_id, c->parse_id));
+		pw_params_unref(&f->table, c);
+	}
+	pw_params_unref(&f->table, a);
+	pw_params_unref(&f->table, b);
+}
+
 /* Not set, empty, and the same text in another place are different sets. */
 static void test_sets_do_not_collide(void **state)
 {
@@ -200,6 +222,7 @@ int main(void)
 	    cmocka_unit_test(test_tracked_list_is_bounded),
 	    cmocka_unit_test_setup_teardown(test_equal_values_are_one_set, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_sets_do_not_collide, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_parse_id, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_with, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_overlay, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_export_and_import, setup, teardown),

@@ -74,6 +74,31 @@ static struct pw_prepared_name *add(struct fixture *f, const char *name, const c
 	return add_key(f, name, key_of(text, "\0\0", 2, 0));
 }
 
+/* ---- moving to other settings ---- */
+
+static void test_move(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_prepared_name *a = add(f, "a", "select 1"), *b = add(f, "b", "select 1");
+	struct pw_statement *before = a->statement;
+	const struct pw_parse_state other = {{7, 7}}, none = {{0, 0}};
+	uint64_t bytes = atomic_load(&f->bytes);
+	size_t counted = f->client->bytes;
+
+	assert_ptr_equal(b->statement, before);
+	assert_int_equal(pw_prepared_move(a, other), PW_OK);
+	assert_false(pw_id_equal(a->statement->id, before->id));
+	assert_string_equal((const char *)a->statement->body, "select 1");
+	assert_ptr_equal(b->statement, before);
+	assert_int_equal(atomic_load(&f->bytes), 2 * bytes);
+	assert_int_equal(pw_prepared_move(b, other), PW_OK);
+	assert_ptr_equal(b->statement, a->statement);
+	assert_int_equal(atomic_load(&f->bytes), bytes);
+	assert_int_equal(pw_prepared_move(a, none), PW_OK);
+	assert_int_equal(pw_prepared_move(a, none), PW_OK);
+	assert_int_equal(f->client->bytes, counted);
+}
+
 /* ---- identity ---- */
 
 static void test_identity(void **state)
@@ -327,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_may_forget),
 	    TEST(test_identity),
+	    TEST(test_move),
 	    TEST(test_parts_do_not_run_together),
 	    TEST(test_ids_agree_between_workers),
 	    TEST(test_body_is_the_tail_of_a_parse),

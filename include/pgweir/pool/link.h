@@ -99,9 +99,10 @@ struct pw_link {
 	uint64_t description;            /* what the last Describe brought; 0 = unknown */
 	unsigned clean_todo;             /* CLEANING: what is still to be run */
 	char transaction;                /* 'I', 'T', 'E' as of the last ReadyForQuery */
-	bool is_batch_open;              /* extended messages were sent, and no Sync yet */
-	bool is_skipping;                /* after an error: the server waits for Sync */
-	bool is_copy_in;                 /* the server wants CopyData */
+	bool is_parse_unsure; /* a statement was parsed, and a change of settings may yet be told */
+	bool is_batch_open;   /* extended messages were sent, and no Sync yet */
+	bool is_skipping;     /* after an error: the server waits for Sync */
+	bool is_copy_in;      /* the server wants CopyData */
 	bool is_copy_both;
 	bool has_seen_ddl; /* in the present transaction */
 	bool is_unsure;    /* a Sync may have been eaten by a COPY that failed */

@@ -42,6 +42,7 @@ struct pw_params {
 	struct pw_map_node node;
 	unsigned refs;
 	struct pw_id id;
+	struct pw_id parse_id; /* of the values that a server bakes into what it parses */
 	uint16_t n;
 	const char *values[]; /* NULL = not set; in one allocation with the set */
 };
@@ -72,6 +73,12 @@ void pw_params_unref(struct pw_params_table *table, struct pw_params *params);
 struct pw_params *pw_params_export(const struct pw_params *params, bool *ok);
 /* The exported set as this table's own (a new reference); frees the copy. */
 struct pw_params *pw_params_import(struct pw_params_table *table, struct pw_params *copy);
+
+/* The settings that are in force where a statement is parsed; `params` may be NULL. */
+static inline struct pw_id pw_params_parse_id(const struct pw_params *params)
+{
+	return params ? params->parse_id : (struct pw_id){0, 0};
+}
 
 static inline bool pw_params_are_equal(const struct pw_params *a, const struct pw_params *b)
 {

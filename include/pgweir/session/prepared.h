@@ -22,9 +22,10 @@
 #include "pgweir/base/strbuf.h"
 #include "pgweir/pool/known.h"
 
-/* The settings that a server bakes into a statement when it parses it. */
+/* The settings that a server bakes into a statement when it parses it: '01/02/2020'::date has
+ * become a day by then. */
 struct pw_parse_state {
-	struct pw_id params; /* content id of the tracked parameters at the Parse */
+	struct pw_id params; /* pw_params_parse_id() at the Parse */
 };
 
 struct pw_statement_key {
@@ -42,6 +43,7 @@ struct pw_statement {
 	char name[PW_STATEMENT_NAME_SIZE]; /* on servers */
 	unsigned refs;
 	size_t text_len, types_len;
+	struct pw_parse_state parse_state;
 	bool may_forget; /* pw_statement_may_forget() of its text */
 	uint8_t body[];  /* text with its zero byte, then types: the tail of a Parse */
 };
@@ -99,6 +101,10 @@ PW_MUSTCHECK enum pw_status pw_prepared_add(struct pw_prepared *prepared, const 
 					    const struct pw_statement_key *key,
 					    uint64_t max_client_bytes, uint64_t max_total_bytes,
 					    struct pw_prepared_name **out);
+/* From now on the name is for the same text as it reads in another parse state. PW_ENOMEM: it stays
+ * what it was. */
+PW_MUSTCHECK enum pw_status pw_prepared_move(struct pw_prepared_name *name,
+					     struct pw_parse_state parse_state);
 /* Takes a name out of the list; whoever holds references may list it again. */
 void pw_prepared_unlist(struct pw_prepared_name *name);
 /* The opposite, unless the name was taken meanwhile. */
