@@ -12,7 +12,7 @@ import pytest
 
 from lib.check import assert_refused
 from lib.fakepg import error
-from lib.scram import ScramClient, md5_secret, scram_secret
+from lib.scram import ScramClient, attributes, md5_secret, scram_secret
 from lib.wait import wait_for
 from lib.wire import PgError, cstring, message, query, startup
 
@@ -119,9 +119,9 @@ def sasl_initial(mechanism, data):
     return message("p", cstring(mechanism) + struct.pack("!i", len(data)) + data)
 
 
-def begin_scram(pooler):
+def begin_scram(pooler, user="alice"):
     conn = pooler.raw(login=False)
-    conn.send(startup({"user": "alice", "database": pooler.db}))
+    conn.send(startup({"user": user, "database": pooler.db}))
     assert conn.recv().body[:4] == struct.pack("!i", 10)
     return conn
 
@@ -131,6 +131,25 @@ def test_scram_unknown_mechanism(make_pooler):
     conn.send(sasl_initial("SCRAM-SHA-1", b"n,,n=,r=abc"))
     assert_refused(conn.expect_fatal(),
                    "client selected an invalid SASL authentication mechanism")
+
+
+def salt_of(pooler, user):
+    conn = begin_scram(pooler, user)
+    conn.send(sasl_initial("SCRAM-SHA-256", b"n,,n=,r=abcdefgh"))
+    return attributes(conn.recv().body[4:].decode())["s"]
+
+
+@pytest.mark.pgweir_only
+def test_salt_does_not_show_who_is_known(make_pooler):
+    """It is the user's for the life of the process, in every worker and after a reload."""
+    pooler = make_pooler(auth_type="scram-sha-256", worker_threads=2)
+    users = ("alice", "bob", "stranger", "another stranger")
+    salts = {user: {salt_of(pooler, user) for _ in range(4)} for user in users}
+    pooler.reload()
+    for user in users:
+        salts[user] |= {salt_of(pooler, user) for _ in range(4)}
+    assert [len(salts[user]) for user in users] == [1, 1, 1, 1]
+    assert len(set.union(*salts.values())) == len(users)
 
 
 @pytest.mark.parametrize("first", [

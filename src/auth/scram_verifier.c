@@ -17,8 +17,6 @@
 
 #include "auth_priv.h"
 
-enum { MOCK_SALT_LEN = 16 };
-
 static const char verifier_prefix[] = PW_SCRAM_MECHANISM "$";
 
 /* The text up to `delimiter`, which is skipped; false where there is none. */
@@ -85,18 +83,23 @@ bool pw_scram_verifier_derive(const char *password, const uint8_t *salt, size_t 
 	return is_done;
 }
 
-void pw_scram_verifier_mock(const char *user, const uint8_t secret[32], uint32_t iterations,
-			    struct pw_scram_verifier *out)
+void pw_scram_salt(const char *user, const uint8_t secret[32], uint8_t out[PW_SCRAM_SALT_LEN])
 {
 	uint8_t mac[PW_SCRAM_KEY_LEN];
 
 	/* Without memory an inconstant salt is better than one that says "no such user". */
 	if (!pw_scram_hmac(secret, user, strlen(user), mac))
 		pw_rng_secret(mac, sizeof(mac));
+	memcpy(out, mac, PW_SCRAM_SALT_LEN);
+}
+
+void pw_scram_verifier_mock(const char *user, const uint8_t secret[32], uint32_t iterations,
+			    struct pw_scram_verifier *out)
+{
 	memset(out, 0, sizeof(*out));
 	out->iterations = iterations;
-	memcpy(out->salt, mac, MOCK_SALT_LEN);
-	out->salt_len = MOCK_SALT_LEN;
+	pw_scram_salt(user, secret, out->salt);
+	out->salt_len = PW_SCRAM_SALT_LEN;
 	/* Random keys belong to no password, and nobody can have a proof for them. */
 	pw_rng_secret(out->stored_key, sizeof(out->stored_key));
 	pw_rng_secret(out->server_key, sizeof(out->server_key));

@@ -18,7 +18,7 @@
 #include "pgweir/net/socket.h"
 #include "pgweir/proto/writer.h"
 
-enum { VERIFIERS_MAX = 4096, SCRAM_SALT_LEN = 16 };
+enum { VERIFIERS_MAX = 4096 };
 
 #define FAIL(c, ...) pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, __VA_ARGS__)
 
@@ -224,7 +224,7 @@ static const struct pw_scram_verifier *derive_verifier(struct pw_client *c)
 	struct pw_id id;
 	struct pw_map_node *node;
 	struct kept_verifier *kept;
-	uint8_t salt[SCRAM_SALT_LEN];
+	uint8_t salt[PW_SCRAM_SALT_LEN];
 
 	if (!identify_secret(c, &id))
 		return NULL;
@@ -234,7 +234,7 @@ static const struct pw_scram_verifier *derive_verifier(struct pw_client *c)
 	if (clients->verifiers.count >= VERIFIERS_MAX)
 		pw_login_forget_verifiers(clients);
 	kept = calloc(1, sizeof(*kept));
-	pw_rng_secret(salt, sizeof(salt));
+	pw_scram_salt(c->login->user, clients->mock_secret, salt);
 	if (!kept ||
 	    !pw_scram_verifier_derive(stored_secret(c).secret, salt, sizeof(salt),
 				      (uint32_t)conf_of(c)->scram_iterations, &kept->verifier) ||

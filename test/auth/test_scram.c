@@ -405,6 +405,7 @@ static void test_mock_verifier(void **state)
 {
 	static const uint8_t secret[32] = "secret of this process", other_secret[32] = "x";
 	struct pw_scram_verifier a, again, b, c;
+	uint8_t salt[PW_SCRAM_SALT_LEN];
 
 	(void)state;
 	pw_scram_verifier_mock("nobody", secret, 4096, &a);
@@ -416,6 +417,8 @@ static void test_mock_verifier(void **state)
 	assert_memory_equal(a.salt, again.salt, 16);
 	assert_memory_not_equal(a.salt, b.salt, 16);
 	assert_memory_not_equal(a.salt, c.salt, 16);
+	pw_scram_salt("nobody", secret, salt);
+	assert_memory_equal(a.salt, salt, sizeof(salt));
 	/* Two keys drawn apart: what was right for one exchange would be wrong in the next. */
 	assert_memory_not_equal(a.stored_key, again.stored_key, PW_SCRAM_KEY_LEN);
 	assert_false(pw_scram_verifier_matches(&a, ""));

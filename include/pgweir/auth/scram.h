@@ -17,6 +17,7 @@
 
 enum {
 	PW_SCRAM_KEY_LEN = 32,
+	PW_SCRAM_SALT_LEN = 16, /* of our own verifiers */
 	PW_SCRAM_SALT_MAX = 1024,
 	PW_SCRAM_MESSAGE_MAX = 8192, /* longest message accepted from a peer */
 	PW_SCRAM_ITERATIONS_MAX = 10000000,
@@ -48,8 +49,11 @@ void pw_scram_verifier_format(const struct pw_scram_verifier *verifier, struct p
 PW_MUSTCHECK bool pw_scram_verifier_derive(const char *password, const uint8_t *salt,
 					   size_t salt_len, uint32_t iterations,
 					   struct pw_scram_verifier *out);
-/* For a user that does not exist: a verifier that no password matches, whose salt is the same for
- * the same name in the life of the process (mock authentication, as PostgreSQL does). */
+/* The salt of whatever verifier we make for a user ourselves: the same for the same name and secret
+ * of the process, so that it does not show whether there is a password behind it. */
+void pw_scram_salt(const char *user, const uint8_t secret[32], uint8_t out[PW_SCRAM_SALT_LEN]);
+/* For a user that does not exist: a verifier that no password matches, with the salt of that name
+ * (mock authentication, as PostgreSQL does). */
 void pw_scram_verifier_mock(const char *user, const uint8_t secret[32], uint32_t iterations,
 			    struct pw_scram_verifier *out);
 /* Does the plain password belong to the verifier? */

@@ -132,7 +132,7 @@ struct pw_clients {
 	struct pw_map keys;                   /* by cancel key */
 	struct pw_batch to_server, to_client; /* of the chunk at hand */
 	struct pw_map verifiers;              /* derived from plain passwords, login.c */
-	uint8_t mock_secret[32];              /* of the process: SCRAM for unknown users */
+	uint8_t mock_secret[32];              /* of the process: makes salts of SCRAM */
 	bool is_shutting_down;                /* no new logins but the console's */
 	bool is_draining;                     /* whoever needs a server is sent away */
 	const char *version;                  /* shown by the console's welcome */
