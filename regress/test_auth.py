@@ -498,6 +498,24 @@ def test_scram_secret_without_scram_login_cannot_reach_the_server(make_pooler):
     assert e.value.message == "server login failed: wrong password type"
 
 
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("form", ["md5", "scram"])
+def test_cleartext_login_opens_a_server_that_wants_more_than_the_file_has(make_pooler, form):
+    pooler = make_pooler(auth_type="plain", client_login_timeout=3,
+                         auth={"alice": stored(form, "alice", "alice's secret")})
+    conn = pooler.raw(password="alice's secret")
+    assert conn.query("SELECT current_user").value() == "alice"
+
+
+@pytest.mark.pgweir_only
+def test_password_of_the_entry_goes_before_the_client_s(make_pooler, pg, db):
+    pooler = make_pooler(auth_type="plain", client_login_timeout=3,
+                         auth={"alice": scram_secret("of the pooler")}, databases={db: {
+                             "host": pg.host, "port": pg.port, "password": "alice's secret"}})
+    conn = pooler.raw(password="of the pooler")
+    assert conn.query("SELECT current_user").value() == "alice"
+
+
 def test_server_refuses_the_password(make_pooler, pg):
     """The waiting client gets the server's own message and SQLSTATE."""
     pooler = make_pooler(auth={"alice": "wrong"}, client_login_timeout=5)

@@ -32,8 +32,26 @@ struct known_secret {
 	struct pw_scram_keys keys;
 };
 
-/* The entry's password; else auth_file; else what a client's login has brought. Under the shared
- * pool's lock because of the last. */
+/* A password in clear serves whatever the server asks for, a hash does not. One that is older than
+ * an md5 secret of the file is seen at once; older than a SCRAM secret it is until the next client
+ * logs in, for to find out costs as much as a login. */
+static bool is_better(const char *learned, const struct pw_user_secret *stored)
+{
+	if (!learned || pw_secret_classify(learned) != PW_SECRET_PLAIN)
+		return false;
+	return stored->kind == PW_SECRET_SCRAM ||
+	       (stored->kind == PW_SECRET_MD5 && pw_password_matches(stored, learned));
+}
+
+/* auth_file, and what a client's login has brought. */
+static const char *choose_secret(const struct pw_user_secret *stored, const char *learned)
+{
+	if (!stored || !stored->secret[0] || is_better(learned, stored))
+		return learned;
+	return stored->secret;
+}
+
+/* The entry's password goes first. Under the shared pool's lock because of what was learned. */
 static void find_secret(struct pw_link *link, struct known_secret *out, struct pw_secret *copy)
 {
 	struct pw_shared_pool *shared = link->shared;
@@ -44,8 +62,7 @@ static void find_secret(struct pw_link *link, struct known_secret *out, struct p
 	pthread_mutex_lock(&shared->lock);
 	out->keys = shared->credentials.keys;
 	if (!text || text[0] == '\0')
-		text =
-		    stored && stored->secret[0] ? stored->secret : shared->credentials.secret.data;
+		text = choose_secret(stored, shared->credentials.secret.data);
 	/* Without memory it is as if there were none, and the login says so. */
 	if (text && pw_secret_set(copy, text, strlen(text)) != PW_OK)
 		pw_secret_fini(copy);
