@@ -166,6 +166,15 @@ def test_application_name_add_host(make_pooler):
 
 
 @pytest.mark.pgweir_only
+def test_application_name_is_cut_between_characters(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", application_name_add_host=1)
+    conn = pooler.raw(application_name="a" + 64 * "é")
+    host, port = conn.sock.getsockname()
+    assert conn.params["application_name"] == "a" + 63 * "é" + f" - {host}:{port}"
+    assert conn.query("SELECT 1").value() == "1"
+
+
+@pytest.mark.pgweir_only
 def test_statement_never_runs_without_its_parameters(make_pooler):
     """A parameter that the server refuses ends the client before its first statement runs."""
     pooler = make_pooler(pool_mode="transaction", default_pool_size=1)

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "pgweir/base/utf8.h"
+
 #define BLANKS " \t\r\n"
 
 /* clang-format off */
@@ -107,13 +109,8 @@ static bool refuse(struct pw_error *err, const char *text)
 static bool refuse_command(struct pw_error *err, const char *text)
 {
 	enum { SHOWN_MAX = 200 };
-	size_t len = strnlen(text, SHOWN_MAX);
+	size_t len = pw_utf8_fit(text, SHOWN_MAX);
 
-	/* Half a character of UTF-8 would make the message unreadable for drivers. */
-	if (text[len] != '\0') {
-		while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-			len--;
-	}
 	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "invalid command '%.*s', use SHOW HELP;",
 		     (int)len, text);
 	err->severity = PW_SEVERITY_ERROR;

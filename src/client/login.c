@@ -18,6 +18,7 @@
 #include "client_priv.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/base/rng.h"
+#include "pgweir/base/utf8.h"
 #include "pgweir/net/socket.h"
 #include "pgweir/proto/startup.h"
 #include "pgweir/proto/writer.h"
@@ -26,7 +27,7 @@
  * console cannot take many more. */
 enum { CONSOLE_RESERVE = 3 };
 
-enum { TLS_FIRST_BYTE = 0x16, KEPT_VALUES_MAX = 2048 };
+enum { TLS_FIRST_BYTE = 0x16, KEPT_VALUES_MAX = 2048, APP_NAME_MAX = 128 };
 
 #define FAIL(c, ...) pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, __VA_ARGS__)
 
@@ -202,11 +203,11 @@ static enum pw_status take_parameter(struct wanted *w, const struct pw_startup_p
 static bool add_host(struct wanted *w)
 {
 	int index = pw_tracked_find(w->c->clients->tracked, "application_name");
+	const char *name = w->values[index] ? w->values[index] : "app";
 	char addr[PW_ADDR_TEXT_SIZE + 8], text[256];
 
 	pw_addr_format_port(&w->c->addr, addr, sizeof(addr));
-	snprintf(text, sizeof(text), "%.128s - %s", w->values[index] ? w->values[index] : "app",
-		 addr);
+	snprintf(text, sizeof(text), "%.*s - %s", (int)pw_utf8_fit(name, APP_NAME_MAX), name, addr);
 	free(w->storage[index]);
 	w->storage[index] = strdup(text);
 	w->values[index] = w->storage[index];

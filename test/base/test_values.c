@@ -20,6 +20,7 @@
 #include "pgweir/base/clock.h"
 #include "pgweir/base/error.h"
 #include "pgweir/base/rng.h"
+#include "pgweir/base/utf8.h"
 
 /* ---- addresses ---- */
 
@@ -186,6 +187,39 @@ static void test_rng(void **state)
 	pw_rng_secret(x, 0);
 }
 
+/* ---- text ---- */
+
+static void test_utf8_fit(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t max, fit;
+	} cases[] = {
+	    {"", 0, 0},
+	    {"", 5, 0},
+	    {"abc", 0, 0},
+	    {"abc", 2, 2},
+	    {"abc", 3, 3},
+	    {"abc", 4, 3},
+	    {"a\xc3\xa9z", 1, 1},
+	    {"a\xc3\xa9z", 2, 1},
+	    {"a\xc3\xa9z", 3, 3},
+	    {"\xc3\xa9", 1, 0},
+	    {"a\xe2\x82\xac", 3, 1},
+	    {"\xf0\x9f\x98\x80", 1, 0},
+	    {"\xf0\x9f\x98\x80", 3, 0},
+	    {"\xf0\x9f\x98\x80", 4, 4},
+	    {"\xa9\xa9\xa9\xa9\xa9\xa9", 5, 5}, /* not UTF-8 */
+	    {"\xa9\xa9", 1, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(cases); i++) {
+		if (pw_utf8_fit(cases[i].text, cases[i].max) != cases[i].fit)
+			fail_msg("case %zu: %zu", i, pw_utf8_fit(cases[i].text, cases[i].max));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +230,7 @@ int main(void)
 	    cmocka_unit_test(test_severities),
 	    cmocka_unit_test(test_clock),
 	    cmocka_unit_test(test_rng),
+	    cmocka_unit_test(test_utf8_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
