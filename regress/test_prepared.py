@@ -447,6 +447,20 @@ def test_lowered_by_reload(make_pooler):
     assert run(a, "s0").value() == "0"
 
 
+def test_turned_off_by_reload(make_pooler):
+    """Whoever goes on under the old setting does not fill the server."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, max_prepared_statements=10)
+    a = pooler.raw()
+    prepare(a, "first", "SELECT 'first'")
+    pooler.settings["max_prepared_statements"] = 0
+    pooler.reload()
+    for i in range(20):
+        prepare(a, f"s{i}", f"SELECT {i}")
+        assert run(a, f"s{i}").value() == str(i)
+    assert len(statements(a)) == 1
+    assert run(a, "first").value() == "first"
+
+
 # -- sizes --
 
 

@@ -73,7 +73,10 @@ static bool make_room(struct pw_client *c)
 	int max = c->clients->pools->snapshot->conf->max_prepared_statements;
 	struct pw_id oldest;
 
-	while (max > 0 && pw_known_count(known) >= (size_t)max && pw_known_oldest(known, &oldest)) {
+	/* 0 is for clients to come; whoever logged in under another setting goes on as before. */
+	if (max < 1)
+		max = 1;
+	while (pw_known_count(known) >= (size_t)max && pw_known_oldest(known, &oldest)) {
 		if (!pw_plan_drop(c, oldest))
 			return false;
 	}
