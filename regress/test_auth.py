@@ -279,6 +279,31 @@ def test_auth_query_error(make_pooler, pg, role):
 
 
 @pytest.mark.pgweir_only
+def test_strangers_cannot_fill_the_tables(make_pooler, pg, role):
+    """Nor do they hear from the server which databases it has."""
+    pooler = make_pooler(**with_auth_query(pg, databases={"*": {"host": pg.host, "port": pg.port}}))
+    assert pooler.raw(user=role[0], password=role[1]).query("SELECT 1").value() == "1"
+
+    def listed():
+        return {row["database"] for row in pooler.console("SHOW POOLS")}
+
+    kept = listed()
+    for i in range(30):
+        name = f"made_up_{i}"
+        assert_refused(refused(pooler, "stranger", "x", dbname=name), "bouncer config error")
+        assert f'database "{name}" does not exist' in pooler.log_text()
+    wait_for(lambda: listed() == kept, what="the pools that no server let in are gone")
+
+
+@pytest.mark.pgweir_only
+def test_failing_lookups_say_no_more_than_the_first(make_pooler, pg):
+    pooler = make_pooler(**with_auth_query(pg, server_login_retry=60, databases={
+        "*": {"host": pg.host, "port": pg.port}}))
+    for _ in range(2):
+        assert_refused(refused(pooler, "stranger", "x", dbname="made_up"), "bouncer config error")
+
+
+@pytest.mark.pgweir_only
 def test_auth_query_runs_on_auth_dbname(make_pooler, pg, db, role):
     pooler = make_pooler(**with_auth_query(
         pg, auth_dbname="keys", databases={

@@ -98,6 +98,7 @@ void pw_login_finish(struct pw_client *c);
  * known. */
 bool pw_login_look_up(struct pw_client *c, void (*then)(struct pw_client *c));
 void pw_lookup_on_link(struct pw_client *c);
+void pw_lookup_on_refused(struct pw_client *c, const struct pw_error *err);
 void pw_lookup_on_piece(struct pw_client *c, const struct pw_piece *piece);
 void pw_lookup_on_ready(struct pw_client *c);
 

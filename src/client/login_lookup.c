@@ -144,6 +144,13 @@ void pw_lookup_on_link(struct pw_client *c)
 	pw_strbuf_fini(&out);
 }
 
+/* What the server says is not for a stranger: which databases it has, say. */
+void pw_lookup_on_refused(struct pw_client *c, const struct pw_error *err)
+{
+	pw_log_error(&c->log, "auth_query could not be run: %s", err->message);
+	config_error(c);
+}
+
 static void note_error(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_error_fields fields;

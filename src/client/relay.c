@@ -85,7 +85,9 @@ static void on_refused(struct pw_loan *loan, const struct pw_error *err)
 {
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
 
-	if (c->state != PW_CLIENT_CLOSED)
+	if (c->state == PW_CLIENT_LOOKUP)
+		pw_lookup_on_refused(c, err);
+	else if (c->state != PW_CLIENT_CLOSED)
 		pw_client_close(c, err->message, err);
 }
 

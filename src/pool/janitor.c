@@ -99,12 +99,30 @@ static bool is_empty(const struct pw_pool *pool)
 	       pw_list_is_empty(&pool->canceled);
 }
 
+/* Anybody can name a database, even before a login. Where no server has ever let us in, all that
+ * such a pool holds is when the next attempt may be made. */
+static bool has_never_served(const struct pw_pool *pool)
+{
+	const struct pw_shared_pool *shared = pool->shared;
+
+	return pool->is_auto && atomic_load(&shared->welcome_version) == 0 &&
+	       pool->pools->loop->now_us >= atomic_load(&shared->retry_at_us);
+}
+
+static bool is_idle_for_long(const struct pw_pool *pool)
+{
+	const struct pw_conf *conf = pool->pools->snapshot->conf;
+	uint64_t limit = pool->is_auto ? conf->autodb_idle_timeout : conf->pool_idle_timeout;
+
+	return is_past(pool->pools->loop->now_us, pool->empty_since_us, limit) &&
+	       !(pool->is_forced_user && pool->conf.min_pool_size > 0);
+}
+
 /* Frees a pool that nobody has used for as long as the settings say; false = still there. */
 static bool retire(struct pw_pool *pool)
 {
-	const struct pw_conf *conf = pool->pools->snapshot->conf;
 	uint64_t now = pool->pools->loop->now_us;
-	uint64_t limit = pool->is_auto ? conf->autodb_idle_timeout : conf->pool_idle_timeout;
+	bool is_unproven;
 
 	if (!is_empty(pool)) {
 		pool->empty_since_us = 0;
@@ -116,13 +134,13 @@ static bool retire(struct pw_pool *pool)
 		pw_pools_free_pool(pool);
 		return true;
 	}
-	if (!is_past(now, pool->empty_since_us, limit) ||
-	    (pool->is_forced_user && pool->conf.min_pool_size > 0))
+	is_unproven = has_never_served(pool);
+	if (!is_unproven && !is_idle_for_long(pool))
 		return false;
 	pw_log_info(&pool->pools->log,
-		    "cleaning up idle pool for user %s on db %s because: pool idle timeout "
-		    "(age=%" PRIu64 "s)",
+		    "cleaning up idle pool for user %s on db %s because: %s (age=%" PRIu64 "s)",
 		    pool->shared->user->name, pool->shared->db->name,
+		    is_unproven ? "no server has let us in" : "pool idle timeout",
 		    (now - pool->empty_since_us) / PW_SECOND_US);
 	pw_pools_free_pool(pool);
 	return true;
