@@ -6,13 +6,14 @@
  */
 #include "config.h"
 
-#include <pwd.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client_priv.h"
 #include "pgweir/auth/password.h"
+#include "pgweir/base/account.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/base/rng.h"
 #include "pgweir/net/socket.h"
@@ -368,15 +369,17 @@ static void begin_cert(struct pw_client *c)
 
 static void begin_peer(struct pw_client *c)
 {
-	char buf[1024];
-	struct passwd pw, *found = NULL;
+	bool is_allowed = false;
+	char *account = NULL;
 	pid_t pid;
 	uid_t uid;
 
 	if (c->addr.family == AF_UNIX && pw_socket_peer_ids(c->stream.fd, &pid, &uid))
-		(void)getpwuid_r(uid, &pw, buf, sizeof(buf), &found);
-	if (found && c->login->is_known &&
-	    pw_ident_allows(c->login->map, found->pw_name, c->login->user)) {
+		account = pw_account_name(uid);
+	if (account && c->login->is_known)
+		is_allowed = pw_ident_allows(c->login->map, account, c->login->user);
+	free(account);
+	if (is_allowed) {
 		pw_login_authenticated(c);
 		return;
 	}
