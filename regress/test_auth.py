@@ -94,6 +94,28 @@ def test_empty_stored_password_never_matches(make_pooler):
     assert_refused(refused(pooler, "alice", ""), MD5)
 
 
+@pytest.mark.pgweir_only
+def test_costly_verifier_is_not_worked_through(make_pooler):
+    """With a cleartext password the work is the pooler's, and others wait meanwhile."""
+    pooler = make_pooler(**console_only("plain", "plain"))
+    for iterations, is_fine in ((100_000, True), (100_001, False)):
+        pooler.auth["keeper"] = scram_secret("right", iterations)
+        pooler.reload()
+        if is_fine:
+            pooler.raw(user="keeper", dbname="pgbouncer", password="right").close()
+        else:
+            assert_refused(refused(pooler, "keeper", "right", dbname="pgbouncer"), PLAIN)
+    assert "SCRAM secret of 100001 iterations" in pooler.log_text()
+
+
+@pytest.mark.pgweir_only
+def test_costly_verifier_of_a_role(make_pooler, pg, role):
+    pg.execute(f"ALTER ROLE {role[0]} PASSWORD '{scram_secret('right', 100_001)}'")
+    pooler = make_pooler(**with_auth_query(pg, auth_type="plain"))
+    assert_refused(refused(pooler, role[0], "right"), PLAIN)
+    assert "SCRAM secret of 100001 iterations" in pooler.log_text()
+
+
 @pytest.mark.parametrize("auth_type", ["plain", "md5", "scram-sha-256"])
 def test_psycopg_logs_in(make_pooler, auth_type):
     pooler = make_pooler(auth_type=auth_type)

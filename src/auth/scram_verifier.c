@@ -110,8 +110,9 @@ bool pw_scram_verifier_matches(const struct pw_scram_verifier *verifier, const c
 	struct pw_scram_verifier derived;
 	bool is_match;
 
-	/* Here the work is ours: a database user may store any verifier, so it has a limit. */
-	if (verifier->iterations > PW_SCRAM_ITERATIONS_MAX)
+	/* Here the work is ours, on a thread that serves others, and a database user may store any
+	 * verifier. */
+	if (verifier->iterations > PW_SCRAM_CHECK_MAX)
 		return false;
 	is_match =
 	    pw_scram_verifier_derive(password, verifier->salt, verifier->salt_len,

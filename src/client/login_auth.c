@@ -121,6 +121,20 @@ static void begin_plain(struct pw_client *c)
 	ask(c, PW_AUTH_REQ_CLEARTEXT, NULL, 0);
 }
 
+/* The right password would not help either, so the operator is told. */
+static void warn_of_costly(const struct pw_client *c)
+{
+	struct pw_scram_verifier verifier;
+
+	if (pw_scram_verifier_parse(stored_text(c), &verifier) &&
+	    verifier.iterations > PW_SCRAM_CHECK_MAX)
+		pw_log_warning(&c->log,
+			       "SCRAM secret of %" PRIu32 " iterations for user %s: a password in "
+			       "clear is checked with at most %d",
+			       verifier.iterations, c->login->user, PW_SCRAM_CHECK_MAX);
+	explicit_bzero(&verifier, sizeof(verifier));
+}
+
 static void on_plain(struct pw_client *c, struct pw_cursor body)
 {
 	struct pw_user_secret stored = stored_secret(c);
@@ -135,6 +149,7 @@ static void on_plain(struct pw_client *c, struct pw_cursor body)
 		return;
 	}
 	if (!c->login->is_known || !pw_password_matches(&stored, password)) {
+		warn_of_costly(c);
 		refuse(c);
 		return;
 	}

@@ -393,9 +393,14 @@ static void test_verifier_salt_bounds(void **state)
 /* A database user may store what would keep a thread busy for hours. */
 static void test_verifier_too_costly(void **state)
 {
+	static const uint8_t salt[] = "salt";
 	struct pw_scram_verifier verifier;
 
 	(void)state;
+	assert_true(pw_scram_verifier_derive("pw", salt, 4, PW_SCRAM_CHECK_MAX, &verifier));
+	assert_true(pw_scram_verifier_matches(&verifier, "pw"));
+	assert_true(pw_scram_verifier_derive("pw", salt, 4, PW_SCRAM_CHECK_MAX + 1, &verifier));
+	assert_false(pw_scram_verifier_matches(&verifier, "pw"));
 	assert_true(
 	    pw_scram_verifier_parse("SCRAM-SHA-256$2147483647:QQ==$" KEY ":" KEY, &verifier));
 	assert_false(pw_scram_verifier_matches(&verifier, "pencil"));

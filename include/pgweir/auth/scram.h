@@ -21,6 +21,7 @@ enum {
 	PW_SCRAM_SALT_MAX = 1024,
 	PW_SCRAM_MESSAGE_MAX = 8192, /* longest message accepted from a peer */
 	PW_SCRAM_ITERATIONS_MAX = 10000000,
+	PW_SCRAM_CHECK_MAX = 100000, /* of a verifier that a plain password is held against */
 };
 
 #define PW_SCRAM_MECHANISM      "SCRAM-SHA-256"
@@ -56,7 +57,8 @@ void pw_scram_salt(const char *user, const uint8_t secret[32], uint8_t out[PW_SC
  * (mock authentication, as PostgreSQL does). */
 void pw_scram_verifier_mock(const char *user, const uint8_t secret[32], uint32_t iterations,
 			    struct pw_scram_verifier *out);
-/* Does the plain password belong to the verifier? */
+/* Does the plain password belong to the verifier? Never with more than PW_SCRAM_CHECK_MAX
+ * iterations. */
 bool pw_scram_verifier_matches(const struct pw_scram_verifier *verifier, const char *password);
 
 /* ---- the server's side: authenticating a client ---- */
