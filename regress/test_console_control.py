@@ -2,6 +2,7 @@
 """The console's commands: PAUSE, KILL, RECONNECT, RELOAD and their like."""
 
 import threading
+from select import select
 
 import pytest
 
@@ -92,14 +93,44 @@ def test_login_while_paused_is_served_at_once_after_resume(make_pooler, db):
     assert conn.query("SELECT 1").value() == "1"
 
 
+def later_paused(pooler, database=None):
+    """A console whose PAUSE waits: of the database, or of all."""
+    conn = later(pooler, f"PAUSE {database}" if database else "PAUSE")
+    wait_for(lambda: is_paused(pooler, database))
+    return conn
+
+
+def expect_not_paused(admin):
+    """"PAUSE" would mean that no server is in use any more."""
+    result = admin.result()
+    assert not result.tags
+    assert (result.error.severity, result.error.code) == ("ERROR", "08P01")
+    assert result.error.message == "PAUSE was ended by RESUME"
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("by_name", [False, True])
+def test_resume_ends_pauses_of_its_own_kind(tx_pooler, db, by_name):
+    busy = tx_pooler.raw()
+    busy.query("BEGIN")
+    of_db, of_all = later_paused(tx_pooler, db), later_paused(tx_pooler)
+    ended, waiting = (of_db, of_all) if by_name else (of_all, of_db)
+    assert tx_pooler.console_result(f"RESUME {db}" if by_name else "RESUME").tag == "RESUME"
+    expect_not_paused(ended)
+    assert is_paused(tx_pooler, None if by_name else db)
+    assert not select([waiting.sock], [], [], 0.3)[0]
+    busy.query("COMMIT")
+    assert waiting.result().tag == "PAUSE"
+
+
 @pytest.mark.pgweir_only
 def test_cancel_of_a_waiting_pause_resumes(tx_pooler):
     busy = tx_pooler.raw()
     busy.query("BEGIN")
-    admin = later(tx_pooler, "PAUSE")
-    wait_for(lambda: is_paused(tx_pooler, None))
+    admin = later_paused(tx_pooler)
     admin.cancel()
-    wait_for(lambda: by(shown(tx_pooler, "STATE"), key="paused")["value"] == "no")
+    expect_not_paused(admin)
+    assert not is_paused(tx_pooler, None)
     assert tx_pooler.raw().query("SELECT 1").value() == "1"
 
 

@@ -20,7 +20,8 @@ const struct pw_console_verb pw_console_verbs[] = {
     {"RELOAD", PW_ARGUMENT_NONE, NULL, PW_COMMAND_RELOAD, false,
      "Reads the configuration again."},
     {"PAUSE", PW_ARGUMENT_DATABASE, NULL, PW_COMMAND_PAUSE, true,
-     "Gives no server connections to clients any more; answers when all have come back."},
+     "Gives no server connections to clients any more; answers when all have come back. "
+     "An error if RESUME ends it before."},
     {"RESUME", PW_ARGUMENT_DATABASE, NULL, PW_COMMAND_RESUME, false,
      "Goes on after PAUSE; with a database also after KILL."},
     {"KILL", PW_ARGUMENT_DATABASE, NULL, PW_COMMAND_KILL, true,

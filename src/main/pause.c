@@ -17,6 +17,9 @@ struct waiter {
 	struct pw_list node;
 	struct pw_asker asker;
 	char *db; /* NULL = all */
+	/* A count that was begun for an earlier PAUSE says nothing about this one. */
+	uint64_t id;
+	bool is_counting; /* such a round is under way */
 };
 
 static void free_waiter(struct waiter *w)
@@ -26,27 +29,47 @@ static void free_waiter(struct waiter *w)
 	free(w);
 }
 
-static void release(struct pw_process *process, struct waiter *w)
-{
-	pw_asker_tell(process, &w->asker, NULL);
-	free_waiter(w);
-}
-
 static void arm_poll(struct pw_process *process)
 {
 	if (!pw_timer_is_armed(&process->pause_poll))
 		pw_loop_arm(&process->loop, &process->pause_poll, POLL_US);
 }
 
+/* NULL = it waits no more. */
+static struct waiter *find_waiter(struct pw_process *process, uint64_t id)
+{
+	PW_LIST_FOREACH (node, &process->pauses) {
+		struct waiter *w = PW_CONTAINER(node, struct waiter, node);
+
+		if (w->id == id)
+			return w;
+	}
+	return NULL;
+}
+
 static void after_count(struct pw_round *round)
 {
-	PW_LIST_FOREACH_SAFE (node, &round->process->pauses) {
-		struct waiter *w = PW_CONTAINER(node, struct waiter, node);
-		bool is_same = w->db ? round->db && strcmp(w->db, round->db) == 0 : !round->db;
+	struct waiter *w = find_waiter(round->process, round->waiter_id);
 
-		if (is_same && round->n_busy == 0)
-			release(round->process, w);
-	}
+	if (!w)
+		return;
+	w->is_counting = false;
+	if (round->n_busy > 0)
+		return;
+	pw_asker_tell(round->process, &w->asker, NULL);
+	free_waiter(w);
+}
+
+static void count_for(struct pw_process *process, struct waiter *w)
+{
+	struct pw_round *round = pw_round_create(process, NULL, PW_ROUND_COUNT, w->db, after_count);
+
+	/* Without memory the next poll tries again. */
+	if (!round)
+		return;
+	round->waiter_id = w->id;
+	w->is_counting = true;
+	pw_round_start(round, 0);
 }
 
 static void on_poll(struct pw_timer *timer)
@@ -54,8 +77,10 @@ static void on_poll(struct pw_timer *timer)
 	struct pw_process *process = PW_CONTAINER(timer, struct pw_process, pause_poll);
 
 	PW_LIST_FOREACH (node, &process->pauses) {
-		pw_round_run(process, NULL, PW_ROUND_COUNT,
-			     PW_CONTAINER(node, struct waiter, node)->db, after_count);
+		struct waiter *w = PW_CONTAINER(node, struct waiter, node);
+
+		if (!w->is_counting)
+			count_for(process, w);
 	}
 	if (!pw_list_is_empty(&process->pauses))
 		arm_poll(process);
@@ -76,6 +101,7 @@ static void wait_for_it(struct pw_process *process, const struct pw_asker *asker
 		return;
 	}
 	w->asker = *asker;
+	w->id = ++process->last_waiter_id;
 	pw_list_append(&process->pauses, &w->node);
 	arm_poll(process);
 }
@@ -90,9 +116,12 @@ void pw_pause_end(struct pw_process *process, const char *db)
 {
 	PW_LIST_FOREACH_SAFE (node, &process->pauses) {
 		struct waiter *w = PW_CONTAINER(node, struct waiter, node);
+		bool is_same = db && w->db ? strcmp(db, w->db) == 0 : db == w->db;
 
-		if (!db || (w->db && strcmp(db, w->db) == 0))
-			release(process, w);
+		if (!is_same)
+			continue;
+		pw_asker_refuse(process, &w->asker, "%s was ended by RESUME", "PAUSE");
+		free_waiter(w);
 	}
 }
 

@@ -76,6 +76,7 @@ struct pw_process {
 	/* pause.c */
 	struct pw_timer pause_poll;
 	struct pw_list pauses; /* consoles that PAUSE keeps waiting */
+	uint64_t last_waiter_id;
 	/* report.c */
 	struct pw_timer report, watchdog;
 	struct pw_counters reported; /* as of the last line of statistics */

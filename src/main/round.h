@@ -37,6 +37,7 @@ struct pw_round {
 	/* the question */
 	char *db;
 	uint64_t client_id;
+	uint64_t waiter_id; /* pause.c: for whom it counts */
 	bool is_draining;
 	struct pw_snapshot *snapshot; /* a reference */
 	const struct pw_view *view;
