@@ -43,27 +43,22 @@ static struct pw_shared_db *find_db(struct pw_process *process, const struct pw_
 static void command_pause(struct pw_process *process, const struct pw_asker *asker,
 			  const char *name)
 {
-	struct pw_shared_db *db;
-	bool was_paused;
+	struct pw_shared_db *db = NULL;
+	atomic_bool *is_paused = &process->registry.is_paused;
 
-	if (!name) {
-		pw_log_info(&process->logctx, "PAUSE command issued");
-		if (atomic_exchange(&process->registry.is_paused, true))
-			pw_asker_refuse(process, asker, "%s", "already suspended/paused");
-		else
-			pw_pause_begin(process, asker, NULL);
-		return;
+	pw_log_info(&process->logctx, name ? "PAUSE '%s' command issued" : "PAUSE command issued",
+		    name);
+	if (name) {
+		db = find_db(process, asker, name, "pause");
+		if (!db)
+			return;
+		is_paused = &db->is_paused;
 	}
-	pw_log_info(&process->logctx, "PAUSE '%s' command issued", name);
-	db = find_db(process, asker, name, "pause");
-	if (!db)
-		return;
-	was_paused = atomic_exchange(&db->is_paused, true);
-	pw_registry_put_db(&process->registry, db);
-	if (was_paused)
+	if (atomic_load(is_paused))
 		pw_asker_refuse(process, asker, "%s", "already suspended/paused");
 	else
-		pw_pause_begin(process, asker, name);
+		pw_pause_begin(process, asker, name, is_paused);
+	pw_registry_put_db(&process->registry, db);
 }
 
 static void command_resume(struct pw_process *process, const struct pw_asker *asker,

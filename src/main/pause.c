@@ -86,30 +86,45 @@ static void on_poll(struct pw_timer *timer)
 		arm_poll(process);
 }
 
-static void wait_for_it(struct pw_process *process, const struct pw_asker *asker, const char *db)
+static struct waiter *create_waiter(struct pw_process *process, const struct pw_asker *asker,
+				    const char *db)
 {
-	struct waiter *w;
+	struct waiter *w = calloc(1, sizeof(*w));
 
-	if (asker->id == 0)
-		return;
-	w = calloc(1, sizeof(*w));
 	if (w && db)
 		w->db = strdup(db);
 	if (!w || (db && !w->db)) {
 		free(w);
-		pw_asker_refuse(process, asker, "%s", "out of memory");
-		return;
+		return NULL;
 	}
 	w->asker = *asker;
 	w->id = ++process->last_waiter_id;
-	pw_list_append(&process->pauses, &w->node);
-	arm_poll(process);
+	pw_list_init(&w->node);
+	return w;
 }
 
-void pw_pause_begin(struct pw_process *process, const struct pw_asker *asker, const char *db)
+void pw_pause_begin(struct pw_process *process, const struct pw_asker *asker, const char *db,
+		    atomic_bool *is_paused)
 {
-	pw_round_run(process, asker, PW_ROUND_CLOSE_IDLE, db, pw_round_say_nothing);
-	wait_for_it(process, asker, db);
+	struct waiter *w = asker->id != 0 ? create_waiter(process, asker, db) : NULL;
+	struct pw_round *round;
+
+	if (asker->id != 0 && !w) {
+		pw_asker_refuse(process, asker, "%s", "out of memory");
+		return;
+	}
+	round = pw_round_create(process, asker, PW_ROUND_CLOSE_IDLE, db, pw_round_say_nothing);
+	if (!round) {
+		if (w)
+			free_waiter(w);
+		return;
+	}
+	atomic_store(is_paused, true);
+	pw_round_start(round, 0);
+	if (!w)
+		return;
+	pw_list_append(&process->pauses, &w->node);
+	arm_poll(process);
 }
 
 void pw_pause_end(struct pw_process *process, const char *db)

@@ -8,9 +8,11 @@
 #include "asker.h"
 
 void pw_pause_init(struct pw_process *process);
-/* Idle servers of the database (NULL = all; copied) are closed, which must not be lent any more;
- * the asker hears of it when the last one in use is free. */
-void pw_pause_begin(struct pw_process *process, const struct pw_asker *asker, const char *db);
+/* Servers of the database (NULL = all; copied) are not lent any more, for which `is_paused` is set,
+ * and idle ones are closed; the asker hears of it when the last one in use is free. Without memory
+ * the asker is refused and nothing is paused. */
+void pw_pause_begin(struct pw_process *process, const struct pw_asker *asker, const char *db,
+		    atomic_bool *is_paused);
 /* Whoever waits for a PAUSE of the database (NULL = of all; those of single ones stand beside it)
  * to take hold is refused: servers may still be in use. */
 void pw_pause_end(struct pw_process *process, const char *db);

@@ -56,15 +56,6 @@ void pw_round_start(struct pw_round *round, uint64_t limit_us)
 	rounds[n_rounds++] = round;
 }
 
-void pw_round_run(struct pw_process *process, const struct pw_asker *asker, enum pw_round_kind kind,
-		  const char *db, void (*done)(struct pw_round *round))
-{
-	struct pw_round *round = pw_round_create(process, asker, kind, db, done);
-
-	if (round)
-		pw_round_start(round, 0);
-}
-
 void pw_round_say_nothing(struct pw_round *round)
 {
 	(void)round;
@@ -112,6 +103,7 @@ static void assert_heard(unsigned console, const char *what)
 
 struct fixture {
 	struct pw_process process;
+	atomic_bool is_paused;
 	struct pw_clock clock;
 	uint64_t now_us;
 };
@@ -163,7 +155,8 @@ static void begin(struct fixture *f, unsigned console, const char *db)
 {
 	const struct pw_asker asker = {.id = console, .command = PW_COMMAND_PAUSE};
 
-	pw_pause_begin(&f->process, &asker, db);
+	atomic_store(&f->is_paused, false);
+	pw_pause_begin(&f->process, &asker, db, &f->is_paused);
 }
 
 /* ---- tests ---- */
@@ -256,6 +249,22 @@ static void test_signal_waits_for_nothing(void **state)
 	assert_int_equal(n_rounds, 1);
 }
 
+/* Refused, and that is all: nothing is paused, nobody waits. */
+static void test_no_memory_to_begin(void **state)
+{
+	struct fixture *f = *state;
+
+	allocations_left = 0;
+	begin(f, 1, "app");
+	assert_heard(1, "out of memory");
+	assert_false(atomic_load(&f->is_paused));
+	allocations_left = ROUNDS;
+	pass(f);
+	assert_int_equal(n_rounds, 0);
+	begin(f, 1, "app");
+	assert_true(atomic_load(&f->is_paused));
+}
+
 /* Without memory for a count the next look tries again. */
 static void test_no_memory_for_a_count(void **state)
 {
@@ -278,7 +287,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_told_when_the_last_is_free), TEST(test_one_count_at_a_time),
 	    TEST(test_count_of_an_earlier_pause),  TEST(test_end_of_one_kind),
-	    TEST(test_signal_waits_for_nothing),   TEST(test_no_memory_for_a_count),
+	    TEST(test_signal_waits_for_nothing),   TEST(test_no_memory_to_begin),
+	    TEST(test_no_memory_for_a_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
