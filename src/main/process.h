@@ -33,6 +33,7 @@ struct pw_worker {
 	bool has_thread;
 	struct pw_loop loop;
 	struct pw_mailbox mailbox;
+	struct pw_mail stop;  /* stopping needs no memory: nobody may run on without it */
 	atomic_uint n_coming; /* sockets that are on their way to it by mail */
 	struct pw_pools pools;
 	struct pw_clients clients;

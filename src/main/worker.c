@@ -180,36 +180,24 @@ enum pw_status pw_worker_start(struct pw_worker *w)
 	return PW_OK;
 }
 
-struct stop_mail {
-	struct pw_mail mail;
-	struct pw_worker *worker;
-};
-
-static void deliver_stop(struct pw_mail *mail, void *receiver PW_UNUSED)
+static void deliver_stop(struct pw_mail *mail PW_UNUSED, void *receiver)
 {
-	struct stop_mail *m = PW_CONTAINER(mail, struct stop_mail, mail);
+	struct pw_worker *w = receiver;
 
-	pw_loop_stop(&m->worker->loop);
-	free(m);
+	pw_loop_stop(&w->loop);
 }
 
-static void discard_stop(struct pw_mail *mail)
+static void discard_stop(struct pw_mail *mail PW_UNUSED)
 {
-	free(PW_CONTAINER(mail, struct stop_mail, mail));
 }
 
 void pw_worker_stop(struct pw_worker *w)
 {
-	struct stop_mail *m = calloc(1, sizeof(*m));
-
-	if (!w->has_thread || !m) {
-		free(m);
+	if (!w->has_thread)
 		return;
-	}
-	m->mail.deliver = deliver_stop;
-	m->mail.discard = discard_stop;
-	m->worker = w;
-	pw_mailbox_post(&w->mailbox, &m->mail);
+	w->stop.deliver = deliver_stop;
+	w->stop.discard = discard_stop;
+	pw_mailbox_post(&w->mailbox, &w->stop);
 	pthread_join(w->thread, NULL);
 	w->has_thread = false;
 }
