@@ -170,8 +170,7 @@ static void stop(struct pw_process *p)
 	pw_resolver_destroy(p->resolver);
 	for (unsigned i = 0; p->workers && i < p->n_workers; i++)
 		pw_worker_fini(&p->workers[i]);
-	if (p->mailbox.event)
-		pw_mailbox_fini(&p->mailbox);
+	pw_mailbox_fini(&p->mailbox);
 	pw_signals_stop(p);
 	pw_pause_fini(p);
 	pw_registry_fini(&p->registry);

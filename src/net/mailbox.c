@@ -63,6 +63,8 @@ enum pw_status pw_mailbox_init(struct pw_mailbox *box, struct pw_loop *loop, voi
 
 void pw_mailbox_fini(struct pw_mailbox *box)
 {
+	if (!box->loop)
+		return;
 	for (struct pw_mail *mail = take_all(box), *next; mail; mail = next) {
 		next = mail->next;
 		mail->discard(mail);

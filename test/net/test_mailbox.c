@@ -5,12 +5,14 @@
  */
 #include "config.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -195,6 +197,21 @@ static void test_the_rest_is_discarded(void **state)
 	assert_int_equal(discarded, 10);
 }
 
+/* One that was never made has no descriptor, not number 0. */
+static void test_never_made(void **state)
+{
+	struct pw_mailbox box = {0};
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_true(fd == STDIN_FILENO || dup2(fd, STDIN_FILENO) == STDIN_FILENO);
+	pw_mailbox_fini(&box);
+	assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0);
+	if (fd != STDIN_FILENO)
+		close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +220,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_four_senders, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_post_from_within_a_delivery, setup, teardown),
 	    cmocka_unit_test(test_the_rest_is_discarded),
+	    cmocka_unit_test(test_never_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ struct pw_mailbox {
 
 PW_MUSTCHECK enum pw_status pw_mailbox_init(struct pw_mailbox *box, struct pw_loop *loop,
 					    void *receiver);
-/* Nobody may post any more. */
+/* Nobody may post any more. Harmless without pw_mailbox_init(), in memory that is all zeros. */
 void pw_mailbox_fini(struct pw_mailbox *box);
 /* Any thread. */
 void pw_mailbox_post(struct pw_mailbox *box, struct pw_mail *mail);
