@@ -491,6 +491,8 @@ static void test_connect_over_tcp_is_refused(void **state)
 			pw_loop_turn(&f->loop, true);
 		assert_int_equal(client.n_ends, 1);
 		assert_int_equal(client.status, PW_EIO);
+	} else {
+		assert_int_equal(errno, ECONNREFUSED);
 	}
 	assert_int_equal(client.n_opens, 0);
 	pw_stream_close(&client.stream);

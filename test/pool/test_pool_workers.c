@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -227,6 +228,17 @@ static void test_link_that_finds_no_pool(void **state)
 	end(f);
 }
 
+/* The other end has been closed, whatever was said before. */
+static void assert_at_end(int fd)
+{
+	char buf[64];
+	ssize_t n;
+
+	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
+		;
+	assert_int_equal(n, 0);
+}
+
 /* The process ends with links and questions in the boxes: nothing is lost or freed twice. */
 static void test_end_with_mail_under_way(void **state)
 {
@@ -252,9 +264,10 @@ static void test_end_with_mail_under_way(void **state)
 			for (int i = 0; i < BORROWERS; i++)
 				fake_borrower_fini(&f->b[w][i]);
 		}
+		fake_env_fini(&f->env);
+		assert_at_end(f->s[0].fd);
 		close(f->s[0].fd);
 		pw_strbuf_fini(&f->s[0].in);
-		fake_env_fini(&f->env);
 		free(f);
 	}
 }
