@@ -495,6 +495,27 @@ def test_reload_without_a_file_changes_nothing(make_pooler, name):
 
 
 @pytest.mark.pgweir_only
+def test_reload_judges_each_file_for_itself(make_pooler):
+    """That another one was never there is no reason to go on without this one."""
+    pooler = make_pooler(hba="host all admin all trust\nhost all all all md5\n",
+                         auth_ident_file="/nonexistent")
+    assert "could not open ident map file /nonexistent: " in pooler.log_text()
+    assert pooler.console_result("RELOAD").error is None
+    pooler.auth_path.rename(pooler.dir / "elsewhere")
+    assert pooler.console_result("RELOAD").error.code == "F0000"
+    assert pooler.raw(user="alice").query("SELECT 1").value() == "1"
+    (pooler.dir / "elsewhere").rename(pooler.auth_path)
+    assert pooler.console_result("RELOAD").error is None
+
+
+@pytest.mark.pgweir_only
+def test_empty_name_of_a_file_is_none(make_pooler):
+    pooler = make_pooler(hba="host all all all trust\n", auth_ident_file="")
+    assert pooler.console_result("RELOAD").error is None
+    assert "could not open" not in pooler.log_text()
+
+
+@pytest.mark.pgweir_only
 def test_auth_file_that_was_never_there(make_pooler):
     """It is a warning, at the start and later."""
     pooler = make_pooler(auth_file="/nonexistent")

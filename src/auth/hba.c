@@ -7,7 +7,6 @@
 
 #include "pgweir/auth/hba.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,27 +68,27 @@ struct pw_hba *pw_hba_parse(const char *text, size_t len, const char *path, cons
 
 /* False without memory. A file that cannot be read is empty. */
 static bool read_whole(const char *path, const char *what, struct pw_strbuf *out,
-		       struct pw_strbuf *unreadable)
+		       struct pw_unreadable *unreadable)
 {
 	enum pw_status status = pw_auth_read_file(path, out);
 
 	if (status == PW_EIO) {
-		pw_strbuf_printf(unreadable, "could not open %s %s: %s\n", what, path,
-				 strerror(errno));
+		pw_unreadable_add(unreadable, what, path);
 		/* Half of the rules could say the opposite of all of them. */
 		pw_strbuf_reset(out);
 	}
 	return status != PW_ENOMEM;
 }
 
-struct pw_hba *pw_hba_load(const char *path, const char *ident_path, struct pw_strbuf *unreadable,
-			   struct pw_strbuf *warnings)
+struct pw_hba *pw_hba_load(const char *path, const char *ident_path,
+			   struct pw_unreadable *unreadable, struct pw_strbuf *warnings)
 {
 	struct pw_strbuf text = PW_STRBUF_INIT, ident = PW_STRBUF_INIT;
 	struct pw_hba *hba = NULL;
 
 	if (read_whole(path, "hba file", &text, unreadable) &&
-	    (!ident_path || read_whole(ident_path, "ident map file", &ident, unreadable)))
+	    (!ident_path || !ident_path[0] ||
+	     read_whole(ident_path, "ident map file", &ident, unreadable)))
 		hba = pw_hba_parse(text.data, text.len, path, ident.data, ident.len, ident_path,
 				   warnings);
 	pw_strbuf_fini(&text);

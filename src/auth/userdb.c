@@ -8,7 +8,6 @@
 
 #include "pgweir/auth/userdb.h"
 
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,7 +256,7 @@ struct pw_userdb *pw_userdb_parse(const char *text, size_t len, const char *path
 }
 
 struct pw_userdb *pw_userdb_load(const char *path, const struct pw_hash_key *key,
-				 struct pw_strbuf *unreadable, struct pw_strbuf *warnings)
+				 struct pw_unreadable *unreadable, struct pw_strbuf *warnings)
 {
 	struct pw_strbuf text = PW_STRBUF_INIT;
 	struct pw_userdb *db = NULL;
@@ -266,8 +265,7 @@ struct pw_userdb *pw_userdb_load(const char *path, const struct pw_hash_key *key
 	pw_strbuf_add(&text, "", 0);
 	status = pw_auth_read_file(path, &text);
 	if (status == PW_EIO) {
-		pw_strbuf_printf(unreadable, "could not open auth_file %s: %s\n", path,
-				 strerror(errno));
+		pw_unreadable_add(unreadable, "auth_file", path);
 		/* Half a file is no file. */
 		pw_strbuf_reset(&text);
 	}

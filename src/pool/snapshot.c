@@ -8,11 +8,12 @@
 
 #include <stdlib.h>
 
-/* Out of memory is the one failure; files that cannot be read are lines in `unreadable`. */
+/* Out of memory is the one failure; files that cannot be read are noted. */
 static bool load_users(struct pw_snapshot *s, const struct pw_hash_key *key,
-		       struct pw_strbuf *unreadable, struct pw_strbuf *warnings)
+		       struct pw_strbuf *warnings)
 {
 	const struct pw_conf *conf = s->conf;
+	struct pw_unreadable *unreadable = &s->unreadable;
 
 	if (conf->auth_file && conf->auth_file[0] && conf->auth_type != PW_AUTH_ANY)
 		s->users = pw_userdb_load(conf->auth_file, key, unreadable, warnings);
@@ -21,22 +22,20 @@ static bool load_users(struct pw_snapshot *s, const struct pw_hash_key *key,
 	if (conf->auth_type == PW_AUTH_HBA)
 		s->hba =
 		    pw_hba_load(conf->auth_hba_file, conf->auth_ident_file, unreadable, warnings);
-	return s->users && (s->hba || conf->auth_type != PW_AUTH_HBA) && !unreadable->has_failed;
+	return s->users && (s->hba || conf->auth_type != PW_AUTH_HBA) &&
+	       !pw_unreadable_has_failed(unreadable);
 }
 
 /* Whoever starts without a file is told, and runs, as the contract has it. One that was there and
- * is gone must not lock out those who could log in before. */
+ * is gone must not lock out those who could log in before, whatever else is missing. */
 static bool load_parts(struct pw_snapshot *s, const struct pw_snapshot *previous,
 		       const struct pw_hash_key *key, struct pw_strbuf *why,
 		       struct pw_strbuf *warnings)
 {
-	struct pw_strbuf unreadable = PW_STRBUF_INIT;
-	bool is_loaded = load_users(s, key, &unreadable, warnings), is_bad;
+	bool is_loaded = load_users(s, key, warnings);
+	bool is_bad = previous && pw_unreadable_has_new(&s->unreadable, &previous->unreadable);
 
-	s->lacks_files = unreadable.len > 0;
-	is_bad = s->lacks_files && previous && !previous->lacks_files;
-	pw_strbuf_add(is_bad ? why : warnings, unreadable.data, unreadable.len);
-	pw_strbuf_fini(&unreadable);
+	pw_strbuf_add(is_bad ? why : warnings, s->unreadable.lines.data, s->unreadable.lines.len);
 	s->accept_tls = pw_tls_context_create_accept(s->conf, why);
 	if (s->accept_tls)
 		s->connect_tls = pw_tls_context_create_connect(s->conf, why);
@@ -80,6 +79,7 @@ void pw_snapshot_unref(struct pw_snapshot *snapshot)
 		pw_userdb_unref(snapshot->users);
 	if (snapshot->hba)
 		pw_hba_unref(snapshot->hba);
+	pw_unreadable_fini(&snapshot->unreadable);
 	if (snapshot->accept_tls)
 		pw_tls_context_unref(snapshot->accept_tls);
 	if (snapshot->connect_tls)

@@ -20,6 +20,7 @@
 struct fixture {
 	struct pw_hba *hba;
 	struct pw_strbuf warnings;
+	struct pw_unreadable unreadable;
 };
 
 static inline void parse_sized(struct fixture *fixture, const char *text, size_t len,
@@ -47,6 +48,7 @@ static inline void drop(struct fixture *fixture)
 {
 	pw_hba_unref(fixture->hba);
 	pw_strbuf_fini(&fixture->warnings);
+	pw_unreadable_fini(&fixture->unreadable);
 }
 
 enum { TLS = 1, REPLICATION = 2 };

@@ -47,8 +47,8 @@ static void load(struct fixture *fixture, const char *dir, const char *ident)
 	snprintf(ident_path, sizeof(ident_path), "%s/%s", dir, ident ? ident : "");
 	memset(fixture, 0, sizeof(*fixture));
 	pw_strbuf_add(&fixture->warnings, "", 0);
-	fixture->hba =
-	    pw_hba_load(path, ident ? ident_path : NULL, &fixture->warnings, &fixture->warnings);
+	fixture->hba = pw_hba_load(path, ident && ident[0] ? ident_path : ident,
+				   &fixture->unreadable, &fixture->warnings);
 	assert_non_null(fixture->hba);
 }
 
@@ -98,12 +98,16 @@ static void test_load(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(dir));
 	load(&fixture, dir, NULL);
-	assert_non_null(strstr(fixture.warnings.data, "could not open hba file "));
+	assert_non_null(strstr(fixture.unreadable.lines.data, "could not open hba file "));
 	assert_int_equal(line_for(&fixture, NULL, 0, "db", "bob"), 0);
+	drop(&fixture);
+	write_file(dir, "hba.conf", "local all alice peer\n");
+	load(&fixture, dir, "");
+	assert_int_equal(fixture.unreadable.files.len, 0);
 	drop(&fixture);
 	write_file(dir, "hba.conf", "local all bob peer map=m\nlocal all alice peer\n");
 	load(&fixture, dir, "ident.conf");
-	assert_non_null(strstr(fixture.warnings.data, "could not open ident map file "));
+	assert_non_null(strstr(fixture.unreadable.lines.data, "could not open ident map file "));
 	assert_non_null(strstr(fixture.warnings.data, "hba.conf:1: ident map \"m\" is not known"));
 	assert_int_equal(line_for(&fixture, NULL, 0, "db", "bob"), 0);
 	assert_int_equal(line_for(&fixture, NULL, 0, "db", "alice"), 2);

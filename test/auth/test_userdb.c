@@ -260,31 +260,34 @@ static void test_load(void **state)
 	char path[] = "/tmp/pgweir-test-userdb-XXXXXX";
 	int fd = mkstemp(path);
 	struct pw_strbuf warnings = PW_STRBUF_INIT;
+	struct pw_unreadable unreadable = {PW_STRBUF_INIT, PW_STRBUF_INIT};
 	struct pw_userdb *db;
 
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "\"bob\" \"pw\"\n", 11), 11);
 	close(fd);
-	db = pw_userdb_load(path, &key, &warnings, &warnings);
+	db = pw_userdb_load(path, &key, &unreadable, &warnings);
 	assert_non_null(db);
 	assert_int_equal(warnings.len, 0);
 	expect_user(db, "bob", "pw", PW_SECRET_PLAIN);
 	pw_userdb_unref(db);
 	unlink(path);
-	db = pw_userdb_load(path, &key, &warnings, &warnings);
+	db = pw_userdb_load(path, &key, &unreadable, &warnings);
 	assert_non_null(db);
 	assert_int_equal(pw_userdb_count(db), 0);
-	assert_non_null(strstr(warnings.data, "could not open auth_file /tmp/pgweir-test-userdb"));
-	assert_non_null(strstr(warnings.data, "No such file or directory\n"));
+	assert_non_null(
+	    strstr(unreadable.lines.data, "could not open auth_file /tmp/pgweir-test-userdb"));
+	assert_non_null(strstr(unreadable.lines.data, "No such file or directory\n"));
 	pw_userdb_unref(db);
-	pw_strbuf_reset(&warnings);
-	db = pw_userdb_load("/", &key, &warnings, &warnings);
+	assert_int_equal(warnings.len, 0);
+	db = pw_userdb_load("/", &key, &unreadable, &warnings);
 	assert_non_null(db);
 	assert_int_equal(pw_userdb_count(db), 0);
-	assert_non_null(strstr(warnings.data, "could not open auth_file /: "));
+	assert_non_null(strstr(unreadable.lines.data, "could not open auth_file /: "));
 	pw_userdb_unref(db);
 	pw_strbuf_fini(&warnings);
+	pw_unreadable_fini(&unreadable);
 }
 
 static void test_classify(void **state)

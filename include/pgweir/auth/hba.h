@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "pgweir/auth/unreadable.h"
 #include "pgweir/base/addr.h"
 #include "pgweir/base/status.h"
 #include "pgweir/base/strbuf.h"
@@ -33,10 +34,11 @@ struct pw_hba_match {
 	int line;
 };
 
-/* A bad line warns and is skipped. A file that cannot be read is a line in `unreadable` and counts
- * as empty: without rules nobody logs in. `ident_path` may be NULL. NULL only without memory. */
-struct pw_hba *pw_hba_load(const char *path, const char *ident_path, struct pw_strbuf *unreadable,
-			   struct pw_strbuf *warnings);
+/* A bad line warns and is skipped. A file that cannot be read goes to `unreadable` and counts as
+ * empty: without rules nobody logs in. `ident_path` may be NULL or empty. NULL only without
+ * memory. */
+struct pw_hba *pw_hba_load(const char *path, const char *ident_path,
+			   struct pw_unreadable *unreadable, struct pw_strbuf *warnings);
 /* The same from memory; `ident` may be NULL. `path` names the file in messages. */
 struct pw_hba *pw_hba_parse(const char *text, size_t len, const char *path, const char *ident,
 			    size_t ident_len, const char *ident_path, struct pw_strbuf *warnings);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pgweir/auth/unreadable.h"
 #include "pgweir/base/hash.h"
 #include "pgweir/base/status.h"
 #include "pgweir/base/strbuf.h"
@@ -31,11 +32,11 @@ struct pw_user_secret {
 
 struct pw_userdb;
 
-/* A file that cannot be read: an empty table and a line in `unreadable`. A malformed line ends the
+/* A file that cannot be read: an empty table, and noted in `unreadable`. A malformed line ends the
  * reading there with a warning (what came before stays), as the contract has it. Of two lines with
  * the same name the last counts. NULL only without memory. */
 struct pw_userdb *pw_userdb_load(const char *path, const struct pw_hash_key *key,
-				 struct pw_strbuf *unreadable, struct pw_strbuf *warnings);
+				 struct pw_unreadable *unreadable, struct pw_strbuf *warnings);
 struct pw_userdb *pw_userdb_parse(const char *text, size_t len, const char *path,
 				  const struct pw_hash_key *key, struct pw_strbuf *warnings);
 const struct pw_userdb *pw_userdb_ref(const struct pw_userdb *db);

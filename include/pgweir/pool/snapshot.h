@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "pgweir/auth/hba.h"
+#include "pgweir/auth/unreadable.h"
 #include "pgweir/auth/userdb.h"
 #include "pgweir/base/hash.h"
 #include "pgweir/base/refcount.h"
@@ -20,15 +21,15 @@ struct pw_snapshot {
 	struct pw_refcount refs;
 	const struct pw_conf *conf;
 	const struct pw_userdb *users;
-	const struct pw_hba *hba; /* NULL unless auth_type = hba */
-	bool lacks_files; /* of users or rules: one could not be read, and counts as empty */
+	const struct pw_hba *hba;        /* NULL unless auth_type = hba */
+	struct pw_unreadable unreadable; /* files of users and rules; they count as empty */
 	struct pw_tls_context *accept_tls;
 	struct pw_tls_context *connect_tls;
 };
 
 /* NULL with `why` filled where the file, or a TLS file it names, cannot be used. The same for a
- * file of users or rules that cannot be read, unless one was unreadable in `previous` already, or
- * that is NULL. `warnings` gets what does not stop the load. */
+ * file of users or rules that cannot be read, unless it is in `previous->unreadable` already, or
+ * `previous` is NULL. `warnings` gets what does not stop the load. */
 struct pw_snapshot *pw_snapshot_load(const char *path, const struct pw_snapshot *previous,
 				     const struct pw_hash_key *key, struct pw_strbuf *why,
 				     struct pw_strbuf *warnings);
