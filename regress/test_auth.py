@@ -415,6 +415,17 @@ def test_hba_bad_line_is_skipped_and_named(make_pooler):
     pooler.wait_log(r"hba\.conf:1\b|line 1\b")
 
 
+@pytest.mark.pgweir_only
+def test_hba_ldap_lets_nobody_pass_to_the_next_line(make_pooler):
+    pooler = make_pooler(hba="""
+host all alice all ldap ldapserver=ldap.example.org ldapprefix="uid=" ldapsuffix=", dc=x"
+host all all all trust
+""")
+    assert_refused(refused(pooler, "alice", "x"), "login rejected")
+    assert pooler.raw(user="bob").auth_requests() == [0]
+    assert "hba.conf:2: nobody passes: ldap" in pooler.log_text()
+
+
 def test_hba_local_and_host_differ(make_pooler):
     hba = "local all all trust\nhost all admin all trust\nhost all all 127.0.0.1/32 md5\n"
     pooler = make_pooler(hba=hba)

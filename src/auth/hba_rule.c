@@ -22,15 +22,12 @@ static const struct word types[] = {
     {NULL, 0},
 };
 
+enum { METHOD_LDAP = -1 }; /* PgBouncer's, and not among ours */
+
 static const struct word methods[] = {
-    {"trust", PW_AUTH_TRUST},
-    {"reject", PW_AUTH_REJECT},
-    {"md5", PW_AUTH_MD5},
-    {"password", PW_AUTH_PLAIN},
-    {"peer", PW_AUTH_PEER},
-    {"cert", PW_AUTH_CERT},
-    {"scram-sha-256", PW_AUTH_SCRAM},
-    {NULL, 0},
+    {"trust", PW_AUTH_TRUST},         {"reject", PW_AUTH_REJECT}, {"md5", PW_AUTH_MD5},
+    {"password", PW_AUTH_PLAIN},      {"peer", PW_AUTH_PEER},     {"cert", PW_AUTH_CERT},
+    {"scram-sha-256", PW_AUTH_SCRAM}, {"ldap", METHOD_LDAP},      {NULL, 0},
 };
 
 /* A walk along one line. */
@@ -211,6 +208,30 @@ static enum pw_status take_options(struct cursor *cursor, struct pw_hba_rule *ru
 	return PW_OK;
 }
 
+/* To drop the line would leave whom it asks for a password to the next line, which may be laxer. */
+static enum pw_status take_ldap(struct cursor *cursor, struct pw_hba_rule *rule)
+{
+	pw_auth_warn(cursor->place, "nobody passes: ldap is not supported, the line rejects");
+	rule->method = PW_AUTH_REJECT;
+	cursor->at = cursor->end; /* the rest is options of ldap */
+	return PW_OK;
+}
+
+static enum pw_status take_method(struct cursor *cursor, struct pw_hba_rule *rule)
+{
+	int method = 0;
+	enum pw_status status =
+	    take_word(cursor, "method", methods,
+		      "trust, reject, md5, password, peer, cert, scram-sha-256", &method);
+
+	if (status != PW_OK)
+		return status;
+	if (method == METHOD_LDAP)
+		return take_ldap(cursor, rule);
+	rule->method = (enum pw_auth_type)method;
+	return take_options(cursor, rule);
+}
+
 /* The rule stays: it stops the search, and at login nobody passes it. */
 static void warn_impossible(const struct cursor *cursor, const struct pw_hba_rule *rule)
 {
@@ -223,7 +244,7 @@ static void warn_impossible(const struct cursor *cursor, const struct pw_hba_rul
 
 static enum pw_status take_rule(struct cursor *cursor, struct pw_hba_rule *rule)
 {
-	int type = 0, method = 0;
+	int type = 0;
 	enum pw_status status;
 
 	status = take_word(cursor, "type", types, "local, host, hostssl, hostnossl", &type);
@@ -235,12 +256,7 @@ static enum pw_status take_rule(struct cursor *cursor, struct pw_hba_rule *rule)
 	if (status == PW_OK && rule->type != PW_HBA_LOCAL)
 		status = take_address(cursor, rule);
 	if (status == PW_OK)
-		status =
-		    take_word(cursor, "method", methods,
-			      "trust, reject, md5, password, peer, cert, scram-sha-256", &method);
-	rule->method = (enum pw_auth_type)method;
-	if (status == PW_OK)
-		status = take_options(cursor, rule);
+		status = take_method(cursor, rule);
 	if (status == PW_OK)
 		warn_impossible(cursor, rule);
 	return status;

@@ -182,7 +182,8 @@ static void add_files_of_users(struct pw_strbuf *out)
 	    "databases also `sameuser` and `replication`; addresses are `all`, `address/bits`, or "
 	    "address and mask; methods are `trust`, `reject`, `md5`, `password`, `scram-sha-256`, "
 	    "`peer` and `cert`; the one option is `map=`. No host names, no groups, no patterns. "
-	    "A line that is not understood is skipped, one that says `reject` too.\n"
+	    "A line that is not understood is skipped, one that says `reject` too. One that says "
+	    "`ldap` rejects whom it matches.\n"
 	    "- `auth_ident_file`: as PostgreSQL's `pg_ident.conf`, without patterns and groups.\n");
 }
 

@@ -73,8 +73,8 @@ static void test_methods(void **state)
 	    {"password", PW_AUTH_PLAIN}, {"scram-sha-256", PW_AUTH_SCRAM}, {"peer", PW_AUTH_PEER},
 	};
 	static const char *const refused[] = {
-	    "ldap", "pam",   "gss", "ident", "radius",  "oauth",
-	    "any",  "plain", "hba", "MD5",   "\"md5\"", "md5,trust",
+	    "pam",   "gss", "ident", "radius",  "oauth",     "any",
+	    "plain", "hba", "MD5",   "\"md5\"", "md5,trust",
 	};
 	char text[100];
 
@@ -278,7 +278,7 @@ static const struct {
     {"\"local\" all all trust", "is not supported"},
     {"LOCAL all all trust", "is not supported"},
     {"local,host all all trust", "only one type"},
-    {"local all all ldap ldapserver=x", "method \"ldap\" is not supported (trust, reject"},
+    {"local all all pam", "method \"pam\" is not supported (trust, reject"},
     {"local all all peer clientcert=1", "unsupported parameters"},
     {"local all all peer map=unknown", "ident map \"unknown\" is not known"},
     {"local all all peer map=m map=m", "unsupported parameters"},
@@ -333,6 +333,23 @@ static void test_rules_nobody_passes(void **state)
 	assert_int_equal(match.method, PW_AUTH_PEER);
 	assert_int_equal(ask(fixture.hba, NULL, 0, "db", "bob", &match), 2);
 	assert_int_equal(match.method, PW_AUTH_CERT);
+	drop(&fixture);
+}
+
+/* Legal in PgBouncer, whose line would have kept them from the next one. */
+static void test_ldap_rejects(void **state)
+{
+	struct fixture fixture;
+	struct pw_hba_match match;
+
+	(void)state;
+	parse(&fixture,
+	      "local all bob ldap ldapserver=\"a b\", ldaptls=1 map=x\nlocal all all trust\n",
+	      NULL);
+	assert_non_null(strstr(fixture.warnings.data, "hba.conf:1: nobody passes: ldap"));
+	assert_int_equal(ask(fixture.hba, NULL, 0, "db", "bob", &match), 1);
+	assert_int_equal(match.method, PW_AUTH_REJECT);
+	assert_int_equal(line_for(&fixture, NULL, 0, "db", "alice"), 2);
 	drop(&fixture);
 }
 
@@ -414,6 +431,7 @@ int main(void)
 	    cmocka_unit_test(test_refused_lines),
 	    cmocka_unit_test(test_zero_byte),
 	    cmocka_unit_test(test_rules_nobody_passes),
+	    cmocka_unit_test(test_ldap_rejects),
 	    cmocka_unit_test(test_comments_and_blanks),
 	    cmocka_unit_test(test_life),
 	    cmocka_unit_test(test_cut_and_mutated),
