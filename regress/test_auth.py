@@ -426,6 +426,35 @@ host all all all trust
     assert "hba.conf:2: nobody passes: ldap" in pooler.log_text()
 
 
+BANNED = "host all admin all trust\nhost all @banned all reject\nhost all all all trust\n"
+
+
+@pytest.mark.pgweir_only
+def test_hba_name_file_that_was_never_there(make_pooler):
+    """Its rule takes everybody for named, and rejects; a reload does not fail for it."""
+    pooler = make_pooler(hba=BANNED)
+    assert f"could not open name file {pooler.dir}/banned: No such file" in pooler.log_text()
+    assert_refused(refused(pooler, "alice", "x"), "login rejected")
+    assert pooler.console_result("RELOAD").error is None
+    assert_refused(refused(pooler, "alice", "x"), "login rejected")
+    pooler.write("banned", "bob\n")
+    assert pooler.console_result("RELOAD").error is None
+    assert pooler.raw().auth_requests() == [0]
+    assert_refused(refused(pooler, "bob", "x"), "login rejected")
+
+
+@pytest.mark.pgweir_only
+def test_hba_name_file_that_is_gone(make_pooler, tmp_path):
+    banned = tmp_path / "banned"
+    banned.write_text("bob\n")
+    pooler = make_pooler(hba=BANNED.replace("@banned", f"@{banned}"))
+    banned.unlink()
+    assert pooler.console_result("RELOAD").error.code == "F0000"
+    assert f"could not open name file {banned}: No such file" in pooler.log_text()
+    assert_refused(refused(pooler, "bob", "x"), "login rejected")
+    assert pooler.raw().auth_requests() == [0]
+
+
 def test_hba_local_and_host_differ(make_pooler):
     hba = "local all all trust\nhost all admin all trust\nhost all all 127.0.0.1/32 md5\n"
     pooler = make_pooler(hba=hba)

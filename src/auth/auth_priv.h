@@ -89,6 +89,7 @@ struct pw_auth_place {
 	const char *path;
 	int line;
 	struct pw_strbuf *warnings;
+	struct pw_unreadable *unreadable; /* where files can name files */
 };
 
 /* Adds "path:line: text\n". */
@@ -134,13 +135,15 @@ enum {
 
 struct pw_auth_names {
 	bool is_database;  /* which keywords there are; set before adding */
+	bool is_unknown;   /* an "@file" could not be read: it might have named anybody */
 	unsigned keywords; /* PW_NAMES_* */
 	char **names;      /* owned */
 	size_t count;
 	size_t cap;
 };
 
-/* A name, a keyword, or "@file" with more of them. PW_EINVAL (warned) for what is not supported. */
+/* A name, a keyword, or "@file" with more of them. PW_EINVAL (warned) for what is not supported.
+ * A file that cannot be read goes to place->unreadable and makes the names unknown. */
 PW_MUSTCHECK enum pw_status pw_auth_names_add(struct pw_auth_names *names,
 					      const struct pw_auth_place *place,
 					      const struct pw_auth_token *token, int depth);
@@ -169,11 +172,12 @@ struct pw_hba_rule {
 	int line;
 };
 
-/* Takes one line apart. PW_EINVAL: warned, and nothing is held by `rule`. */
+/* Takes one line apart. PW_EINVAL: warned, and nothing is held by `rule`. `maps` NULL = they could
+ * not be read. */
 PW_MUSTCHECK enum pw_status pw_hba_rule_parse(struct pw_hba_rule *rule,
 					      const struct pw_auth_place *place,
 					      const struct pw_auth_line *line,
-					      const struct pw_ident_map *maps);
+					      struct pw_ident_map *const *maps);
 void pw_hba_rule_fini(struct pw_hba_rule *rule);
 
 #endif

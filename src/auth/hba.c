@@ -17,6 +17,7 @@
 struct pw_hba {
 	struct pw_refcount refs;
 	struct pw_ident_map *maps;
+	bool lacks_maps; /* their file could not be read */
 	struct pw_hba_rule *rules;
 	size_t count;
 	size_t cap;
@@ -42,57 +43,64 @@ static enum pw_status use_hba_line(void *arg, const struct pw_auth_place *place,
 	if (!rules)
 		return PW_ENOMEM;
 	hba->rules = rules;
-	status = pw_hba_rule_parse(&rules[hba->count], place, line, hba->maps);
+	status =
+	    pw_hba_rule_parse(&rules[hba->count], place, line, hba->lacks_maps ? NULL : &hba->maps);
 	if (status == PW_OK)
 		hba->count++;
 	return status;
 }
 
-struct pw_hba *pw_hba_parse(const char *text, size_t len, const char *path, const char *ident,
-			    size_t ident_len, const char *ident_path, struct pw_strbuf *warnings)
+struct pw_hba *pw_hba_parse(const struct pw_hba_text *rules, const struct pw_hba_text *ident,
+			    struct pw_unreadable *unreadable, struct pw_strbuf *warnings)
 {
-	struct pw_auth_place place = {.path = path, .warnings = warnings};
+	struct pw_auth_place place = {
+	    .path = rules->path, .warnings = warnings, .unreadable = unreadable};
 	struct pw_hba *hba = calloc(1, sizeof(*hba));
 
 	if (!hba)
 		return NULL;
 	pw_refcount_init(&hba->refs);
-	if ((ident &&
-	     pw_ident_parse(&hba->maps, ident, ident_len, ident_path, warnings) != PW_OK) ||
-	    pw_auth_each_line(&place, text, len, use_hba_line, hba) != PW_OK) {
+	hba->lacks_maps = ident->path && !ident->text;
+	if ((ident->text &&
+	     pw_ident_parse(&hba->maps, ident->text, ident->len, ident->path, warnings) != PW_OK) ||
+	    pw_auth_each_line(&place, rules->text, rules->len, use_hba_line, hba) != PW_OK) {
 		destroy_hba(hba);
 		return NULL;
 	}
 	return hba;
 }
 
-/* False without memory. A file that cannot be read is empty. */
-static bool read_whole(const char *path, const char *what, struct pw_strbuf *out,
+/* False without memory. */
+static bool read_whole(struct pw_hba_text *text, const char *what, struct pw_strbuf *buf,
 		       struct pw_unreadable *unreadable)
 {
-	enum pw_status status = pw_auth_read_file(path, out);
+	enum pw_status status;
 
-	if (status == PW_EIO) {
-		pw_unreadable_add(unreadable, what, path);
-		/* Half of the rules could say the opposite of all of them. */
-		pw_strbuf_reset(out);
+	pw_strbuf_add(buf, "", 0); /* an empty file has a text, too */
+	status = pw_auth_read_file(text->path, buf);
+	if (status == PW_EIO)
+		pw_unreadable_add(unreadable, what, text->path);
+	/* Half of the rules could say the opposite of all of them. */
+	if (status == PW_OK) {
+		text->text = buf->data;
+		text->len = buf->len;
 	}
-	return status != PW_ENOMEM;
+	return status != PW_ENOMEM && !buf->has_failed;
 }
 
 struct pw_hba *pw_hba_load(const char *path, const char *ident_path,
 			   struct pw_unreadable *unreadable, struct pw_strbuf *warnings)
 {
-	struct pw_strbuf text = PW_STRBUF_INIT, ident = PW_STRBUF_INIT;
+	struct pw_strbuf buf = PW_STRBUF_INIT, ident_buf = PW_STRBUF_INIT;
+	struct pw_hba_text rules = {.path = path};
+	struct pw_hba_text ident = {.path = ident_path && ident_path[0] ? ident_path : NULL};
 	struct pw_hba *hba = NULL;
 
-	if (read_whole(path, "hba file", &text, unreadable) &&
-	    (!ident_path || !ident_path[0] ||
-	     read_whole(ident_path, "ident map file", &ident, unreadable)))
-		hba = pw_hba_parse(text.data, text.len, path, ident.data, ident.len, ident_path,
-				   warnings);
-	pw_strbuf_fini(&text);
-	pw_strbuf_fini(&ident);
+	if (read_whole(&rules, "hba file", &buf, unreadable) &&
+	    (!ident.path || read_whole(&ident, "ident map file", &ident_buf, unreadable)))
+		hba = pw_hba_parse(&rules, &ident, unreadable, warnings);
+	pw_strbuf_fini(&buf);
+	pw_strbuf_fini(&ident_buf);
 	return hba;
 }
 

@@ -35,7 +35,7 @@ struct cursor {
 	const struct pw_auth_place *place;
 	const struct pw_auth_token *at;
 	const struct pw_auth_token *end;
-	const struct pw_ident_map *maps;
+	struct pw_ident_map *const *maps; /* NULL = could not be read */
 };
 
 /* One value for one column; NULL (warned) where there is none, or a list. */
@@ -198,7 +198,13 @@ static enum pw_status take_options(struct cursor *cursor, struct pw_hba_rule *ru
 				     cursor->at->text);
 			return PW_EINVAL;
 		}
-		rule->map = pw_ident_find(cursor->maps, name);
+		if (!cursor->maps) {
+			pw_auth_warn(cursor->place, "nobody passes: the ident file is missing, the "
+						    "line rejects");
+			rule->method = PW_AUTH_REJECT;
+			return PW_OK;
+		}
+		rule->map = pw_ident_find(*cursor->maps, name);
 		if (!rule->map) {
 			pw_auth_warn(cursor->place, "ident map \"%s\" is not known; line skipped",
 				     name);
@@ -242,6 +248,18 @@ static void warn_impossible(const struct cursor *cursor, const struct pw_hba_rul
 		pw_auth_warn(cursor->place, "nobody passes: cert needs TLS");
 }
 
+/* Whom the missing file names is not known: the rule could be the one that keeps them out. */
+static void reject_all(const struct cursor *cursor, struct pw_hba_rule *rule)
+{
+	if (rule->databases.is_unknown)
+		rule->databases.keywords |= PW_NAMES_ALL | PW_NAMES_REPLICATION;
+	if (rule->users.is_unknown)
+		rule->users.keywords |= PW_NAMES_ALL;
+	rule->method = PW_AUTH_REJECT;
+	pw_auth_warn(cursor->place,
+		     "a file of names is missing: the line rejects everybody it might name");
+}
+
 static enum pw_status take_rule(struct cursor *cursor, struct pw_hba_rule *rule)
 {
 	int type = 0;
@@ -257,13 +275,15 @@ static enum pw_status take_rule(struct cursor *cursor, struct pw_hba_rule *rule)
 		status = take_address(cursor, rule);
 	if (status == PW_OK)
 		status = take_method(cursor, rule);
-	if (status == PW_OK)
+	if (status == PW_OK && (rule->databases.is_unknown || rule->users.is_unknown))
+		reject_all(cursor, rule);
+	else if (status == PW_OK)
 		warn_impossible(cursor, rule);
 	return status;
 }
 
 enum pw_status pw_hba_rule_parse(struct pw_hba_rule *rule, const struct pw_auth_place *place,
-				 const struct pw_auth_line *line, const struct pw_ident_map *maps)
+				 const struct pw_auth_line *line, struct pw_ident_map *const *maps)
 {
 	struct cursor cursor = {place, line->tokens, line->tokens + line->count, maps};
 	enum pw_status status;

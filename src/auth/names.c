@@ -7,7 +7,6 @@
 
 #include "auth_priv.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,16 +84,18 @@ static char *make_include_path(const char *including, const char *name)
 static enum pw_status read_include(struct include *include, const struct pw_auth_place *place,
 				   const char *path)
 {
-	struct pw_auth_place inside = {.path = path, .warnings = place->warnings};
+	struct pw_auth_place inside = {
+	    .path = path, .warnings = place->warnings, .unreadable = place->unreadable};
 	struct pw_strbuf text = PW_STRBUF_INIT;
 	enum pw_status status = pw_auth_read_file(path, &text);
 
 	if (status == PW_EIO) {
-		pw_auth_warn(place, "could not open %s: %s", path, strerror(errno));
-		status = PW_EINVAL;
-	}
-	if (status == PW_OK)
+		pw_unreadable_add(place->unreadable, "name file", path);
+		include->names->is_unknown = true;
+		status = PW_OK;
+	} else if (status == PW_OK) {
 		status = pw_auth_each_line(&inside, text.data, text.len, use_include_line, include);
+	}
 	pw_strbuf_fini(&text);
 	if (status == PW_OK && include->has_refused)
 		status = PW_EINVAL;

@@ -33,8 +33,10 @@ static inline void parse_sized(struct fixture *fixture, const char *text, size_t
 	memcpy(copy, text, len);
 	memset(fixture, 0, sizeof(*fixture));
 	pw_strbuf_add(&fixture->warnings, "", 0);
-	fixture->hba = pw_hba_parse(copy, len, "hba.conf", ident, ident ? strlen(ident) : 0,
-				    "ident.conf", &fixture->warnings);
+	fixture->hba = pw_hba_parse(
+	    &(struct pw_hba_text){"hba.conf", copy, len},
+	    &(struct pw_hba_text){"ident.conf", ident ? ident : "", ident ? strlen(ident) : 0},
+	    &fixture->unreadable, &fixture->warnings);
 	free(copy);
 	assert_non_null(fixture->hba);
 }

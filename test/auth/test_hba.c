@@ -271,8 +271,6 @@ static const struct {
     {"local all +group trust", "is not supported"},
     {"local all bob,+group trust", "is not supported"},
     {"local all /^b trust", "is not supported"},
-    {"local @missing all trust", "could not open missing"},
-    {"local all @missing trust", "could not open missing"},
     {"hostgssenc all all all trust", "type \"hostgssenc\" is not supported"},
     {"include other.conf", "type \"include\" is not supported"},
     {"\"local\" all all trust", "is not supported"},
@@ -333,6 +331,27 @@ static void test_rules_nobody_passes(void **state)
 	assert_int_equal(match.method, PW_AUTH_PEER);
 	assert_int_equal(ask(fixture.hba, NULL, 0, "db", "bob", &match), 2);
 	assert_int_equal(match.method, PW_AUTH_CERT);
+	drop(&fixture);
+}
+
+/* The file could have named anybody. */
+static void test_name_file_missing(void **state)
+{
+	struct fixture fixture;
+	struct pw_hba_match match;
+
+	(void)state;
+	parse(&fixture, "local db @missing trust\nlocal @missing bob md5\nlocal all all trust\n",
+	      NULL);
+	assert_non_null(strstr(fixture.warnings.data, "hba.conf:1: a file of names is missing"));
+	assert_non_null(strstr(fixture.warnings.data, "hba.conf:2: a file of names is missing"));
+	assert_int_equal(fixture.unreadable.files.len, 2 * sizeof("name file missing"));
+	assert_int_equal(ask(fixture.hba, NULL, 0, "db", "eve", &match), 1);
+	assert_int_equal(match.method, PW_AUTH_REJECT);
+	assert_int_equal(ask(fixture.hba, NULL, 0, "other", "bob", &match), 2);
+	assert_int_equal(match.method, PW_AUTH_REJECT);
+	assert_int_equal(line_for(&fixture, NULL, REPLICATION, "", "bob"), 2);
+	assert_int_equal(line_for(&fixture, NULL, 0, "other", "eve"), 3);
 	drop(&fixture);
 }
 
@@ -431,6 +450,7 @@ int main(void)
 	    cmocka_unit_test(test_refused_lines),
 	    cmocka_unit_test(test_zero_byte),
 	    cmocka_unit_test(test_rules_nobody_passes),
+	    cmocka_unit_test(test_name_file_missing),
 	    cmocka_unit_test(test_ldap_rejects),
 	    cmocka_unit_test(test_comments_and_blanks),
 	    cmocka_unit_test(test_life),

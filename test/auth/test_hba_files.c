@@ -94,6 +94,7 @@ static void test_load(void **state)
 {
 	char dir[] = "/tmp/pgweir-test-hba-XXXXXX";
 	struct fixture fixture;
+	struct pw_hba_match match;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
@@ -108,8 +109,9 @@ static void test_load(void **state)
 	write_file(dir, "hba.conf", "local all bob peer map=m\nlocal all alice peer\n");
 	load(&fixture, dir, "ident.conf");
 	assert_non_null(strstr(fixture.unreadable.lines.data, "could not open ident map file "));
-	assert_non_null(strstr(fixture.warnings.data, "hba.conf:1: ident map \"m\" is not known"));
-	assert_int_equal(line_for(&fixture, NULL, 0, "db", "bob"), 0);
+	assert_non_null(strstr(fixture.warnings.data, "hba.conf:1: nobody passes: the ident file"));
+	assert_int_equal(ask(fixture.hba, NULL, 0, "db", "bob", &match), 1);
+	assert_int_equal(match.method, PW_AUTH_REJECT);
 	assert_int_equal(line_for(&fixture, NULL, 0, "db", "alice"), 2);
 	drop(&fixture);
 	write_file(dir, "ident.conf", "m root bob\n");

@@ -45,6 +45,8 @@ static void ask_all(const struct pw_hba *hba)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct pw_strbuf warnings = PW_STRBUF_INIT;
+	struct pw_unreadable unreadable = {PW_STRBUF_INIT, PW_STRBUF_INIT};
+	struct pw_hba_text rules, ident = {"/nonexistent/ident.conf", NULL, 0};
 	const uint8_t *split;
 	size_t len;
 	const struct pw_hba *hba;
@@ -54,13 +56,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	split = memmem(data, size, "\n%%\n", 4);
 	len = split ? (size_t)(split - data) : size;
-	hba = pw_hba_parse((const char *)data, len, "/nonexistent/hba.conf",
-			   split ? (const char *)split + 4 : NULL, split ? size - len - 4 : 0,
-			   "/nonexistent/ident.conf", &warnings);
+	rules = (struct pw_hba_text){"/nonexistent/hba.conf", (const char *)data, len};
+	if (split)
+		ident = (struct pw_hba_text){"/nonexistent/ident.conf", (const char *)split + 4,
+					     size - len - 4};
+	hba = pw_hba_parse(&rules, &ident, &unreadable, &warnings);
 	if (!hba)
 		abort();
 	ask_all(hba);
 	pw_hba_unref(hba);
 	pw_strbuf_fini(&warnings);
+	pw_unreadable_fini(&unreadable);
 	return 0;
 }

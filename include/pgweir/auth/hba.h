@@ -34,14 +34,21 @@ struct pw_hba_match {
 	int line;
 };
 
-/* A bad line warns and is skipped. A file that cannot be read goes to `unreadable` and counts as
- * empty: without rules nobody logs in. `ident_path` may be NULL or empty. NULL only without
- * memory. */
+struct pw_hba_text {
+	const char *path; /* for messages, and where "@file" is looked for; NULL = there is none */
+	const char *text; /* NULL = could not be read */
+	size_t len;
+};
+
+/* A bad line warns and is skipped. A rule that needs an ident map or a file of names that could
+ * not be read stays, for everybody that they might have named, and rejects. A file that cannot be
+ * read goes to `unreadable` and counts as empty: without rules nobody logs in. `ident_path` may be
+ * NULL or empty. NULL only without memory. */
 struct pw_hba *pw_hba_load(const char *path, const char *ident_path,
 			   struct pw_unreadable *unreadable, struct pw_strbuf *warnings);
-/* The same from memory; `ident` may be NULL. `path` names the file in messages. */
-struct pw_hba *pw_hba_parse(const char *text, size_t len, const char *path, const char *ident,
-			    size_t ident_len, const char *ident_path, struct pw_strbuf *warnings);
+/* The same from memory. */
+struct pw_hba *pw_hba_parse(const struct pw_hba_text *rules, const struct pw_hba_text *ident,
+			    struct pw_unreadable *unreadable, struct pw_strbuf *warnings);
 const struct pw_hba *pw_hba_ref(const struct pw_hba *hba);
 void pw_hba_unref(const struct pw_hba *hba);
 
