@@ -262,6 +262,12 @@ static void set_database(struct builder *b, const struct pw_ini_entry *entry)
 				entry->key);
 		return;
 	}
+	/* Our name for the console, which a file that works with PgBouncer need not know. */
+	if (pw_conf_is_console(entry->key))
+		pw_conf_problem(&b->warnings, &entry->pos,
+				"database \"%s\" cannot be reached: under that name clients get "
+				"the console; give it another one, with dbname=%s",
+				entry->key, entry->key);
 	if (!read_pairs(b, entry, "database", &pw_conf_db_keys, &db))
 		return;
 	db.name = pw_conf_arena_copy(arena_of(b), entry->key);

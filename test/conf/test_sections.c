@@ -193,6 +193,22 @@ static void test_duplicates(void **state)
 	said_fini(&said);
 }
 
+/* A PgBouncer's file may have it, and the rest of it is good. */
+static void test_database_behind_the_console(void **state)
+{
+	struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
+	struct pw_conf *conf =
+	    parse(MAIN "[databases]\na = port=1\npgweir = port=2\n", NULL, &said);
+
+	(void)state;
+	assert_non_null(conf);
+	assert_string_equal(said.warnings.data,
+			    "t.ini:4: database \"pgweir\" cannot be reached: under that name "
+			    "clients get the console; give it another one, with dbname=pgweir");
+	pw_conf_unref(conf);
+	said_fini(&said);
+}
+
 static void test_users(void **state)
 {
 	struct pw_conf *conf =
@@ -301,6 +317,7 @@ int main(void)
 	    cmocka_unit_test(test_several_errors_in_one_entry),
 	    cmocka_unit_test(test_passwords_are_not_told),
 	    cmocka_unit_test(test_duplicates),
+	    cmocka_unit_test(test_database_behind_the_console),
 	    cmocka_unit_test(test_users),
 	    cmocka_unit_test(test_user_name_length),
 	    cmocka_unit_test(test_peers),
