@@ -2,6 +2,7 @@
 """The console: what SHOW shows, how it is spoken to, and who may."""
 
 import asyncio
+import re
 
 import asyncpg
 import psycopg
@@ -375,10 +376,20 @@ def test_names_of_the_console(pooler, database):
 
 
 def test_welcome(admin):
-    assert admin.params["server_version"]
+    assert re.match(r"\d+\.\d+[.\d]*/", admin.params["server_version"])
     assert admin.params["client_encoding"] == "UTF8"
     assert admin.params["standard_conforming_strings"] == "on"
     assert len(admin.key) == 8
+
+
+def test_welcome_repeats_what_the_client_sent(pooler):
+    conn = pooler.raw(user=ADMIN, dbname="pgbouncer", application_name="monitor",
+                      timezone="Asia/Tokyo")
+    told = [m.parameter() for m in conn.login_messages if m.kind == "S"]
+    assert [name for name, _ in told[:7]] == [
+        "server_version", "client_encoding", "server_encoding", "DateStyle", "TimeZone",
+        "standard_conforming_strings", "is_superuser"]
+    assert sorted(told[7:]) == [("TimeZone", "Asia/Tokyo"), ("application_name", "monitor")]
 
 
 @pytest.mark.pgweir_only

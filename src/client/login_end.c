@@ -97,7 +97,7 @@ static void write_tail(struct pw_client *c, struct pw_strbuf *out)
 	pw_write_ready(out, 'I');
 }
 
-/* A console has no server: these are its own. */
+/* A console has no server: these are its own, and behind them what the client sent. */
 static void write_console_parameters(struct pw_client *c, struct pw_strbuf *out)
 {
 	static const char *const fixed[][2] = {
@@ -109,9 +109,11 @@ static void write_console_parameters(struct pw_client *c, struct pw_strbuf *out)
 	    {"is_superuser", "on"},
 	};
 
-	pw_write_parameter_status(out, "server_version", c->clients->version);
+	/* Drivers read the number at its beginning. */
+	pw_write_parameter_status(out, "server_version", PACKAGE_VERSION "/pgweir");
 	for (size_t i = 0; i < PW_COUNTOF(fixed); i++)
 		pw_write_parameter_status(out, fixed[i][0], fixed[i][1]);
+	write_tracked(c, out);
 }
 
 static void enter_console(struct pw_client *c)

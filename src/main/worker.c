@@ -126,7 +126,6 @@ static void init_clients(struct pw_worker *w)
 	w->clients.console_arg = &w->actions;
 	w->clients.peers = &w->peers;
 	w->clients.log = w->pools.log;
-	w->clients.version = process->version_line;
 	memcpy(w->clients.mock_secret, process->mock_secret, sizeof(process->mock_secret));
 	pw_statements_init(&w->clients.statements, &process->hash_key,
 			   &process->registry.statement_bytes);

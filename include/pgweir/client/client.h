@@ -135,7 +135,6 @@ struct pw_clients {
 	uint8_t mock_secret[32];              /* of the process: makes salts of SCRAM */
 	bool is_shutting_down;                /* no new logins but the console's */
 	bool is_draining;                     /* whoever needs a server is sent away */
-	const char *version;                  /* shown by the console's welcome */
 };
 
 PW_MUSTCHECK enum pw_status pw_clients_init(struct pw_clients *clients);
