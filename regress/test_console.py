@@ -12,7 +12,7 @@ from lib.check import assert_refused
 from lib.console import by, shown
 from lib.pooler import ADMIN, STATS, is_pgweir, version_text
 from lib.wait import wait_for
-from lib.wire import PgError, parse, query, run_named, sync
+from lib.wire import PgError, parse, query, run_named, sync, terminate
 
 TEXT, INT4, INT8, NUMERIC = 25, 23, 20, 1700
 LENGTHS = {TEXT: -1, INT4: 4, INT8: 8, NUMERIC: -1}
@@ -302,6 +302,32 @@ def test_statistics_count(pooler, db):
     assert (totals["xact_count"], totals["query_count"]) == ("6", "14")
     if is_pgweir():
         assert row["total_server_assignment_count"] == row["total_client_login_count"] == "5"
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_goodbye_is_no_query(make_pooler, db, mode):
+    pooler = make_pooler(pool_mode=mode)
+    for _ in range(4):
+        conn = pooler.raw()
+        conn.query("SELECT 1")
+        conn.send(terminate())
+        assert conn.is_closed()
+    conn = pooler.raw()
+    conn.query("BEGIN")
+    conn.send(terminate())
+    assert conn.is_closed()
+    row = by(shown(pooler, "STATS"), database=db)
+    assert (row["total_xact_count"], row["total_query_count"]) == ("5", "5")
+
+
+@pytest.mark.pgweir_only
+def test_request_that_no_server_was_asked_is_over(tx_pooler, db):
+    """The server has the statement from the first time: all answers to the second are ours."""
+    for _ in range(2):
+        conn = tx_pooler.raw()
+        conn.run(parse("s", "SELECT 1"), sync())
+    rows = [row for row in shown(tx_pooler, "CLIENTS") if row["database"] == db]
+    assert [row["wait_us"] for row in rows] == ["0", "0"]
 
 
 @pytest.mark.pgweir_only

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: PostgreSQL
 """Lending server connections: modes, sizes, queues, limits, timeouts, resets."""
 
+import select
 import threading
 import time
 
 import pytest
 
 from lib.check import assert_refused
+from lib.console import by, shown
 from lib.pooler import is_pgweir
 from lib.wait import stays_true, wait_for
-from lib.wire import PgError, bind, execute, parse, query, sync
+from lib.wire import PgError, bind, execute, flush, message, parse, query, sync
 
 PID = "SELECT pg_backend_pid()"
 
@@ -559,6 +561,64 @@ def test_idle_transaction_timeout(make_pooler, pg, db):
     conn.query("BEGIN")
     assert_refused(conn.expect_fatal(), "idle transaction timeout")
     wait_for(lambda: pg.backends(db) == [])
+
+
+def fail_copy(conn):
+    """COPY FROM STDIN fails at once; the rest of the data comes when that is over."""
+    conn.query("CREATE TEMP TABLE q (v int)")
+    conn.send(query("COPY q FROM STDIN"))
+    assert conn.recv().kind == "G"
+    conn.send(message("d", b"bad\n") + message("c"))
+    assert conn.result().errors
+    conn.send(message("d", b"more\n") * 3 + message("c"))
+
+
+def is_quiet(conn):
+    return not select.select([conn.sock], [], [], 0)[0]
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("late", [fail_copy, lambda conn: conn.send(flush())],
+                         ids=["rest of a failed COPY", "Flush"])
+def test_what_gets_no_answer_does_not_start_the_query_clock(make_pooler, late):
+    pooler = make_pooler(pool_mode="session", query_timeout=1)
+    conn = pooler.raw()
+    conn.query("SELECT 1")
+    late(conn)
+    assert stays_true(lambda: is_quiet(conn), 2)
+    assert by(shown(pooler, "CLIENTS"), database=pooler.db)["wait_us"] == "0"
+    assert conn.query("SELECT 2").value() == "2"
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_flush_in_an_idle_transaction(make_pooler, mode):
+    pooler = make_pooler(pool_mode=mode, query_timeout=1, idle_transaction_timeout=2)
+    conn = pooler.raw()
+    conn.query("BEGIN")
+    conn.send(flush())
+    assert_refused(conn.expect_fatal(), "idle transaction timeout")
+
+
+@pytest.mark.pgweir_only
+def test_request_that_no_server_was_asked_in_an_idle_transaction(make_pooler):
+    """The server has the statement under another name: the answer is ours."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, query_timeout=1,
+                         idle_transaction_timeout=2)
+    conn = pooler.raw()
+    conn.run(parse("a", "SELECT 1"), sync())
+    conn.query("BEGIN")
+    conn.send(parse("b", "SELECT 1") + flush())
+    assert conn.recv().kind == "1"
+    assert_refused(conn.expect_fatal(), "idle transaction timeout")
+
+
+def test_batch_that_is_not_ended_is_a_request(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", query_timeout=1)
+    conn = pooler.raw()
+    conn.send(parse("", "SELECT 1") + flush())
+    assert conn.recv().kind == "1"
+    assert_refused(conn.expect_fatal(), "query timeout")
 
 
 @pytest.mark.pgweir_only

@@ -108,6 +108,18 @@ static void on_lost(struct pw_loan *loan, const struct pw_error *err)
 	pw_client_close(c, err ? err->message : "server closed the connection", err);
 }
 
+static void note_ready(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+	struct pw_counters *stats = &c->loan.pool->stats.now;
+	uint64_t now = c->clients->loop->now_us;
+
+	if (link->expects.n > 0 || c->request_us == 0)
+		return;
+	stats->query_time += now - c->request_us;
+	c->request_us = 0;
+}
+
 /* The link goes back to its pool if nothing is owed. */
 static void leave_if_free(struct pw_client *c)
 {
@@ -124,6 +136,8 @@ static void leave_if_free(struct pw_client *c)
 		pw_link_find_out(link_of(c));
 		return;
 	}
+	/* What we answered ourselves has no ReadyForQuery to end it. */
+	note_ready(c);
 	/* Only a client that may be read again is one that can be let go. */
 	pw_stream_set_reading(&c->stream, true);
 	c->portal_forgets = false;
@@ -133,19 +147,30 @@ static void leave_if_free(struct pw_client *c)
 
 /* ---- client to server ---- */
 
-static void note_request(struct pw_client *c)
+/* Nobody owes an answer to these: what they belong to, if anything, has begun already. */
+static bool is_unanswered(uint8_t type)
+{
+	const unsigned roles = 1u << PW_ROLE_FLUSH | 1u << PW_ROLE_COPY_DATA |
+			       1u << PW_ROLE_COPY_END | 1u << PW_ROLE_TERMINATE;
+
+	return roles >> pw_frontend_messages.rows[type].role & 1;
+}
+
+static void note_request(struct pw_client *c, uint8_t type)
 {
 	struct pw_link *link = link_of(c);
 	struct pw_pool *pool = c->loan.pool;
 	uint64_t now = c->clients->loop->now_us;
 
+	if (is_unanswered(type) && link && link->expects.n == 0)
+		return;
 	if (c->request_us == 0) {
 		c->request_us = c->last_request_us = now;
 		pool->stats.now.query_count++;
 	}
 	if (!link)
 		return;
-	if (link->request_us == 0)
+	if (link->request_us == 0 || !pw_link_has_request(link))
 		link->request_us = now;
 	if (link->transaction_us == 0) {
 		link->transaction_us = now;
@@ -302,7 +327,7 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 	} else if (link_of(c) || begin_unlinked(c, piece) == NEEDS_LINK) {
 		if (!is_ready_for(c, piece))
 			return c->state != PW_CLIENT_CLOSED && hold_from(c, piece, in);
-		note_request(c);
+		note_request(c, piece->type);
 		if (!begin_message(c, piece))
 			return false;
 		if (c->state == PW_CLIENT_PREPARING)
@@ -456,18 +481,6 @@ static void end_sync(struct pw_client *c)
 		pw_relay_release(c);
 	else
 		leave_if_free(c);
-}
-
-static void note_ready(struct pw_client *c)
-{
-	struct pw_link *link = link_of(c);
-	struct pw_counters *stats = &c->loan.pool->stats.now;
-	uint64_t now = c->clients->loop->now_us;
-
-	if (link->expects.n > 0 || c->request_us == 0)
-		return;
-	stats->query_time += now - c->request_us;
-	c->request_us = 0;
 }
 
 static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)

@@ -71,13 +71,13 @@ static void tend_busy_link(struct pw_pool *pool, struct pw_link *link)
 	/* A replication stream is no query: it runs until one of its ends has had enough. */
 	if (link->state != PW_LINK_LENT || link->is_copy_both)
 		return;
-	if (is_past(now, link->request_us, conf->query_timeout))
+	if (pw_link_has_request(link) && is_past(now, link->request_us, conf->query_timeout))
 		end_in_error(link, "query timeout", PW_SQLSTATE_PROTOCOL_VIOLATION, "query_timeout",
 			     conf->query_timeout);
 	else if (is_past(now, link->transaction_us, conf->transaction_timeout))
 		end_in_error(link, "transaction timeout", PW_SQLSTATE_PROTOCOL_VIOLATION,
 			     "transaction_timeout", conf->transaction_timeout);
-	else if (link->request_us == 0 && link->transaction != 'I' &&
+	else if (!pw_link_has_request(link) && link->transaction != 'I' &&
 		 is_past(now, link->idle_in_transaction_us, conf->idle_transaction_timeout))
 		end_in_error(link, "idle transaction timeout", PW_SQLSTATE_PROTOCOL_VIOLATION,
 			     "idle_transaction_timeout", conf->idle_transaction_timeout);

@@ -140,6 +140,11 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 PW_MUSTCHECK enum pw_status pw_link_expect(struct pw_link *link, const struct pw_expect *entry);
 /* Answers of our own at the head of the queue are due: tells the borrower. */
 void pw_link_settle_local(struct pw_link *link);
+/* Has the server anything to do, or half of it? Not with what we have answered ourselves. */
+static inline bool pw_link_has_request(const struct pw_link *link)
+{
+	return link->expects.n > 0 || link->is_batch_open;
+}
 /* Nothing owed and no transaction: may be given back. */
 static inline bool pw_link_seems_free(const struct pw_link *link)
 {
