@@ -11,7 +11,7 @@ from lib.check import assert_refused
 from lib.console import by, shown
 from lib.pooler import is_pgweir
 from lib.wait import stays_true, wait_for
-from lib.wire import PgError, bind, execute, flush, message, parse, query, sync
+from lib.wire import PgError, bind, close, execute, flush, message, parse, query, sync
 
 PID = "SELECT pg_backend_pid()"
 
@@ -633,6 +633,21 @@ def test_client_idle_timeout(make_pooler):
     pooler = make_pooler(pool_mode="transaction", client_idle_timeout=1)
     conn = pooler.raw()
     conn.query("SELECT 1")
+    assert_refused(conn.expect_fatal(), "client_idle_timeout")
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("said, answers", [(sync(), "Z"), (close("S", "none"), "3")],
+                         ids=["Sync", "Close"])
+def test_client_that_asks_no_server_is_not_idle(make_pooler, said, answers):
+    pooler = make_pooler(pool_mode="transaction", client_idle_timeout=1)
+    conn = pooler.raw()
+
+    def goes_on():
+        conn.send(said)
+        return conn.recv().kind == answers
+
+    assert stays_true(goes_on, 2)
     assert_refused(conn.expect_fatal(), "client_idle_timeout")
 
 

@@ -282,6 +282,13 @@ static enum unlinked begin_unlinked(struct pw_client *c, const struct pw_piece *
 	}
 }
 
+/* It has done something, though no server heard of it. */
+static void restart_idle_timer(struct pw_client *c)
+{
+	if (c->state == PW_CLIENT_READY && c->client_idle_timeout > 0)
+		pw_loop_arm(c->clients->loop, &c->timer, c->client_idle_timeout);
+}
+
 /* Without a Sync the server might keep the answers that are waited for to itself. */
 static void begin_settling(struct pw_client *c)
 {
@@ -334,6 +341,8 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 			return hold_from(c, piece, in);
 	} else if (c->state == PW_CLIENT_CLOSED) {
 		return false;
+	} else {
+		restart_idle_timer(c);
 	}
 	c->loan.pool->stats.now.received += piece->len;
 	if (c->is_tracking)
