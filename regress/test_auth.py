@@ -356,6 +356,39 @@ def test_auth_query_user_never_becomes_auth_user(make_pooler, pg):
 
 
 @pytest.mark.pgweir_only
+@pytest.fixture
+def lookup(make_pooler, make_fake, db):
+    """A stranger hangs up while the secret is looked up: (pooler, the server, its session)."""
+    fake = make_fake(on_message=lambda session, kind, body: not session.may_answer)
+    fake.on_login = lambda session: setattr(session, "may_answer", False)
+    pooler = make_pooler(databases={db: {"host": fake.host, "port": fake.port}},
+                         pool_mode="transaction", auth_type="scram-sha-256", auth_user="asker",
+                         auth={"asker": "pw"}, auth_query="SELECT $1, 'x'",
+                         abandoned_query_timeout=2)
+    stranger = pooler.raw(login=False)
+    stranger.send(startup({"user": "stranger", "database": db}))
+    session = fake.session()
+    wait_for(lambda: len(session.messages) == 5)
+    stranger.close()
+    pooler.wait_log("stranger@.*closing because")
+    return pooler, fake, session
+
+
+def test_stranger_who_hangs_up_costs_the_server_one_auth_query(lookup):
+    pooler, fake, session = lookup
+    session.may_answer = True
+    for m in session.messages[:]:
+        session.default_answer(m)
+    pooler.wait_pool(user="asker", sv_idle=1)
+    assert "".join(m.kind for m in session.messages) == "PBDES"
+    assert fake.cancels == []
+
+
+def test_auth_query_that_nobody_waits_for_has_a_time_limit(lookup):
+    pooler, _fake, _session = lookup
+    pooler.wait_log("abandoned query timeout")
+
+
 def test_search_path_of_a_client_never_reaches_auth_query(make_pooler, pg, db, role):
     """A table named like the catalogue's, in a schema of the attacker, must not answer."""
     with pg.connect(db) as c:

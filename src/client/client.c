@@ -220,7 +220,10 @@ void pw_client_close(struct pw_client *c, const char *reason, const struct pw_er
 {
 	struct pw_clients *clients = c->clients;
 	struct pw_strbuf out = PW_STRBUF_INIT;
-	bool may_finish = !err && strcmp(reason, "client close request") == 0;
+	/* A look-up of its secret is our own query, and short: to cancel and to clean up after it
+	 * would cost the server more, and any stranger could make it do so. */
+	bool may_finish =
+	    c->state == PW_CLIENT_LOOKUP || (!err && strcmp(reason, "client close request") == 0);
 
 	if (c->state == PW_CLIENT_CLOSED)
 		return;
