@@ -45,6 +45,24 @@ def test_terminated_server_in_a_transaction(tx_pooler, pg, db):
     assert tx_pooler.raw().query("SELECT 1").value() == "1"
 
 
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("fields", [{"S": "ВАЖНО", "V": "FATAL"}, {"S": "FATAL"}],
+                         ids=["in Russian", "before 9.6"])
+def test_last_words_of_a_server_are_the_last(make_pooler, make_fake, db, fields):
+    def answer(session, kind, body):
+        if kind != "Q" or b"SELECT x" not in body:
+            return False
+        session.send(error("", fields={**fields, "C": "57P01", "M": "that was it"}))
+        session.sock.shutdown(socket.SHUT_RDWR)
+        return True
+
+    fake = make_fake(on_message=answer)
+    conn = make_pooler(databases={db: {"host": fake.host, "port": fake.port}}).raw()
+    conn.send(query("SELECT x"))
+    assert conn.expect_error().message == "that was it"
+    assert conn.is_closed()
+
+
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize("state", ["idle", "transaction", "running", "copy", pytest.param(
     "pipeline", marks=pytest.mark.pgweir_only)])

@@ -117,6 +117,7 @@ void pw_write_negotiate(struct pw_strbuf *out, uint32_t version, const char *opt
 void pw_parse_error_fields(const uint8_t *body, size_t len, struct pw_error_fields *out)
 {
 	struct pw_cursor c = pw_cursor(body, len);
+	const char *localized = "";
 
 	*out = (struct pw_error_fields){"", "", "", "", "", ""};
 	while (!c.has_failed && pw_cursor_left(&c) > 0) {
@@ -128,6 +129,9 @@ void pw_parse_error_fields(const uint8_t *body, size_t len, struct pw_error_fiel
 		value = pw_cursor_string(&c);
 		switch (code) {
 		case 'S':
+			localized = value;
+			break;
+		case 'V':
 			out->severity = value;
 			break;
 		case 'C':
@@ -149,4 +153,6 @@ void pw_parse_error_fields(const uint8_t *body, size_t len, struct pw_error_fiel
 			break;
 		}
 	}
+	if (out->severity[0] == '\0')
+		out->severity = localized;
 }

@@ -174,6 +174,20 @@ static void test_fields_cut_anywhere(void **state)
 	}
 }
 
+/* Whatever the language, and in whatever order. */
+static void test_severity(void **state)
+{
+	const struct pw_error_fields fatal = {"FATAL", "", "", "", "", ""};
+	const struct pw_error_fields error = {"ERROR", "", "", "", "", ""};
+
+	(void)state;
+	check_fields("SWICHTIG\0VFATAL\0", 17, &fatal);
+	check_fields("VFATAL\0SWICHTIG\0", 17, &fatal);
+	check_fields("SFATAL\0VERROR\0", 15, &error);
+	check_fields("SFATAL\0", 8, &fatal);
+	check_fields("SFATAL\0V\0", 10, &fatal);
+}
+
 static void test_odd_fields(void **state)
 {
 	const struct pw_error_fields none = {"", "", "", "", "", ""};
@@ -199,6 +213,7 @@ int main(void)
 	    cmocka_unit_test(test_error_message),
 	    cmocka_unit_test(test_any_subset_of_fields),
 	    cmocka_unit_test(test_fields_cut_anywhere),
+	    cmocka_unit_test(test_severity),
 	    cmocka_unit_test(test_odd_fields),
 	};
 

@@ -41,7 +41,8 @@ void pw_write_negotiate(struct pw_strbuf *out, uint32_t version, const char *opt
 			size_t options_len, uint32_t n_options);
 
 /* The fields of an ErrorResponse or NoticeResponse body; pointers into it, "" = absent. Tolerates
- * any subset of fields (a hostile server may send none). */
+ * any subset of fields (a hostile server may send none). The severity is the one that is in no
+ * language (V), or where there is none, as from servers before 9.6, the other (S). */
 struct pw_error_fields {
 	const char *severity, *sqlstate, *message, *detail, *hint, *routine;
 };
