@@ -11,6 +11,7 @@ import pytest
 
 from lib.check import assert_refused
 from lib.fakepg import error
+from lib.proc import is_sanitized, remembers
 from lib.scram import ScramClient, attributes, md5_secret, scram_secret
 from lib.wait import wait_for
 from lib.wire import PgError, cstring, message, query, startup
@@ -356,6 +357,26 @@ def test_auth_query_user_never_becomes_auth_user(make_pooler, pg):
 
 
 @pytest.mark.pgweir_only
+def test_password_that_came_too_early_is_forgotten(make_pooler, make_fake, db):
+    fake = make_fake(on_message=lambda *_: True)
+    pooler = make_pooler(databases={db: {"host": fake.host, "port": fake.port}}, worker_threads=1,
+                         auth_type="plain", auth_user="asker", auth={"asker": "pw"},
+                         auth_query="SELECT $1, 'x'", client_login_timeout=2)
+    if is_sanitized(pooler.pid):
+        pytest.skip("its shadow memory is too large to be looked through")
+    stranger, other = pooler.raw(login=False), pooler.raw(login=False)
+    for conn in (stranger, other):
+        conn.send(startup({"user": "stranger", "database": db}))
+    pooler.wait_log("login attempt", 2)
+    secret = uuid.uuid4().bytes * 8
+    stranger.send(message("p", secret + b"\0"))
+    wait_for(lambda: remembers(pooler.pid, secret))
+    # The worker reads everybody's bytes into the same place.
+    other.send(bytes(20_000))
+    pooler.wait_log("closing because: client_login_timeout", 2)
+    wait_for(lambda: not remembers(pooler.pid, secret[-64:]))
+
+
 @pytest.fixture
 def lookup(make_pooler, make_fake, db):
     """A stranger hangs up while the secret is looked up: (pooler, the server, its session)."""

@@ -32,3 +32,20 @@ def settled(look, pid):
 
     wait_for(is_settled, what=f"{look.__name__} stays the same, it was {seen}")
     return seen[-1]
+
+
+def remembers(pid, secret):
+    """Is it anywhere in the memory that the process can write to?"""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            span, access = line.split()[:2]
+            if not access.startswith("rw"):
+                continue
+            begin, end = (int(address, 16) for address in span.split("-"))
+            try:
+                memory.seek(begin)
+                if secret in memory.read(end - begin):
+                    return True
+            except OSError:  # unmapped since, or of a kind that cannot be read
+                continue
+    return False

@@ -251,7 +251,7 @@ void pw_client_close(struct pw_client *c, const char *reason, const struct pw_er
 	pw_params_unref(&clients->pools->params, c->params);
 	c->params = NULL;
 	if (c->held)
-		pw_strbuf_fini(c->held);
+		pw_strbuf_wipe(c->held); /* it may hold a password */
 	free(c->held);
 	c->held = NULL;
 	pw_list_remove(&c->node);
