@@ -96,14 +96,23 @@ struct pw_expect pw_expect_pop(struct pw_expect_queue *queue)
 	return entry;
 }
 
-void pw_expect_cut(struct pw_expect_queue *queue, uint32_t from, uint32_t to)
+uint32_t pw_expect_drop(struct pw_expect_queue *queue, uint32_t from, uint32_t to,
+			bool (*may_go)(const struct pw_expect *entry))
 {
+	uint32_t gap = to; /* what stays moves to right before it, last first */
+
 	pw_assert(from <= to && to <= queue->n);
-	for (uint32_t i = from; i < to; i++)
-		count_out(queue, pw_expect_at(queue, i));
-	for (uint32_t i = to; i < queue->n; i++)
-		*pw_expect_at(queue, from + i - to) = *pw_expect_at(queue, i);
-	queue->n -= to - from;
+	for (uint32_t i = to; i > 0; i--) {
+		struct pw_expect *entry = pw_expect_at(queue, i - 1);
+
+		if (i > from && may_go(entry))
+			count_out(queue, entry);
+		else
+			*pw_expect_at(queue, --gap) = *entry;
+	}
+	queue->head = (queue->head + gap) & (queue->cap - 1);
+	queue->n -= gap;
+	return gap;
 }
 
 void pw_expect_trim(struct pw_expect_queue *queue)

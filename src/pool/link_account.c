@@ -142,17 +142,22 @@ static void finish_execute(struct pw_link *link, const struct pw_piece *piece PW
 		link->is_marker_seen = true;
 }
 
+static bool is_eaten_by_copy(const struct pw_expect *entry)
+{
+	return entry->role == PW_ROLE_SYNC || entry->role == PW_ROLE_COPY_END;
+}
+
 /* A COPY FROM STDIN has ended well: the server has read everything up to CopyDone. */
 static void finish_copy_in(struct pw_link *link)
 {
-	uint32_t end = find_role(link, 1, PW_ROLE_COPY_END);
+	uint32_t end;
 
 	link->is_copy_in = false;
-	if (end == link->expects.n)
+	if (link->expects.n_copy_ends == 0)
 		return;
-	pw_expect_cut(&link->expects, end, end + 1);
-	for (uint32_t sync; (sync = find_role(link, 1, PW_ROLE_SYNC)) < end; end--)
-		pw_expect_cut(&link->expects, sync, sync + 1);
+	end = find_role(link, 1, PW_ROLE_COPY_END);
+	if (end < link->expects.n)
+		(void)pw_expect_drop(&link->expects, 1, end + 1, is_eaten_by_copy);
 }
 
 static bool tag_is(const struct pw_piece *piece, const char *tag)
@@ -220,20 +225,22 @@ static enum verdict decide_error(struct pw_link *link, const struct pw_piece *pi
 	return PASS;
 }
 
+static bool is_sync(const struct pw_expect *entry)
+{
+	return entry->role == PW_ROLE_SYNC;
+}
+
 /* The server was reading COPY data when it failed: has it read the Syncs that were sent right
  * behind the command? What is made of their answers is not to be relied on by anybody else. */
 static void fail_copy_in(struct pw_link *link)
 {
 	const struct pw_expect *entry;
-	uint32_t i = 1;
+	uint32_t end = 1;
 
-	while ((entry = pw_expect_at(&link->expects, i)) &&
-	       (entry->role == PW_ROLE_SYNC || entry->flags & PW_EXPECT_LOCAL)) {
-		if (entry->role != PW_ROLE_SYNC) {
-			i++;
-			continue;
-		}
-		pw_expect_cut(&link->expects, i, i + 1);
+	while ((entry = pw_expect_at(&link->expects, end)) &&
+	       (is_sync(entry) || entry->flags & PW_EXPECT_LOCAL))
+		end++;
+	if (end > 1 && pw_expect_drop(&link->expects, 1, end, is_sync) > 0) {
 		link->is_unsure = true;
 		link->facts.must_close = true;
 	}

@@ -75,6 +75,11 @@ static inline void assert_free(struct fixture *f)
 	assert_true(pw_link_is_free(link_of(f)));
 }
 
+#define WHOLE(f)                                                                                   \
+	{                                                                                          \
+#f, f, setup, teardown, (void *)(uintptr_t)&whole                                  \
+	}
+
 #define IN_ANY_CUTS(f)                                                                             \
 	{#f " whole", f, setup, teardown, (void *)(uintptr_t)&whole},                              \
 	    {#f " byte by byte", f, setup, teardown, (void *)(uintptr_t)&one_byte},                \

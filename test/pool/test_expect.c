@@ -36,6 +36,21 @@ static void assert_is(const struct pw_expect *entry, uint64_t n)
 	assert_int_equal(entry->role, PW_ROLE_PARSE);
 }
 
+static bool any(const struct pw_expect *entry)
+{
+	return entry != NULL;
+}
+
+static bool has_object(const struct pw_expect *entry)
+{
+	return entry->object != NULL;
+}
+
+static void cut(struct pw_expect_queue *queue, uint32_t from, uint32_t to)
+{
+	assert_int_equal(pw_expect_drop(queue, from, to, any), to - from);
+}
+
 static void test_empty_queue_has_no_memory(void **state)
 {
 	struct pw_expect_queue queue;
@@ -98,7 +113,7 @@ static void test_against_an_array(void **state)
 			size_t from = first + pw_rng_next(&rng) % (end - first);
 			size_t to = from + pw_rng_next(&rng) % (end - from + 1);
 
-			pw_expect_cut(&queue, (uint32_t)(from - first), (uint32_t)(to - first));
+			cut(&queue, (uint32_t)(from - first), (uint32_t)(to - first));
 			memmove(&model[from], &model[to], (end - to) * sizeof(*model));
 			end -= to - from;
 		}
@@ -130,7 +145,7 @@ static void test_trim(void **state)
 	assert_null(queue.ring);
 	push(&queue, 5);
 	assert_is(pw_expect_at(&queue, 0), 5);
-	pw_expect_cut(&queue, 0, 1);
+	cut(&queue, 0, 1);
 	/* A short pipeline's memory is kept for the next one. */
 	pw_expect_trim(&queue);
 	assert_non_null(queue.ring);
@@ -190,15 +205,15 @@ static void test_counts(void **state)
 	assert_int_equal(queue.n_sync_points, 60);
 	(void)pw_expect_pop(&queue);
 	assert_int_equal(queue.n_sync_points, 59);
-	pw_expect_cut(&queue, 0, 1);
+	cut(&queue, 0, 1);
 	assert_int_equal(queue.n_sync_points, 59);
-	pw_expect_cut(&queue, 0, 2);
+	cut(&queue, 0, 2);
 	assert_int_equal(queue.n_sync_points, 57);
-	pw_expect_cut(&queue, 5, 10);
+	cut(&queue, 5, 10);
 	assert_int_equal(queue.n_sync_points, 54);
 	assert_int_equal(queue.n_syncs, 18);
 	assert_int_equal(queue.n_forgets, 46);
-	pw_expect_cut(&queue, 0, queue.n);
+	cut(&queue, 0, queue.n);
 	assert_int_equal(queue.n, 0);
 	assert_int_equal(queue.n_sync_points, 0);
 	pw_expect_fini(&queue);
@@ -236,9 +251,44 @@ static void test_doubtful_ones(void **state)
 	assert_int_equal(queue.n_doubtful, 0);
 	add(&queue, PW_ROLE_QUERY, 0);
 	assert_int_equal(queue.n_doubtful, 1);
-	pw_expect_cut(&queue, 0, 2);
+	cut(&queue, 0, 2);
 	assert_int_equal(queue.n_undoable + queue.n_doubtful, 0);
 	pw_expect_fini(&queue);
+}
+
+/* What goes is spread among what stays, at every place in the ring; what is behind both stays where
+ * it is in memory, however much it may be. */
+static void test_drop_some(void **state)
+{
+	enum { N = 12, FROM = 2, TO = 9 };
+	static const uint64_t left[] = {0, 1, 3, 5, 7, 9, 10, 11};
+	struct pw_expect_queue queue;
+
+	(void)state;
+	for (uint64_t skew = 0; skew < 16; skew++) {
+		const struct pw_expect *behind;
+
+		pw_expect_init(&queue);
+		for (uint64_t i = 0; i < N; i++)
+			push(&queue, i);
+		for (uint64_t i = 0; i < skew; i++) {
+			(void)pw_expect_pop(&queue);
+			push(&queue, i);
+		}
+		for (uint32_t i = 0; i < N; i++) {
+			pw_expect_at(&queue, i)->statement = (struct pw_id){i, ~(uint64_t)i};
+			pw_expect_at(&queue, i)->object = i % 2 ? NULL : &queue;
+		}
+		behind = pw_expect_at(&queue, TO);
+		assert_int_equal(pw_expect_drop(&queue, FROM, TO, has_object), 4);
+		assert_int_equal(queue.n, PW_COUNTOF(left));
+		for (uint32_t i = 0; i < queue.n; i++)
+			assert_is(pw_expect_at(&queue, i), left[i]);
+		assert_ptr_equal(pw_expect_at(&queue, TO - 4), behind);
+		assert_int_equal(pw_expect_drop(&queue, 3, 3, any), 0);
+		assert_int_equal(queue.n, PW_COUNTOF(left));
+		pw_expect_fini(&queue);
+	}
 }
 
 int main(void)
@@ -252,6 +302,7 @@ int main(void)
 	    cmocka_unit_test(test_sync_points),
 	    cmocka_unit_test(test_counts),
 	    cmocka_unit_test(test_doubtful_ones),
+	    cmocka_unit_test(test_drop_some),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -225,6 +226,48 @@ static void test_copy_both(void **state)
 	assert_free(f);
 }
 
+/* So many Syncs that a walk for each would keep everybody else waiting for a minute. */
+enum { MANY = 300 * 1000, SECONDS = 5 };
+
+static void expect_copy_with_many_syncs(struct fixture *f)
+{
+	char *letters = malloc(MANY + 3);
+
+	assert_non_null(letters);
+	fake_expect_all(&f->b, "PBE");
+	answer(f, "1 2 G", "1 2 G");
+	memset(letters, 'S', MANY);
+	memcpy(letters + MANY, "cS", 3);
+	fake_expect_all(&f->b, letters);
+	free(letters);
+}
+
+static void test_copy_in_eats_many_syncs(void **state)
+{
+	struct fixture *f = *state;
+	clock_t begin;
+
+	expect_copy_with_many_syncs(f);
+	begin = clock();
+	answer(f, "C=COPY+1 Z=I", "C Z ready");
+	assert_true(clock() - begin < (clock_t)SECONDS * CLOCKS_PER_SEC);
+	assert_free(f);
+}
+
+static void test_failed_copy_may_have_eaten_many_syncs(void **state)
+{
+	struct fixture *f = *state;
+	clock_t begin;
+
+	expect_copy_with_many_syncs(f);
+	begin = clock();
+	answer(f, "E=22P04 Z=I", "E Z ready");
+	assert_true(clock() - begin < (clock_t)SECONDS * CLOCKS_PER_SEC);
+	fake_must_receive_query(&f->server, "");
+	answer(f, "I Z=I", "ready-own");
+	assert_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +285,8 @@ int main(void)
 	    IN_ANY_CUTS(test_link_that_was_unsure_is_closed),
 	    IN_ANY_CUTS(test_failure_before_copy),
 	    IN_ANY_CUTS(test_copy_both),
+	    WHOLE(test_copy_in_eats_many_syncs),
+	    WHOLE(test_failed_copy_may_have_eaten_many_syncs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

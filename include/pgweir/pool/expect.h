@@ -58,8 +58,10 @@ static inline struct pw_expect *pw_expect_at(const struct pw_expect_queue *queue
 	return i < queue->n ? &queue->ring[(queue->head + i) & (queue->cap - 1)] : NULL;
 }
 struct pw_expect pw_expect_pop(struct pw_expect_queue *queue);
-/* Takes the entries [from, to) out of the middle. */
-void pw_expect_cut(struct pw_expect_queue *queue, uint32_t from, uint32_t to);
+/* Takes those of the entries [from, to) out that may go; how many. What is behind them is not
+ * touched: a client may have queued a million. */
+uint32_t pw_expect_drop(struct pw_expect_queue *queue, uint32_t from, uint32_t to,
+			bool (*may_go)(const struct pw_expect *entry));
 /* Gives back memory that a long pipeline took. */
 void pw_expect_trim(struct pw_expect_queue *queue);
 
