@@ -15,7 +15,9 @@
 #include "pgweir/pool/objects.h"
 #include "pgweir/proto/writer.h"
 
-enum { CANCEL_MAGIC = 0x43616e63 };
+/* Of one link, by clients: one that was sent may have hit the statement before, another is enough.
+ */
+enum { CANCEL_MAGIC = 0x43616e63, AT_A_TIME = 2 };
 
 struct cancel {
 	unsigned magic;
@@ -154,7 +156,7 @@ static enum pw_status connect_to(struct cancel *c, const struct pw_link_facts *f
 	return pw_stream_connect(&c->stream, (struct sockaddr *)&ss, len);
 }
 
-enum pw_status pw_cancel_link_for(struct pw_link *link, void (*done)(void *arg), void *arg)
+static enum pw_status begin(struct pw_link *link, void (*done)(void *arg), void *arg)
 {
 	struct pw_pools *pools = link->pool->pools;
 	struct cancel *c = calloc(1, sizeof(*c));
@@ -183,9 +185,34 @@ enum pw_status pw_cancel_link_for(struct pw_link *link, void (*done)(void *arg),
 	return PW_OK;
 }
 
+/* One that was not sent yet does for whatever the link runs by then. */
+static bool is_under_way(const struct pw_link *link)
+{
+	int n = 0;
+
+	PW_LIST_FOREACH (node, &link->cancels) {
+		const struct pw_link_cancel *target =
+		    PW_CONTAINER(node, const struct pw_link_cancel, node);
+
+		if (!PW_CONTAINER(target, const struct cancel, target)->was_sent ||
+		    ++n == AT_A_TIME)
+			return true;
+	}
+	return false;
+}
+
+enum pw_status pw_cancel_link_for(struct pw_link *link, void (*done)(void *arg), void *arg)
+{
+	if (is_under_way(link)) {
+		done(arg);
+		return PW_OK;
+	}
+	return begin(link, done, arg);
+}
+
 enum pw_status pw_cancel_link(struct pw_link *link)
 {
-	return pw_cancel_link_for(link, NULL, NULL);
+	return begin(link, NULL, NULL);
 }
 
 void pw_cancel_close_all(struct pw_pools *pools)

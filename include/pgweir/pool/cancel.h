@@ -19,8 +19,9 @@ struct pw_pools;
 
 /* Cancels what the link runs, because its client has gone. */
 PW_MUSTCHECK enum pw_status pw_cancel_link(struct pw_link *link);
-/* The same for somebody who wants to know: `done` runs once, when the server has closed the
- * connection, or when it could not be asked. */
+/* The same for a client that wants to know: `done` runs once, when the server has closed the
+ * connection, or when it could not be asked. At once, where enough requests for the link are under
+ * way: these connections count in no limit, so their number must have one of its own. */
 PW_MUSTCHECK enum pw_status pw_cancel_link_for(struct pw_link *link, void (*done)(void *arg),
 					       void *arg);
 /* Ends them all. */
