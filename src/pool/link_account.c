@@ -79,6 +79,13 @@ static enum verdict decide_reply(struct pw_link *link, const struct pw_piece *pi
 	return head_is_ours(link) ? SWALLOW : PASS;
 }
 
+/* PostgreSQL's tags have at most 63 bytes; the reader brings 256 together. What is longer comes in
+ * parts and cannot be understood. */
+static enum verdict decide_command(struct pw_link *link, const struct pw_piece *piece)
+{
+	return piece->is_last ? decide_reply(link, piece) : BROKEN;
+}
+
 static enum verdict decide_notice(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
 {
 	return head_is_ours(link) ? SWALLOW : PASS;
@@ -279,7 +286,7 @@ static enum verdict decide_ready(struct pw_link *link, const struct pw_piece *pi
 	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
 	char status = (char)piece->data[PW_HEADER_SIZE];
 
-	if (status != 'I' && status != 'T' && status != 'E')
+	if (!piece->is_last || (status != 'I' && status != 'T' && status != 'E'))
 		return BROKEN;
 	if (!head)
 		return link->is_unsure ? PASS : BROKEN;
@@ -402,7 +409,7 @@ static const struct account_row rows[256] = {
     ['T'] = {decide_reply, finish_description},
     ['t'] = {decide_reply, NULL},
     ['D'] = {decide_reply, NULL},
-    ['C'] = {decide_reply, finish_command},
+    ['C'] = {decide_command, finish_command},
     ['I'] = {decide_reply, finish_execute},
     ['s'] = {decide_reply, finish_execute},
     ['V'] = {decide_reply, NULL},

@@ -136,6 +136,8 @@ void fake_server_close(struct fake_server *server);
  * severity FATAL, P an authentication that is done. Then the workers turn.
  */
 void fake_answer(struct fake_server *server, const char *words);
+/* The same with any bytes. */
+void fake_send(struct fake_server *server, const void *data, size_t len);
 /* The next bytes that were received must be these. */
 void fake_must_receive(struct fake_server *server, const void *data, size_t len);
 void fake_must_receive_query(struct fake_server *server, const char *sql);

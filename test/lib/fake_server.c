@@ -162,14 +162,15 @@ static size_t next_cut(struct fake_env *env, size_t len)
 	return cut < len ? cut : len;
 }
 
-static void send_all(struct fake_server *server, const char *data, size_t len)
+void fake_send(struct fake_server *server, const void *data, size_t len)
 {
+	const char *bytes = data;
 	size_t n;
 
 	for (size_t at = 0; at < len; at += n) {
 		n = next_cut(server->env, len - at);
 		/* The other side may have hung up in the middle. */
-		(void)send(server->fd, data + at, n, MSG_NOSIGNAL);
+		(void)send(server->fd, bytes + at, n, MSG_NOSIGNAL);
 		if (server->env->cut > 0)
 			fake_turn(server->env);
 	}
@@ -184,7 +185,7 @@ void fake_answer(struct fake_server *server, const char *words)
 	assert_true((size_t)snprintf(copy, sizeof(copy), "%s", words) < sizeof(copy));
 	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		add_word(&out, word);
-	send_all(server, out.data, out.len);
+	fake_send(server, out.data, out.len);
 	pw_strbuf_fini(&out);
 }
 

@@ -371,6 +371,35 @@ static void test_broken_parameter(void **state)
 	assert_breaks(f, "Z=I", "lost:08P01");
 }
 
+/* Its last bytes come by themselves, too few to be a message. */
+static void assert_too_long_breaks(struct fixture *f, uint8_t type, uint8_t fill, size_t body)
+{
+	const size_t tail = 2;
+	uint8_t message[1024];
+
+	memset(message, fill, sizeof(message));
+	message[0] = type;
+	message[1] = message[2] = 0;
+	message[3] = (uint8_t)((body + 4) >> 8);
+	message[4] = (uint8_t)(body + 4);
+	fake_expect_all(&f->b, "Q");
+	fake_send(&f->server, message, PW_HEADER_SIZE + body - tail);
+	fake_send(&f->server, message + PW_HEADER_SIZE + body - tail, tail);
+	fake_assert_heard(&f->b, "lost:08P01");
+	assert_int_equal(f->b.loan.state, PW_LOAN_NONE);
+	assert_true(fake_is_closed(&f->server));
+}
+
+static void test_command_tag_too_long(void **state)
+{
+	assert_too_long_breaks(*state, 'C', 'x', 300);
+}
+
+static void test_ready_too_long(void **state)
+{
+	assert_too_long_breaks(*state, 'Z', 'I', 70);
+}
+
 /* ---- parameters and known statements ---- */
 
 static void test_parameters_are_tracked(void **state)
@@ -428,6 +457,8 @@ int main(void)
 	    IN_ANY_CUTS(test_unknown_status),
 	    IN_ANY_CUTS(test_login_message_after_login),
 	    IN_ANY_CUTS(test_broken_parameter),
+	    IN_ANY_CUTS(test_command_tag_too_long),
+	    IN_ANY_CUTS(test_ready_too_long),
 	    IN_ANY_CUTS(test_parameters_are_tracked),
 	    IN_ANY_CUTS(test_discard_all_forgets_statements),
 	};
