@@ -19,6 +19,9 @@
 #include "pgweir/proto/writer.h"
 #include "pgweir/tls/tls.h"
 
+/* PostgreSQL reports less than a kilobyte. */
+enum { WELCOME_MAX = 64 * 1024 };
+
 struct pw_link_login {
 	struct pw_resolve *question; /* under way; NULL otherwise */
 	struct pw_resolve_answer answer;
@@ -390,6 +393,10 @@ static void read_parameter(struct pw_link *link, const struct pw_piece *piece)
 	}
 	pw_strbuf_add(&link->login->welcome, name, strlen(name) + 1);
 	pw_strbuf_add(&link->login->welcome, value, strlen(value) + 1);
+	if (link->login->welcome.len > WELCOME_MAX) {
+		fail(link, "server reports too many parameters");
+		return;
+	}
 	if (index < 0)
 		return;
 	changed = pw_params_with(table, link->params, (size_t)index, value);
