@@ -33,12 +33,15 @@ static struct pw_mail *take_all(struct pw_mailbox *box)
 static void on_wake(evutil_socket_t fd, short what PW_UNUSED, void *arg)
 {
 	struct pw_mailbox *box = arg;
+	struct pw_mail *mail, *next;
 	uint64_t count;
 	ssize_t n = read(fd, &count, sizeof(count));
 
 	(void)n; /* EAGAIN when an earlier wake-up was merged into this one */
-	pw_loop_begin_callback(box->loop);
-	for (struct pw_mail *mail = take_all(box), *next; mail; mail = next) {
+	mail = take_all(box);
+	/* Behind the last that was posted: what its sender's clock says is the past here, too. */
+	pw_loop_refresh_time(box->loop);
+	for (; mail; mail = next) {
 		next = mail->next;
 		mail->deliver(mail, box->receiver);
 	}

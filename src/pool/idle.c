@@ -23,7 +23,7 @@ static const char *lifetime_reason(struct pw_pool *pool, const struct pw_link *l
 
 	if (lifetime == 0) /* use once */
 		return link->facts.last_used_us > 0 ? "server lifetime over" : NULL;
-	if (now - link->facts.connect_us < lifetime)
+	if (pw_clock_since(link->facts.connect_us, now) < lifetime)
 		return NULL;
 	/* Links that were opened together do not go together: one per lifetime / pool_size. */
 	gap = pool->conf.pool_size > 0 ? lifetime / (uint64_t)pool->conf.pool_size : 0;

@@ -15,7 +15,7 @@ enum { PERIOD_US = 333 * 1000 };
 
 static bool is_past(uint64_t now, uint64_t since, uint64_t limit)
 {
-	return since > 0 && limit > 0 && now - since >= limit;
+	return since > 0 && limit > 0 && pw_clock_since(since, now) >= limit;
 }
 
 /* ---- idle links ---- */

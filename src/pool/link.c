@@ -272,7 +272,7 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 	struct pw_shared_pool *shared = link->shared;
 	struct pw_loan *loan = link->loan;
 	bool was_opening = pw_link_is_opening(link->state);
-	uint64_t age_s = (pools->loop->now_us - link->facts.connect_us) / PW_SECOND_US;
+	uint64_t age_s = pw_clock_since(link->facts.connect_us, pools->loop->now_us) / PW_SECOND_US;
 
 	if (link->state == PW_LINK_CLOSED)
 		return;

@@ -186,6 +186,61 @@ static void test_post_from_within_a_delivery(void **state)
 	assert_int_equal(o->n_disordered, 0);
 }
 
+/* ---- times ---- */
+
+struct moving_clock {
+	struct pw_clock clock;
+	uint64_t now_us;
+};
+
+static uint64_t moving_now(const struct pw_clock *clock)
+{
+	return PW_CONTAINER(clock, const struct moving_clock, clock)->now_us;
+}
+
+struct timed_mail {
+	struct pw_mail mail;
+	struct pw_loop *loop;
+	struct moving_clock *clock;
+	bool *is_in_time;
+};
+
+/* Time goes on behind the loop's back. */
+static void deliver_timed(struct pw_mail *mail, void *receiver)
+{
+	struct timed_mail *m = PW_CONTAINER(mail, struct timed_mail, mail);
+
+	(void)receiver;
+	*m->is_in_time = m->loop->now_us == m->clock->now_us;
+	m->clock->now_us += PW_SECOND_US;
+}
+
+/* A mail speaks of times of its sender's clock, and no such time may lie ahead of its receiver's.
+ */
+static void test_mail_finds_the_clock_read(void **state)
+{
+	struct moving_clock clock = {{moving_now}, PW_SECOND_US};
+	struct pw_loop loop;
+	struct pw_mailbox boxes[2];
+	struct timed_mail mails[2];
+	bool is_in_time[2] = {false, false};
+
+	(void)state;
+	assert_int_equal(pw_loop_init(&loop, &clock.clock), PW_OK);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pw_mailbox_init(&boxes[i], &loop, NULL), PW_OK);
+		mails[i] =
+		    (struct timed_mail){{.deliver = deliver_timed}, &loop, &clock, &is_in_time[i]};
+		pw_mailbox_post(&boxes[i], &mails[i].mail);
+	}
+	pw_loop_turn(&loop, false);
+	assert_true(is_in_time[0]);
+	assert_true(is_in_time[1]);
+	for (int i = 0; i < 2; i++)
+		pw_mailbox_fini(&boxes[i]);
+	pw_loop_fini(&loop);
+}
+
 static void test_the_rest_is_discarded(void **state)
 {
 	unsigned discarded = 0;
@@ -219,6 +274,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_wakes_a_sleeping_loop, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_four_senders, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_post_from_within_a_delivery, setup, teardown),
+	    cmocka_unit_test(test_mail_finds_the_clock_read),
 	    cmocka_unit_test(test_the_rest_is_discarded),
 	    cmocka_unit_test(test_never_made),
 	};

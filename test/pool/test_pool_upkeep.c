@@ -125,6 +125,25 @@ static void test_lifetime(void **state)
 	end(f);
 }
 
+/* Opened by a worker whose clock is ahead. */
+static void test_link_from_the_future_is_not_old(void **state)
+{
+	struct fixture *f =
+	    begin("default_pool_size = 1\nserver_lifetime = 100\nserver_idle_timeout = 100", "");
+	struct pw_link *link;
+
+	(void)state;
+	lend_to(f, 1);
+	link = f->b[0].loan.link;
+	link->facts.connect_us = f->env.clock.now_us + PW_SECOND_US;
+	give_back(f, &f->b[0]);
+	assert_int_equal(used(f), 1);
+	link->facts.last_used_us = link->facts.connect_us;
+	fake_pass(&f->env, PW_SECOND_US / 2);
+	assert_int_equal(used(f), 1);
+	end(f);
+}
+
 static void test_check_of_a_long_idle_link(void **state)
 {
 	struct fixture *f = begin("default_pool_size = 1\nserver_check_delay = 10\n"
@@ -195,6 +214,7 @@ int main(void)
 	    cmocka_unit_test(test_smaller_pool_after_reload),
 	    cmocka_unit_test(test_idle_timeout),
 	    cmocka_unit_test(test_lifetime),
+	    cmocka_unit_test(test_link_from_the_future_is_not_old),
 	    cmocka_unit_test(test_check_of_a_long_idle_link),
 	    cmocka_unit_test(test_query_timeout),
 	    cmocka_unit_test(test_idle_transaction_timeout),

@@ -20,6 +20,13 @@ extern const struct pw_clock pw_clock_system;
 
 /* CLOCK_MONOTONIC in microseconds; never 0. */
 uint64_t pw_clock_now_us(void);
+/* How long ago `then` was; 0 where it lies ahead. A worker's clock is read once in a while, so what
+ * another worker has noted may be later than its own now. */
+static inline uint64_t pw_clock_since(uint64_t then, uint64_t now_us)
+{
+	return now_us > then ? now_us - then : 0;
+}
+
 /* CLOCK_REALTIME in microseconds since 1970. */
 uint64_t pw_clock_wall_us(void);
 

@@ -57,7 +57,8 @@ void pw_loop_stop(struct pw_loop *loop);
 void pw_loop_refresh_time(struct pw_loop *loop);
 
 /* Every callback from the event library begins with this. The first of a turn reads the clock, and
- * after it every sixteenth: none of them takes more than a few milliseconds. */
+ * after it every sixteenth: none of them takes more than a few milliseconds. That of a mailbox
+ * always does, because mail speaks of times of its sender's. */
 static inline void pw_loop_begin_callback(struct pw_loop *loop)
 {
 	if (loop->callbacks_left == 0)
