@@ -115,6 +115,7 @@ static void connect_next(struct pw_link *link)
 	struct pw_link_login *login = link->login;
 	struct sockaddr_storage ss;
 	socklen_t len;
+	int why = 0;
 
 	while (login->tried < login->answer.n) {
 		size_t i = (login->turn + login->tried++) % login->answer.n;
@@ -124,8 +125,9 @@ static void connect_next(struct pw_link *link)
 		len = pw_addr_to_sockaddr(&link->facts.addr, &ss);
 		if (connect_socket(link, &ss, len) == PW_OK)
 			return;
+		why = errno;
 	}
-	fail(link, "connect failed");
+	fail(link, "connect failed: %s", strerror(why));
 }
 
 bool pw_link_login_elsewhere(struct pw_link *link)

@@ -4,12 +4,14 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -46,10 +48,33 @@ static void test_parameters_without_end(void **state)
 	end(f);
 }
 
+/* There is no socket to be had. */
+static void test_why_nothing_was_tried(void **state)
+{
+	static const char *const hosts[] = {"host=127.0.0.1", "host=/tmp"};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(hosts); i++) {
+		struct fixture *f = begin("default_pool_size = 1", hosts[i]);
+		struct rlimit limit, none;
+
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+		none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		assert_false(fake_borrow(&f->b[0]));
+		fake_turn(&f->env);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		assert_non_null(strstr(last_error(f)->message, "connect failed: "));
+		assert_non_null(strstr(last_error(f)->message, strerror(EMFILE)));
+		end(f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_parameters_without_end),
+	    cmocka_unit_test(test_why_nothing_was_tried),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
