@@ -198,6 +198,8 @@ enum pw_status pw_scram_client_final(struct pw_scram_client *scram, const uint8_
 	scram->phase = PHASE_FAILED;
 	if (phase != PHASE_FINAL || !read_server_first(scram, msg, len, &first))
 		return PW_EPROTO;
+	if (scram->password.data && first.iterations > PW_SCRAM_CLIENT_ITERATIONS_MAX)
+		return PW_ELIMIT;
 	pw_strbuf_add_char(&scram->auth_message, ',');
 	pw_strbuf_add(&scram->auth_message, msg, len);
 	if (scram->password.data &&

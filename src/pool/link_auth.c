@@ -157,13 +157,16 @@ static struct pw_link_auth continue_scram(struct pw_link *link, struct pw_scram_
 					  const struct pw_cursor *body)
 {
 	struct pw_strbuf final = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
-	bool is_right =
-	    scram && pw_scram_client_final(scram, body->at, pw_cursor_left(body), &final) == PW_OK;
+	enum pw_status status = PW_EPROTO;
 
-	if (is_right)
+	if (scram)
+		status = pw_scram_client_final(scram, body->at, pw_cursor_left(body), &final);
+	if (status == PW_OK)
 		pw_write_message(&out, 'p', final.data, final.len);
 	pw_strbuf_wipe(&final);
-	return is_right ? send_and_wipe(link, &out) : refused("malformed SCRAM message");
+	if (status == PW_ELIMIT)
+		return refused("the server asks for more SCRAM iterations than are allowed");
+	return status == PW_OK ? send_and_wipe(link, &out) : refused("malformed SCRAM message");
 }
 
 static struct pw_link_auth finish_scram(struct pw_scram_client *scram, const struct pw_cursor *body)

@@ -22,6 +22,7 @@ enum {
 	PW_SCRAM_MESSAGE_MAX = 8192, /* longest message accepted from a peer */
 	PW_SCRAM_ITERATIONS_MAX = 10000000,
 	PW_SCRAM_CHECK_MAX = 100000, /* of a verifier that a plain password is held against */
+	PW_SCRAM_CLIENT_ITERATIONS_MAX = 1000000, /* that a server may make us compute */
 };
 
 #define PW_SCRAM_MECHANISM      "SCRAM-SHA-256"
@@ -92,7 +93,8 @@ void pw_scram_client_destroy(struct pw_scram_client *scram);
 PW_MUSTCHECK enum pw_status pw_scram_client_first(struct pw_scram_client *scram,
 						  struct pw_strbuf *out);
 /* server-first-message -> client-final-message. Iterations above PW_SCRAM_ITERATIONS_MAX and
- * over-long nonces are PW_EPROTO. */
+ * over-long nonces are PW_EPROTO; with a password, whose keys the calling thread computes,
+ * iterations above PW_SCRAM_CLIENT_ITERATIONS_MAX are PW_ELIMIT. */
 PW_MUSTCHECK enum pw_status pw_scram_client_final(struct pw_scram_client *scram, const uint8_t *msg,
 						  size_t len, struct pw_strbuf *out);
 /* Verifies server-final-message: PW_EDENIED = wrong signature. */
