@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * May another server connection be opened? All the limits that count, taken in one order (pool,
- * database, user) and given back in full when one of them refuses.
+ * May another server connection be opened? All the limits that count, taken in one order
+ * (database, user, pool) and given back in full when one of them refuses.
  */
 #include "config.h"
 
@@ -28,61 +28,66 @@ static bool may_log_in(const struct pw_pool *pool)
 	return logins < (is_proven ? conf->max_server_logins : 1);
 }
 
-static bool take_pool_limit(struct pw_pool *pool)
+/* How many links the pool may have now: who has waited long enough may have one of the reserve. */
+static int pool_limit(const struct pw_pool *pool)
 {
-	const struct pw_conf *conf = pool->pools->snapshot->conf;
+	uint64_t timeout = pool->pools->snapshot->conf->reserve_pool_timeout;
 	int size = pool->conf.pool_size;
 
-	if (pw_limit_take(&pool->shared->links, size))
-		return true;
-	if (pool->conf.reserve_pool_size <= 0 || conf->reserve_pool_timeout == 0 ||
-	    head_wait(pool) < conf->reserve_pool_timeout)
-		return false;
-	if (!pw_limit_take(&pool->shared->links, size + pool->conf.reserve_pool_size))
-		return false;
-	pw_log_warning(&pool->pools->log, "%s/%s: taking connection from reserve_pool",
-		       pool->shared->db->name, pool->shared->user->name);
-	return true;
+	if (size <= 0 || pool->conf.reserve_pool_size <= 0 || timeout == 0 ||
+	    head_wait(pool) < timeout)
+		return size;
+	return size + pool->conf.reserve_pool_size;
 }
 
-/* Takes one of a limit that pools share; an idle link of another pool may have to go for it. */
-static bool take_shared_limit(struct pw_pool *pool, bool of_user, bool may_evict)
+/* Is there room in a limit that pools share? An idle link of another pool may have to go for it. */
+static bool make_room(struct pw_pool *pool, bool of_user, bool may_evict)
 {
 	struct pw_shared_db *db = of_user ? NULL : pool->shared->db;
 	struct pw_shared_user *user = of_user ? pool->shared->user : NULL;
 	struct pw_limit *limit = of_user ? &user->links : &db->links;
 	int max = of_user ? pool->conf.max_user_connections : pool->conf.max_db_connections;
 
-	if (pw_limit_take(limit, max))
+	if (pw_limit_has_room(limit, max))
 		return true;
 	if (!may_evict)
 		return false;
-	if (pw_pools_evict(pool->pools, db, user) && pw_limit_take(limit, max))
+	if (pw_pools_evict(pool->pools, db, user) && pw_limit_has_room(limit, max))
 		return true;
 	pw_mail_evict(pool->pools, db, user);
 	return false;
 }
 
-static bool take_limits(struct pw_pool *pool, bool may_evict)
+static bool take_each(struct pw_pool *pool, int max)
 {
 	struct pw_shared_pool *shared = pool->shared;
 
-	if (!take_shared_limit(pool, false, may_evict))
+	if (!pw_limit_take(&shared->db->links, pool->conf.max_db_connections))
 		return false;
-	if (take_shared_limit(pool, true, may_evict))
-		return true;
+	if (pw_limit_take(&shared->user->links, pool->conf.max_user_connections)) {
+		if (pw_limit_take(&shared->links, max))
+			return true;
+		pw_pool_give_back(pool, &shared->user->links);
+	}
 	pw_pool_give_back(pool, &shared->db->links);
 	return false;
 }
 
-static bool take_all_limits(struct pw_pool *pool, bool may_evict)
+/* First it looks whether all have room. Taking one to find another full, and giving it back, would
+ * wake whoever else wants it, who might do just the same, and so on for as long as that lasts. As
+ * it is, something is given back only where another worker has got ahead. */
+static bool take_limits(struct pw_pool *pool, int max, bool may_evict)
 {
-	if (!take_pool_limit(pool))
+	struct pw_limit *links = &pool->shared->links;
+	int size = pool->conf.pool_size;
+
+	if (!pw_limit_has_room(links, max) || !make_room(pool, false, may_evict) ||
+	    !make_room(pool, true, may_evict) || !take_each(pool, max))
 		return false;
-	if (take_limits(pool, may_evict))
-		return true;
-	pw_pool_give_back(pool, &pool->shared->links);
-	return false;
+	if (size > 0 && pw_limit_used(links) > size)
+		pw_log_warning(&pool->pools->log, "%s/%s: taking connection from reserve_pool",
+			       pool->shared->db->name, pool->shared->user->name);
+	return true;
 }
 
 static bool open_taken(struct pw_pool *pool)
@@ -97,7 +102,8 @@ static bool open_taken(struct pw_pool *pool)
 
 bool pw_pool_open_link(struct pw_pool *pool)
 {
-	return pool->db && may_log_in(pool) && take_all_limits(pool, true) && open_taken(pool);
+	return pool->db && may_log_in(pool) && take_limits(pool, pool_limit(pool), true) &&
+	       open_taken(pool);
 }
 
 /* It waits for its turn to log in, but not for what others' logins have shown. */
@@ -106,10 +112,10 @@ static bool take_own_place(struct pw_pool *pool)
 	if (!pool->db ||
 	    atomic_load(&pool->shared->logins) >= pool->pools->snapshot->conf->max_server_logins)
 		return false;
-	if (take_all_limits(pool, false))
+	if (take_limits(pool, pool_limit(pool), false))
 		return true;
 	(void)pw_pool_evict(pool);
-	return take_all_limits(pool, true);
+	return take_limits(pool, pool_limit(pool), true);
 }
 
 bool pw_pool_open_own(struct pw_pool *pool)
@@ -137,11 +143,6 @@ bool pw_pool_open_minimum(struct pw_pool *pool)
 
 	if (size > 0 && wanted > size)
 		wanted = size;
-	if (wanted <= 0 || pw_limit_used(&pool->shared->links) >= wanted || !may_log_in(pool) ||
-	    !pw_limit_take(&pool->shared->links, wanted))
-		return false;
-	if (take_limits(pool, false))
-		return open_taken(pool);
-	pw_pool_give_back(pool, &pool->shared->links);
-	return false;
+	return wanted > 0 && pw_limit_used(&pool->shared->links) < wanted && may_log_in(pool) &&
+	       take_limits(pool, wanted, false) && open_taken(pool);
 }

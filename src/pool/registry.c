@@ -15,23 +15,34 @@
 
 /* ---- limits ---- */
 
-bool pw_limit_take(struct pw_limit *limit, int max)
+static bool is_below(int used, int max)
 {
-	int used = atomic_load(&limit->used);
-
 #ifdef PW_MUTANT_SHARED_LIMIT_OFF_BY_ONE
 	max += max > 0;
 #endif
-	for (int tries = 0; tries < 2; tries++) {
-		while (max <= 0 || used < max) {
+	return max <= 0 || used < max;
+}
+
+bool pw_limit_has_room(struct pw_limit *limit, int max)
+{
+	if (is_below(atomic_load(&limit->used), max))
+		return true;
+	/* Say so first, then look again: one given back in between is not missed. */
+	if (!atomic_load(&limit->has_refused))
+		atomic_store(&limit->has_refused, true);
+	return is_below(atomic_load(&limit->used), max);
+}
+
+bool pw_limit_take(struct pw_limit *limit, int max)
+{
+	do {
+		int used = atomic_load(&limit->used);
+
+		while (is_below(used, max)) {
 			if (atomic_compare_exchange_weak(&limit->used, &used, used + 1))
 				return true;
 		}
-		/* Say so first, then look again: one given back in between is not missed. */
-		if (!atomic_load(&limit->has_refused))
-			atomic_store(&limit->has_refused, true);
-		used = atomic_load(&limit->used);
-	}
+	} while (pw_limit_has_room(limit, max));
 	return false;
 }
 

@@ -155,6 +155,9 @@ void fake_turn(struct fake_env *env)
 		for (unsigned w = 0; w < env->n_workers; w++)
 			pw_loop_turn(&env->workers[w].loop, false);
 	}
+	/* What still has something to do by now would have it for ever. */
+	for (unsigned w = 0; w < env->n_workers; w++)
+		assert_true(pw_list_is_empty(&env->workers[w].loop.tasks));
 }
 
 void fake_pass(struct fake_env *env, uint64_t us)

@@ -381,6 +381,24 @@ static void test_place_of_the_pool_itself_first(void **state)
 	end(f);
 }
 
+static void test_reserve_under_a_full_limit(void **state)
+{
+	struct fixture *f =
+	    begin("default_pool_size = 1\nreserve_pool_size = 1\nreserve_pool_timeout = 1",
+		  "max_db_connections=1", 1);
+
+	(void)state;
+	(void)lent(f, 0, 0);
+	assert_false(fake_borrow(own(f, 0, 1)));
+	fake_pass(&f->env, 5 * PW_SECOND_US);
+	assert_int_equal(log_all_in(f), 0);
+	assert_int_equal(used(f), 1);
+	pw_pool_return(&f->b[0][0].loan, true, true);
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][1], "link");
+	end(f);
+}
+
 static void test_first_in_first_out(void **state)
 {
 	struct fixture *f = begin_with_one_link(1);
@@ -450,6 +468,7 @@ int main(void)
 	    cmocka_unit_test(test_reload),
 	    cmocka_unit_test(test_idle_link_makes_room),
 	    cmocka_unit_test(test_place_of_the_pool_itself_first),
+	    cmocka_unit_test(test_reserve_under_a_full_limit),
 	    cmocka_unit_test(test_first_in_first_out),
 	    cmocka_unit_test(test_idle_link_of_another_worker),
 	    cmocka_unit_test(test_link_given_back_on_another_worker),

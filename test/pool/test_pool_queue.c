@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,6 +174,52 @@ static void test_reserve_pool(void **state)
 	fake_pass(&f->env, 20 * PW_SECOND_US);
 	assert_int_equal(log_all_in(f), 0);
 	assert_int_equal(used(f), 2);
+	end(f);
+}
+
+/* The reserve has room, but what is shared with other pools has none: it waits, and no more. */
+static void test_reserve_pool_under_a_full_limit(void **state)
+{
+	static const char *const limits[][2] = {
+	    {"", "max_db_connections=1"},
+	    {"[users]\nbob = max_user_connections=1", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(limits); i++) {
+		char settings[256];
+		struct fixture *f;
+
+		snprintf(settings, sizeof(settings),
+			 "default_pool_size = 1\nreserve_pool_size = 1\n"
+			 "reserve_pool_timeout = 1\n%s",
+			 limits[i][0]);
+		f = begin(settings, limits[i][1]);
+		assert_int_equal(lend_to(f, 2), 1);
+		fake_pass(&f->env, 5 * PW_SECOND_US);
+		assert_int_equal(log_all_in(f), 0);
+		assert_int_equal(used(f), 1);
+		give_back(f, &f->b[0]);
+		fake_assert_heard(&f->b[1], "link");
+		end(f);
+	}
+}
+
+/* Without a pool size there is nothing to be in reserve for. */
+static void test_reserve_of_an_unlimited_pool(void **state)
+{
+	struct fixture *f =
+	    begin("default_pool_size = 0\nreserve_pool_size = 1\nreserve_pool_timeout = 1\n"
+		  "max_server_logins = 1",
+		  "");
+
+	(void)state;
+	assert_int_equal(lend_to(f, 2), 2);
+	assert_false(fake_borrow(&f->b[2]));
+	assert_false(fake_borrow(&f->b[3]));
+	fake_pass(&f->env, 5 * PW_SECOND_US);
+	assert_int_equal(log_all_in(f), 2);
+	assert_int_equal(used(f), 4);
 	end(f);
 }
 
@@ -409,6 +456,8 @@ int main(void)
 	    cmocka_unit_test(test_logins_at_once),
 	    cmocka_unit_test(test_no_link_for_nobody),
 	    cmocka_unit_test(test_reserve_pool),
+	    cmocka_unit_test(test_reserve_pool_under_a_full_limit),
+	    cmocka_unit_test(test_reserve_of_an_unlimited_pool),
 	    cmocka_unit_test(test_min_pool_size),
 	    cmocka_unit_test(test_eviction),
 	    cmocka_unit_test(test_max_user_connections),

@@ -359,6 +359,28 @@ static void test_pool_size_over_all(void **state)
 	end(f);
 }
 
+/* One head may have the reserve, the other not yet, and the database has room for neither: they do
+ * not wake each other again and again. */
+static void test_reserve_for_one_of_two(void **state)
+{
+	struct fixture *f =
+	    begin("default_pool_size = 1\nreserve_pool_size = 1\nreserve_pool_timeout = 2",
+		  "max_db_connections=1", 2);
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_false(fake_borrow(&f->b[0][1]));
+	fake_pass(&f->env, PW_SECOND_US + 500 * PW_MILLISECOND_US);
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_pass(&f->env, PW_SECOND_US);
+	fake_pass(&f->env, 3 * PW_SECOND_US);
+	assert_int_equal(log_all_in(f), 0);
+	give_back(f, &f->b[0][0]);
+	fake_assert_heard(&f->b[0][1], "link");
+	end(f);
+}
+
 /* When a login is over, others have their turn at once, here and elsewhere. */
 static void test_turns_to_log_in(void **state)
 {
@@ -478,6 +500,7 @@ int main(void)
 	    cmocka_unit_test(test_oldest_waiter_of_all),
 	    cmocka_unit_test(test_order_over_both_queues),
 	    cmocka_unit_test(test_pool_size_over_all),
+	    cmocka_unit_test(test_reserve_for_one_of_two),
 	    cmocka_unit_test(test_turns_to_log_in),
 	    cmocka_unit_test(test_place_goes_to_another_worker),
 	    cmocka_unit_test(test_eviction_goes_round),

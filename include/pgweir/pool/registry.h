@@ -37,6 +37,8 @@ struct pw_limit {
 
 /* max 0 = no limit. A refusal is remembered until the next pw_limit_give(). */
 bool pw_limit_take(struct pw_limit *limit, int max);
+/* Would it be given now? No is a refusal too. */
+bool pw_limit_has_room(struct pw_limit *limit, int max);
 /* True where somebody was refused since: wake them. */
 bool pw_limit_give(struct pw_limit *limit);
 int pw_limit_used(struct pw_limit *limit);
