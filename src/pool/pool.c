@@ -313,16 +313,21 @@ static void on_login_failed(struct pw_link *link, const struct pw_error *err, bo
 	struct pw_pool *pool = link->pool;
 	struct pw_shared_pool *shared = pool->shared;
 	uint64_t retry = pool->pools->snapshot->conf->server_login_retry;
+	bool is_news;
 
 	/* A user who may not replicate, say, is no news about anybody else's logins. */
 	if (link->replication != PW_REPLICATION_NONE)
 		return;
 	pthread_mutex_lock(&shared->lock);
-	shared->last_error = *err;
+	is_news = pool->pools->snapshot_serial >= shared->defined_by;
+	if (is_news) {
+		shared->last_error = *err;
+		atomic_store(&shared->has_failed, true);
+		atomic_store(&shared->retry_at_us, link->facts.connect_us + retry);
+	}
 	pthread_mutex_unlock(&shared->lock);
-	atomic_store(&shared->has_failed, true);
-	atomic_store(&shared->retry_at_us, link->facts.connect_us + retry);
-	if (!is_server_error || strcmp(err->sqlstate, PW_SQLSTATE_CANNOT_CONNECT_NOW) == 0 ||
+	if (!is_news || !is_server_error ||
+	    strcmp(err->sqlstate, PW_SQLSTATE_CANNOT_CONNECT_NOW) == 0 ||
 	    atomic_load(&shared->standing) > 0)
 		return;
 	pw_pool_refuse_all(pool, err, true);

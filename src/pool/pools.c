@@ -181,12 +181,27 @@ void pw_pools_fini(struct pw_pools *pools)
 
 /* ---- reload ---- */
 
+/* The first worker to get here does it; the others may already hear from the server of now. */
+static void forget_failure(struct pw_pool *pool)
+{
+	struct pw_shared_pool *shared = pool->shared;
+
+	pthread_mutex_lock(&shared->lock);
+	if (shared->defined_by < pool->pools->snapshot_serial) {
+		shared->defined_by = pool->pools->snapshot_serial;
+		atomic_store(&shared->has_failed, false);
+		atomic_store(&shared->retry_at_us, 0);
+	}
+	pthread_mutex_unlock(&shared->lock);
+}
+
 static void swap_pool(struct pw_pool *pool, void *arg PW_UNUSED)
 {
 	const struct pw_conf *conf = pool->pools->snapshot->conf;
 	const char *name = pool->shared->db->name;
 	const struct pw_conf_db *db = pw_conf_find_db(conf, name);
 	const char *user = pool->shared->user->name;
+	uint64_t definition = pool->definition;
 
 	if (!db && pool->is_auto)
 		db = pw_conf_find_db(conf, "*");
@@ -197,6 +212,8 @@ static void swap_pool(struct pw_pool *pool, void *arg PW_UNUSED)
 		return;
 	}
 	resolve(pool, db);
+	if (pool->definition != definition)
+		forget_failure(pool);
 }
 
 static struct pw_link *find_obsolete_own(const struct pw_pool *pool)
@@ -221,19 +238,26 @@ static void close_obsolete_own(struct pw_pool *pool)
 		pw_link_close(link, PW_LINK_END_CLEAN, pw_pool_obsolete_reason(pool, link), &err);
 }
 
+static void close_redefined(struct pw_pool *pool, struct pw_list *links, const char *reason)
+{
+	PW_LIST_FOREACH_SAFE (node, links) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (link->facts.definition != pool->definition)
+			pw_link_close(link, PW_LINK_END_CLEAN, reason, NULL);
+	}
+}
+
 static void settle_pool(struct pw_pool *pool, void *arg PW_UNUSED)
 {
 	if (!pool->db) {
 		drop_pool(pool, "database removed");
 		return;
 	}
-	PW_LIST_FOREACH_SAFE (node, &pool->idle) {
-		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
-
-		if (link->facts.definition != pool->definition)
-			pw_link_close(link, PW_LINK_END_CLEAN, "database configuration changed",
-				      NULL);
-	}
+	close_redefined(pool, &pool->idle, "database configuration changed");
+	/* Those half logged in would go on with the new entry's user and password, at the old
+	 * entry's server. */
+	close_redefined(pool, &pool->opening, "connect string changed");
 	close_obsolete_own(pool);
 	pw_task_post(pool->pools->loop, &pool->serve_task);
 }

@@ -192,13 +192,18 @@ struct pw_pool *fake_pool_of(struct fake_env *env, unsigned worker, const char *
 	return pool;
 }
 
-void fake_reload(struct fake_env *env, const char *settings, const char *db)
+void fake_load(struct fake_env *env, const char *settings, const char *db)
 {
 	struct pw_snapshot *old = env->snapshot;
 
 	env->snapshot = load(env, settings, db);
+	pw_snapshot_unref(old);
+}
+
+void fake_reload(struct fake_env *env, const char *settings, const char *db)
+{
+	fake_load(env, settings, db);
 	for (unsigned i = 0; i < env->n_workers; i++)
 		pw_pools_swap_snapshot(&env->workers[i].pools, env->snapshot);
-	pw_snapshot_unref(old);
 	fake_turn(env);
 }

@@ -63,7 +63,9 @@ void fake_turn_worker(struct fake_env *env, unsigned worker);
 /* Lets time pass, in steps that the timers notice, with a turn after each. */
 void fake_pass(struct fake_env *env, uint64_t us);
 struct pw_pool *fake_pool_of(struct fake_env *env, unsigned worker, const char *user);
-/* Loads a configuration anew and gives it to every worker. */
+/* Loads a configuration anew; no worker has it yet. */
+void fake_load(struct fake_env *env, const char *settings, const char *db);
+/* The same, and gives it to every worker. */
 void fake_reload(struct fake_env *env, const char *settings, const char *db);
 /* Nobody listens any more, or somebody does again. */
 void fake_listen(struct fake_env *env, bool is_on);

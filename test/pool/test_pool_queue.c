@@ -371,6 +371,47 @@ static void test_refused_login_with_links_standing(void **state)
 	end(f);
 }
 
+/* Who is asked for a password must not be told that of another server. */
+static void test_reload_ends_logins_of_before(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 5", "user=bob password=old");
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[0]));
+	fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 2));
+	/* What makes no other server of it leaves it alone. */
+	fake_reload(&f->env, "default_pool_size = 4", "user=bob password=old");
+	assert_false(fake_is_closed(&f->s[0]));
+	fake_reload(&f->env, "default_pool_size = 5",
+		    "user=bob password=new load_balance_hosts=disable");
+	assert_true(fake_is_closed(&f->s[0]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0], "link");
+	assert_int_equal(used(f), 1);
+	end(f);
+}
+
+/* That the server of before refuses us says nothing about the one of now. */
+static void test_reload_forgets_failures(void **state)
+{
+	struct fixture *f = begin("server_login_retry = 60", "");
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[0]));
+	fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 2));
+	fake_answer(&f->s[0], "X=28P01");
+	fake_assert_heard(&f->b[0], "refused:28P01");
+	fake_reload(&f->env, "server_login_retry = 50", "");
+	assert_false(fake_borrow(&f->b[1]));
+	assert_int_equal(log_all_in(f), 0);
+	fake_assert_heard(&f->b[1], "refused:08P01");
+	fake_reload(&f->env, "server_login_retry = 50", "load_balance_hosts=disable");
+	assert_false(fake_borrow(&f->b[2]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[2], "link");
+	end(f);
+}
+
 /* A server that knows protocol 3.0 only is asked again at once. */
 static void test_old_server(void **state)
 {
@@ -464,6 +505,8 @@ int main(void)
 	    cmocka_unit_test(test_refused_login_refuses_all),
 	    cmocka_unit_test(test_server_is_waited_for),
 	    cmocka_unit_test(test_refused_login_with_links_standing),
+	    cmocka_unit_test(test_reload_ends_logins_of_before),
+	    cmocka_unit_test(test_reload_forgets_failures),
 	    cmocka_unit_test(test_old_server),
 	    cmocka_unit_test(test_login_takes_too_long),
 	    cmocka_unit_test(test_welcome),

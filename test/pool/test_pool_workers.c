@@ -466,6 +466,47 @@ static void test_refused_login_is_told_to_all(void **state)
 	end(f);
 }
 
+/* The first worker that a reload reaches forgets the failures of before; the others must not forget
+ * what has failed since. */
+static void test_failure_while_a_reload_goes_round(void **state)
+{
+	struct fixture *f = begin("server_login_retry = 60", "", 2);
+
+	(void)state;
+	fake_load(&f->env, "server_login_retry = 60", "load_balance_hosts=disable");
+	pw_pools_swap_snapshot(&f->env.workers[0].pools, f->env.snapshot);
+	assert_false(fake_borrow(&f->b[0][0]));
+	fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 2));
+	fake_answer(&f->s[0], "X=28P01");
+	fake_assert_heard(&f->b[0][0], "refused:28P01");
+	pw_pools_swap_snapshot(&f->env.workers[1].pools, f->env.snapshot);
+	assert_false(fake_borrow(&f->b[1][0]));
+	assert_int_equal(log_all_in(f), 0);
+	fake_assert_heard(&f->b[1][0], "refused:08P01");
+	end(f);
+}
+
+/* A worker that the reload has yet to reach hears from a server that nobody asks for any more. */
+static void test_failure_of_before_comes_late(void **state)
+{
+	struct fixture *f = begin("server_login_retry = 60", "", 2);
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 2));
+	fake_load(&f->env, "server_login_retry = 60", "dbname=other");
+	pw_pools_swap_snapshot(&f->env.workers[0].pools, f->env.snapshot);
+	assert_false(fake_borrow(&f->b[0][0]));
+	fake_answer(&f->s[0], "X=28P01");
+	fake_assert_heard(&f->b[0][0], "");
+	pw_pools_swap_snapshot(&f->env.workers[1].pools, f->env.snapshot);
+	fake_pass(&f->env, PW_SECOND_US);
+	assert_int_equal(log_all_in(f), 2);
+	for (unsigned w = 0; w < 2; w++)
+		fake_assert_heard(&f->b[w][0], "link");
+	end(f);
+}
+
 static void test_welcome_is_told_to_all(void **state)
 {
 	struct fixture *f = begin("default_pool_size = 1", "", 3);
@@ -505,6 +546,8 @@ int main(void)
 	    cmocka_unit_test(test_place_goes_to_another_worker),
 	    cmocka_unit_test(test_eviction_goes_round),
 	    cmocka_unit_test(test_refused_login_is_told_to_all),
+	    cmocka_unit_test(test_failure_while_a_reload_goes_round),
+	    cmocka_unit_test(test_failure_of_before_comes_late),
 	    cmocka_unit_test(test_welcome_is_told_to_all),
 	};
 

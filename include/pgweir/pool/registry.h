@@ -104,6 +104,9 @@ struct pw_shared_pool {
 	struct pw_strbuf welcome; /* name, value, name, value ... as the server gave them */
 	struct pw_credentials credentials;
 	struct pw_error last_error; /* of the last failed login, while has_failed */
+	/* Which reload (pools->snapshot_serial) last made another server of this one: what a worker
+	 * hears before it has got there is about the server of before. */
+	unsigned defined_by;
 
 	struct pw_seat *seats; /* one per worker */
 };
