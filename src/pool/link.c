@@ -97,7 +97,7 @@ static void count_login(struct pw_link *link, bool was_opening)
 	bool is_closed = link->state == PW_LINK_CLOSED;
 
 	if (was_opening && !pw_link_is_opening(link->state)) {
-		atomic_fetch_sub(&shared->logins, 1);
+		(void)pw_limit_give(&shared->logins);
 		link->pool->n_opening -= is_common;
 		atomic_fetch_add(&shared->standing, is_common && !is_closed);
 		if (!is_common || !is_closed)

@@ -177,7 +177,6 @@ struct pw_link *pw_link_open(struct pw_pool *pool, struct pw_loan *own)
 	link->state = PW_LINK_RESOLVING;
 	pw_list_prepend(&pool->opening, &link->pool_node);
 	pool->n_opening += !own;
-	atomic_fetch_add(&link->shared->logins, 1);
 	if (pool->pools->snapshot->conf->server_connect_timeout > 0)
 		pw_loop_arm(pool->pools->loop, &link->timer,
 			    pool->pools->snapshot->conf->server_connect_timeout);

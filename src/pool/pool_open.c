@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * May another server connection be opened? All the limits that count, taken in one order
- * (database, user, pool) and given back in full when one of them refuses.
+ * (database, user, pool, logins) and given back in full when one of them refuses.
  */
 #include "config.h"
 
@@ -16,16 +16,18 @@ static uint64_t head_wait(const struct pw_pool *pool)
 
 /* Until a server has let us in once, one login at a time: a wrong password must not be tried by
  * everybody at once. */
-static bool may_log_in(const struct pw_pool *pool)
+static int login_limit(const struct pw_pool *pool)
 {
 	struct pw_shared_pool *shared = pool->shared;
-	const struct pw_conf *conf = pool->pools->snapshot->conf;
 	bool is_proven = atomic_load(&shared->standing) > 0 && !atomic_load(&shared->has_failed);
-	int logins = atomic_load(&shared->logins);
 
-	if (pool->pools->loop->now_us < atomic_load(&shared->retry_at_us))
-		return false;
-	return logins < (is_proven ? conf->max_server_logins : 1);
+	return is_proven ? pool->pools->snapshot->conf->max_server_logins : 1;
+}
+
+static bool may_log_in(const struct pw_pool *pool)
+{
+	return pool->pools->loop->now_us >= atomic_load(&pool->shared->retry_at_us) &&
+	       pw_limit_has_room(&pool->shared->logins, login_limit(pool));
 }
 
 /* How many links the pool may have now: who has waited long enough may have one of the reserve. */
@@ -58,31 +60,39 @@ static bool make_room(struct pw_pool *pool, bool of_user, bool may_evict)
 	return false;
 }
 
-static bool take_each(struct pw_pool *pool, int max)
+static bool take_each(struct pw_pool *pool, int max, int max_logins)
 {
 	struct pw_shared_pool *shared = pool->shared;
+	const struct {
+		struct pw_limit *limit;
+		int max;
+	} all[] = {
+	    {&shared->db->links, pool->conf.max_db_connections},
+	    {&shared->user->links, pool->conf.max_user_connections},
+	    {&shared->links, max},
+	    {&shared->logins, max_logins},
+	};
 
-	if (!pw_limit_take(&shared->db->links, pool->conf.max_db_connections))
+	for (size_t i = 0; i < PW_COUNTOF(all); i++) {
+		if (pw_limit_take(all[i].limit, all[i].max))
+			continue;
+		while (i-- > 0)
+			pw_pool_give_back(pool, all[i].limit);
 		return false;
-	if (pw_limit_take(&shared->user->links, pool->conf.max_user_connections)) {
-		if (pw_limit_take(&shared->links, max))
-			return true;
-		pw_pool_give_back(pool, &shared->user->links);
 	}
-	pw_pool_give_back(pool, &shared->db->links);
-	return false;
+	return true;
 }
 
 /* First it looks whether all have room. Taking one to find another full, and giving it back, would
  * wake whoever else wants it, who might do just the same, and so on for as long as that lasts. As
  * it is, something is given back only where another worker has got ahead. */
-static bool take_limits(struct pw_pool *pool, int max, bool may_evict)
+static bool take_limits(struct pw_pool *pool, int max, int max_logins, bool may_evict)
 {
 	struct pw_limit *links = &pool->shared->links;
 	int size = pool->conf.pool_size;
 
 	if (!pw_limit_has_room(links, max) || !make_room(pool, false, may_evict) ||
-	    !make_room(pool, true, may_evict) || !take_each(pool, max))
+	    !make_room(pool, true, may_evict) || !take_each(pool, max, max_logins))
 		return false;
 	if (size > 0 && pw_limit_used(links) > size)
 		pw_log_warning(&pool->pools->log, "%s/%s: taking connection from reserve_pool",
@@ -90,32 +100,39 @@ static bool take_limits(struct pw_pool *pool, int max, bool may_evict)
 	return true;
 }
 
+static void give_all_back(struct pw_pool *pool)
+{
+	pw_pool_give_back(pool, &pool->shared->logins);
+	pw_pool_limits_given(pool->pools, pool->shared);
+}
+
 static bool open_taken(struct pw_pool *pool)
 {
 	struct pw_link *link = pw_link_open(pool, NULL);
 
 	if (!link)
-		pw_pool_limits_given(pool->pools, pool->shared);
+		give_all_back(pool);
 	/* It may have failed already. */
 	return link && link->state != PW_LINK_CLOSED;
 }
 
 bool pw_pool_open_link(struct pw_pool *pool)
 {
-	return pool->db && may_log_in(pool) && take_limits(pool, pool_limit(pool), true) &&
-	       open_taken(pool);
+	return pool->db && may_log_in(pool) &&
+	       take_limits(pool, pool_limit(pool), login_limit(pool), true) && open_taken(pool);
 }
 
 /* It waits for its turn to log in, but not for what others' logins have shown. */
 static bool take_own_place(struct pw_pool *pool)
 {
-	if (!pool->db ||
-	    atomic_load(&pool->shared->logins) >= pool->pools->snapshot->conf->max_server_logins)
+	int max_logins = pool->pools->snapshot->conf->max_server_logins;
+
+	if (!pool->db || !pw_limit_has_room(&pool->shared->logins, max_logins))
 		return false;
-	if (take_limits(pool, pool_limit(pool), false))
+	if (take_limits(pool, pool_limit(pool), max_logins, false))
 		return true;
 	(void)pw_pool_evict(pool);
-	return take_limits(pool, pool_limit(pool), true);
+	return take_limits(pool, pool_limit(pool), max_logins, true);
 }
 
 bool pw_pool_open_own(struct pw_pool *pool)
@@ -129,7 +146,7 @@ bool pw_pool_open_own(struct pw_pool *pool)
 	loan->state = PW_LOAN_OPENING;
 	if (pw_link_open(pool, loan))
 		return true;
-	pw_pool_limits_given(pool->pools, pool->shared);
+	give_all_back(pool);
 	loan->state = PW_LOAN_NONE;
 	pw_error_set(&err, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	loan->ops->on_refused(loan, &err);
@@ -144,5 +161,5 @@ bool pw_pool_open_minimum(struct pw_pool *pool)
 	if (size > 0 && wanted > size)
 		wanted = size;
 	return wanted > 0 && pw_limit_used(&pool->shared->links) < wanted && may_log_in(pool) &&
-	       take_limits(pool, wanted, false) && open_taken(pool);
+	       take_limits(pool, wanted, login_limit(pool), false) && open_taken(pool);
 }

@@ -35,7 +35,7 @@ static void test_login(void **state)
 	assert_memory_equal(welcome.data + 5, "server_version\00015.4", 20);
 	assert_ptr_equal(pool->welcome_params, link_of(f)->params);
 	assert_int_equal(atomic_load(&pool->shared->standing), 1);
-	assert_int_equal(atomic_load(&pool->shared->logins), 0);
+	assert_int_equal(pw_limit_used(&pool->shared->logins), 0);
 	assert_int_equal(pool->stats.now.server_assignment_count, 1);
 	pw_strbuf_fini(&welcome);
 }

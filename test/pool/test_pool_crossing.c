@@ -49,7 +49,7 @@ static void test_link_crosses_straight_from_its_login(void **state)
 	assert_int_equal(log_all_in(f), 1);
 	fake_assert_heard(&f->b[1][0], "link");
 	assert_int_equal(pool_of(f, 0)->n_opening, 0);
-	assert_int_equal(atomic_load(&shared->logins), 0);
+	assert_int_equal(pw_limit_used(&shared->logins), 0);
 	assert_int_equal(atomic_load(&shared->standing), 1);
 	/* With the only one lost, the next login may begin at once. */
 	fake_server_close(&f->s[0]);

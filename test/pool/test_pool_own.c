@@ -33,7 +33,7 @@ static void assert_no_trace(struct fixture *f)
 {
 	struct pw_shared_pool *shared = shared_of(f);
 
-	assert_int_equal(atomic_load(&shared->logins), 0);
+	assert_int_equal(pw_limit_used(&shared->logins), 0);
 	assert_int_equal(atomic_load(&shared->standing), 0);
 	assert_int_equal(atomic_load(&shared->welcome_version), 0);
 	assert_false(atomic_load(&shared->has_failed));

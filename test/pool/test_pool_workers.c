@@ -6,8 +6,10 @@
  */
 #include "config.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -346,7 +348,7 @@ static void test_pool_size_over_all(void **state)
 	}
 	fake_turn(&f->env);
 	/* A pool that no server has let in yet sends one worker to try. */
-	assert_int_equal(atomic_load(&shared_of(f)->logins), 1);
+	assert_int_equal(pw_limit_used(&shared_of(f)->logins), 1);
 	assert_int_equal(log_all_in(f), 3);
 	fake_pass(&f->env, 5 * PW_SECOND_US);
 	assert_int_equal(log_all_in(f), 0);
@@ -357,6 +359,50 @@ static void test_pool_size_over_all(void **state)
 	assert_int_equal(n_links, 3);
 	assert_int_equal(pw_limit_used(&shared_of(f)->links), 3);
 	end(f);
+}
+
+struct starter {
+	struct pw_loop *loop;
+	atomic_int *missing; /* workers that are not at the start yet */
+	pthread_t thread;
+};
+
+static void *turn_at_once(void *arg)
+{
+	struct starter *s = arg;
+
+	atomic_fetch_sub(s->missing, 1);
+	while (atomic_load(s->missing) > 0)
+		;
+	pw_loop_turn(s->loop, false);
+	return NULL;
+}
+
+/* All workers want the one turn to log in at the same time. */
+static void test_one_login_whatever_the_threads_do(void **state)
+{
+	enum { WORKERS = 2, ROUNDS = 500 };
+
+	(void)state;
+	for (int round = 0; round < ROUNDS; round++) {
+		struct fixture *f = begin("default_pool_size = 9", "", WORKERS);
+		struct starter starters[WORKERS];
+		atomic_int missing = WORKERS;
+
+		for (unsigned w = 0; w < WORKERS; w++) {
+			starters[w] = (struct starter){&f->env.workers[w].loop, &missing, 0};
+			assert_false(fake_borrow(&f->b[w][0]));
+		}
+		for (unsigned w = 0; w < WORKERS; w++)
+			assert_int_equal(
+			    pthread_create(&starters[w].thread, NULL, turn_at_once, &starters[w]),
+			    0);
+		for (unsigned w = 0; w < WORKERS; w++)
+			pthread_join(starters[w].thread, NULL);
+		assert_int_equal(pw_limit_used(&shared_of(f)->logins), 1);
+		assert_int_equal(pw_limit_used(&shared_of(f)->links), 1);
+		end(f);
+	}
 }
 
 /* One head may have the reserve, the other not yet, and the database has room for neither: they do
@@ -395,10 +441,10 @@ static void test_turns_to_log_in(void **state)
 	f->n_servers = 1;
 	pw_strbuf_reset(&f->s[0].in);
 	fake_answer(&f->s[0], "P S=client_encoding:UTF8 K Z=I");
-	assert_int_equal(atomic_load(&shared_of(f)->logins), 1);
+	assert_int_equal(pw_limit_used(&shared_of(f)->logins), 1);
 	fake_answer(&f->s[0], "T D C=SELECT+1 Z=I");
 	assert_int_equal(atomic_load(&shared_of(f)->standing), 1);
-	assert_int_equal(atomic_load(&shared_of(f)->logins), 3);
+	assert_int_equal(pw_limit_used(&shared_of(f)->logins), 3);
 	assert_int_equal(pool_of(f, 0)->n_opening, 1);
 	assert_int_equal(pool_of(f, 1)->n_opening, 2);
 	end(f);
@@ -541,6 +587,7 @@ int main(void)
 	    cmocka_unit_test(test_oldest_waiter_of_all),
 	    cmocka_unit_test(test_order_over_both_queues),
 	    cmocka_unit_test(test_pool_size_over_all),
+	    cmocka_unit_test(test_one_login_whatever_the_threads_do),
 	    cmocka_unit_test(test_reserve_for_one_of_two),
 	    cmocka_unit_test(test_turns_to_log_in),
 	    cmocka_unit_test(test_place_goes_to_another_worker),

@@ -126,7 +126,8 @@ enum pw_link_end {
 	PW_LINK_END_LOGIN,  /* could not log in */
 };
 
-/* Opens a connection for the pool, whose limits have been taken, or (`own`) for that loan alone.
+/* Opens a connection for the pool, or (`own`) for that loan alone; its place in all limits, that
+ * of logins too, has been taken.
  * NULL without memory. Everything else is told later by upcalls of the pool or of the loan. */
 struct pw_link *pw_link_open(struct pw_pool *pool, struct pw_loan *own);
 /* Logs `reason`, tells the borrower (`err` NULL: "server conn crashed?"), gives the limits back,
