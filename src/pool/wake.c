@@ -141,19 +141,24 @@ static void deliver_eviction(struct pw_mail *mail, void *receiver PW_UNUSED)
 
 void pw_mail_evict(struct pw_pools *pools, struct pw_shared_db *db, struct pw_shared_user *user)
 {
+	atomic_bool *is_evicting = db ? &db->is_evicting : &user->is_evicting;
 	struct pool_mail *m;
 
-	if (pools->n_peers < 2 || atomic_exchange(db ? &db->is_evicting : &user->is_evicting, true))
+	if (pools->n_peers < 2 || atomic_exchange(is_evicting, true))
 		return;
 	m = create_mail(pools, (pools->index + 1) % pools->n_peers, 0, deliver_eviction);
 	if (m) {
 		m->mail.discard = discard_eviction;
 		m->db = db ? pw_registry_db(pools->registry, db->name) : NULL;
 		m->user = user ? pw_registry_user(pools->registry, user->name) : NULL;
-		post(m);
-	} else {
-		atomic_store(db ? &db->is_evicting : &user->is_evicting, false);
 	}
+	/* One that names nobody would evict anybody's link. */
+	if (m && (m->db || m->user)) {
+		post(m);
+		return;
+	}
+	free(m);
+	atomic_store(is_evicting, false);
 }
 
 /* What was taken on the way to a refusal may have been refused to somebody else meanwhile. */
