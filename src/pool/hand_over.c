@@ -218,10 +218,11 @@ static void deliver_request(struct pw_mail *mail, void *receiver PW_UNUSED)
 {
 	struct link_mail *m = PW_CONTAINER(mail, struct link_mail, mail);
 	struct pw_pool *pool = pw_pools_find_by_id(m->to, m->pool_id);
-	struct pw_link *link = pool && pool->n_waiting == 0 ? pw_pool_take_idle(pool, NULL) : NULL;
+	bool is_spare = pool && !pw_pool_head(pool);
+	struct pw_link *link = is_spare ? pw_pool_take_idle(pool, NULL) : NULL;
 
 	/* Once it is checked, it goes to whoever has waited longest. */
-	if (!link && pool && pool->n_waiting == 0 && !pw_list_is_empty(&pool->stale))
+	if (!link && is_spare && !pw_list_is_empty(&pool->stale))
 		pw_link_check(PW_CONTAINER(pw_list_first(&pool->stale), struct pw_link, pool_node));
 	if (link)
 		(void)put_in(m, link, m->from);

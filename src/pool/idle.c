@@ -131,7 +131,7 @@ static void look_where_nobody_waits(struct pw_pool *pool, void *arg)
 	struct eviction *e = arg;
 
 	if ((!e->db || pool->shared->db == e->db) && (!e->user || pool->shared->user == e->user) &&
-	    pool->n_waiting == 0)
+	    !pw_pool_head(pool))
 		look_in_pool(pool, e);
 }
 

@@ -95,13 +95,14 @@ static void count_login(struct pw_link *link, bool was_opening)
 	struct pw_shared_pool *shared = link->shared;
 	bool is_common = link->replication == PW_REPLICATION_NONE;
 	bool is_closed = link->state == PW_LINK_CLOSED;
+	bool was_awaited;
 
 	if (was_opening && !pw_link_is_opening(link->state)) {
-		(void)pw_limit_give(&shared->logins);
+		was_awaited = pw_limit_give(&shared->logins);
 		link->pool->n_opening -= is_common;
 		atomic_fetch_add(&shared->standing, is_common && !is_closed);
 		if (!is_common || !is_closed)
-			link->pool->pools->link_ops->on_turn_over(link->pool);
+			link->pool->pools->link_ops->on_turn_over(link->pool, was_awaited);
 	} else if (!was_opening && is_closed) {
 		atomic_fetch_sub(&shared->standing, is_common);
 	}

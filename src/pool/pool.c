@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Who gets which link: serving the queue of one pool in one worker, where a returned link goes,
- * what a login to a server brings for those who wait. Two invariants: while
- * anybody waits no idle link is left (see the order of publication in pool/registry.h), and
- * borrowers are called back one at a time, never from inside a call of theirs.
+ * what a login to a server brings for those who wait. Two invariants: while anybody waits whom it
+ * would serve no idle link is left (see the order of publication in pool/registry.h), and borrowers
+ * are called back one at a time, never from inside a call of theirs.
  */
 #include "config.h"
 
@@ -23,6 +23,12 @@ static void lend(struct pw_pool *pool, struct pw_link *link, struct pw_loan *loa
 	pool->pools->is_lending = true;
 	loan->ops->on_link(loan);
 	pool->pools->is_lending = false;
+}
+
+static void lend_to_waiter(struct pw_pool *pool, struct pw_link *link, struct pw_loan *loan)
+{
+	pw_loan_end_wait(loan);
+	lend(pool, link, loan);
 }
 
 bool pw_pool_borrow(struct pw_loan *loan)
@@ -136,12 +142,15 @@ static void serve_queue(struct pw_pool *pool)
 {
 	unsigned next_peer = 0;
 
-	while (pool->n_waiting > 0 && !pw_pool_is_paused(pool)) {
-		const struct pw_loan *head = pw_pool_head(pool);
+	struct pw_loan *head;
+
+	/* It is another one than before if a turn to log in has come or gone. */
+	pw_pool_publish_head(pool);
+	while (!pw_pool_is_paused(pool) && (head = pw_pool_head(pool))) {
 		struct pw_link *link;
 
 		if (head->replication != PW_REPLICATION_NONE) {
-			if (pw_pool_open_own(pool))
+			if (pw_pool_open_own(head))
 				continue;
 			/* Another worker's idle link would make room. */
 			if (pool->asked == 0)
@@ -150,7 +159,7 @@ static void serve_queue(struct pw_pool *pool)
 		}
 		link = pw_pool_take_idle(pool, head->params);
 		if (link) {
-			lend(pool, link, pw_pool_take_head(pool));
+			lend_to_waiter(pool, link, head);
 			continue;
 		}
 		/* However many logins are under way: they may take long. */
@@ -203,7 +212,7 @@ static uint64_t fair_margin(const struct pw_pool *pool)
 /* Gives the link to whoever has waited longest in the process; false = nobody waits. */
 static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 {
-	const struct pw_loan *head = pw_pool_head(pool);
+	struct pw_loan *head = pw_pool_head(pool);
 	uint64_t own = head ? head->since_us : 0;
 	uint64_t theirs = 0;
 	int other = oldest_other_head(pool, &theirs);
@@ -213,7 +222,7 @@ static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 		return true;
 	if (!head || head->replication != PW_REPLICATION_NONE || pool->pools->is_lending)
 		return false;
-	lend(pool, link, pw_pool_take_head(pool));
+	lend_to_waiter(pool, link, head);
 	return true;
 }
 
@@ -243,7 +252,7 @@ static void on_usable(struct pw_link *link)
 	if (pw_pool_close_surplus(pool, link) || give_to_a_waiter(pool, link))
 		return;
 	pw_link_goto(link, PW_LINK_IDLE);
-	if (pool->n_waiting > 0)
+	if (pw_pool_head(pool))
 		pw_task_post(pool->pools->loop, &pool->serve_task);
 	else if (!give_to_a_waiter(pool, link))
 		wake_the_refused(pool);
@@ -262,10 +271,10 @@ static void nudge_others(struct pw_pool *pool, bool even_without_queue)
 	}
 }
 
-static void on_turn_over(struct pw_pool *pool)
+static void on_turn_over(struct pw_pool *pool, bool was_awaited)
 {
 	pw_task_post(pool->pools->loop, &pool->serve_task);
-	nudge_others(pool, false);
+	nudge_others(pool, was_awaited);
 }
 
 static void on_own_logged_in(struct pw_pool *pool, struct pw_link *link)

@@ -135,14 +135,14 @@ static bool take_own_place(struct pw_pool *pool)
 	return take_limits(pool, pool_limit(pool), max_logins, true);
 }
 
-bool pw_pool_open_own(struct pw_pool *pool)
+bool pw_pool_open_own(struct pw_loan *loan)
 {
-	struct pw_loan *loan;
+	struct pw_pool *pool = loan->pool;
 	struct pw_error err;
 
 	if (!take_own_place(pool))
 		return false;
-	loan = pw_pool_take_head(pool);
+	pw_loan_end_wait(loan);
 	loan->state = PW_LOAN_OPENING;
 	if (pw_link_open(pool, loan))
 		return true;

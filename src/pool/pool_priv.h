@@ -20,10 +20,11 @@ void pw_pools_free_pool(struct pw_pool *pool);
 /* ---- queue.c ---- */
 /* Leaves whatever list it is in. */
 void pw_loan_dequeue(struct pw_loan *loan);
-/* The oldest waiter; NULL = nobody waits. */
+/* The oldest waiter but for those who want a link of their own while there is no turn to log in;
+ * NULL = nobody waits. Another one the next time, if a turn has come or gone. */
 struct pw_loan *pw_pool_head(const struct pw_pool *pool);
-/* Takes it out of the queue: its wait is over. */
-struct pw_loan *pw_pool_take_head(struct pw_pool *pool);
+/* Takes it out of the queue: it is served. */
+void pw_loan_end_wait(struct pw_loan *loan);
 void pw_pool_publish_head(struct pw_pool *pool);
 void pw_loans_refuse(struct pw_list *list, const struct pw_error *err);
 /* Everybody who waits for the welcome or (with_queue) for a link is refused. */
@@ -67,9 +68,9 @@ bool pw_link_ask_for(struct pw_pool *pool, unsigned to);
 /* ---- pool_open.c ---- */
 /* Opens a link if the limits, and the pause after a failed login, allow it. */
 bool pw_pool_open_link(struct pw_pool *pool);
-/* Opens the link of its own that the head wants, in the place of an idle one if there is no other.
- * True: the head has left the queue. */
-bool pw_pool_open_own(struct pw_pool *pool);
+/* Opens the link of its own that a waiter wants, in the place of an idle one if there is no other.
+ * True: the loan has left the queue. */
+bool pw_pool_open_own(struct pw_loan *loan);
 /* Opens one for min_pool_size: only while the pool has fewer than that, never by eviction. */
 bool pw_pool_open_minimum(struct pw_pool *pool);
 

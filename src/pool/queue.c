@@ -50,11 +50,25 @@ void pw_loan_dequeue(struct pw_loan *loan)
 	loan->state = PW_LOAN_NONE;
 }
 
+/* A link of its own needs a turn to log in, and a server may keep it from that for long. */
+static bool can_be_served(const struct pw_loan *loan)
+{
+	const struct pw_pool *pool = loan->pool;
+
+	return loan->replication == PW_REPLICATION_NONE ||
+	       pw_limit_has_room(&pool->shared->logins,
+				 pool->pools->snapshot->conf->max_server_logins);
+}
+
 struct pw_loan *pw_pool_head(const struct pw_pool *pool)
 {
-	struct pw_list *first = pw_list_first(&pool->waiting);
+	PW_LIST_FOREACH (node, &pool->waiting) {
+		struct pw_loan *loan = PW_CONTAINER(node, struct pw_loan, node);
 
-	return first ? PW_CONTAINER(first, struct pw_loan, node) : NULL;
+		if (can_be_served(loan))
+			return loan;
+	}
+	return NULL;
 }
 
 static void note_wait(struct pw_pool *pool, uint64_t waited_us)
@@ -67,13 +81,10 @@ static void note_wait(struct pw_pool *pool, uint64_t waited_us)
 			      memory_order_relaxed);
 }
 
-struct pw_loan *pw_pool_take_head(struct pw_pool *pool)
+void pw_loan_end_wait(struct pw_loan *loan)
 {
-	struct pw_loan *loan = pw_pool_head(pool);
-
-	note_wait(pool, pool->pools->loop->now_us - loan->since_us);
+	note_wait(loan->pool, loan->pool->pools->loop->now_us - loan->since_us);
 	pw_loan_dequeue(loan);
-	return loan;
 }
 
 /* The link that is being opened for the loan has no more use. */

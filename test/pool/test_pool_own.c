@@ -253,6 +253,70 @@ static void test_turn_to_log_in(void **state)
 	end(f);
 }
 
+/* Who waits for a turn to log in is in nobody's way who needs none. */
+static void test_waiting_for_a_turn_blocks_nobody(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 3\nmax_server_logins = 1", "", 1);
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][0], "link");
+	assert_false(fake_borrow(own(f, 0, 1)));
+	fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 2));
+	assert_false(fake_borrow(own(f, 0, 2)));
+	assert_false(fake_borrow(&f->b[0][3]));
+	fake_turn(&f->env);
+	give_back(f, &f->b[0][0]);
+	fake_assert_heard(&f->b[0][3], "link");
+	assert_false(fake_borrow(&f->b[0][0]));
+	give_back(f, &f->b[0][3]);
+	fake_assert_heard(&f->b[0][0], "link");
+	give_back(f, &f->b[0][0]);
+	assert_int_equal(idle_at(f, 0), 1);
+	/* It has its turn as soon as there is one. */
+	fake_answer(&f->s[1], "P K Z=I");
+	fake_assert_heard(&f->b[0][1], "link");
+	fake_assert_heard(&f->b[0][2], "");
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][2], "link");
+	end(f);
+}
+
+/* Nor in the way of another worker's, which does not send links there in vain. */
+static void test_waiting_for_a_turn_on_another_worker(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 3\nmax_server_logins = 1", "", 2);
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][0], "link");
+	assert_false(fake_borrow(own(f, 0, 1)));
+	fake_accept_startup(&f->env, &f->s[f->n_servers++], PW_PROTOCOL(3, 2));
+	assert_false(fake_borrow(own(f, 1, 0)));
+	fake_pass(&f->env, PW_SECOND_US);
+	assert_false(fake_borrow(&f->b[0][3]));
+	give_back(f, &f->b[0][0]);
+	fake_assert_heard(&f->b[0][3], "link");
+	give_back(f, &f->b[0][3]);
+	assert_int_equal(idle_at(f, 0), 1);
+	/* An idle link may be fetched from where nobody but such a one waits. */
+	assert_false(fake_borrow(&f->b[1][1]));
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[1][1], "link");
+	give_back(f, &f->b[1][1]);
+	assert_int_equal(idle_at(f, 1), 1);
+	assert_false(fake_borrow(&f->b[0][3]));
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[0][3], "link");
+	/* The end of the login is heard of over there. */
+	fake_answer(&f->s[1], "P K Z=I");
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[1][0], "link");
+	end(f);
+}
+
 static void test_old_server(void **state)
 {
 	struct fixture *f = begin("", "", 1);
@@ -461,6 +525,8 @@ int main(void)
 	    cmocka_unit_test(test_pool_that_fails),
 	    cmocka_unit_test(test_gone_while_it_logs_in),
 	    cmocka_unit_test(test_turn_to_log_in),
+	    cmocka_unit_test(test_waiting_for_a_turn_blocks_nobody),
+	    cmocka_unit_test(test_waiting_for_a_turn_on_another_worker),
 	    cmocka_unit_test(test_old_server),
 	    cmocka_unit_test(test_pause),
 	    cmocka_unit_test(test_reconnect),

@@ -45,8 +45,8 @@ struct pw_link_ops {
 	void (*on_login_failed)(struct pw_link *link, const struct pw_error *err,
 				bool is_server_error);
 	/* Its turn to log in is over, and another one's may begin. Not where a common login has
-	 * failed: a pause follows. */
-	void (*on_turn_over)(struct pw_pool *pool);
+	 * failed: a pause follows. Was somebody refused one meanwhile? */
+	void (*on_turn_over)(struct pw_pool *pool, bool was_awaited);
 	/* A loan's own link was closed while it was opening, and not because of the server: the
 	 * loan is void. */
 	void (*on_own_given_up)(struct pw_loan *loan);
