@@ -48,10 +48,12 @@ enum pw_status pw_loop_init(struct pw_loop *loop, const struct pw_clock *clock)
 	pw_loop_refresh_time(loop);
 	pw_wheel_init(&loop->wheel, loop->now_us);
 	loop->scratch = malloc(PW_SCRATCH_SIZE);
+	loop->outbox = calloc(1, sizeof(*loop->outbox));
 	loop->base = create_base();
 	if (loop->base)
 		loop->wheel_event = event_new(loop->base, -1, EV_PERSIST, on_wheel_period, loop);
-	if (!loop->scratch || !loop->wheel_event || event_add(loop->wheel_event, &period) < 0) {
+	if (!loop->scratch || !loop->outbox || !loop->wheel_event ||
+	    event_add(loop->wheel_event, &period) < 0) {
 		pw_loop_fini(loop);
 		return PW_ENOMEM;
 	}
@@ -86,6 +88,7 @@ void pw_loop_fini(struct pw_loop *loop)
 		event_free(loop->wheel_event);
 	if (loop->base)
 		event_base_free(loop->base);
+	free(loop->outbox);
 	free(loop->scratch);
 	memset(loop, 0, sizeof(*loop));
 }
@@ -96,7 +99,9 @@ void pw_loop_turn(struct pw_loop *loop, bool may_wait)
 	int flags = may_wait && !has_tasks ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK;
 
 	loop->callbacks_left = 0;
+	loop->is_in_events = true;
 	event_base_loop(loop->base, flags);
+	loop->is_in_events = false;
 	pw_loop_begin_callback(loop);
 	run_tasks(loop);
 	loop->turns++;

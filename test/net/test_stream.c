@@ -30,6 +30,8 @@ struct end {
 	unsigned n_reads, n_opens, n_drains, n_ends;
 	enum pw_status status;
 	bool closes_on_data, stops_on_data;
+	void (*says)(struct end *end); /* within on_data */
+	int peer;
 };
 
 struct fixture {
@@ -56,6 +58,8 @@ static void on_data(struct pw_stream *stream, const uint8_t *data, size_t len)
 	assert_int_equal(e->n_ends, 0);
 	e->n_reads++;
 	pw_strbuf_add(&e->got, data, len);
+	if (e->says)
+		e->says(e);
 	if (e->closes_on_data)
 		pw_stream_close(stream);
 	if (e->stops_on_data)
@@ -89,7 +93,7 @@ static int setup(void **state)
 	pw_stream_init(&f->end.stream, &f->loop, &ops);
 	if (pw_stream_attach(&f->end.stream, fds[0], false) != PW_OK)
 		return -1;
-	f->peer = fds[1];
+	f->peer = f->end.peer = fds[1];
 	*state = f;
 	return 0;
 }
@@ -570,6 +574,135 @@ static void test_batch_overflows(void **state)
 	free(large);
 }
 
+/* ---- the outbox ---- */
+
+static bool peer_has_nothing(const struct end *e)
+{
+	char byte;
+
+	return recv(e->peer, &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
+static void say_little(struct end *e)
+{
+	pw_stream_send(&e->stream, "one ", 4);
+	pw_stream_send(&e->stream, "two", 3);
+	assert_true(peer_has_nothing(e));
+	assert_false(pw_stream_is_quiet(&e->stream));
+}
+
+static void assert_peer_gets(struct fixture *f, const char *text)
+{
+	struct pw_strbuf got = PW_STRBUF_INIT;
+
+	(void)peer_reads(f, &got, 1 << 20);
+	assert_string_equal(got.data ? got.data : "", text);
+	pw_strbuf_fini(&got);
+}
+
+/* What is small waits for the end of the turn, and no longer. */
+static void test_small_sends_leave_together(void **state)
+{
+	struct fixture *f = *state;
+
+	f->end.says = say_little;
+	peer_says(f, "?");
+	pw_loop_turn(&f->loop, false);
+	assert_peer_gets(f, "one two");
+	assert_true(pw_stream_is_quiet(&f->end.stream));
+	/* Nothing of it is left: it may have been a password. */
+	for (size_t i = 0; i < PW_OUTBOX_BYTES; i++)
+		assert_int_equal(f->loop.outbox->bytes[i], 0);
+}
+
+static void say_and_close(struct end *e)
+{
+	say_little(e);
+	pw_stream_close(&e->stream);
+}
+
+static void test_close_sends_what_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	f->end.says = say_and_close;
+	peer_says(f, "?");
+	pw_loop_turn(&f->loop, false);
+	assert_peer_gets(f, "one two");
+}
+
+/* Small, large, small, more of the small ones than have room, and one that a task sends. */
+static void say_much(struct end *e)
+{
+	char word[32], large[4000];
+
+	memset(large, '.', sizeof(large));
+	for (int i = 0; i < 3 * PW_OUTBOX_RECORDS * 16; i++) {
+		int len = snprintf(word, sizeof(word), "%d;", i);
+
+		pw_stream_send(&e->stream, word, (size_t)len);
+		if (i % 100 == 50)
+			pw_stream_send(&e->stream, large, sizeof(large));
+	}
+}
+
+static void test_nothing_overtakes(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_strbuf got = PW_STRBUF_INIT;
+	const char *at;
+	int expected = 0;
+
+	f->end.says = say_much;
+	peer_says(f, "?");
+	pw_loop_turn(&f->loop, false);
+	f->end.says = NULL;
+	pw_stream_send(&f->end.stream, "end", 4);
+	for (int i = 0; i < 100; i++) {
+		(void)peer_reads(f, &got, 1 << 20);
+		turn(f);
+	}
+	for (at = got.data; *at && strcmp(at, "end") != 0; expected++) {
+		char *stop;
+
+		at += strspn(at, ".");
+		assert_int_equal(strtol(at, &stop, 10), expected);
+		assert_int_equal(*stop, ';');
+		at = stop + 1;
+	}
+	assert_int_equal(expected, 3 * PW_OUTBOX_RECORDS * 16);
+	assert_string_equal(at, "end");
+	pw_strbuf_fini(&got);
+}
+
+struct sender {
+	struct pw_task task;
+	struct end *end;
+};
+
+static void send_from_task(struct pw_task *task)
+{
+	struct end *e = PW_CONTAINER(task, struct sender, task)->end;
+
+	pw_stream_send(&e->stream, "task", 4);
+	/* After the callbacks nothing waits any more. */
+	assert_false(peer_has_nothing(e));
+}
+
+static void test_task_behind_an_event(void **state)
+{
+	struct fixture *f = *state;
+	struct sender sender = {.end = &f->end};
+
+	pw_task_init(&sender.task, send_from_task);
+	/* Before the outbox's own. */
+	pw_task_post(&f->loop, &sender.task);
+	f->end.says = say_little;
+	peer_says(f, "?");
+	pw_loop_turn(&f->loop, false);
+	assert_peer_gets(f, "one twotask");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -589,6 +722,10 @@ int main(void)
 	    TEST(test_detach_and_adopt),
 	    TEST(test_connect),
 	    TEST(test_connect_over_tcp_is_refused),
+	    TEST(test_small_sends_leave_together),
+	    TEST(test_close_sends_what_waits),
+	    TEST(test_nothing_overtakes),
+	    TEST(test_task_behind_an_event),
 	    TEST(test_batch_merges),
 	    TEST(test_batch_overflows),
 	};

@@ -21,6 +21,7 @@
 
 struct event;
 struct event_base;
+struct pw_stream;
 
 struct pw_task;
 typedef void pw_task_run(struct pw_task *task);
@@ -29,6 +30,19 @@ typedef void pw_task_run(struct pw_task *task);
 struct pw_task {
 	struct pw_list node;
 	pw_task_run *run;
+};
+
+enum { PW_OUTBOX_RECORDS = 64, PW_OUTBOX_BYTES = 16 * 1024 };
+
+/* The small sends of a turn, which leave together behind its events (net/stream.c). */
+struct pw_outbox {
+	struct pw_task task; /* posted while n > 0 */
+	unsigned n, used;
+	struct {
+		struct pw_stream *stream;
+		unsigned offset, len;
+	} records[PW_OUTBOX_RECORDS];
+	uint8_t bytes[PW_OUTBOX_BYTES];
 };
 
 struct pw_loop {
@@ -41,6 +55,8 @@ struct pw_loop {
 	unsigned callbacks_left; /* until the clock is read again */
 	struct pw_list tasks;
 	uint8_t *scratch; /* PW_SCRATCH_SIZE bytes; valid within one upcall only */
+	struct pw_outbox *outbox;
+	bool is_in_events; /* the callbacks of the turn's events are running, tasks are to come */
 	bool is_stopping;
 };
 

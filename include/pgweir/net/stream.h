@@ -11,6 +11,7 @@
  * the owner consumes or copies all of them. Bytes given to send are taken in full: what the peer
  * does not accept is copied to the backlog. The owner watches the backlog and stops its source
  * with pw_stream_set_reading(); on_drained tells when to go on. An idle stream holds no buffer.
+ * What is small and is given in the callback of an event leaves behind all events of the turn.
  *
  * All on the loop's thread.
  */
@@ -80,9 +81,10 @@ struct pw_stream {
 	enum pw_stream_state state;
 	int read_rounds; /* recv calls per turn, 0 = no bound */
 	bool is_reading;
-	bool was_full;   /* backlog went above the high water */
-	bool has_failed; /* a write failed; the next read tells */
-	bool has_ended;  /* on_end was called */
+	bool is_in_outbox; /* the loop's: bytes of this turn */
+	bool was_full;     /* backlog went above the high water */
+	bool has_failed;   /* a write failed; the next read tells */
+	bool has_ended;    /* on_end was called */
 };
 
 void pw_stream_init(struct pw_stream *stream, struct pw_loop *loop,
