@@ -22,7 +22,9 @@ struct link_mail {
 	struct pw_pools *to;
 	uint64_t pool_id;
 	unsigned from;                 /* who asked for it */
+	unsigned by;                   /* who answers */
 	bool is_answer;                /* to a request: even without a link */
+	bool is_later;                 /* there is one, but another is on its way there */
 	struct pw_shared_pool *shared; /* NULL = no link in it */
 	int fd;
 	const struct pw_transport_ops *transport_ops;
@@ -103,6 +105,16 @@ static struct pw_link *build_link(struct pw_pool *pool, struct link_mail *m)
 	return link;
 }
 
+/* Whoever had none is not asked again at once: the two would do nothing else. */
+static void note_answer(struct pw_pool *pool, const struct link_mail *m, bool has_link)
+{
+	if (has_link)
+		pool->next_peer = 0;
+	else if (m->is_later && m->by < pool->next_peer)
+		pool->next_peer = m->by;
+	pool->goes_on_asking |= !has_link;
+}
+
 static void deliver_link(struct pw_mail *mail, void *receiver PW_UNUSED)
 {
 	struct link_mail *m = PW_CONTAINER(mail, struct link_mail, mail);
@@ -120,11 +132,12 @@ static void deliver_link(struct pw_mail *mail, void *receiver PW_UNUSED)
 		else if (link)
 			pool->pools->link_ops->on_usable(link);
 	}
-	drop_value(m);
-	if (!pool)
+	if (!pool) {
+		drop_value(m);
 		return;
-	/* An empty answer is not asked for again at once: the two would do nothing else. */
-	pool->must_not_ask = !link;
+	}
+	note_answer(pool, m, link != NULL);
+	drop_value(m);
 	pw_task_post(pool->pools->loop, &pool->serve_task);
 }
 
@@ -184,7 +197,10 @@ static bool put_in(struct link_mail *m, struct pw_link *link, unsigned to)
 
 	/* One at a time to a worker: its head is not known anew before it has got this one. */
 	pw_assert(link->state >= PW_LINK_IDLE);
-	if (!is_movable(link) || !atomic_compare_exchange_strong(&seat->incoming, &none, 1))
+	if (!is_movable(link))
+		return false;
+	m->is_later = !atomic_compare_exchange_strong(&seat->incoming, &none, 1);
+	if (m->is_later)
 		return false;
 	m->params = pw_params_export(link->params, &ok);
 	if (!m->params) {
@@ -226,6 +242,7 @@ static void deliver_request(struct pw_mail *mail, void *receiver PW_UNUSED)
 		pw_link_check(PW_CONTAINER(pw_list_first(&pool->stale), struct pw_link, pool_node));
 	if (link)
 		(void)put_in(m, link, m->from);
+	m->by = m->to->index;
 	m->to = m->to->peers[m->from];
 	m->mail.deliver = deliver_link;
 	m->is_answer = true;

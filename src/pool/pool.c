@@ -50,6 +50,8 @@ bool pw_pool_borrow(struct pw_loan *loan)
 	} else {
 		loan->since_us = pool->pools->loop->now_us;
 		pool->n_waiting++;
+		/* Of who was asked before, one may have an idle link by now. */
+		pool->next_peer = 0;
 #ifdef PW_MUTANT_LAST_COMES_FIRST
 		pw_list_prepend(&pool->waiting, &loan->node);
 #else
@@ -98,18 +100,16 @@ static void refuse_failing(struct pw_pool *pool)
 /* ---- serving ---- */
 
 /* Another worker that has an idle link and was not asked in this round. */
-static bool ask_another_worker(struct pw_pool *pool, unsigned *next)
+static bool ask_another_worker(struct pw_pool *pool)
 {
 	struct pw_pools *pools = pool->pools;
 
-	if (pool->must_not_ask)
-		return false;
-	for (; *next < pools->n_peers; (*next)++) {
-		if (*next != pools->index && atomic_load(&pool->shared->seats[*next].idle) > 0 &&
-		    pw_link_ask_for(pool, *next)) {
-			(*next)++;
+	while (pool->next_peer < pools->n_peers) {
+		unsigned peer = pool->next_peer++;
+
+		if (peer != pools->index && atomic_load(&pool->shared->seats[peer].idle) > 0 &&
+		    pw_link_ask_for(pool, peer))
 			return true;
-		}
 	}
 	return false;
 }
@@ -140,8 +140,6 @@ static void serve_welcome(struct pw_pool *pool)
 
 static void serve_queue(struct pw_pool *pool)
 {
-	unsigned next_peer = 0;
-
 	struct pw_loan *head;
 
 	/* It is another one than before if a turn to log in has come or gone. */
@@ -154,7 +152,7 @@ static void serve_queue(struct pw_pool *pool)
 				continue;
 			/* Another worker's idle link would make room. */
 			if (pool->asked == 0)
-				(void)ask_another_worker(pool, &next_peer);
+				(void)ask_another_worker(pool);
 			return;
 		}
 		link = pw_pool_take_idle(pool, head->params);
@@ -163,7 +161,7 @@ static void serve_queue(struct pw_pool *pool)
 			continue;
 		}
 		/* However many logins are under way: they may take long. */
-		if (pool->asked < pool->n_waiting && ask_another_worker(pool, &next_peer))
+		if (pool->asked < pool->n_waiting && ask_another_worker(pool))
 			continue;
 		if (links_to_come(pool) >= pool->n_waiting)
 			return;
@@ -174,10 +172,12 @@ static void serve_queue(struct pw_pool *pool)
 
 void pw_pool_serve(struct pw_pool *pool)
 {
+	if (!pool->goes_on_asking)
+		pool->next_peer = 0;
+	pool->goes_on_asking = false;
 	refuse_failing(pool);
 	serve_welcome(pool);
 	serve_queue(pool);
-	pool->must_not_ask = false;
 }
 
 /* ---- where a returned link goes ---- */

@@ -162,6 +162,47 @@ static void test_second_link_is_not_left_idle(void **state)
 	end(f);
 }
 
+/* Whoever was asked first has lent its link meanwhile: the next one is asked. */
+static void test_the_next_one_is_asked(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 2", "", 3);
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[1][0]));
+	assert_false(fake_borrow(&f->b[2][0]));
+	assert_int_equal(log_all_in(f), 2);
+	give_back(f, &f->b[1][0]);
+	give_back(f, &f->b[2][0]);
+	assert_false(fake_borrow(&f->b[0][0]));
+	fake_turn_worker(&f->env, 0);
+	assert_true(fake_borrow(&f->b[1][1]));
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[0][0], "link");
+	end(f);
+}
+
+/* Asked twice for two idle links while only one may be on its way at a time. */
+static void test_two_are_asked_for_at_once(void **state)
+{
+	struct fixture *f = begin("default_pool_size = 2", "", 2);
+
+	(void)state;
+	assert_false(fake_borrow(&f->b[1][0]));
+	assert_false(fake_borrow(&f->b[1][1]));
+	assert_int_equal(log_all_in(f), 2);
+	give_back(f, &f->b[1][0]);
+	give_back(f, &f->b[1][1]);
+	for (int i = 0; i < 2; i++) {
+		assert_false(fake_borrow(&f->b[0][i]));
+		fake_turn_worker(&f->env, 0);
+	}
+	assert_int_equal(pool_of(f, 0)->asked, 2);
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[0][0], "link");
+	fake_assert_heard(&f->b[0][1], "link");
+	end(f);
+}
+
 /* A link with bytes still to be looked at stays where it is. */
 static void test_link_under_cancel_stays(void **state)
 {
@@ -580,6 +621,8 @@ int main(void)
 	    cmocka_unit_test(test_nobody_waits_any_more),
 	    cmocka_unit_test(test_second_link_is_not_left_idle),
 	    cmocka_unit_test(test_return_and_borrow_at_once),
+	    cmocka_unit_test(test_the_next_one_is_asked),
+	    cmocka_unit_test(test_two_are_asked_for_at_once),
 	    cmocka_unit_test(test_link_under_cancel_stays),
 	    cmocka_unit_test(test_link_leaves_with_all_it_was_told),
 	    cmocka_unit_test(test_link_that_finds_no_pool),

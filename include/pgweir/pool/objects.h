@@ -135,9 +135,10 @@ struct pw_pool {
 	struct pw_list checking;
 	struct pw_list busy; /* lent, draining, cleaning */
 	struct pw_list canceled;
-	unsigned n_guests; /* loans that name this pool */
-	unsigned asked;    /* links asked for from other workers */
-	bool must_not_ask; /* the answer at hand was: none */
+	unsigned n_guests;   /* loans that name this pool */
+	unsigned asked;      /* links asked for from other workers */
+	unsigned next_peer;  /* workers below have been asked since the last link or waiter came */
+	bool goes_on_asking; /* an answer was: none. Those that were asked are not asked again */
 	unsigned n_opening;
 	uint64_t empty_since_us; /* no guests and no links; 0 = in use */
 	struct pw_counter_history stats;
