@@ -31,6 +31,8 @@ static struct event_base *create_base(void)
 	if (!config)
 		return NULL;
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+	/* Its environment variables could turn on what the next comment is about. */
+	event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
 	/* No change list: a descriptor that moves to another thread must have left this one's
 	 * epoll set before that thread may close it, and its number be used again. */
 	base = event_base_new_with_config(config);

@@ -180,6 +180,9 @@ static void end(struct pw_stream *stream, enum pw_status status, const char *why
 {
 	if (stream->has_ended)
 		return;
+	/* Only its other direction may have ended. */
+	if (stream->is_in_outbox)
+		flush_outbox(stream->loop);
 	stream->has_ended = true;
 	pw_stream_set_reading(stream, false);
 	unwant_write(stream);
@@ -430,7 +433,11 @@ static void add_to_outbox(struct pw_stream *stream, const struct iovec *iov, int
 {
 	struct pw_outbox *outbox = stream->loop->outbox;
 
+#ifdef PW_MUTANT_OUTBOX_MIXES_STREAMS
+	if (outbox->n == 0)
+#else
 	if (outbox->n == 0 || outbox->records[outbox->n - 1].stream != stream)
+#endif
 		add_record(outbox, stream);
 	for (int i = 0; i < n_iov; i++) {
 		memcpy(outbox->bytes + outbox->used, iov[i].iov_base, iov[i].iov_len);
@@ -450,9 +457,9 @@ void pw_stream_sendv(struct pw_stream *stream, const struct iovec *iov, int n_io
 		total += iov[i].iov_len;
 	if (total == 0)
 		return;
-	/* Bytes of a stream must not overtake each other. */
-	if (outbox->n > 0 &&
-	    (!has_room(outbox, total) || (stream->is_in_outbox && !may_wait(stream, total))))
+	/* What is small does not wait for bulk, and bytes of a stream do not overtake each other.
+	 */
+	if (outbox->n > 0 && (!has_room(outbox, total) || !may_wait(stream, total)))
 		flush_outbox(stream->loop);
 	if (may_wait(stream, total))
 		add_to_outbox(stream, iov, n_iov);

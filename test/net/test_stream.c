@@ -675,6 +675,94 @@ static void test_nothing_overtakes(void **state)
 	pw_strbuf_fini(&got);
 }
 
+/* More streams than have room in one outbox, all of one loop, each speaking several times in a turn
+ * and in turns; one is closed in the midst of it, one has lost its peer. */
+enum { MANY = PW_OUTBOX_RECORDS + PW_OUTBOX_RECORDS / 2, SAYINGS = 3, CLOSED = 7, LOST = 9 };
+
+struct crowd {
+	struct end ends[MANY];
+	int peers[MANY];
+};
+
+static struct crowd *crowd_of(struct end *first)
+{
+	return PW_CONTAINER(first, struct crowd, ends[0]);
+}
+
+static void say_all(struct end *first)
+{
+	struct crowd *crowd = crowd_of(first);
+	char word[32];
+
+	for (int round = 0; round < SAYINGS; round++) {
+		for (int i = 0; i < MANY; i++) {
+			int len = snprintf(word, sizeof(word), "%d of %d;", round, i);
+
+			pw_stream_send(&crowd->ends[i].stream, word, (size_t)len);
+			if (i == CLOSED && round == 1)
+				pw_stream_close(&crowd->ends[i].stream);
+		}
+	}
+}
+
+static void assert_was_told(struct crowd *crowd, int i, int rounds)
+{
+	struct pw_strbuf wanted = PW_STRBUF_INIT;
+	char got[256];
+	ssize_t n = recv(crowd->peers[i], got, sizeof(got), 0);
+
+	for (int round = 0; round < rounds; round++)
+		pw_strbuf_printf(&wanted, "%d of %d;", round, i);
+	assert_int_equal(n, wanted.len);
+	assert_memory_equal(got, wanted.data, wanted.len);
+	pw_strbuf_fini(&wanted);
+}
+
+static void test_many_streams(void **state)
+{
+	struct fixture *f = *state;
+	struct crowd *crowd = calloc(1, sizeof(*crowd));
+	int fds[2];
+
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+		pw_stream_init(&crowd->ends[i].stream, &f->loop, &ops);
+		assert_int_equal(pw_stream_attach(&crowd->ends[i].stream, fds[0], false), PW_OK);
+		crowd->peers[i] = fds[1];
+	}
+	close(crowd->peers[LOST]);
+	pw_stream_set_reading(&crowd->ends[LOST].stream, false);
+	crowd->ends[0].says = say_all;
+	assert_int_equal(write(crowd->peers[0], "?", 1), 1);
+	pw_loop_turn(&f->loop, false);
+	for (int i = 0; i < MANY; i++) {
+		if (i != LOST)
+			assert_was_told(crowd, i, i == CLOSED ? 2 : SAYINGS);
+	}
+	turn(f);
+	assert_int_equal(crowd->ends[LOST].n_ends, 1);
+	for (int i = 0; i < MANY; i++) {
+		pw_stream_close(&crowd->ends[i].stream);
+		pw_strbuf_fini(&crowd->ends[i].got);
+		if (i != LOST)
+			close(crowd->peers[i]);
+	}
+	free(crowd);
+}
+
+/* A peer that sends no more may still read: what waits for it when its end is read is sent. */
+static void test_end_in_the_same_turn(void **state)
+{
+	struct fixture *f = *state;
+
+	f->loop.is_in_events = true; /* as within another stream's callback */
+	pw_stream_send(&f->end.stream, "one", 3);
+	shutdown(f->peer, SHUT_WR);
+	pw_loop_turn(&f->loop, false);
+	assert_int_equal(f->end.n_ends, 1);
+	assert_peer_gets(f, "one");
+}
+
 struct sender {
 	struct pw_task task;
 	struct end *end;
@@ -726,6 +814,8 @@ int main(void)
 	    TEST(test_close_sends_what_waits),
 	    TEST(test_nothing_overtakes),
 	    TEST(test_task_behind_an_event),
+	    TEST(test_many_streams),
+	    TEST(test_end_in_the_same_turn),
 	    TEST(test_batch_merges),
 	    TEST(test_batch_overflows),
 	};
