@@ -37,6 +37,9 @@ static const char *lifetime_reason(struct pw_pool *pool, const struct pw_link *l
 
 const char *pw_pool_obsolete_reason(const struct pw_pool *pool, const struct pw_link *link)
 {
+	/* It was under way when the reload came. */
+	if (!pool->db)
+		return "database removed";
 	if (link->facts.epoch != atomic_load(&pool->shared->epoch))
 		return "obsolete connection";
 	if (link->facts.definition != pool->definition)
