@@ -24,6 +24,21 @@ say() {
 	printf '==> %s\n' "$*" >&2
 }
 
+# The pooler that PW_BINARY names, else one that is built already. False: there is none.
+choose_built() {
+	local b
+	if [ -n "${PW_BINARY:-}" ]; then
+		[ -f "$PW_BINARY" ] && [ -x "$PW_BINARY" ] ||
+			die "PW_BINARY names $PW_BINARY, which cannot be run: correct it or unset it"
+		readlink -f "$PW_BINARY"
+		return
+	fi
+	for b in "$PW_ROOT/pgweir" "$PW_ROOT/build/plain/pgweir"; do
+		[ -x "$b" ] && readlink -f "$b" && return
+	done
+	return 1
+}
+
 # One sentence that says what is wrong and what to do about it.
 die() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
