@@ -777,3 +777,14 @@ def test_server_that_never_answers(make_pooler, make_fake, db):
     assert e.value.message.startswith("client_login_timeout")
     release.set()
     wait_for(lambda: fake.sessions)
+
+
+@pytest.mark.parametrize("name", ["pgbouncer", "pgweir"])
+@pytest.mark.parametrize("rule", ["pgbouncer", "pgweir"])
+def test_hba_rule_for_the_console_holds_for_both_names(make_pooler, name, rule):
+    """The console of make_pooler() itself comes over the unix socket."""
+    pooler = make_pooler(hba=f"local all all trust\nhost {rule} all all reject\n"
+                             "host all all all trust\n")
+    with pytest.raises(PgError) as e:
+        pooler.raw(dbname=name, user="admin")
+    assert e.value.message == "login rejected"

@@ -177,7 +177,8 @@ static bool matches_database(const struct pw_auth_names *names, const struct pw_
 		return true;
 	if ((names->keywords & PW_NAMES_SAMEUSER) && strcmp(req->database, req->user) == 0)
 		return true;
-	return pw_auth_names_have(names, req->database);
+	return pw_auth_names_have(names, req->database) ||
+	       (req->other_name && pw_auth_names_have(names, req->other_name));
 }
 
 bool pw_hba_find(const struct pw_hba *hba, const struct pw_hba_request *req,

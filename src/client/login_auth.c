@@ -207,11 +207,12 @@ static bool has_verifier_id(const struct pw_map_node *node, const void *key)
 
 void pw_login_forget_verifiers(struct pw_clients *clients)
 {
-	struct pw_map_node *node;
+	struct pw_map_node *node = pw_map_next(&clients->verifiers, NULL), *next;
 
-	while ((node = pw_map_next(&clients->verifiers, NULL))) {
+	for (; node; node = next) {
 		struct kept_verifier *kept = PW_CONTAINER(node, struct kept_verifier, node);
 
+		next = pw_map_next(&clients->verifiers, node);
 		pw_map_remove(&clients->verifiers, node);
 		explicit_bzero(kept, sizeof(*kept));
 		free(kept);
@@ -277,6 +278,18 @@ static void offer_mechanisms(struct pw_client *c, bool with_plus)
 	pw_strbuf_fini(&list);
 }
 
+/* Nobody who cannot log in learns why; who reads the log does. */
+static void mock_verifier(struct pw_client *c, struct pw_scram_verifier *out)
+{
+	if (c->login->is_known)
+		pw_log_warning(&c->log, "user %s cannot log in with SCRAM: what is stored is %s",
+			       c->login->user,
+			       stored_secret(c).kind == PW_SECRET_MD5 ? "an MD5 hash"
+								      : "no secret");
+	pw_scram_verifier_mock(c->login->user, c->clients->mock_secret,
+			       (uint32_t)conf_of(c)->scram_iterations, out);
+}
+
 static void begin_scram(struct pw_client *c)
 {
 	struct pw_client_login *login = c->login;
@@ -292,8 +305,7 @@ static void begin_scram(struct pw_client *c)
 	else if (login->is_known && pw_secret_classify(stored) == PW_SECRET_PLAIN)
 		verifier = derive_verifier(c);
 	else
-		pw_scram_verifier_mock(login->user, c->clients->mock_secret,
-				       (uint32_t)conf_of(c)->scram_iterations, &own);
+		mock_verifier(c, &own);
 	has_binding = c->is_tls &&
 		      pw_tls_channel_binding(c->stream.transport, binding, &binding_len) == PW_OK;
 	if (verifier)
@@ -432,6 +444,7 @@ static void choose_method(struct pw_client *c)
 	    .is_tls = c->is_tls,
 	    .is_physical_replication = login->replication == PW_REPLICATION_PHYSICAL,
 	    .database = login->database,
+	    .other_name = login->is_console ? pw_conf_other_console(login->database) : NULL,
 	    .user = login->user,
 	};
 	struct pw_hba_match match;

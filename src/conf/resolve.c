@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char own_console[] = "pgweir";
+
 static int compare_db(const void *name, const void *db)
 {
 	return strcmp(name, ((const struct pw_conf_db *)db)->name);
@@ -22,7 +24,12 @@ static int compare_user(const void *name, const void *user)
 
 bool pw_conf_is_console(const char *name)
 {
-	return strcmp(name, PW_CONF_CONSOLE_DB) == 0 || strcmp(name, "pgweir") == 0;
+	return strcmp(name, PW_CONF_CONSOLE_DB) == 0 || strcmp(name, own_console) == 0;
+}
+
+const char *pw_conf_other_console(const char *name)
+{
+	return strcmp(name, own_console) == 0 ? PW_CONF_CONSOLE_DB : own_console;
 }
 
 const struct pw_conf_db *pw_conf_find_db(const struct pw_conf *conf, const char *name)

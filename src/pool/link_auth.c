@@ -90,10 +90,27 @@ static struct pw_link_auth send_password(struct pw_link *link, const char *text)
 	return send_and_wipe(link, &out);
 }
 
+/* The client's error is PgBouncer's; what the operator has to mend is in the log. */
+static struct pw_link_auth wrong_type(struct pw_link *link, const struct known_secret *secret,
+				      const char *wanted)
+{
+	const char *known = "no password";
+
+	if (secret->kind == PW_SECRET_MD5)
+		known = "only an MD5 hash";
+	else if (secret->kind == PW_SECRET_SCRAM)
+		known = "only a SCRAM secret";
+	pw_log_warning(&link->log,
+		       "the server asks for %s, and %s of user \"%s\" is known: put the password "
+		       "into auth_file, or into password= of the database",
+		       wanted, known, link->shared->user->name);
+	return refused("wrong password type");
+}
+
 static struct pw_link_auth answer_cleartext(struct pw_link *link, const struct known_secret *secret)
 {
 	if (secret->kind != PW_SECRET_PLAIN)
-		return refused("wrong password type");
+		return wrong_type(link, secret, "the password in clear");
 	return send_password(link, secret->text);
 }
 
@@ -101,7 +118,7 @@ static struct pw_link_auth answer_md5(struct pw_link *link, const struct known_s
 				      struct pw_cursor *body)
 {
 	const uint8_t *salt = pw_cursor_bytes(body, 4);
-	struct pw_link_auth result = refused("wrong password type");
+	struct pw_link_auth result;
 	char text[PW_MD5_TEXT_SIZE];
 	bool ok = false;
 
@@ -109,8 +126,7 @@ static struct pw_link_auth answer_md5(struct pw_link *link, const struct known_s
 		ok = pw_md5_response(secret->text, link->shared->user->name, salt, text);
 	else if (salt && secret->kind == PW_SECRET_MD5)
 		ok = pw_md5_response_stored(secret->text, salt, text);
-	if (ok)
-		result = send_password(link, text);
+	result = ok ? send_password(link, text) : wrong_type(link, secret, "MD5");
 	explicit_bzero(text, sizeof(text));
 	return result;
 }
@@ -140,7 +156,8 @@ static struct pw_link_auth begin_scram(struct pw_link *link, struct pw_scram_cli
 		    secret->kind == PW_SECRET_PLAIN ? NULL : &secret->keys,
 		    has_plus ? binding : NULL, binding_len, link->stream.transport != NULL);
 	if (!*scram || !(has_plain || has_plus))
-		return refused(*scram ? "unknown SASL mechanism" : "wrong password type");
+		return *scram ? refused("unknown SASL mechanism")
+			      : wrong_type(link, secret, "SCRAM");
 	mechanism = has_plus ? PW_SCRAM_MECHANISM_PLUS : PW_SCRAM_MECHANISM;
 	if (pw_scram_client_first(*scram, &first) == PW_OK) {
 		begin = pw_writer_begin(&out, 'p');

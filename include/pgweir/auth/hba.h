@@ -24,6 +24,7 @@ struct pw_hba_request {
 	bool is_tls;
 	bool is_physical_replication;
 	const char *database;
+	const char *other_name; /* of the same database; NULL = it has none */
 	const char *user;
 };
 

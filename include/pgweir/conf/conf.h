@@ -166,6 +166,8 @@ const struct pw_conf *pw_conf_set(const struct pw_conf *conf, const char *name, 
 
 /* Is it the console's, as a database or a user: "pgweir", or PgBouncer's "pgbouncer"? */
 bool pw_conf_is_console(const char *name);
+/* The other one of its two names. */
+const char *pw_conf_other_console(const char *name);
 
 /* NULL where there is none; "*" is not followed. */
 const struct pw_conf_db *pw_conf_find_db(const struct pw_conf *conf, const char *name);
