@@ -247,6 +247,20 @@ static struct pw_params *write_welcome(struct pw_client *c, struct pw_strbuf *ou
 	return pw_params_overlay(&pool->pools->params, pool->welcome_params, c->params);
 }
 
+static void begin_reading(struct pw_client *c)
+{
+	const struct pw_conf *conf = c->clients->pools->snapshot->conf;
+	uint32_t largest = (uint32_t)conf->prepared_statement_bytes_client;
+
+	pw_reader_fini(&c->reader);
+	pw_reader_init(&c->reader, &pw_frontend_messages, c->is_tracking ? PW_FOR_PREPARED : 0);
+	if (conf->max_packet_size < PW_MESSAGE_MAX)
+		c->reader.max_total = conf->max_packet_size;
+	/* A statement that will not be kept is not waited for to its end. */
+	if (largest > 0 && largest < c->reader.max_parse)
+		c->reader.max_parse = largest;
+}
+
 void pw_login_finish(struct pw_client *c)
 {
 	struct pw_params_table *table = &c->clients->pools->params;
@@ -275,10 +289,7 @@ void pw_login_finish(struct pw_client *c)
 	c->is_tracking = c->loan.mode != PW_MODE_SESSION &&
 			 c->clients->pools->snapshot->conf->max_prepared_statements > 0;
 	pw_client_login_free(c);
-	pw_reader_fini(&c->reader);
-	pw_reader_init(&c->reader, &pw_frontend_messages, c->is_tracking ? PW_FOR_PREPARED : 0);
-	if (c->clients->pools->snapshot->conf->max_packet_size < PW_MESSAGE_MAX)
-		c->reader.max_total = c->clients->pools->snapshot->conf->max_packet_size;
+	begin_reading(c);
 	pw_client_goto(c, c->loan.link ? PW_CLIENT_RELAYING : PW_CLIENT_READY);
 	if (out.has_failed)
 		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");

@@ -15,7 +15,7 @@ const struct pw_message_table pw_frontend_messages =
 		['Q'] = {"Query", PW_ROLE_QUERY, PW_GATHER_ALL, PW_FOR_CONSOLE, 64 * 1024, 1},
 		['F'] = {"FunctionCall", PW_ROLE_FUNCTION, PW_GATHER_NOTHING, 0, 0, 4},
 		['S'] = {"Sync", PW_ROLE_SYNC, PW_GATHER_NOTHING, 0, 0, 0},
-		['P'] = {"Parse", PW_ROLE_PARSE, PW_GATHER_ALL, PREPARED | PW_FOR_CONSOLE,
+		['P'] = {"Parse", PW_ROLE_PARSE, PW_GATHER_PARSE, PREPARED | PW_FOR_CONSOLE,
 			 PW_PARSE_GATHER_CAP, 4},
 		['B'] = {"Bind", PW_ROLE_BIND, PW_GATHER_NAMES_2, PREPARED, PW_NAME_GATHER_CAP, 8},
 		['D'] = {"Describe", PW_ROLE_DESCRIBE, PW_GATHER_KIND_NAME,

@@ -19,6 +19,7 @@ void pw_reader_init(struct pw_reader *reader, const struct pw_message_table *tab
 	reader->table = table;
 	reader->gather_for = (uint8_t)(gather_for | PW_FOR_ALWAYS);
 	reader->max_total = PW_MESSAGE_MAX;
+	reader->max_parse = PW_PARSE_GATHER_CAP;
 }
 
 static void drop_part(struct pw_reader *reader)
@@ -46,18 +47,32 @@ static size_t min_size(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/* How many bytes of a message's body are gathered at most; `data` is its beginning. */
+static size_t gather_cap(const struct pw_reader *reader, const uint8_t *data, size_t len)
+{
+	const struct pw_message_row *row = &reader->table->rows[reader->type];
+
+	if (row->gather != PW_GATHER_PARSE)
+		return row->gather_cap;
+	return len > PW_HEADER_SIZE && data[PW_HEADER_SIZE] == '\0' ? PW_UNNAMED_GATHER_CAP
+								    : reader->max_parse;
+}
+
 /* How many bytes of the message (header included) are needed beyond `len`, which has been seen?
  * 0 = enough. Never asks for more than the message holds. */
 static size_t still_needed(const struct pw_reader *reader, const uint8_t *data, size_t len)
 {
 	const struct pw_message_row *row = &reader->table->rows[reader->type];
-	size_t want = min_size(reader->total, (size_t)row->gather_cap + PW_HEADER_SIZE);
+	size_t want = min_size(reader->total, gather_cap(reader, data, len) + PW_HEADER_SIZE);
 	size_t skip = PW_HEADER_SIZE + (row->gather == PW_GATHER_KIND_NAME ? 1 : 0);
 	int names = row->gather == PW_GATHER_NAMES_2 ? 2 : 1;
 
 	if (len >= want)
 		return 0;
-	if (row->gather == PW_GATHER_ALL)
+	/* Whether a Parse has a name tells its first byte. */
+	if (row->gather == PW_GATHER_PARSE && len <= PW_HEADER_SIZE)
+		return 1;
+	if (row->gather == PW_GATHER_ALL || row->gather == PW_GATHER_PARSE)
 		return want - len;
 	for (const uint8_t *at = data + min_size(skip, len), *end = data + len; names > 0;
 	     names--) {

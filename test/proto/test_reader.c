@@ -90,11 +90,22 @@ static size_t count_zeros(const uint8_t *data, size_t len)
 	return n;
 }
 
+static size_t cap_of(const struct collected *c, const struct pw_piece *piece)
+{
+	const struct pw_message_row *row = &c->reader.table->rows[piece->type];
+
+	if (row->gather != PW_GATHER_PARSE)
+		return row->gather_cap;
+	return piece->len > PW_HEADER_SIZE && piece->data[PW_HEADER_SIZE] == 0
+		   ? PW_UNNAMED_GATHER_CAP
+		   : c->reader.max_parse;
+}
+
 /* Is all there that the table promises for a first piece? */
 static void check_gathered(const struct collected *c, const struct pw_piece *piece)
 {
 	const struct pw_message_row *row = &c->reader.table->rows[piece->type];
-	size_t cap = row->gather_cap + PW_HEADER_SIZE;
+	size_t cap = cap_of(c, piece) + PW_HEADER_SIZE;
 	size_t bound = piece->total < cap ? piece->total : cap;
 	size_t skip = PW_HEADER_SIZE + (row->gather == PW_GATHER_KIND_NAME);
 	size_t names = row->gather == PW_GATHER_NAMES_2 ? 2 : 1;
@@ -103,6 +114,7 @@ static void check_gathered(const struct collected *c, const struct pw_piece *pie
 	    piece->len >= bound)
 		return;
 	assert_int_not_equal(row->gather, PW_GATHER_ALL);
+	assert_int_not_equal(row->gather, PW_GATHER_PARSE);
 	assert_true(piece->len > skip);
 	assert_true(count_zeros(piece->data + skip, piece->len - skip) >= names);
 }
@@ -398,6 +410,38 @@ static void test_gather_caps(void **state)
 	check_cap(&pw_backend_messages, 'S', 0);
 }
 
+/* Of a Parse as much as can be of use: the owner's bound with a name, little without. */
+static void check_parse_cap(const char *name, size_t cap)
+{
+	const size_t len = 3 * PW_UNNAMED_GATHER_CAP;
+	struct pw_strbuf stream = PW_STRBUF_INIT;
+	uint8_t *body = malloc(len);
+	struct collected c;
+	struct pw_rng rng;
+
+	pw_rng_seed(&rng, cap);
+	memset(body, 'x', len);
+	memcpy(body, name, strlen(name) + 1);
+	add_message(&stream, 'P', body, len);
+	collected_init(&c, &pw_frontend_messages, PW_FOR_PREPARED);
+	c.reader.max_parse = 2 * PW_UNNAMED_GATHER_CAP;
+	feed_in_cuts(&c, &stream, 100, &rng);
+	assert_int_equal(c.bytes.len, stream.len);
+	assert_memory_equal(c.bytes.data, stream.data, stream.len);
+	assert_true(c.max_first >= cap + PW_HEADER_SIZE);
+	assert_true(c.max_first <= cap + PW_HEADER_SIZE + 256);
+	collected_fini(&c);
+	pw_strbuf_fini(&stream);
+	free(body);
+}
+
+static void test_parse_caps(void **state)
+{
+	(void)state;
+	check_parse_cap("", PW_UNNAMED_GATHER_CAP);
+	check_parse_cap("s", 2 * PW_UNNAMED_GATHER_CAP);
+}
+
 static void test_no_buffer_when_idle(void **state)
 {
 	struct pw_strbuf stream = PW_STRBUF_INIT;
@@ -675,6 +719,7 @@ int main(void)
 	    cmocka_unit_test(test_bind_names_at_every_cut),
 	    cmocka_unit_test(test_kind_byte_is_no_name),
 	    cmocka_unit_test(test_gather_caps),
+	    cmocka_unit_test(test_parse_caps),
 	    cmocka_unit_test(test_no_buffer_when_idle),
 	    cmocka_unit_test(test_password_buffer_is_exact),
 	    cmocka_unit_test(test_huge_password_takes_no_memory),

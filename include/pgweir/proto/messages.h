@@ -20,6 +20,8 @@ enum pw_gather {
 	PW_GATHER_NAMES_1,   /* until the first zero byte of the body, at most gather_cap */
 	PW_GATHER_NAMES_2,   /* until the second */
 	PW_GATHER_KIND_NAME, /* one kind byte, then until the first zero byte */
+	PW_GATHER_PARSE,     /* the whole message, at most the reader's max_parse bytes of it, or
+				PW_UNNAMED_GATHER_CAP where the statement has no name */
 };
 
 /* A reader gathers only for the purposes that its owner has asked for. */
@@ -70,6 +72,7 @@ enum {
 	PW_MESSAGE_MAX = 0x7fffffff,
 	PW_NAME_GATHER_CAP = 128 * 1024,
 	PW_PARSE_GATHER_CAP = 64 * 1024 * 1024,
+	PW_UNNAMED_GATHER_CAP = 64 * 1024,
 	PW_PASSWORD_GATHER_CAP = 65535 + 1,
 	PW_ERROR_GATHER_CAP = 64 * 1024,
 	PW_ROW_GATHER_CAP = 256 * 1024, /* 1664 columns with names of 64 bytes */

@@ -39,6 +39,7 @@ struct pw_reader {
 	const struct pw_message_table *table;
 	struct pw_strbuf *part; /* a gathered message, incomplete */
 	uint32_t max_total;     /* longer messages are refused */
+	uint32_t max_parse;     /* so much is gathered of a Parse with a name */
 	uint32_t left;          /* bytes of the message still to come */
 	uint32_t total;
 	uint8_t type;
