@@ -302,3 +302,51 @@ def test_leaving_while_the_link_is_asked(make_pooler, table):
     pooler.wait_pool(cl_active=1)
     table.execute("COMMIT")
     assert pooler.raw().query("SELECT 'alive'").value() == "alive"
+
+
+def test_portal_that_is_not_the_last_one(make_pooler, table):
+    """Told of the first of two portals: its statement has a shape from then on."""
+    pooler = pooler_of(make_pooler, 1)
+    a, b = pooler.raw(), pooler.raw()
+    prepare(a)
+    a.run(parse("other", "SELECT 1"), sync())
+    result = a.run(bind("p1", "s"), bind("p2", "other"), describe("P", "p1"), execute("p1"),
+                   execute("p2"), sync())
+    assert shape(result) == 1
+    widen(table)
+    b.run(parse("", SELECT), sync())
+    assert_changed(a.run(run_named("s")))
+
+
+def test_newcomer_that_flushes(make_pooler, table):
+    """Prepares as asyncpg does, with a Flush: nobody was told anything, nothing fails."""
+    pooler = pooler_of(make_pooler, 1)
+    a, b = pooler.raw(), pooler.raw()
+    prepare(a, ("S", "s"))
+    assert a.run(run_named("s")).rows == [["1"]]
+    widen(table)
+    b.send(parse("x", SELECT) + describe("S", "x") + flush())
+    kinds = [b.recv().kind for _ in range(3)]
+    assert kinds == ["1", "t", "T"]
+    result = b.run(bind("", "x"), execute(), sync())
+    assert result.error is None
+    assert result.rows == [["1", "2"]]
+    assert b.query("SELECT 1").value() == "1"
+
+
+def test_arguments_of_a_changed_type(make_pooler, table):
+    """What the server made of an argument's type is not kept for ever: the first error mends it."""
+    pooler = pooler_of(make_pooler, 1)
+    a, b = pooler.raw(), pooler.raw()
+    sql = "SELECT count(*) FROM t WHERE v = $1"
+    a.run(parse("s", sql), sync())
+    assert a.run(run_named("s", [1])).rows == [["1"]]
+    table.execute("ALTER TABLE t ALTER v TYPE bigint")
+    b.run(parse("s", sql), sync())
+    assert b.run(run_named("s", [3000000000])).error.code == "22003"
+    b.run(close("S", "s"), sync())
+    b.run(parse("s", sql), sync())
+    assert b.run(run_named("s", [3000000000])).rows == [["0"]]
+    newcomer = pooler.raw()
+    newcomer.run(parse("s", sql), sync())
+    assert newcomer.run(run_named("s", [3000000000])).rows == [["0"]]

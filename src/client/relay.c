@@ -18,6 +18,8 @@
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
 
+enum { OWED_MAX = 64 * 1024 };
+
 static struct pw_link *link_of(const struct pw_client *c)
 {
 	return c->loan.link;
@@ -141,6 +143,7 @@ static void leave_if_free(struct pw_client *c)
 	/* Only a client that may be read again is one that can be let go. */
 	pw_stream_set_reading(&c->stream, true);
 	c->portal_forgets = false;
+	pw_prepared_forget_portals(c->prepared);
 	pw_client_goto(c, PW_CLIENT_READY);
 	pw_pool_return(&c->loan, false, false);
 }
@@ -373,11 +376,26 @@ static void refuse_input(struct pw_client *c, enum pw_status status, const struc
 	pw_client_close(c, err.message, &err);
 }
 
-/* A destination that takes no more stops the source. */
+/* More answers outstanding than anybody needs who reads them. Not while the server waits for the
+ * client and answers nothing before: in a COPY, or up to the Sync behind an error. */
+static bool owes_too_much(const struct pw_link *link)
+{
+	return link->expects.n > OWED_MAX && !link->is_skipping && !link->is_copy_in &&
+	       !link->is_copy_both;
+}
+
+/* A destination that takes no more, or answers no more, stops the source. */
 static void throttle(struct pw_client *c)
 {
 	struct pw_link *link = link_of(c);
 
+	if (link && owes_too_much(link) && c->stream.is_reading) {
+		static const uint8_t flush[] = {'H', 0, 0, 0, 4};
+
+		/* Without a Sync it might keep its answers to itself. */
+		pw_stream_set_reading(&c->stream, false);
+		pw_stream_send(&link->stream, flush, sizeof(flush));
+	}
 	if ((link && pw_stream_is_full(&link->stream)) || pw_stream_is_full(&c->stream))
 		pw_stream_set_reading(&c->stream, false);
 }
@@ -525,6 +543,21 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
 		leave_if_free(c);
 }
 
+/* For bytes that have to be held. */
+static bool has_room(const struct pw_client *c)
+{
+	return !c->held || c->held->len < PW_RELAY_HELD_MAX;
+}
+
+/* Reads the client again if nothing is left that it was stopped for. */
+static void resume(struct pw_client *c)
+{
+	const struct pw_link *link = link_of(c);
+
+	if ((!link || (!pw_stream_is_full(&link->stream) && !owes_too_much(link))) && has_room(c))
+		pw_stream_set_reading(&c->stream, true);
+}
+
 static void on_chunk_end(struct pw_loan *loan)
 {
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
@@ -534,22 +567,17 @@ static void on_chunk_end(struct pw_loan *loan)
 		pw_plan_resume(c);
 	else if (c->state == PW_CLIENT_SETTLING && pw_link_is_settled(loan->link))
 		end_settling(c);
-	if (pw_stream_is_full(&c->stream) && loan->link)
-		pw_stream_set_reading(&loan->link->stream, false);
-}
-
-/* For bytes that have to be held. */
-static bool has_room(const struct pw_client *c)
-{
-	return !c->held || c->held->len < PW_RELAY_HELD_MAX;
+	if (pw_stream_is_full(&c->stream)) {
+		if (loan->link)
+			pw_stream_set_reading(&loan->link->stream, false);
+	} else if (!c->stream.is_reading) {
+		resume(c);
+	}
 }
 
 static void on_link_drained(struct pw_loan *loan)
 {
-	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
-
-	if (has_room(c))
-		pw_stream_set_reading(&c->stream, true);
+	resume(PW_CONTAINER(loan, struct pw_client, loan));
 }
 
 void pw_relay_on_client_drained(struct pw_client *c)
@@ -559,8 +587,7 @@ void pw_relay_on_client_drained(struct pw_client *c)
 	if (link)
 		pw_stream_set_reading(&link->stream, true);
 	/* It may have been stopped for not reading our own answers. */
-	if ((!link || !pw_stream_is_full(&link->stream)) && has_room(c))
-		pw_stream_set_reading(&c->stream, true);
+	resume(c);
 }
 
 static void free_object(void *object)

@@ -171,7 +171,7 @@ static void begin_repeat(struct pw_client *c, const struct pw_prepared_name *nam
 void pw_plan_keep(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_prepared *prepared = c->prepared;
-	bool is_sync = pw_frontend_messages.rows[piece->type].role == PW_ROLE_SYNC;
+	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
 
 	if (!prepared || !prepared->may_repeat)
 		return;
@@ -181,7 +181,9 @@ void pw_plan_keep(struct pw_client *c, const struct pw_piece *piece)
 		end_repeat(c);
 	if (prepared->repeat.has_failed)
 		end_repeat(c);
-	prepared->is_repeat_whole = is_sync && piece->is_last;
+	prepared->is_repeat_whole =
+	    (role == PW_ROLE_SYNC || role == PW_ROLE_FLUSH) && piece->is_last;
+	prepared->lacks_sync = role == PW_ROLE_FLUSH;
 }
 
 /* ParameterDescription comes even if the description of the rows then fails. */
@@ -215,6 +217,17 @@ static bool is_changed_result(const struct pw_piece *piece)
 	       strcmp(fields.routine, "RevalidateCachedQuery") == 0;
 }
 
+/* The server skips everything up to a Sync, and the client has sent none yet. */
+static bool end_batch(struct pw_client *c)
+{
+	static const uint8_t sync[] = {'S', 0, 0, 0, 4};
+
+	if (!pw_plan_expect(c, PW_ROLE_SYNC, PW_EXPECT_SWALLOW, NULL, NULL))
+		return false;
+	pw_batch_copy(pw_relay_to_server(c), sync, sizeof(sync));
+	return true;
+}
+
 bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_prepared_name *name)
 {
@@ -230,6 +243,8 @@ bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
 	    c->state != PW_CLIENT_RELAYING ||
 	    !pw_relay_hold(c, prepared->repeat.data, prepared->repeat.len))
 		return false;
+	if (prepared->lacks_sync && !end_batch(c))
+		return true;
 	forget_repeat(c);
 	prepared->is_repeating = true;
 	pw_client_goto(c, PW_CLIENT_PREPARING);

@@ -189,7 +189,6 @@ void pw_prepared_unlist(struct pw_prepared_name *name)
 	if (!name->is_listed)
 		return;
 	pw_map_remove(&prepared->map, &name->node);
-	prepared->bytes -= name_bytes(name);
 	name->is_listed = false;
 	pw_prepared_name_unref(name);
 }
@@ -220,7 +219,6 @@ static enum pw_status list_name(struct pw_prepared_name *name)
 
 	if (pw_map_insert(&prepared->map, &name->node, hash_of(prepared, name->name)) != PW_OK)
 		return PW_ENOMEM;
-	prepared->bytes += name_bytes(name);
 	name->is_listed = true;
 	pw_prepared_name_ref(name);
 	return PW_OK;
@@ -258,6 +256,8 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 		free(n);
 		return status;
 	}
+	/* For as long as it lives: one that was closed may be held by answers to come. */
+	prepared->bytes += name_bytes(n);
 	status = list_name(n);
 	pw_prepared_name_unref(n); /* the list holds it now */
 	*out = n;
@@ -297,33 +297,63 @@ void pw_prepared_name_unref(struct pw_prepared_name *name)
 {
 	if (--name->refs > 0)
 		return;
-	if (name->owner)
+	if (name->owner) {
+		name->owner->bytes -= name_bytes(name);
 		unref_statement(name->owner->statements, name->statement);
+	}
 	free(name);
 }
 
-static uint64_t hash_portal(const struct pw_prepared *prepared, const char *portal)
+static uint64_t identify_portal(const struct pw_prepared *prepared, const char *portal)
 {
 	return portal[0] ? hash_of(prepared, portal) : 0;
+}
+
+static void set_portal(struct pw_prepared_portal *portal, uint64_t id,
+		       struct pw_prepared_name *name)
+{
+	struct pw_prepared_name *before = portal->name;
+
+	portal->id = id;
+	portal->name = name ? pw_prepared_name_ref(name) : NULL;
+	if (before)
+		pw_prepared_name_unref(before);
+}
+
+static struct pw_prepared_portal *find_portal(struct pw_prepared *prepared, uint64_t id)
+{
+	for (size_t i = 0; i < PW_PREPARED_PORTALS; i++) {
+		if (prepared->portals[i].name && prepared->portals[i].id == id)
+			return &prepared->portals[i];
+	}
+	return NULL;
 }
 
 void pw_prepared_note_bind(struct pw_prepared *prepared, const char *portal,
 			   struct pw_prepared_name *name)
 {
-	struct pw_prepared_name *before = prepared->bound;
+	uint64_t id = identify_portal(prepared, portal);
+	struct pw_prepared_portal *known = find_portal(prepared, id);
 
-	prepared->bound = name ? pw_prepared_name_ref(name) : NULL;
-	prepared->bound_portal = hash_portal(prepared, portal);
-	if (before)
-		pw_prepared_name_unref(before);
+	if (!known && !name)
+		return;
+	if (!known)
+		known = &prepared->portals[prepared->next_portal++ % PW_PREPARED_PORTALS];
+	set_portal(known, id, name);
 }
 
-struct pw_prepared_name *pw_prepared_bound(const struct pw_prepared *prepared, const char *portal)
+struct pw_prepared_name *pw_prepared_bound(struct pw_prepared *prepared, const char *portal)
 {
-	return prepared && prepared->bound &&
-		       prepared->bound_portal == hash_portal(prepared, portal)
-		   ? prepared->bound
-		   : NULL;
+	struct pw_prepared_portal *known =
+	    prepared ? find_portal(prepared, identify_portal(prepared, portal)) : NULL;
+
+	return known ? known->name : NULL;
+}
+
+void pw_prepared_forget_portals(struct pw_prepared *prepared)
+{
+	for (size_t i = 0; prepared && i < PW_PREPARED_PORTALS; i++)
+		set_portal(&prepared->portals[i], 0, NULL);
 }
 
 size_t pw_prepared_count(const struct pw_prepared *prepared)
@@ -333,10 +363,16 @@ size_t pw_prepared_count(const struct pw_prepared *prepared)
 
 void pw_prepared_clear(struct pw_prepared *prepared)
 {
-	struct pw_map_node *node;
+	struct pw_map_node *node = prepared ? pw_map_next(&prepared->map, NULL) : NULL;
 
-	while (prepared && (node = pw_map_next(&prepared->map, NULL)))
+	/* The next one first: to begin anew each time would look through all that is empty by now.
+	 */
+	while (node) {
+		struct pw_map_node *next = pw_map_next(&prepared->map, node);
+
 		pw_prepared_unlist(PW_CONTAINER(node, struct pw_prepared_name, node));
+		node = next;
+	}
 }
 
 void pw_prepared_destroy(struct pw_prepared *prepared)
@@ -344,7 +380,7 @@ void pw_prepared_destroy(struct pw_prepared *prepared)
 	if (!prepared)
 		return;
 	pw_prepared_clear(prepared);
-	pw_prepared_note_bind(prepared, "", NULL);
+	pw_prepared_forget_portals(prepared);
 	pw_strbuf_wipe(&prepared->repeat);
 	pw_strbuf_wipe(&prepared->answer);
 	pw_map_fini(&prepared->map);

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,8 +198,8 @@ static void test_unlist_and_relist(void **state)
 
 	pw_prepared_unlist(a);
 	pw_prepared_unlist(a);
-	assert_int_equal(f->client->bytes, 0);
-	/* The statement lives on with the name. */
+	/* The statement lives on with the name, and counts. */
+	assert_int_equal(f->client->bytes, bytes);
 	assert_int_equal(f->statements.map.count, 1);
 	pw_prepared_relist(a);
 	pw_prepared_relist(a);
@@ -211,7 +212,38 @@ static void test_unlist_and_relist(void **state)
 	pw_prepared_relist(a);
 	assert_ptr_equal(pw_prepared_find(f->client, "a"), other);
 	assert_false(a->is_listed);
+	assert_int_equal(f->client->bytes, 2 * bytes);
 	pw_prepared_name_unref(a);
+	assert_int_equal(f->client->bytes, bytes);
+	assert_int_equal(f->statements.map.count, 1);
+}
+
+/* Portals of several statements, in any order; the oldest gives way when there are too many. */
+static void test_portals(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_prepared_name *a = add(f, "a", "select 1"), *b = add(f, "b", "select 2");
+	char portal[8];
+
+	pw_prepared_note_bind(f->client, "p1", a);
+	pw_prepared_note_bind(f->client, "", b);
+	pw_prepared_note_bind(f->client, "p3", NULL);
+	assert_ptr_equal(pw_prepared_bound(f->client, "p1"), a);
+	assert_ptr_equal(pw_prepared_bound(f->client, ""), b);
+	assert_null(pw_prepared_bound(f->client, "p3"));
+	/* Bound anew, to something that is not shared. */
+	pw_prepared_note_bind(f->client, "", NULL);
+	assert_null(pw_prepared_bound(f->client, ""));
+	for (int i = 0; i < PW_PREPARED_PORTALS; i++) {
+		snprintf(portal, sizeof(portal), "q%d", i);
+		pw_prepared_note_bind(f->client, portal, b);
+	}
+	assert_null(pw_prepared_bound(f->client, "p1"));
+	assert_ptr_equal(pw_prepared_bound(f->client, "q0"), b);
+	pw_prepared_unlist(b);
+	assert_int_equal(f->statements.map.count, 2);
+	pw_prepared_forget_portals(f->client);
+	assert_null(pw_prepared_bound(f->client, "q0"));
 	assert_int_equal(f->statements.map.count, 1);
 }
 
@@ -358,6 +390,7 @@ int main(void)
 	    TEST(test_body_is_the_tail_of_a_parse),
 	    TEST(test_names),
 	    TEST(test_unlist_and_relist),
+	    TEST(test_portals),
 	    TEST(test_statement_goes_with_its_last_name),
 	    TEST(test_bytes_of_the_process_count_a_text_once),
 	    TEST(test_limit_of_a_client),

@@ -67,18 +67,26 @@ struct pw_prepared_name {
 	char name[];
 };
 
+/* So many open portals of shared statements are told apart. */
+enum { PW_PREPARED_PORTALS = 8 };
+
 struct pw_prepared {
 	struct pw_map map; /* by name */
 	struct pw_statements *statements;
-	size_t bytes;                   /* counted against the client */
-	struct pw_prepared_name *bound; /* by the last Bind; a reference, or NULL */
-	uint64_t bound_portal;
+	size_t bytes; /* of all names that are listed or referenced */
+	/* What portals belong to; each holds a reference. The oldest gives way. */
+	struct pw_prepared_portal {
+		uint64_t id;
+		struct pw_prepared_name *name; /* NULL = no portal */
+	} portals[PW_PREPARED_PORTALS];
+	unsigned next_portal;
 	struct pw_prepared_name *asked; /* its description was asked for; an address, no more */
 	bool is_told;                   /* ... and the answer came */
 	struct pw_strbuf repeat;        /* what was sent since; may be sent once more */
 	struct pw_strbuf answer;        /* kept back meanwhile */
 	bool may_repeat;                /* while nothing of it was answered */
-	bool is_repeat_whole;           /* up to its Sync */
+	bool is_repeat_whole;           /* up to its Sync or Flush */
+	bool lacks_sync;                /* it ends with a Flush */
 	bool is_repeating;              /* until the ReadyForQuery of the first attempt */
 };
 
@@ -109,11 +117,13 @@ PW_MUSTCHECK enum pw_status pw_prepared_move(struct pw_prepared_name *name,
 void pw_prepared_unlist(struct pw_prepared_name *name);
 /* The opposite, unless the name was taken meanwhile. */
 void pw_prepared_relist(struct pw_prepared_name *name);
-/* Which statement does the portal belong to, as far as the last Bind says? NULL = none that is
- * shared, or another portal. */
+/* Which statement does the portal belong to, as far as the last Binds say? NULL = none that is
+ * shared. */
 void pw_prepared_note_bind(struct pw_prepared *prepared, const char *portal,
 			   struct pw_prepared_name *name);
-struct pw_prepared_name *pw_prepared_bound(const struct pw_prepared *prepared, const char *portal);
+struct pw_prepared_name *pw_prepared_bound(struct pw_prepared *prepared, const char *portal);
+/* They are gone with their transaction. */
+void pw_prepared_forget_portals(struct pw_prepared *prepared);
 /* DEALLOCATE ALL, DISCARD ALL. */
 void pw_prepared_clear(struct pw_prepared *prepared);
 
