@@ -56,8 +56,7 @@ static void on_queue_timeout(struct pw_client *c)
 		pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "query_wait_timeout");
 		pw_error_detail(&err, "No server connection became free within %g s.",
 				(double)c->query_wait_timeout / PW_SECOND_US);
-		pw_error_hint(&err, "All connections of the pool are in use, see SHOW POOLS; the "
-				    "settings are pool_size and query_wait_timeout.");
+		pw_error_hint(&err, "%s", pw_pool_why_waiting(c->loan.pool));
 		pw_client_close(c, "query_wait_timeout", &err);
 		return;
 	}

@@ -186,10 +186,11 @@ static void read_directive(struct reader *r, struct source *source, char *line)
  * wrong, and so is all that follows it. */
 static const char *read_header(struct reader *r, struct source *source, char *line)
 {
-	char *end = strchr(line, ']');
+	char *end = strchr(line, ']'), *rest = end ? skip_blanks(end + 1) : NULL;
 	size_t len = 0;
 
-	if (!end || *skip_blanks(end + 1) != '\0') {
+	/* A comment may stand behind it, as at the beginning of a line. */
+	if (!end || (*rest != '\0' && *rest != ';' && *rest != '#')) {
 		pw_conf_problem(r->sink->problems, &source->pos,
 				"syntax error: \"[section]\" is expected");
 		return "-";

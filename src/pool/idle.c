@@ -15,6 +15,18 @@ bool pw_pool_is_paused(const struct pw_pool *pool)
 	       atomic_load_explicit(&pool->shared->db->is_paused, memory_order_relaxed);
 }
 
+const char *pw_pool_why_waiting(const struct pw_pool *pool)
+{
+	if (pw_pool_is_paused(pool))
+		return "The database is paused, see PAUSE and KILL on the console; the setting is "
+		       "query_wait_timeout.";
+	if (atomic_load(&pool->shared->standing) == 0)
+		return "No connection to the server could be made, the log says why; the settings "
+		       "are server_login_retry and query_wait_timeout.";
+	return "All connections of the pool are in use, see SHOW POOLS; the settings are "
+	       "pool_size and query_wait_timeout.";
+}
+
 static const char *lifetime_reason(struct pw_pool *pool, const struct pw_link *link)
 {
 	uint64_t now = pool->pools->loop->now_us;

@@ -32,8 +32,13 @@ static bool load_parts(struct pw_snapshot *s, const struct pw_snapshot *previous
 		       const struct pw_hash_key *key, struct pw_strbuf *why,
 		       struct pw_strbuf *warnings)
 {
-	bool is_loaded = load_users(s, key, warnings);
-	bool is_bad = previous && pw_unreadable_has_new(&s->unreadable, &previous->unreadable);
+	bool is_loaded, is_bad;
+
+	/* What is said of the configuration ends without a line's end. */
+	if (warnings->len > 0 && warnings->data[warnings->len - 1] != '\n')
+		pw_strbuf_add_char(warnings, '\n');
+	is_loaded = load_users(s, key, warnings);
+	is_bad = previous && pw_unreadable_has_new(&s->unreadable, &previous->unreadable);
 
 	pw_strbuf_add(is_bad ? why : warnings, s->unreadable.lines.data, s->unreadable.lines.len);
 	s->accept_tls = pw_tls_context_create_accept(s->conf, why);

@@ -80,6 +80,16 @@ static void test_names_with_other_characters(void **state)
 	pw_conf_unref(conf);
 }
 
+static void test_comment_behind_a_section(void **state)
+{
+	struct pw_conf *conf =
+	    must_parse("[databases]   ; these\na = port=1\n[pgbouncer] # and this\n", NULL);
+
+	(void)state;
+	assert_int_equal(pw_conf_find_db(conf, "a")->port, 1);
+	pw_conf_unref(conf);
+}
+
 static void test_syntax_errors(void **state)
 {
 	(void)state;
@@ -97,6 +107,7 @@ static void test_syntax_errors(void **state)
 	must_fail("[pgbouncer]\n'pool_mode = session\n",
 		  "t.ini:2: syntax error: the quote is not closed");
 	must_fail("[pgbouncer\n", "t.ini:1: syntax error: \"[section]\" is expected");
+	must_fail("[pgbouncer] x ; y\n", "t.ini:1: syntax error: \"[section]\" is expected");
 	must_fail("[pgbouncer] x\n", "t.ini:1: syntax error: \"[section]\" is expected");
 	must_fail("[pgbouncer]\n%includefoo\n",
 		  "t.ini:2: syntax error: only \"%include FILE\" may begin with %");
@@ -294,6 +305,7 @@ int main(void)
 	    cmocka_unit_test(test_long_lines),
 	    cmocka_unit_test(test_names_with_other_characters),
 	    cmocka_unit_test(test_syntax_errors),
+	    cmocka_unit_test(test_comment_behind_a_section),
 	    cmocka_unit_test(test_zero_byte),
 	    cmocka_unit_test(test_sections),
 	    cmocka_unit_test_setup_teardown(test_include, make_dir, remove_dir),
