@@ -184,17 +184,17 @@ def test_long_pipeline(tx_pooler):
 
 
 def test_long_batch_costs_no_more_per_message(make_pooler, make_fake):
-    """The server answers nothing before the Sync, so all of a batch is expected at once."""
+    """The server answers nothing before it must, so as much as may be is expected at once."""
     def on_message(session, kind, _body):
         answers = {"B": message("2"), "E": complete("SELECT 0")}
         session.owed = getattr(session, "owed", b"")
         if kind in answers:
             session.owed += answers[kind]
             return True
-        if kind == "S":
+        if kind in "SH":
             session.send(session.owed)
             session.owed = b""
-        return False
+        return kind == "H"
 
     fake = make_fake(on_message=on_message)
     pooler = make_pooler(databases={"f": {"host": fake.host, "port": fake.port}},
@@ -211,6 +211,18 @@ def test_long_batch_costs_no_more_per_message(make_pooler, make_fake):
 
     short = cost(5_000)
     assert cost(50_000) < 3 * short
+
+
+def test_closed_statements_count_while_their_answers_wait(make_pooler):
+    """Behind a request that takes long nothing of this reaches the server: it is all ours to hold."""
+    pooler = make_pooler(pool_mode="transaction", prepared_statement_bytes_client=1_000_000)
+    a = pooler.raw()
+    text = "SELECT 1 /*" + "x" * 100_000 + "*/"
+    prepare(a, "s", text)
+    a.send(parse("", "SELECT pg_sleep(60)") + bind() + execute() + flush())
+    a.send((close("S", "s") + parse("s", text)) * 20)
+    error = a.expect_error()
+    assert (error.code, error.message) == ("54000", "too much memory used for prepared statements")
 
 
 def test_many_executions_before_one_sync(tx_pooler):
