@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * PostgreSQL's lexical rules (15 docs 4.1; src/backend/parser/scan.l): cuts a statement into tokens
+ * with the boundaries that PostgreSQL's own scanner gives, for everything that this one accepts. It
+ * looks at bytes only, copies nothing and allocates nothing; of what PostgreSQL refuses some is
+ * accepted here (escapes that make no character, for one).
+ *
+ * It is right only under standard_conforming_strings = on, and in a client_encoding in which no
+ * byte of a longer character is below 0x80: everywhere but in SJIS, BIG5, GBK, UHC, GB18030, JOHAB
+ * and SHIFT_JIS_2004. The caller sees to both.
+ *
+ * The text must stay while its lexer is in use, and a zero byte must follow it, as the protocol has
+ * it. Any thread.
+ */
+#ifndef PGWEIR_SQL_LEXER_H
+#define PGWEIR_SQL_LEXER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum pw_token_kind {
+	PW_TOKEN_END,
+	PW_TOKEN_WORD,        /* a key word or a name without quotes */
+	PW_TOKEN_QUOTED_NAME, /* "..." or U&"..." */
+	PW_TOKEN_STRING, /* '...', E'...', U&'...', $$...$$, with what continues it on other lines
+			  */
+	PW_TOKEN_BITS,   /* B'...' or X'...' */
+	PW_TOKEN_INTEGER,
+	PW_TOKEN_DECIMAL, /* any other number */
+	PW_TOKEN_PARAM,   /* $1 */
+	PW_TOKEN_SYMBOL,  /* an operator or punctuation */
+	PW_TOKEN_BROKEN,  /* PostgreSQL would refuse it too; the last token */
+};
+
+struct pw_token {
+	enum pw_token_kind kind;
+	size_t begin, end; /* offsets of its first byte and of the one behind it */
+};
+
+struct pw_lexer {
+	const uint8_t *text;
+	size_t len, at;
+};
+
+void pw_lexer_init(struct pw_lexer *lexer, const void *text, size_t len);
+/* After END or BROKEN comes the same again. Comments and white space are skipped. */
+void pw_lexer_next(struct pw_lexer *lexer, struct pw_token *token);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Every token is mixed into two lanes, eight bytes at a time: the lane and the bytes are multiplied
+ * by a secret factor, and the halves of the product make the lane. Which factor tells what the
+ * bytes are: a word or something else, the last of their token or not, or the mark of a literal.
+ * Two texts whose lanes meet by chance are one in 2^128; who wants to make it happen would have to
+ * know the factors, or to see ids.
+ */
+#include "config.h"
+
+#include "pgweir/sql/shape.h"
+
+#include <string.h>
+
+#include "pgweir/sql/lexer.h"
+#include "sql_priv.h"
+
+enum role { WORD_MORE, WORD_LAST, OTHER_MORE, OTHER_LAST, MARK };
+
+/* With these a statement begins that is the same for all values of its literals. */
+static const uint64_t queries = PW_SQL_BIT(SELECT) | PW_SQL_BIT(INSERT) | PW_SQL_BIT(UPDATE) |
+				PW_SQL_BIT(DELETE) | PW_SQL_BIT(MERGE) | PW_SQL_BIT(VALUES) |
+				PW_SQL_BIT(WITH);
+
+struct walk {
+	struct pw_shape *shape;
+	const struct pw_shape_key *key;
+	const uint8_t *text, *end;
+	uint64_t lanes[2];
+	size_t depth;
+	bool is_at_start;    /* of a statement */
+	bool keeps_literals; /* this statement does */
+	bool was_name;       /* the token before was */
+};
+
+void pw_shape_key_init(struct pw_shape_key *shape_key, const struct pw_hash_key *key)
+{
+	for (uint8_t role = 0; role < PW_SHAPE_ROLES; role++) {
+		for (uint8_t lane = 0; lane < 2; lane++) {
+			const uint8_t what[] = {'s', 'h', 'a', 'p', 'e', role, lane};
+
+			shape_key->factors[role][lane] = pw_hash(key, what, sizeof(what)) | 1;
+		}
+	}
+}
+
+/* ---- mixing ---- */
+
+static inline uint64_t multiply(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline void mix(struct walk *w, uint64_t bytes, enum role role)
+{
+	const uint64_t *factors = w->key->factors[role];
+
+	/* Not the same in both: then one lane would tell all of the other. */
+	w->lanes[0] = multiply(w->lanes[0] ^ bytes, factors[0]);
+	w->lanes[1] = multiply(w->lanes[1] + bytes, factors[1]);
+}
+
+/* The first n <= 8 bytes, zeros behind; reading goes no further than the text's own zero. */
+static inline uint64_t load(const struct walk *w, const uint8_t *at, size_t n)
+{
+	uint64_t bytes = 0;
+
+	if (at + sizeof(bytes) <= w->end) {
+		memcpy(&bytes, at, sizeof(bytes));
+		return n < sizeof(bytes) ? bytes & ((UINT64_C(1) << (8 * n)) - 1) : bytes;
+	}
+	memcpy(&bytes, at, n);
+	return bytes;
+}
+
+static void mix_text(struct walk *w, const uint8_t *at, size_t len, enum role last)
+{
+	for (; len > 8; at += 8, len -= 8)
+		mix(w, load(w, at, 8), last - 1);
+	mix(w, load(w, at, len), last);
+}
+
+/* Names beyond ASCII are taken as they are written: then two spellings are two shapes. */
+static inline uint64_t fold(uint64_t bytes)
+{
+	return bytes & UINT64_C(0x8080808080808080) ? bytes : pw_sql_fold(bytes);
+}
+
+static void mix_word(struct walk *w, const uint8_t *at, size_t len)
+{
+	for (; len > 8; at += 8, len -= 8)
+		mix(w, fold(load(w, at, 8)), WORD_MORE);
+	mix(w, fold(load(w, at, len)), WORD_LAST);
+}
+
+/* ---- tokens ---- */
+
+static void begin_statement(struct walk *w, uint64_t first)
+{
+	w->is_at_start = false;
+	w->keeps_literals = !(first & queries);
+	w->shape->statements++;
+	w->shape->firsts |= first;
+	w->shape->has_other |= first == 0;
+}
+
+static inline void take_word(struct walk *w, const uint8_t *at, size_t len)
+{
+	uint64_t folded = fold(load(w, at, len < 8 ? len : 8)), bit = 0;
+	enum pw_sql_word word = pw_sql_word_find(at, len, folded);
+
+	if (word < PW_SQL_N_WORDS)
+		bit = UINT64_C(1) << word;
+	w->shape->words |= bit;
+	if (w->is_at_start)
+		begin_statement(w, bit);
+	if (len <= 8)
+		mix(w, folded, WORD_LAST);
+	else
+		mix_word(w, at, len);
+}
+
+static void take_literal(struct walk *w, const struct pw_token *token)
+{
+	struct pw_shape *shape = w->shape;
+
+	if (w->is_at_start)
+		begin_statement(w, 0);
+	if (w->keeps_literals) {
+		mix_text(w, w->text + token->begin, token->end - token->begin, OTHER_LAST);
+		return;
+	}
+	if (shape->n_literals < PW_SHAPE_LITERALS)
+		shape->literals[shape->n_literals] = (struct pw_span){token->begin, token->end};
+	shape->n_literals++;
+	mix(w, token->kind, MARK);
+}
+
+static inline void note_bracket(struct walk *w, uint8_t c)
+{
+	struct pw_shape *shape = w->shape;
+
+	if (c == '(' || c == '[') {
+		shape->has_call |= c == '(' && w->was_name;
+		if (++w->depth > shape->depth)
+			shape->depth = w->depth;
+	} else if (c == ')' || c == ']') {
+		w->depth -= w->depth > 0;
+	}
+}
+
+static inline void take_symbol(struct walk *w, const uint8_t *at, size_t len)
+{
+	note_bracket(w, *at);
+	/* A bracket may be the first of a query; anything else is an error in any case. */
+	/* Within brackets it belongs to a rule. */
+	if (*at == ';')
+		w->is_at_start |= w->depth == 0;
+	else if (w->is_at_start && *at != '(')
+		begin_statement(w, 0);
+	if (len <= 8)
+		mix(w, load(w, at, len), OTHER_LAST);
+	else
+		mix_text(w, at, len, OTHER_LAST);
+}
+
+static inline void take(struct walk *w, const struct pw_token *token)
+{
+	const uint8_t *at = w->text + token->begin;
+	size_t len = token->end - token->begin;
+
+	switch (token->kind) {
+	case PW_TOKEN_WORD:
+		take_word(w, at, len);
+		break;
+	case PW_TOKEN_SYMBOL:
+		take_symbol(w, at, len);
+		break;
+	case PW_TOKEN_STRING:
+	case PW_TOKEN_BITS:
+	case PW_TOKEN_INTEGER:
+	case PW_TOKEN_DECIMAL:
+		take_literal(w, token);
+		break;
+	case PW_TOKEN_QUOTED_NAME:
+	case PW_TOKEN_PARAM:
+		if (w->is_at_start)
+			begin_statement(w, 0);
+		mix_text(w, at, len, OTHER_LAST);
+		break;
+	case PW_TOKEN_END:
+	case PW_TOKEN_BROKEN:
+		break;
+	}
+	w->was_name = token->kind == PW_TOKEN_WORD || token->kind == PW_TOKEN_QUOTED_NAME;
+	w->shape->tokens++;
+}
+
+void pw_shape_take(struct pw_shape *shape, const struct pw_shape_key *key, const void *text,
+		   size_t len)
+{
+	struct walk w = {.shape = shape, .key = key, .text = text, .is_at_start = true};
+	struct pw_lexer lexer;
+	struct pw_token token;
+
+	w.end = w.text + len + 1;
+	memset(shape, 0, offsetof(struct pw_shape, literals));
+	pw_lexer_init(&lexer, text, len);
+	for (;;) {
+		pw_lexer_next(&lexer, &token);
+		if (token.kind == PW_TOKEN_END || token.kind == PW_TOKEN_BROKEN)
+			break;
+		take(&w, &token);
+	}
+	shape->is_broken = token.kind == PW_TOKEN_BROKEN;
+	/* A lane ends as a product by an odd factor: turned once more, so that all bits tell. */
+	mix(&w, w.shape->tokens, MARK);
+	shape->id = (struct pw_id){w.lanes[0], w.lanes[1]};
+}
