@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Analyses by shape, the least recently used forgotten first, bounded in bytes. A text whose shape
+ * is known costs a look-up; another one costs what libpg_query costs.
+ *
+ * One worker's: one thread.
+ */
+#ifndef PGWEIR_SQL_SHAPE_CACHE_H
+#define PGWEIR_SQL_SHAPE_CACHE_H
+
+#include "pgweir/base/list.h"
+#include "pgweir/base/map.h"
+#include "pgweir/sql/analysis.h"
+
+struct pw_shape_cache {
+	struct pw_map map;
+	struct pw_list recent; /* most recently used first */
+	size_t bytes, max_bytes;
+	uint64_t hits, misses;
+};
+
+void pw_shape_cache_init(struct pw_shape_cache *cache, size_t max_bytes);
+void pw_shape_cache_fini(struct pw_shape_cache *cache);
+/* The analysis of the text, whose shape this must be. Borrowed until the next call; NULL without
+ * memory. */
+const struct pw_analysis *pw_shape_cache_get(struct pw_shape_cache *cache, const char *text,
+					     const struct pw_shape *shape);
+
+#endif

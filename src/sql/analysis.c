@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Walks the tree by protobuf-c's own description of its messages: whatever node holds other nodes
+ * is walked through, whether or not it has a row below.
+ */
+#include "config.h"
+
+#include "pgweir/sql/analysis.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <pg_query.h>
+#include <pg_query/pg_query.pb-c.h>
+
+#include "pgweir/base/status.h"
+#include "pgweir/base/strbuf.h"
+
+/* PostgreSQL's parsenodes.h. */
+enum { CURSOR_OPT_HOLD = 0x20 };
+
+/* ---- gathering ---- */
+
+/* An item while its name's address may still change. */
+struct draft {
+	enum pw_sql_item_kind kind;
+	unsigned statement;
+	int argument;
+	size_t name; /* offset in `names` */
+};
+
+struct build {
+	const struct pw_shape *shape;
+	struct pw_strbuf items; /* of struct draft */
+	struct pw_strbuf names; /* each with its zero */
+	unsigned statement;
+};
+
+static void add_item(struct build *b, enum pw_sql_item_kind kind, const char *name, int argument)
+{
+	const struct draft item = {kind, b->statement, argument, b->names.len};
+
+	pw_strbuf_add(&b->items, &item, sizeof(item));
+	pw_strbuf_add(&b->names, name, strlen(name) + 1);
+}
+
+/* ---- what single nodes mean ---- */
+
+static const char *string_of(const PgQuery__Node *node)
+{
+	return node && node->node_case == PG_QUERY__NODE__NODE_STRING ? node->string->sval : "";
+}
+
+static void take_variable_set(struct build *b, const ProtobufCMessage *message)
+{
+	const PgQuery__VariableSetStmt *set = (const PgQuery__VariableSetStmt *)message;
+
+	/* SET TRANSACTION is about the one at hand, whatever else it is. */
+	bool is_local = set->is_local || strncmp(set->name, "TRANSACTION", 11) == 0;
+
+	if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL)
+		add_item(b, PW_SQL_ITEM_RESET_ALL, "", PW_SQL_NO_LITERAL);
+	else
+		add_item(b, is_local ? PW_SQL_ITEM_SET_LOCAL : PW_SQL_ITEM_SET, set->name,
+			 PW_SQL_NO_LITERAL);
+}
+
+static void take_discard(struct build *b, const ProtobufCMessage *message)
+{
+	static const char *const targets[] = {
+	    [PG_QUERY__DISCARD_MODE__DISCARD_ALL] = "all",
+	    [PG_QUERY__DISCARD_MODE__DISCARD_PLANS] = "plans",
+	    [PG_QUERY__DISCARD_MODE__DISCARD_SEQUENCES] = "sequences",
+	    [PG_QUERY__DISCARD_MODE__DISCARD_TEMP] = "temp",
+	};
+	unsigned target = ((const PgQuery__DiscardStmt *)message)->target;
+	const char *name = target < PW_COUNTOF(targets) ? targets[target] : NULL;
+
+	add_item(b, PW_SQL_ITEM_DISCARD, name ? name : "all", PW_SQL_NO_LITERAL);
+}
+
+static void take_transaction(struct build *b, const ProtobufCMessage *message)
+{
+	static const char *const kinds[] = {
+	    [PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN] = "begin",
+	    [PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START] = "begin",
+	    [PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT] = "commit",
+	    [PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK] = "rollback",
+	    [PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_SAVEPOINT] = "savepoint",
+	    [PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_RELEASE] = "release",
+	    [PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO] = "rollback to",
+	    [PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_PREPARE] = "prepare transaction",
+	    [PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT_PREPARED] = "commit prepared",
+	    [PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_PREPARED] = "rollback prepared",
+	};
+	unsigned kind = ((const PgQuery__TransactionStmt *)message)->kind;
+	const char *name = kind < PW_COUNTOF(kinds) ? kinds[kind] : NULL;
+
+	add_item(b, PW_SQL_ITEM_TRANSACTION, name ? name : "", PW_SQL_NO_LITERAL);
+}
+
+static void take_prepare(struct build *b, const ProtobufCMessage *message)
+{
+	add_item(b, PW_SQL_ITEM_PREPARE, ((const PgQuery__PrepareStmt *)message)->name,
+		 PW_SQL_NO_LITERAL);
+}
+
+static void take_execute(struct build *b, const ProtobufCMessage *message)
+{
+	add_item(b, PW_SQL_ITEM_EXECUTE, ((const PgQuery__ExecuteStmt *)message)->name,
+		 PW_SQL_NO_LITERAL);
+}
+
+static void take_deallocate(struct build *b, const ProtobufCMessage *message)
+{
+	add_item(b, PW_SQL_ITEM_DEALLOCATE, ((const PgQuery__DeallocateStmt *)message)->name,
+		 PW_SQL_NO_LITERAL);
+}
+
+static void take_listen(struct build *b, const ProtobufCMessage *message)
+{
+	add_item(b, PW_SQL_ITEM_LISTEN, ((const PgQuery__ListenStmt *)message)->conditionname,
+		 PW_SQL_NO_LITERAL);
+}
+
+static void take_unlisten(struct build *b, const ProtobufCMessage *message)
+{
+	add_item(b, PW_SQL_ITEM_UNLISTEN, ((const PgQuery__UnlistenStmt *)message)->conditionname,
+		 PW_SQL_NO_LITERAL);
+}
+
+static void take_notify(struct build *b, const ProtobufCMessage *message)
+{
+	add_item(b, PW_SQL_ITEM_NOTIFY, ((const PgQuery__NotifyStmt *)message)->conditionname,
+		 PW_SQL_NO_LITERAL);
+}
+
+/* Tables, views and sequences, wherever a new one is named; also where an old one is, which says
+ * the same: it is in the temporary schema of this session. */
+static void take_range_var(struct build *b, const ProtobufCMessage *message)
+{
+	const PgQuery__RangeVar *range = (const PgQuery__RangeVar *)message;
+
+	if (strcmp(range->relpersistence, "t") == 0 || strcmp(range->schemaname, "pg_temp") == 0)
+		add_item(b, PW_SQL_ITEM_TEMPORARY, range->relname, PW_SQL_NO_LITERAL);
+}
+
+/* Functions, types, operators: whatever else is made is named by a list, which may begin with
+ * pg_temp. */
+static void take_list(struct build *b, const ProtobufCMessage *message)
+{
+	const PgQuery__List *list = (const PgQuery__List *)message;
+
+	if (list->n_items > 1 && strcmp(string_of(list->items[0]), "pg_temp") == 0)
+		add_item(b, PW_SQL_ITEM_TEMPORARY, string_of(list->items[1]), PW_SQL_NO_LITERAL);
+}
+
+static void take_create_function(struct build *b, const ProtobufCMessage *message)
+{
+	const PgQuery__CreateFunctionStmt *create = (const PgQuery__CreateFunctionStmt *)message;
+
+	if (create->n_funcname > 1 && strcmp(string_of(create->funcname[0]), "pg_temp") == 0)
+		add_item(b, PW_SQL_ITEM_TEMPORARY, string_of(create->funcname[1]),
+			 PW_SQL_NO_LITERAL);
+}
+
+static void take_declare(struct build *b, const ProtobufCMessage *message)
+{
+	const PgQuery__DeclareCursorStmt *declare = (const PgQuery__DeclareCursorStmt *)message;
+
+	if (declare->options & CURSOR_OPT_HOLD)
+		add_item(b, PW_SQL_ITEM_HOLD, declare->portalname, PW_SQL_NO_LITERAL);
+}
+
+static void take_load(struct build *b, const ProtobufCMessage *message)
+{
+	add_item(b, PW_SQL_ITEM_LOAD, ((const PgQuery__LoadStmt *)message)->filename,
+		 PW_SQL_NO_LITERAL);
+}
+
+static void take_do(struct build *b, const ProtobufCMessage *message PW_UNUSED)
+{
+	add_item(b, PW_SQL_ITEM_BODY, "", PW_SQL_NO_LITERAL);
+}
+
+/* Which literal of the shape begins there? */
+static int find_literal(const struct pw_shape *shape, int location)
+{
+	size_t n = shape->n_literals < PW_SHAPE_LITERALS ? shape->n_literals : PW_SHAPE_LITERALS;
+
+	for (size_t i = 0; i < n && location >= 0; i++) {
+		if (shape->literals[i].begin == (size_t)location)
+			return (int)i;
+	}
+	return PW_SQL_NO_LITERAL;
+}
+
+static int first_argument(const struct build *b, const PgQuery__FuncCall *call)
+{
+	const PgQuery__Node *node = call->n_args > 0 ? call->args[0] : NULL;
+
+	if (!node || node->node_case != PG_QUERY__NODE__NODE_A_CONST || call->func_variadic)
+		return PW_SQL_NO_LITERAL;
+	return find_literal(b->shape, node->a_const->location);
+}
+
+static void take_call(struct build *b, const ProtobufCMessage *message)
+{
+	const PgQuery__FuncCall *call = (const PgQuery__FuncCall *)message;
+	struct pw_strbuf name = PW_STRBUF_INIT;
+
+	for (size_t i = 0; i < call->n_funcname; i++) {
+		if (i > 0)
+			pw_strbuf_add_char(&name, '.');
+		pw_strbuf_add_string(&name, string_of(call->funcname[i]));
+	}
+	if (name.has_failed)
+		b->names.has_failed = true;
+	else if (name.data)
+		add_item(b, PW_SQL_ITEM_CALL, name.data, first_argument(b, call));
+	pw_strbuf_fini(&name);
+}
+
+struct node_row {
+	const ProtobufCMessageDescriptor *node;
+	void (*take)(struct build *b, const ProtobufCMessage *message);
+};
+
+static const struct node_row rows[] = {
+    {&pg_query__func_call__descriptor, take_call},
+    {&pg_query__range_var__descriptor, take_range_var},
+    {&pg_query__list__descriptor, take_list},
+    {&pg_query__transaction_stmt__descriptor, take_transaction},
+    {&pg_query__variable_set_stmt__descriptor, take_variable_set},
+    {&pg_query__discard_stmt__descriptor, take_discard},
+    {&pg_query__prepare_stmt__descriptor, take_prepare},
+    {&pg_query__execute_stmt__descriptor, take_execute},
+    {&pg_query__deallocate_stmt__descriptor, take_deallocate},
+    {&pg_query__listen_stmt__descriptor, take_listen},
+    {&pg_query__unlisten_stmt__descriptor, take_unlisten},
+    {&pg_query__notify_stmt__descriptor, take_notify},
+    {&pg_query__declare_cursor_stmt__descriptor, take_declare},
+    {&pg_query__load_stmt__descriptor, take_load},
+    {&pg_query__do_stmt__descriptor, take_do},
+    {&pg_query__create_function_stmt__descriptor, take_create_function},
+};
+
+/* ---- the walk ---- */
+
+static void walk(struct build *b, const ProtobufCMessage *message);
+
+static void walk_field(struct build *b, const ProtobufCMessage *message,
+		       const ProtobufCFieldDescriptor *field)
+{
+	const char *at = (const char *)message + field->offset;
+	const char *quantifier = (const char *)message + field->quantifier_offset;
+
+	if (field->type != PROTOBUF_C_TYPE_MESSAGE)
+		return;
+	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+		ProtobufCMessage *const *array;
+		size_t n = *(const size_t *)quantifier;
+
+		memcpy(&array, at, sizeof(array));
+		for (size_t i = 0; i < n; i++)
+			walk(b, array[i]);
+	} else if (!(field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) ||
+		   *(const uint32_t *)quantifier == field->id) {
+		ProtobufCMessage *one;
+
+		memcpy(&one, at, sizeof(one));
+		walk(b, one);
+	}
+}
+
+static void walk(struct build *b, const ProtobufCMessage *message)
+{
+	if (!message)
+		return;
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		if (message->descriptor == rows[i].node) {
+			rows[i].take(b, message);
+			break;
+		}
+	}
+	for (unsigned i = 0; i < message->descriptor->n_fields; i++)
+		walk_field(b, message, &message->descriptor->fields[i]);
+}
+
+/* Statements that no row above knows, other than queries. */
+static void note_statement(struct build *b, const PgQuery__Node *node)
+{
+	const ProtobufCFieldDescriptor *field;
+	uint32_t before = (uint32_t)b->items.len;
+
+	walk(b, &node->base);
+	switch (node->node_case) {
+	case PG_QUERY__NODE__NODE_SELECT_STMT:
+	case PG_QUERY__NODE__NODE_INSERT_STMT:
+	case PG_QUERY__NODE__NODE_UPDATE_STMT:
+	case PG_QUERY__NODE__NODE_DELETE_STMT:
+	case PG_QUERY__NODE__NODE_MERGE_STMT:
+		return;
+	default:
+		break;
+	}
+	field = protobuf_c_message_descriptor_get_field(&pg_query__node__descriptor,
+							(unsigned)node->node_case);
+	if (b->items.len == before && field)
+		add_item(b, PW_SQL_ITEM_OTHER, field->name, PW_SQL_NO_LITERAL);
+}
+
+/* ---- what comes of it ---- */
+
+static struct pw_analysis *finish(const struct build *b)
+{
+	size_t n = b->items.len / sizeof(struct draft);
+	size_t bytes = sizeof(struct pw_analysis) + n * sizeof(struct pw_sql_item) + b->names.len;
+	struct pw_analysis *analysis;
+	char *names;
+
+	if (b->items.has_failed || b->names.has_failed)
+		return NULL;
+	analysis = calloc(1, bytes);
+	if (!analysis)
+		return NULL;
+	names = (char *)&analysis->items[n];
+	if (b->names.len > 0)
+		memcpy(names, b->names.data, b->names.len);
+	analysis->n_items = (unsigned)n;
+	analysis->bytes = bytes;
+	for (size_t i = 0; i < n; i++) {
+		struct draft draft;
+
+		memcpy(&draft, b->items.data + i * sizeof(draft), sizeof(draft));
+		analysis->items[i] = (struct pw_sql_item){draft.kind, draft.statement,
+							  names + draft.name, draft.argument};
+		analysis->kinds |= UINT32_C(1) << draft.kind;
+	}
+	return analysis;
+}
+
+static bool parse(struct build *b, const char *text, unsigned *statements)
+{
+	PgQueryProtobufParseResult result = pg_query_parse_protobuf(text);
+	PgQuery__ParseResult *tree = NULL;
+
+	if (!result.error)
+		tree = pg_query__parse_result__unpack(NULL, result.parse_tree.len,
+						      (const uint8_t *)result.parse_tree.data);
+	for (size_t i = 0; tree && i < tree->n_stmts; i++) {
+		b->statement = (unsigned)i;
+		if (tree->stmts[i]->stmt)
+			note_statement(b, tree->stmts[i]->stmt);
+	}
+	*statements = tree ? (unsigned)tree->n_stmts : 0;
+	if (tree)
+		pg_query__parse_result__free_unpacked(tree, NULL);
+	pg_query_free_protobuf_parse_result(result);
+	return tree != NULL;
+}
+
+struct pw_analysis *pw_analysis_create(const char *text, const struct pw_shape *shape)
+{
+	struct build b = {.shape = shape};
+	struct pw_analysis *analysis;
+	unsigned statements = 0;
+	bool is_parsed = !shape->is_broken && shape->tokens <= PW_ANALYSIS_TOKENS_MAX &&
+			 shape->depth <= PW_ANALYSIS_DEPTH_MAX && parse(&b, text, &statements);
+
+	analysis = finish(&b);
+	if (analysis) {
+		analysis->is_parsed = is_parsed;
+		analysis->statements = statements;
+	}
+	pw_strbuf_fini(&b.items);
+	pw_strbuf_fini(&b.names);
+	return analysis;
+}
+
+void pw_analysis_destroy(struct pw_analysis *analysis)
+{
+	free(analysis);
+}
