@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * PostgreSQL's own functions, and what a call of one leaves behind in its session. Nearly all leave
+ * nothing; the others are listed one by one, from pg_proc and the descriptions in PostgreSQL 15's
+ * docs, chapter 9. A name that is not here may be anybody's function and do anything.
+ *
+ * A name alone is no proof: users may have a function of the same name for other types of
+ * arguments, or put a schema before pg_catalog. Who needs one asks the catalogue as well.
+ *
+ * Const, any thread.
+ */
+#ifndef PGWEIR_SQL_BUILTIN_H
+#define PGWEIR_SQL_BUILTIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum pw_builtin {
+	PW_BUILTIN_UNKNOWN,  /* not one of PostgreSQL's */
+	PW_BUILTIN_HARMLESS, /* leaves nothing that outlives its transaction */
+	PW_BUILTIN_SETS,     /* a setting, until the session or the transaction ends */
+	PW_BUILTIN_LOCKS,    /* takes or frees advisory locks of the session */
+	PW_BUILTIN_SEQUENCE, /* changes or reads what currval() and lastval() give */
+	PW_BUILTIN_SEED,     /* of random() */
+	PW_BUILTIN_NOTIFIES, /* a channel */
+	PW_BUILTIN_ORIGIN,   /* of replication, of the session */
+	PW_BUILTIN_SLOT,     /* may make a replication slot that lives as long as the session */
+	PW_BUILTIN_BACKUP,   /* begins or ends one, within one session */
+	PW_BUILTIN_QUERIES,  /* runs a query that is given to it as a text */
+	PW_BUILTIN_INNER,    /* for PostgreSQL's own use: may do anything */
+	PW_BUILTIN_N_CLASSES,
+};
+
+/* `name` as in a PW_SQL_ITEM_CALL: alone, or behind "pg_catalog."; behind another schema it is
+ * UNKNOWN. */
+enum pw_builtin pw_builtin_find(const char *name);
+
+#endif

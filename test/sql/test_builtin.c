@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What a call leaves behind, by its name.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pgweir/base/status.h"
+#include "pgweir/sql/builtin.h"
+
+static const char *const all[] = {
+#include "sql/builtins.inc"
+};
+
+static void test_names(void **state)
+{
+	(void)state;
+	assert_int_equal(pw_builtin_find("max"), PW_BUILTIN_HARMLESS);
+	assert_int_equal(pw_builtin_find("pg_catalog.max"), PW_BUILTIN_HARMLESS);
+	assert_int_equal(pw_builtin_find("public.max"), PW_BUILTIN_UNKNOWN);
+	assert_int_equal(pw_builtin_find("pg_catalog.pg_catalog.max"), PW_BUILTIN_UNKNOWN);
+	assert_int_equal(pw_builtin_find("my_function"), PW_BUILTIN_UNKNOWN);
+	assert_int_equal(pw_builtin_find("MAX"), PW_BUILTIN_UNKNOWN);
+	assert_int_equal(pw_builtin_find(""), PW_BUILTIN_UNKNOWN);
+	/* The first and the last of the list. */
+	assert_int_equal(pw_builtin_find("RI_FKey_cascade_del"), PW_BUILTIN_HARMLESS);
+	assert_int_equal(pw_builtin_find("xpath_exists"), PW_BUILTIN_HARMLESS);
+}
+
+static void test_what_stays(void **state)
+{
+	static const struct {
+		const char *name;
+		enum pw_builtin class;
+	} wanted[] = {
+	    {"set_config", PW_BUILTIN_SETS},
+	    {"pg_catalog.set_config", PW_BUILTIN_SETS},
+	    {"pg_advisory_lock", PW_BUILTIN_LOCKS},
+	    {"pg_try_advisory_lock_shared", PW_BUILTIN_LOCKS},
+	    {"pg_advisory_unlock_all", PW_BUILTIN_LOCKS},
+	    /* Those end with the transaction. */
+	    {"pg_advisory_xact_lock", PW_BUILTIN_HARMLESS},
+	    {"pg_try_advisory_xact_lock", PW_BUILTIN_HARMLESS},
+	    {"nextval", PW_BUILTIN_SEQUENCE},
+	    {"currval", PW_BUILTIN_SEQUENCE},
+	    {"lastval", PW_BUILTIN_SEQUENCE},
+	    {"setval", PW_BUILTIN_SEQUENCE},
+	    {"setseed", PW_BUILTIN_SEED},
+	    {"random", PW_BUILTIN_HARMLESS},
+	    {"pg_notify", PW_BUILTIN_NOTIFIES},
+	    {"pg_replication_origin_session_setup", PW_BUILTIN_ORIGIN},
+	    {"pg_replication_origin_xact_setup", PW_BUILTIN_HARMLESS},
+	    {"pg_create_physical_replication_slot", PW_BUILTIN_SLOT},
+	    {"pg_backup_start", PW_BUILTIN_BACKUP},
+	    {"query_to_xml", PW_BUILTIN_QUERIES},
+	    {"binary_upgrade_set_next_pg_type_oid", PW_BUILTIN_INNER},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		assert_int_equal(pw_builtin_find(wanted[i].name), wanted[i].class);
+}
+
+/* Each is found, which also tells that the list is in order. */
+static void test_whole_list(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(all); i++) {
+		assert_int_not_equal(pw_builtin_find(all[i]), PW_BUILTIN_UNKNOWN);
+		if (i > 0)
+			assert_true(strcmp(all[i - 1], all[i]) < 0);
+	}
+	assert_true(PW_COUNTOF(all) > 2000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_names),
+	    cmocka_unit_test(test_what_stays),
+	    cmocka_unit_test(test_whole_list),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
