@@ -129,8 +129,8 @@ static void take_option(struct pw_options *out, int option, const char *program)
 		fprintf(
 		    stderr,
 		    "%s: taking over the sockets of a running process (-R) is not supported; for a "
-		    "restart without a gap set so_reuseport=1, start the new process and end the "
-		    "old one with SIGTERM\n",
+		    "restart without a gap see pgweir(1): so_reuseport=1, and a second "
+		    "configuration with a unix_socket_dir, pidfile and logfile of its own\n",
 		    program);
 		refuse(out, program);
 		break;
