@@ -99,42 +99,6 @@ static void take_transaction(struct build *b, const ProtobufCMessage *message)
 	add_item(b, PW_SQL_ITEM_TRANSACTION, name ? name : "", PW_SQL_NO_LITERAL);
 }
 
-static void take_prepare(struct build *b, const ProtobufCMessage *message)
-{
-	add_item(b, PW_SQL_ITEM_PREPARE, ((const PgQuery__PrepareStmt *)message)->name,
-		 PW_SQL_NO_LITERAL);
-}
-
-static void take_execute(struct build *b, const ProtobufCMessage *message)
-{
-	add_item(b, PW_SQL_ITEM_EXECUTE, ((const PgQuery__ExecuteStmt *)message)->name,
-		 PW_SQL_NO_LITERAL);
-}
-
-static void take_deallocate(struct build *b, const ProtobufCMessage *message)
-{
-	add_item(b, PW_SQL_ITEM_DEALLOCATE, ((const PgQuery__DeallocateStmt *)message)->name,
-		 PW_SQL_NO_LITERAL);
-}
-
-static void take_listen(struct build *b, const ProtobufCMessage *message)
-{
-	add_item(b, PW_SQL_ITEM_LISTEN, ((const PgQuery__ListenStmt *)message)->conditionname,
-		 PW_SQL_NO_LITERAL);
-}
-
-static void take_unlisten(struct build *b, const ProtobufCMessage *message)
-{
-	add_item(b, PW_SQL_ITEM_UNLISTEN, ((const PgQuery__UnlistenStmt *)message)->conditionname,
-		 PW_SQL_NO_LITERAL);
-}
-
-static void take_notify(struct build *b, const ProtobufCMessage *message)
-{
-	add_item(b, PW_SQL_ITEM_NOTIFY, ((const PgQuery__NotifyStmt *)message)->conditionname,
-		 PW_SQL_NO_LITERAL);
-}
-
 /* Tables, views and sequences, wherever a new one is named; also where an old one is, which says
  * the same: it is in the temporary schema of this session. */
 static void take_range_var(struct build *b, const ProtobufCMessage *message)
@@ -170,12 +134,6 @@ static void take_declare(struct build *b, const ProtobufCMessage *message)
 
 	if (declare->options & CURSOR_OPT_HOLD)
 		add_item(b, PW_SQL_ITEM_HOLD, declare->portalname, PW_SQL_NO_LITERAL);
-}
-
-static void take_load(struct build *b, const ProtobufCMessage *message)
-{
-	add_item(b, PW_SQL_ITEM_LOAD, ((const PgQuery__LoadStmt *)message)->filename,
-		 PW_SQL_NO_LITERAL);
 }
 
 static void take_do(struct build *b, const ProtobufCMessage *message PW_UNUSED)
@@ -221,31 +179,55 @@ static void take_call(struct build *b, const ProtobufCMessage *message)
 	pw_strbuf_fini(&name);
 }
 
+/* Either a function sees to the node, or it is an item whose name is one of its fields. */
 struct node_row {
 	const ProtobufCMessageDescriptor *node;
 	void (*take)(struct build *b, const ProtobufCMessage *message);
+	enum pw_sql_item_kind kind;
+	size_t name; /* offset of a char * */
 };
 
+/* clang-format off */
 static const struct node_row rows[] = {
-    {&pg_query__func_call__descriptor, take_call},
-    {&pg_query__range_var__descriptor, take_range_var},
-    {&pg_query__list__descriptor, take_list},
-    {&pg_query__transaction_stmt__descriptor, take_transaction},
-    {&pg_query__variable_set_stmt__descriptor, take_variable_set},
-    {&pg_query__discard_stmt__descriptor, take_discard},
-    {&pg_query__prepare_stmt__descriptor, take_prepare},
-    {&pg_query__execute_stmt__descriptor, take_execute},
-    {&pg_query__deallocate_stmt__descriptor, take_deallocate},
-    {&pg_query__listen_stmt__descriptor, take_listen},
-    {&pg_query__unlisten_stmt__descriptor, take_unlisten},
-    {&pg_query__notify_stmt__descriptor, take_notify},
-    {&pg_query__declare_cursor_stmt__descriptor, take_declare},
-    {&pg_query__load_stmt__descriptor, take_load},
-    {&pg_query__do_stmt__descriptor, take_do},
-    {&pg_query__create_function_stmt__descriptor, take_create_function},
+    {&pg_query__func_call__descriptor, take_call, 0, 0},
+    {&pg_query__range_var__descriptor, take_range_var, 0, 0},
+    {&pg_query__list__descriptor, take_list, 0, 0},
+    {&pg_query__transaction_stmt__descriptor, take_transaction, 0, 0},
+    {&pg_query__variable_set_stmt__descriptor, take_variable_set, 0, 0},
+    {&pg_query__discard_stmt__descriptor, take_discard, 0, 0},
+    {&pg_query__declare_cursor_stmt__descriptor, take_declare, 0, 0},
+    {&pg_query__create_function_stmt__descriptor, take_create_function, 0, 0},
+    {&pg_query__prepare_stmt__descriptor, NULL, PW_SQL_ITEM_PREPARE,
+     offsetof(PgQuery__PrepareStmt, name)},
+    {&pg_query__execute_stmt__descriptor, NULL, PW_SQL_ITEM_EXECUTE,
+     offsetof(PgQuery__ExecuteStmt, name)},
+    {&pg_query__deallocate_stmt__descriptor, NULL, PW_SQL_ITEM_DEALLOCATE,
+     offsetof(PgQuery__DeallocateStmt, name)},
+    {&pg_query__listen_stmt__descriptor, NULL, PW_SQL_ITEM_LISTEN,
+     offsetof(PgQuery__ListenStmt, conditionname)},
+    {&pg_query__unlisten_stmt__descriptor, NULL, PW_SQL_ITEM_UNLISTEN,
+     offsetof(PgQuery__UnlistenStmt, conditionname)},
+    {&pg_query__notify_stmt__descriptor, NULL, PW_SQL_ITEM_NOTIFY,
+     offsetof(PgQuery__NotifyStmt, conditionname)},
+    {&pg_query__load_stmt__descriptor, NULL, PW_SQL_ITEM_LOAD,
+     offsetof(PgQuery__LoadStmt, filename)},
+    {&pg_query__do_stmt__descriptor, take_do, 0, 0},
 };
+/* clang-format on */
 
 /* ---- the walk ---- */
+
+static void take_node(struct build *b, const ProtobufCMessage *message, const struct node_row *row)
+{
+	const char *name;
+
+	if (row->take) {
+		row->take(b, message);
+		return;
+	}
+	memcpy(&name, (const char *)message + row->name, sizeof(name));
+	add_item(b, row->kind, name, PW_SQL_NO_LITERAL);
+}
 
 static void walk(struct build *b, const ProtobufCMessage *message);
 
@@ -278,10 +260,8 @@ static void walk(struct build *b, const ProtobufCMessage *message)
 	if (!message)
 		return;
 	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
-		if (message->descriptor == rows[i].node) {
-			rows[i].take(b, message);
-			break;
-		}
+		if (message->descriptor == rows[i].node)
+			take_node(b, message, &rows[i]);
 	}
 	for (unsigned i = 0; i < message->descriptor->n_fields; i++)
 		walk_field(b, message, &message->descriptor->fields[i]);
