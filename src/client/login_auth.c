@@ -2,7 +2,9 @@
  *
  * Authentication of a client. Each method is a row: what it asks, and what it does with the answer.
  * For users that do not exist the whole exchange is played with a secret that nothing matches, so
- * that a stranger learns nothing from it.
+ * that a stranger learns nothing from what is said. The time it takes may tell: a password in clear
+ * is worked through only against a SCRAM secret that exists (PostgreSQL does the same), and a
+ * verifier is derived from a password in clear at the first login after a reload.
  */
 #include "config.h"
 
