@@ -223,7 +223,7 @@ static void test_portals(void **state)
 {
 	struct fixture *f = *state;
 	struct pw_prepared_name *a = add(f, "a", "select 1"), *b = add(f, "b", "select 2");
-	char portal[8];
+	char portal[16];
 
 	pw_prepared_note_bind(f->client, "p1", a);
 	pw_prepared_note_bind(f->client, "", b);
