@@ -225,6 +225,21 @@ def test_closed_statements_count_while_their_answers_wait(make_pooler):
     assert (error.code, error.message) == ("54000", "too much memory used for prepared statements")
 
 
+def test_pipeline_that_is_stopped_within_a_message(make_pooler):
+    """So much is owed that the client is not read on; what it is in the midst of stays whole."""
+    pooler = make_pooler(pool_mode="transaction")
+    a = pooler.raw()
+    a.sock.settimeout(60 * TIME_FACTOR)
+    prepare(a, "s", "SELECT length($1::text)")
+    long = "".join(chr(97 + i % 26) for i in range(1_000_000))
+    head = parse("", "SELECT pg_sleep(1)") + bind() + execute()
+    a.send(head + (bind("", "s", ["x"]) + execute()) * 35_000)
+    result = a.run(bind("", "s", [long]) + execute(), sync())
+    assert result.error is None
+    assert result.rows[-1] == ["1000000"]
+    assert len(result.rows) == 35_002
+
+
 def test_many_executions_before_one_sync(tx_pooler):
     a = tx_pooler.raw()
     prepare(a, "s", "SELECT $1::int")

@@ -389,7 +389,8 @@ static void throttle(struct pw_client *c)
 {
 	struct pw_link *link = link_of(c);
 
-	if (link && owes_too_much(link) && c->stream.is_reading) {
+	/* Not behind half a message: what is sent then would be taken for the rest of it. */
+	if (link && owes_too_much(link) && c->stream.is_reading && c->reader.left == 0) {
 		static const uint8_t flush[] = {'H', 0, 0, 0, 4};
 
 		/* Without a Sync it might keep its answers to itself. */
