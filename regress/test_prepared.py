@@ -548,6 +548,36 @@ def test_changed_table_gets_a_fresh_plan(one_link):
     assert run(a, "s").rows == [["1", "2"]]
 
 
+def test_error_about_a_statement_that_is_parsed_anew_meanwhile(one_link):
+    """The error is about the one that the link had before. It must not be taken for news of the
+    one that another request of the same client has just been given a description of."""
+    a = one_link.raw()
+    for name in "bc":
+        prepare(a, name, "SELECT $1::text")
+    assert a.run(describe("S", "c"), sync()).kinds == "tTZ"
+    too_many = bind("", "b", ["x", "y"]) + sync()
+    again = close("S", "a") + parse("a", "SELECT $1::text") + bind("", "a", ["1"]) + execute()
+    a.send(too_many + again + run_named("c", ["2"]))
+    assert "".join(m.kind for m in a.recv_until("Z")) == "EZ"
+    result = a.result()
+    assert result.error is None
+    assert result.kinds == "312DC2DCZ"
+
+
+def test_setting_that_changes_while_a_description_is_asked_for(one_link):
+    """What the link is asked about is no longer what it will run: another parse state, another
+    statement. It is asked about that one too."""
+    a = one_link.raw()
+    prepare(a, "c", "SELECT $1::text")
+    assert a.run(describe("S", "c"), sync()).kinds == "tTZ"
+    again = parse("a", "SELECT $1::text") + bind("", "a", ["1"]) + execute()
+    a.send(query("SET TimeZone = 'Asia/Tokyo'") + again + run_named("c", ["2"]))
+    assert "".join(m.kind for m in a.recv_until("Z")) == "CSZ"
+    result = a.result()
+    assert result.error is None
+    assert result.kinds == "12DC2DCZ"
+
+
 @pytest.mark.pgweir_only
 def test_others_find_fresh_plans_after_a_change(make_pooler):
     """Every link has the statement as it was before the change; a client that comes after it must

@@ -236,7 +236,7 @@ bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
 	if (!is_changed_result(piece))
 		return false;
 	/* What this link has is of no use to anybody; what others have may not be either. */
-	pw_known_set_epoch(&c->loan.link->facts.known, name->statement->id, 0);
+	pw_known_doubt(&c->loan.link->facts.known, name->statement->id);
 	atomic_fetch_add(&c->loan.pool->shared->db->ddl_epoch, 1);
 	if (!prepared || !prepared->may_repeat || !prepared->is_repeat_whole ||
 	    name->description > 0 || c->held || pw_reader_is_inside(&c->reader) ||
@@ -310,7 +310,8 @@ enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name)
 	description = pw_known_description(known, id);
 	if (name->description == 0 || pw_link_skips_next(link) || description == name->description)
 		return PW_PLAN_READY;
-	if (was_asked)
+	/* Unknown after asking: it has become another statement, or a doubtful one, meanwhile. */
+	if (was_asked && description > 0)
 		return PW_PLAN_CHANGED;
 	/* The link's may be the older one of the two. */
 	if (description > 0 &&

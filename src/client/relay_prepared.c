@@ -418,7 +418,7 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		c->loan.link->facts.must_close = true;
 	/* Tables that were changed past us leave it with arguments of other types than theirs: it
 	 * is parsed anew for whoever prepares it next. */
-	pw_known_set_epoch(&c->loan.link->facts.known, name->statement->id, 0);
+	pw_known_doubt(&c->loan.link->facts.known, name->statement->id);
 	begin = pw_writer_begin(&out, 'E');
 	add_replaced(&out, piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
 		     name->statement->name, name->name);

@@ -15,7 +15,7 @@ struct known_statement {
 	struct pw_list lru_node;
 	struct pw_id id;
 	unsigned epoch;
-	unsigned parses; /* sent and not answered: what is described is an earlier one */
+	uint32_t parse; /* the last one, counted among all of the link */
 	uint64_t description;
 };
 
@@ -37,6 +37,8 @@ void pw_known_init(struct pw_known *known)
 {
 	pw_map_init(&known->map);
 	pw_list_init(&known->lru);
+	known->parses_sent = 0;
+	known->parses_settled = 0;
 }
 
 void pw_known_fini(struct pw_known *known)
@@ -90,11 +92,25 @@ unsigned pw_known_epoch(const struct pw_known *known, struct pw_id id)
 	return s ? s->epoch : 0;
 }
 
+/* What is answered now is about an earlier one. */
+static bool is_parse_due(const struct pw_known *known, const struct known_statement *s)
+{
+	return (int32_t)(s->parse - known->parses_settled) > 0;
+}
+
+void pw_known_doubt(struct pw_known *known, struct pw_id id)
+{
+	struct known_statement *s = find(known, id);
+
+	if (s && !is_parse_due(known, s))
+		s->epoch = 0;
+}
+
 void pw_known_describe(struct pw_known *known, struct pw_id id, uint64_t description)
 {
 	struct known_statement *s = find(known, id);
 
-	if (s && s->parses == 0)
+	if (s && !is_parse_due(known, s))
 		s->description = description;
 }
 
@@ -102,23 +118,21 @@ uint64_t pw_known_description(const struct pw_known *known, struct pw_id id)
 {
 	const struct known_statement *s = find(known, id);
 
-	return s && s->parses == 0 ? s->description : 0;
+	return s && !is_parse_due(known, s) ? s->description : 0;
 }
 
 void pw_known_parse_sent(struct pw_known *known, struct pw_id id)
 {
 	struct known_statement *s = find(known, id);
 
+	known->parses_sent++;
 	if (s)
-		s->parses++;
+		s->parse = known->parses_sent;
 }
 
-void pw_known_parse_done(struct pw_known *known, struct pw_id id)
+void pw_known_parse_settled(struct pw_known *known)
 {
-	struct known_statement *s = find(known, id);
-
-	if (s && s->parses > 0)
-		s->parses--;
+	known->parses_settled++;
 }
 
 enum pw_status pw_known_add(struct pw_known *known, struct pw_id id)
@@ -133,6 +147,7 @@ enum pw_status pw_known_add(struct pw_known *known, struct pw_id id)
 		return PW_ENOMEM;
 	}
 	s->id = id;
+	s->parse = known->parses_settled;
 	pw_list_append(&known->lru, &s->lru_node);
 	return PW_OK;
 }
@@ -174,6 +189,8 @@ void pw_known_move(struct pw_known *known, struct pw_known *to)
 	struct pw_list *node;
 
 	to->map = known->map;
+	to->parses_sent = known->parses_sent;
+	to->parses_settled = known->parses_settled;
 	pw_list_init(&to->lru);
 	while ((node = pw_list_first(&known->lru))) {
 		pw_list_remove(node);

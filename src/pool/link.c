@@ -155,8 +155,8 @@ void pw_link_settle(struct pw_link *link, const struct pw_expect *entry, bool is
 #ifdef PW_MUTANT_NOTHING_UNDONE
 	is_done = true;
 #endif
-	if (entry->flags & PW_EXPECT_KNOWN && is_done && entry->role == PW_ROLE_PARSE)
-		pw_known_parse_done(&link->facts.known, entry->statement);
+	if (entry->flags & PW_EXPECT_KNOWN && entry->role == PW_ROLE_PARSE)
+		pw_known_parse_settled(&link->facts.known);
 	if (entry->flags & PW_EXPECT_KNOWN && !is_done) {
 		if (entry->role == PW_ROLE_PARSE)
 			pw_known_remove(&link->facts.known, entry->statement);

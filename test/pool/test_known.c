@@ -129,13 +129,43 @@ static void test_description(void **state)
 	pw_known_parse_sent(&known, id_of(1));
 	pw_known_describe(&known, id_of(1), 5);
 	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
-	pw_known_parse_done(&known, id_of(1));
+	pw_known_parse_settled(&known);
 	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
 	pw_known_describe(&known, id_of(1), 6);
 	assert_int_equal(pw_known_description(&known, id_of(1)), 6);
 	pw_known_remove(&known, id_of(1));
 	add(&known, 1);
 	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
+	pw_known_fini(&known);
+}
+
+/* Parsed, closed and parsed again before the first answer: that one is about the first. */
+static void test_parse_behind_parse(void **state)
+{
+	struct pw_known known;
+
+	(void)state;
+	pw_known_init(&known);
+	add(&known, 1);
+	pw_known_parse_sent(&known, id_of(1));
+	pw_known_remove(&known, id_of(1));
+	add(&known, 1);
+	pw_known_parse_sent(&known, id_of(1));
+	pw_known_set_epoch(&known, id_of(1), 9);
+	add(&known, 2);
+	pw_known_describe(&known, id_of(2), 7); /* there without a Parse of ours */
+	assert_int_equal(pw_known_description(&known, id_of(2)), 7);
+	pw_known_parse_settled(&known);
+	pw_known_describe(&known, id_of(1), 5);
+	pw_known_doubt(&known, id_of(1));
+	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
+	assert_int_equal(pw_known_epoch(&known, id_of(1)), 9);
+	pw_known_parse_settled(&known);
+	pw_known_describe(&known, id_of(1), 6);
+	assert_int_equal(pw_known_description(&known, id_of(1)), 6);
+	pw_known_doubt(&known, id_of(1));
+	pw_known_doubt(&known, id_of(3));
+	assert_int_equal(pw_known_epoch(&known, id_of(1)), 0);
 	pw_known_fini(&known);
 }
 
@@ -192,6 +222,7 @@ int main(void)
 	    cmocka_unit_test(test_ids_of_128_bits),
 	    cmocka_unit_test(test_epoch),
 	    cmocka_unit_test(test_description),
+	    cmocka_unit_test(test_parse_behind_parse),
 	    cmocka_unit_test(test_move),
 	    cmocka_unit_test(test_clear),
 	};

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "pgweir/base/hash.h"
 #include "pgweir/base/list.h"
@@ -23,6 +24,8 @@ void pw_statement_name(struct pw_id id, char out[PW_STATEMENT_NAME_SIZE]);
 struct pw_known {
 	struct pw_map map;
 	struct pw_list lru; /* oldest first */
+	uint32_t parses_sent;
+	uint32_t parses_settled; /* answered or skipped, in the order in which they were sent */
 };
 
 void pw_known_init(struct pw_known *known);
@@ -33,6 +36,9 @@ bool pw_known_use(struct pw_known *known, struct pw_id id);
 /* Which ddl_epoch of the database the link parsed it in; 0 where it is not there. */
 void pw_known_set_epoch(struct pw_known *known, struct pw_id id, unsigned epoch);
 unsigned pw_known_epoch(const struct pw_known *known, struct pw_id id);
+/* An answer casts doubt on what the link has: it is not to be used again, unless it is being
+ * parsed anew already, and the answer is to what came before. */
+void pw_known_doubt(struct pw_known *known, struct pw_id id);
 /* What the server says of its rows (proto/row_description.h): the same as long as the link has the
  * statement. 0 = not asked yet, or its Parse is not answered yet. */
 void pw_known_describe(struct pw_known *known, struct pw_id id, uint64_t description);
@@ -40,9 +46,9 @@ uint64_t pw_known_description(const struct pw_known *known, struct pw_id id);
 
 /* Adding what is there changes nothing. */
 PW_MUSTCHECK enum pw_status pw_known_add(struct pw_known *known, struct pw_id id);
-/* A Parse of it was sent; was answered. */
+/* A Parse of it was sent. The oldest one that was sent and not settled was answered or skipped. */
 void pw_known_parse_sent(struct pw_known *known, struct pw_id id);
-void pw_known_parse_done(struct pw_known *known, struct pw_id id);
+void pw_known_parse_settled(struct pw_known *known);
 void pw_known_remove(struct pw_known *known, struct pw_id id);
 void pw_known_clear(struct pw_known *known);
 /* The least recently used one; false = none. */
