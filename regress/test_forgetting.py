@@ -186,7 +186,9 @@ def test_behind_a_copy(tx_pooler, forget):
         assert conn.run(run("a"), sync()).value() == "x"
 
 
-def test_long_text_that_forgets_at_its_end(pair):
+def test_long_text_that_forgets_at_its_end(make_pooler, pg):
+    """Nobody reads so long a text; with session_state its server would go with the client."""
+    pair = Pair(make_pooler(pool_mode="transaction", default_pool_size=1, session_state="off"), pg)
     ALL["long"] = query("SELECT " + "1 + " * 100_000 + "1; DEALLOCATE ALL")
     pair.check(["parse a x", "sync", "long", "parse a y", "run a"])
 

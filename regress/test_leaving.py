@@ -18,9 +18,10 @@ def pid_of(conn):
     return conn.query("SELECT pg_backend_pid()").value()
 
 
-def test_open_transaction_is_rolled_back_and_the_server_reset(one):
+def test_open_transaction_is_rolled_back_and_the_server_reset(one, pg, db):
+    with pg.connect(db) as c:
+        c.execute("CREATE TABLE t (v int); GRANT ALL ON t TO public")
     conn = one.raw()
-    conn.query("CREATE TABLE t (v int)")
     conn.query("BEGIN")
     conn.query("INSERT INTO t VALUES (1)")
     conn.query("SET work_mem = '77MB'")
@@ -85,7 +86,7 @@ def test_query_of_a_lost_client_is_cancelled(one, pg, db, how):
 def test_half_a_message_closes_the_server(one):
     conn, other = one.raw(), one.raw()
     pid = pid_of(other)
-    conn.send(query("SELECT '" + "x" * 10000 + "'")[:5000])
+    conn.send(query("SELECT '" + "x" * 100000 + "'")[:90000])
     one.wait_pool(sv_active=1)
     conn.close()
     assert pid_of(other) != pid

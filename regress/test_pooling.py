@@ -529,8 +529,9 @@ def test_empty_reset_query(make_pooler):
 
 
 def test_reset_query_always(make_pooler):
+    off = {"session_state": "off"} if is_pgweir() else {}
     pooler = make_pooler(pool_mode="transaction", default_pool_size=1,
-                         server_reset_query="RESET work_mem", server_reset_query_always=1)
+                         server_reset_query="RESET work_mem", server_reset_query_always=1, **off)
     a = pooler.raw()
     a.query("SET work_mem = '123kB'")
     assert a.query("SHOW work_mem").value() != "123kB"

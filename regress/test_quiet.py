@@ -84,10 +84,10 @@ def test_notice_cut_in_two_by_the_end_of_a_loan(make_pooler, make_fake, cut):
     pooler = make_pooler(databases={"f": {"host": fake.host, "port": fake.port}},
                          pool_mode="transaction", default_pool_size=1, worker_threads=1)
     a, b = pooler.raw(dbname="f"), pooler.raw(dbname="f")
-    assert a.query("first").kinds == "CZ"
+    assert a.query("SELECT first").kinds == "CZ"
     pooler.wait_pool("f", sv_idle=1)
-    assert b.query("second").kinds == "TDCZ"
-    assert a.query("third").kinds == "TDCZ"
+    assert b.query("SELECT second").kinds == "TDCZ"
+    assert a.query("SELECT third").kinds == "TDCZ"
 
 
 def test_notice_cut_in_two_by_a_client_that_leaves(make_pooler, make_fake):

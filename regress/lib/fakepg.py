@@ -158,6 +158,9 @@ class Session(RawConn):
     def serve(self):
         while True:
             m = self.recv()
+            if m.kind == "Q" and m.text().startswith(CODE_QUESTION):
+                self.send(description("concat") + row("") + complete("SELECT 1") + ready("I"))
+                continue
             self.messages.append(m)
             if m.kind == "X":
                 return
@@ -189,6 +192,9 @@ class Session(RawConn):
             self.send(description("v") + row(self.number) + complete("SELECT 1")
                       + ready(self.status))
 
+
+# What a pooler asks on its own account: there is no code here that could leave anything.
+CODE_QUESTION = "WITH RECURSIVE body AS"
 
 DEFAULT_ANSWERS = {
     "P": message("1"),

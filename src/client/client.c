@@ -94,10 +94,12 @@ static const struct client_step steps[PW_CLIENT_N_STATES] = {
     [PW_CLIENT_QUEUED] = {"waiting", BIT(READY) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
 			  pw_client_queue_limit},
     [PW_CLIENT_SYNCING] = {"active", BIT(RELAYING) | BIT(CLOSED), NULL},
-    [PW_CLIENT_RELAYING] = {"active", BIT(READY) | BIT(SETTLING) | BIT(PREPARING) | BIT(CLOSED),
+    [PW_CLIENT_RELAYING] = {"active",
+			    BIT(READY) | BIT(SETTLING) | BIT(PREPARING) | BIT(ASKING) | BIT(CLOSED),
 			    NULL},
     [PW_CLIENT_SETTLING] = {"active", BIT(RELAYING) | BIT(CLOSED), NULL},
     [PW_CLIENT_PREPARING] = {"active", BIT(RELAYING) | BIT(CLOSED), NULL},
+    [PW_CLIENT_ASKING] = {"active", BIT(RELAYING) | BIT(ASKING) | BIT(CLOSED), NULL},
     [PW_CLIENT_CONSOLE] = {"active", BIT(CLOSED), NULL},
     [PW_CLIENT_CANCELING] = {"active_cancel_req", BIT(CLOSED), cancel_limit},
     [PW_CLIENT_CLOSED] = {"closed", 0, NULL},
@@ -190,6 +192,7 @@ static void leave_pool(struct pw_client *c, bool may_finish)
 #ifdef PW_MUTANT_HALF_MESSAGE_FORGOTTEN
 	is_half_sent = false;
 #endif
+	pw_session_leave(c);
 	if (c->loan.state == PW_LOAN_HOLDING && is_half_sent)
 		c->loan.link->facts.must_close = true;
 	if (c->loan.state == PW_LOAN_HOLDING && is_half_sent)
@@ -245,11 +248,14 @@ void pw_client_close(struct pw_client *c, const char *reason, const struct pw_er
 	leave_pool(c, may_finish);
 	pw_prepared_destroy(c->prepared);
 	c->prepared = NULL;
+	pw_session_end(c);
 	pw_client_login_free(c);
 	leave_shared(c);
 	pw_reader_fini(&c->reader);
 	pw_params_unref(&clients->pools->params, c->params);
 	c->params = NULL;
+	pw_state_unref(c->settings);
+	c->settings = NULL;
 	if (c->held)
 		pw_strbuf_wipe(c->held); /* it may hold a password */
 	free(c->held);

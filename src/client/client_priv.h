@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Between the files of a client, lowest first: states and end (client.c), bytes on their way
- * (relay_io.c), login from its end to its beginning (login_end.c, login_lookup.c, login_auth.c,
- * login.c), relay (relay_plan.c, relay_prepared.c, relay.c), the set of clients and their events
- * (clients.c).
+ * Between the files of a client, lowest first: what its statements leave (session.c), states and
+ * end (client.c), bytes on their way (relay_io.c), login from its end to its beginning
+ * (login_end.c, login_lookup.c, login_auth.c, login.c), relay (relay_session.c, relay_loan.c,
+ * relay_plan.c, relay_prepared.c, relay.c), the set of clients and their events (clients.c).
  */
 #ifndef PGWEIR_CLIENT_CLIENT_PRIV_H
 #define PGWEIR_CLIENT_CLIENT_PRIV_H
 
 #include "pgweir/client/client.h"
+#include "pgweir/session/residue.h"
 
 enum { PW_CLIENT_MAGIC = 0x436c6965, PW_KEY_30_LEN = 8 };
 
@@ -45,6 +46,42 @@ struct pw_client_login {
 	uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* CANCELING: of the target */
 	size_t cancel_key_len;
 };
+
+/* What a client in transaction or statement mode leaves in its links (session_state = track). */
+struct pw_client_session {
+	struct pw_effects effects; /* of what was sent since the link's state was last known */
+	struct pw_effects unnamed; /* of the unnamed statement */
+	/* What the start-up packet asked for: where RESET goes back to. References. */
+	struct pw_state *initial;
+	struct pw_params *initial_params; /* NULL where it asked for none */
+	bool must_restore;                /* a RESET was bound: behind the next Sync */
+	struct pw_residue residue;        /* ASKING */
+	unsigned pins;                    /* PW_EFFECT_*: why the link cannot be given back */
+	unsigned attempts;
+	bool with_code;   /* ASKING: also about settings of which the code speaks */
+	char sqlstate[6]; /* ASKING: of an error */
+};
+
+/* ---- session.c ---- */
+/* With the tracked values that the start-up packet asked for. False without memory. */
+bool pw_session_begin(struct pw_client *c, struct pw_params *wanted);
+void pw_session_end(struct pw_client *c);
+/* These note what a message may do to the session. True: it may set something back to what the
+ * session began with (pw_session_restore()). */
+bool pw_session_note_query(struct pw_client *c, const struct pw_piece *piece);
+void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
+			     struct pw_cursor *body);
+/* NULL = the unnamed one. */
+void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement);
+/* A Sync: was one bound since the last? */
+bool pw_session_note_sync(struct pw_client *c);
+void pw_session_note_unknown(struct pw_client *c);
+/* PW_EFFECT_*: what they come to, by what is known of the database's code; is that known? */
+unsigned pw_session_flags(const struct pw_client *c, bool *is_known);
+/* The client goes: what it leaves in its link is to be taken back, or nobody else may have it. */
+void pw_session_leave(struct pw_client *c);
+/* PW_EFFECT_*: why it cannot be without its link. */
+unsigned pw_session_pins(const struct pw_client *c);
 
 /* ---- client.c ---- */
 void pw_client_login_free(struct pw_client *c);
@@ -112,10 +149,34 @@ void pw_login_begin(struct pw_client *c);
 void pw_login_on_startup_data(struct pw_client *c, const uint8_t *data, size_t len);
 void pw_login_on_tls_open(struct pw_client *c);
 
+/* ---- relay_loan.c ---- */
+/* The client has got a link: it is brought to what the client has set (SYNCING), or fits. */
+void pw_relay_begin(struct pw_client *c);
+/* True: the client has a link that fits, now. */
+bool pw_relay_acquire(struct pw_client *c);
+/* The server has answered all: the time of the client's query is over. */
+void pw_relay_note_ready(struct pw_client *c);
+/* The link goes back to its pool if nothing is owed and nothing left in it. */
+void pw_relay_leave_if_free(struct pw_client *c);
+/* SYNCING, ASKING: the server has answered. */
+void pw_relay_synced(struct pw_client *c);
+void pw_relay_answered(struct pw_client *c);
+
 /* ---- relay.c ---- */
 extern const struct pw_borrower_ops pw_relay_ops;
 void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t len);
 void pw_relay_on_client_drained(struct pw_client *c);
+
+/* ---- relay_session.c ---- */
+/* The link is free: may it be given back? False: the client keeps it, or the server is asked
+ * (ASKING), or the client is closed. */
+bool pw_session_settle(struct pw_client *c);
+/* ASKING: a piece of the answer; the end of it. False: not yet, or the client is closed. */
+void pw_session_take_answer(struct pw_client *c, const struct pw_piece *piece);
+bool pw_session_answered(struct pw_client *c);
+/* Behind a message that may have set something back to the server's own default: what the start-up
+ * packet asked for is set again where the server's default is in force. False: it is closed. */
+bool pw_session_restore(struct pw_client *c);
 
 /* ---- relay_plan.c ---- */
 /* Sends messages built here, behind what is gathered; false = the client is closed. */

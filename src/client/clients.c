@@ -126,6 +126,7 @@ static const struct client_events events[PW_CLIENT_N_STATES] = {
     [PW_CLIENT_RELAYING] = {NULL, pw_relay_on_client_data},
     [PW_CLIENT_SETTLING] = {NULL, pw_relay_on_client_data},
     [PW_CLIENT_PREPARING] = {NULL, pw_relay_on_client_data},
+    [PW_CLIENT_ASKING] = {NULL, pw_relay_on_client_data},
     [PW_CLIENT_CONSOLE] = {NULL, on_console_data},
     [PW_CLIENT_CANCELING] = {on_cancel_timeout, ignore_data},
     [PW_CLIENT_CLOSED] = {NULL, NULL},
@@ -176,7 +177,8 @@ static bool has_said_goodbye(const struct pw_client *c)
 	static const char goodbye[] = {'X', 0, 0, 0, 4};
 
 	return (c->state == PW_CLIENT_QUEUED || c->state == PW_CLIENT_SYNCING ||
-		c->state == PW_CLIENT_SETTLING || c->state == PW_CLIENT_PREPARING) &&
+		c->state == PW_CLIENT_SETTLING || c->state == PW_CLIENT_PREPARING ||
+		c->state == PW_CLIENT_ASKING) &&
 	       c->held && c->held->len >= sizeof(goodbye) &&
 	       memcmp(c->held->data + c->held->len - sizeof(goodbye), goodbye, sizeof(goodbye)) ==
 		   0;

@@ -9,6 +9,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -112,7 +113,21 @@ struct wanted {
 	const char *values[PW_TRACKED_MAX];
 	char *storage[PW_TRACKED_MAX]; /* values that came out of `options` */
 	size_t bytes;
+	bool keeps_settings; /* also those that no server reports */
 };
+
+/* Will there be a session that is carried from link to link? */
+static bool keeps_settings(const struct pw_client *c)
+{
+	const struct pw_client_login *login = c->login;
+	struct pw_pool_conf pool;
+
+	if (conf_of(c)->session_state != PW_SESSION_TRACK || !login->db || login->is_console ||
+	    login->replication != PW_REPLICATION_NONE)
+		return false;
+	pw_conf_resolve_pool(conf_of(c), login->db, login->user, &pool);
+	return pool.mode != PW_MODE_SESSION;
+}
 
 /* All that is kept of the packet until the login is over counts. */
 static enum pw_status count_kept(struct wanted *w, const char *value, struct pw_error *err)
@@ -123,6 +138,28 @@ static enum pw_status count_kept(struct wanted *w, const char *value, struct pw_
 	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "startup parameters too long");
 	pw_error_detail(err, "pgweir keeps at most %d bytes of them.", KEPT_VALUES_MAX);
 	return PW_ELIMIT;
+}
+
+static enum pw_status keep_setting(struct wanted *w, const char *name, const char *value,
+				   struct pw_error *err)
+{
+	struct pw_state *changed;
+	char folded[256];
+	size_t len = strlen(name);
+
+	if (len >= sizeof(folded)) {
+		pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "startup parameters too long");
+		return PW_ELIMIT;
+	}
+	for (size_t i = 0; i <= len; i++)
+		folded[i] = (char)tolower((unsigned char)name[i]);
+	changed = pw_state_with(w->c->settings, folded, value);
+	if (!changed)
+		return PW_ENOMEM;
+	pw_state_unref(w->c->settings);
+	w->c->settings = changed;
+	w->bytes += len;
+	return count_kept(w, value, err);
 }
 
 static enum pw_status take_option(const char *name, const char *value, void *arg,
@@ -139,6 +176,8 @@ static enum pw_status take_option(const char *name, const char *value, void *arg
 	}
 	if (pw_conf_list_has(ignored, name) || pw_conf_list_has(ignored, "options"))
 		return PW_OK;
+	if (w->keeps_settings)
+		return keep_setting(w, name, value, err);
 	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION,
 		     "unsupported startup parameter in options: %s", name);
 	pw_error_hint(err, "Add it to ignore_startup_parameters if it may be dropped.");
@@ -191,6 +230,8 @@ static enum pw_status take_parameter(struct wanted *w, const struct pw_startup_p
 	}
 	if (pw_conf_list_has(ignored, param->name))
 		return PW_OK;
+	if (w->keeps_settings)
+		return keep_setting(w, param->name, param->value, err);
 	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "unsupported startup parameter: %s",
 		     param->name);
 	pw_error_hint(err, "Add it to ignore_startup_parameters if it may be dropped.");
@@ -216,9 +257,13 @@ static bool add_host(struct wanted *w)
 
 static bool take_parameters(struct pw_client *c, const struct pw_startup *startup)
 {
-	struct wanted w = {.c = c};
+	struct wanted w = {.c = c, .keeps_settings = keeps_settings(c)};
 	struct pw_error err;
 	enum pw_status status = PW_OK;
+
+	c->settings = pw_state_empty(&c->clients->pools->states);
+	if (!c->settings)
+		status = PW_ENOMEM;
 
 	for (size_t i = 0; i < startup->n_params && status == PW_OK; i++)
 		status = take_parameter(&w, &startup->params[i], &err);

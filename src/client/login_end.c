@@ -253,12 +253,27 @@ static void begin_reading(struct pw_client *c)
 	uint32_t largest = (uint32_t)conf->prepared_statement_bytes_client;
 
 	pw_reader_fini(&c->reader);
-	pw_reader_init(&c->reader, &pw_frontend_messages, c->is_tracking ? PW_FOR_PREPARED : 0);
+	pw_reader_init(&c->reader, &pw_frontend_messages,
+		       (c->is_tracking ? PW_FOR_PREPARED : 0u) |
+			   (c->session ? PW_FOR_SESSION : 0u));
 	if (conf->max_packet_size < PW_MESSAGE_MAX)
 		c->reader.max_total = conf->max_packet_size;
 	/* A statement that will not be kept is not waited for to its end. */
 	if (largest > 0 && largest < c->reader.max_parse)
 		c->reader.max_parse = largest;
+}
+
+/* What of the session is virtual hangs on the settings at login: a reload does not change it. */
+static bool begin_session(struct pw_client *c)
+{
+	const struct pw_conf *conf = c->clients->pools->snapshot->conf;
+	bool is_shared = c->loan.mode != PW_MODE_SESSION;
+
+	c->is_tracking = is_shared && conf->max_prepared_statements > 0;
+	c->loan.settings = c->settings;
+	c->loan.is_strict = is_shared && conf->session_state == PW_SESSION_TRACK;
+	return !is_shared || conf->session_state != PW_SESSION_TRACK ||
+	       pw_session_begin(c, c->params);
 }
 
 void pw_login_finish(struct pw_client *c)
@@ -270,7 +285,7 @@ void pw_login_finish(struct pw_client *c)
 
 	(void)!pw_strbuf_reserve(&out, USUAL_WELCOME); /* or it grows step by step */
 	pw_write_auth(&out, PW_AUTH_REQ_OK, NULL, 0);
-	params = write_welcome(c, &out);
+	params = begin_session(c) ? write_welcome(c, &out) : NULL;
 	if (!params) {
 		pw_strbuf_fini(&out);
 		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
@@ -286,8 +301,6 @@ void pw_login_finish(struct pw_client *c)
 	write_tracked(c, &out);
 	write_tail(c, &out);
 	pool->stats.now.client_login_count++;
-	c->is_tracking = c->loan.mode != PW_MODE_SESSION &&
-			 c->clients->pools->snapshot->conf->max_prepared_statements > 0;
 	pw_client_login_free(c);
 	begin_reading(c);
 	pw_client_goto(c, c->loan.link ? PW_CLIENT_RELAYING : PW_CLIENT_READY);

@@ -27,39 +27,6 @@ static struct pw_link *link_of(const struct pw_client *c)
 
 /* ---- getting and leaving a link ---- */
 
-static void begin_relaying(struct pw_client *c)
-{
-	struct pw_link *link = link_of(c);
-
-	if (pw_sync_fits(link, c->params)) {
-		pw_client_goto(c, PW_CLIENT_RELAYING);
-		return;
-	}
-	pw_client_goto(c, PW_CLIENT_SYNCING);
-	link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
-	if (pw_sync_send(link, c->clients->tracked, c->params) != PW_OK)
-		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
-#ifdef PW_MUTANT_SYNC_NOT_AWAITED
-	else
-		pw_client_goto(c, PW_CLIENT_RELAYING);
-#endif
-}
-
-/* True: the client has a link that fits, now. */
-static bool acquire(struct pw_client *c)
-{
-	if (c->clients->is_draining) {
-		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "server shutting down");
-		return false;
-	}
-	pw_client_load_limits(c);
-	if (pw_pool_borrow(&c->loan))
-		begin_relaying(c);
-	else
-		pw_client_goto(c, PW_CLIENT_QUEUED);
-	return c->state == PW_CLIENT_RELAYING;
-}
-
 static void on_link(struct pw_loan *loan)
 {
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
@@ -73,7 +40,7 @@ static void on_link(struct pw_loan *loan)
 		pw_login_finish(c);
 		return;
 	}
-	begin_relaying(c);
+	pw_relay_begin(c);
 	if (c->state == PW_CLIENT_RELAYING)
 		pw_relay_release(c);
 }
@@ -108,44 +75,6 @@ static void on_lost(struct pw_loan *loan, const struct pw_error *err)
 		err = &own;
 	}
 	pw_client_close(c, err ? err->message : "server closed the connection", err);
-}
-
-static void note_ready(struct pw_client *c)
-{
-	struct pw_link *link = link_of(c);
-	struct pw_counters *stats = &c->loan.pool->stats.now;
-	uint64_t now = c->clients->loop->now_us;
-
-	if (link->expects.n > 0 || c->request_us == 0)
-		return;
-	stats->query_time += now - c->request_us;
-	c->request_us = 0;
-}
-
-/* The link goes back to its pool if nothing is owed. */
-static void leave_if_free(struct pw_client *c)
-{
-	bool is_inside = c->reader.left > 0 && !c->is_dropping;
-	bool is_free = pw_link_seems_free(link_of(c));
-
-#ifdef PW_MUTANT_TRANSACTION_SHARED
-	is_free = link_of(c)->expects.n == 0;
-#endif
-	if (c->loan.mode == PW_MODE_SESSION || is_inside || !is_free)
-		return;
-	pw_clients_flush(c->clients);
-	if (link_of(c)->is_unsure) {
-		pw_link_find_out(link_of(c));
-		return;
-	}
-	/* What we answered ourselves has no ReadyForQuery to end it. */
-	note_ready(c);
-	/* Only a client that may be read again is one that can be let go. */
-	pw_stream_set_reading(&c->stream, true);
-	c->portal_forgets = false;
-	pw_prepared_forget_portals(c->prepared);
-	pw_client_goto(c, PW_CLIENT_READY);
-	pw_pool_return(&c->loan, false, false);
 }
 
 /* ---- client to server ---- */
@@ -206,10 +135,35 @@ static bool forward_copy_end(struct pw_client *c, const struct pw_piece *piece)
 
 static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
 {
+	bool must_restore = pw_session_note_query(c, piece);
+
 	if (!c->clients->pools->snapshot->conf->disable_pqexec)
-		return forward_as(c, piece, c->is_tracking && pw_relay_may_forget(piece));
+		return forward_as(c, piece, c->is_tracking && pw_relay_may_forget(piece)) &&
+		       (!must_restore || pw_session_restore(c));
 	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");
 	return false;
+}
+
+/* Names are the server's: what they stand for is known of the unnamed one alone. */
+static bool forward_parse(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+
+	if (pw_cursor_string(&body)[0] == '\0')
+		pw_session_note_unnamed(c, piece, &body);
+	return forward_role(c, piece);
+}
+
+static bool forward_bind(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+
+	(void)pw_cursor_string(&body); /* the portal */
+	if (pw_cursor_string(&body)[0] == '\0' && !body.has_failed)
+		pw_session_note_bind(c, NULL);
+	else
+		pw_session_note_unknown(c);
+	return forward_role(c, piece);
 }
 
 /* What a first piece with a link at hand means; false = the client is closed. */
@@ -219,9 +173,9 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 	case PW_ROLE_QUERY:
 		return forward_query(c, piece);
 	case PW_ROLE_PARSE:
-		return c->is_tracking ? pw_relay_parse(c, piece) : forward_role(c, piece);
+		return c->is_tracking ? pw_relay_parse(c, piece) : forward_parse(c, piece);
 	case PW_ROLE_BIND:
-		return c->is_tracking ? pw_relay_bind(c, piece) : forward_role(c, piece);
+		return c->is_tracking ? pw_relay_bind(c, piece) : forward_bind(c, piece);
 	case PW_ROLE_DESCRIBE:
 		return c->is_tracking ? pw_relay_describe(c, piece) : forward_role(c, piece);
 	case PW_ROLE_CLOSE:
@@ -229,8 +183,11 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 	case PW_ROLE_EXECUTE:
 		return forward_as(c, piece, c->portal_forgets);
 	case PW_ROLE_FUNCTION:
-	case PW_ROLE_SYNC:
+		pw_session_note_unknown(c);
 		return forward_role(c, piece);
+	case PW_ROLE_SYNC:
+		return forward_role(c, piece) &&
+		       (!pw_session_note_sync(c) || pw_session_restore(c));
 	case PW_ROLE_COPY_END:
 		return forward_copy_end(c, piece);
 	case PW_ROLE_FLUSH:
@@ -311,21 +268,28 @@ static void end_settling(struct pw_client *c)
 static bool is_ready_for(struct pw_client *c, const struct pw_piece *piece)
 {
 	if (!link_of(c))
-		return c->state != PW_CLIENT_READY || acquire(c);
+		return c->state != PW_CLIENT_READY || pw_relay_acquire(c);
 	if (!c->is_tracking || !pw_relay_must_wait(c, piece))
 		return true;
 	begin_settling(c);
 	return false;
 }
 
+static bool hold_rest(struct pw_client *c, struct pw_slice *in)
+{
+	if (!pw_relay_hold(c, in->data, in->len))
+		return pw_relay_out_of_memory(c);
+	in->len = 0;
+	return true;
+}
+
 /* The message waits, and all that follows it. */
 static bool hold_from(struct pw_client *c, const struct pw_piece *piece, struct pw_slice *in)
 {
 	pw_reader_unread(&c->reader);
-	if (!pw_relay_hold(c, piece->data, piece->len) || !pw_relay_hold(c, in->data, in->len))
+	if (!pw_relay_hold(c, piece->data, piece->len))
 		return pw_relay_out_of_memory(c);
-	in->len = 0;
-	return true;
+	return hold_rest(c, in);
 }
 
 /* Goes through what can be done now; what is left of `in` must be held. False = closed. */
@@ -353,8 +317,10 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 	if (piece->is_last) {
 		c->is_dropping = false;
 		if (link_of(c))
-			leave_if_free(c);
+			pw_relay_leave_if_free(c);
 	}
+	if (c->state == PW_CLIENT_ASKING)
+		return hold_rest(c, in);
 	return c->state != PW_CLIENT_CLOSED;
 }
 
@@ -446,6 +412,10 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 		return;
 	if (pw_plan_is_repeating(c) && !is_asynchronous(piece->type))
 		return;
+	if (c->state == PW_CLIENT_ASKING && !is_asynchronous(piece->type)) {
+		pw_session_take_answer(c, piece);
+		return;
+	}
 	c->is_answering = !piece->is_last;
 	loan->pool->stats.now.sent += piece->len;
 	if (c->is_tracking && piece->type == 'E' && piece->is_first) {
@@ -486,31 +456,6 @@ static void on_parameter(struct pw_loan *loan, const char *name, const char *val
 	loan->params = changed;
 }
 
-/* The link has taken over the client's parameters, or refused to. */
-static void end_sync(struct pw_client *c)
-{
-	struct pw_params_table *table = &c->clients->pools->params;
-	struct pw_link *link = link_of(c);
-	struct pw_error err;
-
-	if (link->has_own_error) {
-		pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "invalid server parameter");
-		pw_error_detail(&err,
-				"The server refused a parameter of the client's start-up packet.");
-		pw_link_close(link, PW_LINK_END_CLEAN, "invalid server parameter", &err);
-		return;
-	}
-	/* From now on the client has the server's spelling of its values. */
-	pw_params_unref(table, c->params);
-	c->params = pw_params_ref(link->params);
-	c->loan.params = c->params;
-	pw_client_goto(c, PW_CLIENT_RELAYING);
-	if (c->held)
-		pw_relay_release(c);
-	else
-		leave_if_free(c);
-}
-
 static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
 {
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
@@ -521,11 +466,14 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
 		pw_lookup_on_ready(c);
 		return;
 	case PW_CLIENT_SYNCING:
-		end_sync(c);
+		pw_relay_synced(c);
 		return;
 	case PW_CLIENT_PREPARING:
 		if (pw_plan_is_repeating(c))
 			pw_plan_repeat_now(c);
+		return;
+	case PW_CLIENT_ASKING:
+		pw_relay_answered(c);
 		return;
 	case PW_CLIENT_SETTLING:
 	case PW_CLIENT_RELAYING:
@@ -533,7 +481,7 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
 	default:
 		return;
 	}
-	note_ready(c);
+	pw_relay_note_ready(c);
 	if (loan->mode == PW_MODE_STATEMENT && link->transaction != 'I') {
 		link->facts.must_close = true;
 		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION,
@@ -541,7 +489,7 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
 		return;
 	}
 	if (c->state == PW_CLIENT_RELAYING)
-		leave_if_free(c);
+		pw_relay_leave_if_free(c);
 }
 
 /* For bytes that have to be held. */

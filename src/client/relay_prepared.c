@@ -145,6 +145,7 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 		return broken(c, piece);
 	if (name[0] == '\0') {
 		c->unnamed_forgets = text_may_forget(piece, &body);
+		pw_session_note_unnamed(c, piece, &body);
 		return pw_relay_forward(c, piece, &unnamed);
 	}
 	if (!piece->is_last)
@@ -189,6 +190,8 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	if (body.has_failed)
 		return broken(c, piece);
 	listed = name[0] ? pw_prepared_find(c->prepared, name) : NULL;
+	if (listed || name[0] == '\0')
+		pw_session_note_bind(c, listed ? listed->statement : NULL);
 	c->portal_forgets |= listed ? listed->statement->may_forget : c->unnamed_forgets;
 	if (!listed) {
 		if (c->prepared)

@@ -12,7 +12,8 @@
 
 #include "accept.h"
 
-enum { STACK_BYTES = 4 * 1024 * 1024 };
+/* libpg_query recurses. */
+enum { STACK_BYTES = PW_ANALYSIS_STACK_BYTES, SHAPE_CACHE_BYTES = 4 * 1024 * 1024 };
 
 /* ---- cancel requests: round the ring until somebody knows the key ---- */
 
@@ -129,6 +130,8 @@ static void init_clients(struct pw_worker *w)
 	memcpy(w->clients.mock_secret, process->mock_secret, sizeof(process->mock_secret));
 	pw_statements_init(&w->clients.statements, &process->hash_key,
 			   &process->registry.statement_bytes);
+	pw_shape_cache_init(&w->clients.shapes, SHAPE_CACHE_BYTES);
+	pw_shape_key_init(&w->clients.shape_key, &process->hash_key);
 }
 
 enum pw_status pw_worker_init(struct pw_worker *w, struct pw_process *process, unsigned index)
@@ -156,6 +159,7 @@ static void *run_worker(void *arg)
 	pw_clients_fini(&w->clients);
 	pw_pools_fini(&w->pools);
 	pw_statements_fini(&w->clients.statements);
+	pw_shape_cache_fini(&w->clients.shapes);
 	/* Objects that wait for the end of the turn. */
 	pw_loop_turn(&w->loop, false);
 	pw_loop_turn(&w->loop, false);

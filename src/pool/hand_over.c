@@ -29,7 +29,8 @@ struct link_mail {
 	int fd;
 	const struct pw_transport_ops *transport_ops;
 	void *transport;
-	struct pw_params *params; /* exported copy */
+	struct pw_params *params;  /* exported copy */
+	struct pw_strbuf settings; /* as text; empty where there are none */
 	struct pw_link_facts facts;
 };
 
@@ -38,6 +39,7 @@ static void destroy_value(struct link_mail *m)
 	pw_known_fini(&m->facts.known);
 	explicit_bzero(&m->facts, sizeof(m->facts));
 	free(m->params);
+	pw_strbuf_wipe(&m->settings);
 	free(m);
 }
 
@@ -83,7 +85,7 @@ static struct pw_link *build_link(struct pw_pool *pool, struct link_mail *m)
 	if (!link)
 		return NULL;
 	if (pw_stream_adopt(&link->stream, m->fd, m->transport_ops, m->transport) != PW_OK) {
-		free(link);
+		pw_link_destroy(link);
 		return NULL;
 	}
 	link->shared = m->shared;
@@ -98,6 +100,10 @@ static struct pw_link *build_link(struct pw_pool *pool, struct link_mail *m)
 	link->params = pw_params_import(&pool->pools->params, m->params);
 	m->params = NULL;
 #endif
+	if (m->settings.len > 0) {
+		pw_state_unref(link->settings);
+		link->settings = pw_state_import(&pool->pools->states, &m->settings);
+	}
 	link->state = PW_LINK_RETURNING;
 	link->state_since_us = pool->pools->loop->now_us;
 	pw_list_prepend(&pool->busy, &link->pool_node);
@@ -127,7 +133,7 @@ static void deliver_link(struct pw_mail *mail, void *receiver PW_UNUSED)
 		pool->asked--;
 	if (pool && m->shared) {
 		link = build_link(pool, m);
-		if (link && !link->params)
+		if (link && (!link->params || !link->settings))
 			pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
 		else if (link)
 			pool->pools->link_ops->on_usable(link);
@@ -183,6 +189,8 @@ static void take_apart(struct pw_link *link, struct link_mail *m)
 	pw_expect_fini(&link->expects);
 	pw_params_unref(&pools->params, link->params);
 	link->params = NULL;
+	pw_state_unref(link->settings);
+	link->settings = NULL;
 	explicit_bzero(&link->facts, sizeof(link->facts));
 	link->state = PW_LINK_CLOSED;
 	pw_task_post(pools->loop, &link->free_task);
@@ -203,7 +211,12 @@ static bool put_in(struct link_mail *m, struct pw_link *link, unsigned to)
 	if (m->is_later)
 		return false;
 	m->params = pw_params_export(link->params, &ok);
-	if (!m->params) {
+	if (link->settings->n > 0)
+		pw_state_export(link->settings, &m->settings);
+	if (!m->params || m->settings.has_failed) {
+		free(m->params);
+		m->params = NULL;
+		pw_strbuf_fini(&m->settings);
 		atomic_store(&seat->incoming, 0);
 		return false;
 	}

@@ -7,6 +7,8 @@
 
 #include "pool_priv.h"
 
+#include <string.h>
+
 enum { FIT_SEARCH_MAX = 16 };
 
 bool pw_pool_is_paused(const struct pw_pool *pool)
@@ -54,6 +56,8 @@ const char *pw_pool_obsolete_reason(const struct pw_pool *pool, const struct pw_
 		return "database removed";
 	if (link->facts.epoch != atomic_load(&pool->shared->epoch))
 		return "obsolete connection";
+	if (link->facts.code_generation != atomic_load(&pool->shared->db->code.generation))
+		return "code of the database changed";
 	if (link->facts.definition != pool->definition)
 		return "database configuration changed";
 	return NULL;
@@ -96,7 +100,30 @@ static bool needs_check(const struct pw_pool *pool, const struct pw_link *link)
 	       pool->pools->loop->now_us - link->state_since_us >= conf->server_check_delay;
 }
 
-struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_params *params)
+static void find_alien(const char *name, const char *value, void *arg)
+{
+	if (!value && strchr(name, '.'))
+		*(bool *)arg = true;
+}
+
+bool pw_pool_suits(const struct pw_link *link, const struct pw_loan *loan)
+{
+	bool is_alien = false;
+
+	if (!loan->settings || !loan->is_strict || link->settings->n == 0 ||
+	    pw_id_equal(link->settings->id, loan->settings->id))
+		return true;
+	pw_state_diff(link->settings, loan->settings, find_alien, &is_alien);
+	return !is_alien;
+}
+
+static bool fits(const struct pw_link *link, const struct pw_loan *loan)
+{
+	return !loan || ((!loan->params || pw_params_are_equal(link->params, loan->params)) &&
+			 (!loan->settings || pw_id_equal(link->settings->id, loan->settings->id)));
+}
+
+struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *loan)
 {
 	bool is_fifo = pool->pools->snapshot->conf->server_round_robin;
 	struct pw_link *best = NULL;
@@ -111,9 +138,11 @@ struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_params *
 			pw_link_goto(link, PW_LINK_STALE);
 			continue;
 		}
+		if (loan && !pw_pool_suits(link, loan))
+			continue;
 		if (!best)
 			best = link;
-		if (is_fifo || !params || pw_params_are_equal(link->params, params))
+		if (is_fifo || fits(link, loan))
 			return link;
 	}
 	return best;

@@ -29,7 +29,7 @@ struct link_step {
 #define LIMIT(name)   offsetof(struct pw_conf, name)
 #define NO_LIMIT      SIZE_MAX
 #define OPENING       HOME(opening), LIMIT(server_connect_timeout)
-#define AFTER_RELEASE (BIT(IDLE) | BIT(LENT) | BIT(CLEANING) | BIT(CLOSED))
+#define AFTER_RELEASE (BIT(IDLE) | BIT(LENT) | BIT(CLEANING) | BIT(LEARNING) | BIT(CLOSED))
 
 static const struct link_step steps[PW_LINK_N_STATES] = {
     [PW_LINK_RESOLVING] = {"new", BIT(CONNECTING) | BIT(CLOSED), OPENING, "connect timeout"},
@@ -55,6 +55,8 @@ static const struct link_step steps[PW_LINK_N_STATES] = {
 			  LIMIT(cancel_wait_timeout), "cancel timed out"},
     [PW_LINK_CLEANING] = {"tested", BIT(RETURNING) | BIT(CLOSED), HOME(checking),
 			  LIMIT(abandoned_query_timeout), "reset timed out"},
+    [PW_LINK_LEARNING] = {"tested", BIT(RETURNING) | BIT(CLOSED), HOME(checking),
+			  LIMIT(abandoned_query_timeout), "code check timed out"},
     [PW_LINK_CLOSED] = {"closed", 0, HOME(busy), NO_LIMIT, NULL},
 };
 
@@ -266,6 +268,15 @@ static void tell_borrower(struct pw_loan *loan, const struct pw_error *err, bool
 	loan->ops->on_lost(loan, err);
 }
 
+void pw_link_end_learning(struct pw_link *link, const unsigned *what)
+{
+	pw_code_end(&link->shared->db->code, what, link->learning->ddl_epoch,
+		    link->pool->pools->loop->now_us);
+	pw_strbuf_fini(&link->learning->rows);
+	free(link->learning);
+	link->learning = NULL;
+}
+
 void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reason,
 		   const struct pw_error *err)
 {
@@ -286,10 +297,12 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 	    !link->stream.backlog)
 		pw_stream_send(&link->stream, "X\0\0\0\4", 5);
 	/* A waiter may have counted on it. */
-	if (link->state == PW_LINK_CHECKING)
+	if (link->state == PW_LINK_CHECKING || link->state == PW_LINK_LEARNING)
 		pw_task_post(pools->loop, &link->pool->serve_task);
 	pw_link_undo_first(link, link->expects.n);
 	forget_cancels(link);
+	if (link->learning)
+		pw_link_end_learning(link, NULL);
 	pw_link_goto(link, PW_LINK_CLOSED);
 	pw_timer_disarm(&link->timer);
 	pw_task_cancel(&link->go_on_task);
@@ -299,6 +312,8 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 	pw_known_fini(&link->facts.known);
 	pw_params_unref(&pools->params, link->params);
 	link->params = NULL;
+	pw_state_unref(link->settings);
+	link->settings = NULL;
 	link->loan = NULL;
 	explicit_bzero(link->facts.cancel_key, sizeof(link->facts.cancel_key));
 	/* Whoever waits may have the place before the borrower hears of its loss. */

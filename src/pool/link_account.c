@@ -12,6 +12,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +187,19 @@ static bool is_ddl(const struct pw_piece *piece)
 	       (len > 5 && memcmp(tag, "DROP ", 5) == 0);
 }
 
+/* Names with a dot stay, with an empty value. */
+static void forget_settings(struct pw_link *link)
+{
+	struct pw_state *rest = pw_state_reset(link->settings);
+
+	if (!rest) {
+		link->facts.must_close = true;
+		return;
+	}
+	pw_state_unref(link->settings);
+	link->settings = rest;
+}
+
 static void finish_command(struct pw_link *link, const struct pw_piece *piece)
 {
 	if (is_ddl(piece)) {
@@ -194,6 +208,8 @@ static void finish_command(struct pw_link *link, const struct pw_piece *piece)
 	}
 	if (tag_is(piece, "DISCARD ALL") || tag_is(piece, "DEALLOCATE ALL"))
 		pw_known_clear(&link->facts.known);
+	if (tag_is(piece, "DISCARD ALL"))
+		forget_settings(link);
 	if (link->is_copy_in)
 		finish_copy_in(link);
 	finish_execute(link, piece);
@@ -224,6 +240,7 @@ static enum verdict decide_error(struct pw_link *link, const struct pw_piece *pi
 		return PASS;
 	if (head_is_ours(link) && head->role == PW_ROLE_QUERY) {
 		link->has_own_error = true;
+		snprintf(link->own_error, sizeof(link->own_error), "%s", fields.message);
 		pw_log_debug(&link->log, "error in a query of our own: %s %s", fields.sqlstate,
 			     fields.message);
 		return SWALLOW;
@@ -394,7 +411,7 @@ static enum verdict decide_parameter(struct pw_link *link, const struct pw_piece
 		pw_params_unref(table, link->params);
 		link->params = changed;
 	}
-	if (head_is_ours(link))
+	if (head_is_ours(link) && !(pw_expect_at(&link->expects, 0)->flags & PW_EXPECT_TELLS))
 		return SWALLOW;
 	if (link->loan)
 		link->loan->ops->on_parameter(link->loan, name, value);
@@ -466,6 +483,8 @@ static void account_piece(struct pw_link *link, const struct pw_piece *piece)
 	}
 	if (link->loan && !link->is_swallowing)
 		link->loan->ops->on_piece(link->loan, piece, pw_expect_at(&link->expects, 0));
+	else if (link->learning)
+		pw_link_learn_piece(link, piece);
 	if (piece->is_last && row->finish && link->state != PW_LINK_CLOSED)
 		row->finish(link, piece);
 }

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "link_priv.h"
 #include "pgweir/base/assert.h"
@@ -50,7 +51,8 @@ void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish)
 	loan->state = PW_LOAN_NONE;
 	link->facts.last_used_us = link->pool->pools->loop->now_us;
 	link->clean_todo = 0;
-	if (conf->server_reset_query_always || (has_left && loan->mode == PW_MODE_SESSION))
+	if (link->must_reset || conf->server_reset_query_always ||
+	    (has_left && loan->mode == PW_MODE_SESSION))
 		link->clean_todo |= PW_CLEAN_RESET;
 	free_objects(link, loan->ops);
 #ifndef PW_MUTANT_OWN_LINK_KEPT
@@ -86,6 +88,7 @@ static void run_query(struct pw_link *link, enum pw_link_state state, const char
 void pw_link_clean_next(struct pw_link *link)
 {
 	const struct pw_conf *conf = link->pool->pools->snapshot->conf;
+	const char *reset;
 	bool wants_reset;
 
 #ifndef PW_MUTANT_CANCEL_NOT_AWAITED
@@ -99,15 +102,19 @@ void pw_link_clean_next(struct pw_link *link)
 		pw_link_close(link, PW_LINK_END_CLEAN, "close_needed", NULL);
 		return;
 	}
-	wants_reset = link->clean_todo & PW_CLEAN_RESET && conf->server_reset_query &&
-		      conf->server_reset_query[0] != '\0';
+	reset = link->must_reset ? "DISCARD ALL" : conf->server_reset_query;
+	wants_reset = link->clean_todo & PW_CLEAN_RESET && reset && reset[0] != '\0';
 	if (link->clean_todo & PW_CLEAN_ROLLBACK && link->transaction != 'I') {
 		link->clean_todo &= ~(unsigned)PW_CLEAN_ROLLBACK;
 		run_query(link, PW_LINK_CLEANING, "ROLLBACK");
 	} else if (wants_reset) {
 		link->clean_todo = 0;
-		run_query(link, PW_LINK_CLEANING, conf->server_reset_query);
-	} else {
+		link->must_reset = false;
+		/* What another query makes of settings is not known. */
+		if (link->settings->n > 0 && strcasecmp(reset, "DISCARD ALL") != 0)
+			link->facts.must_close = true;
+		run_query(link, PW_LINK_CLEANING, reset);
+	} else if (!pw_link_learn(link)) {
 		link->clean_todo = 0;
 		pw_expect_trim(&link->expects);
 		link->pool->pools->link_ops->on_usable(link);
@@ -135,6 +142,9 @@ void pw_link_clean_ready(struct pw_link *link)
 		/* A session that could not be reset is not given to somebody else. */
 		if (link->has_own_error)
 			link->facts.must_close = true;
+		break;
+	case PW_LINK_LEARNING:
+		pw_link_learned(link);
 		break;
 	case PW_LINK_CHECKING: /* any answer shows that the server lives */
 	case PW_LINK_DRAINING:

@@ -59,8 +59,24 @@ void pw_link_clean_ready(struct pw_link *link);
 
 enum { PW_CLEAN_ROLLBACK = 1 << 0, PW_CLEAN_RESET = 1 << 1, PW_CLEAN_CHECK = 1 << 2 };
 
+/* ---- link_code.c ---- */
+struct pw_link_learning {
+	unsigned ddl_epoch; /* when it was asked */
+	bool has_failed;
+	struct pw_strbuf rows;
+};
+/* In link.c. Without `what`: there was no answer. */
+void pw_link_end_learning(struct pw_link *link, const unsigned *what);
+/* True: it is time to ask, and the link does so now; pw_link_clean_ready() follows. */
+bool pw_link_learn(struct pw_link *link);
+/* LEARNING: a piece of the answer; its end; there will be none. */
+void pw_link_learn_piece(struct pw_link *link, const struct pw_piece *piece);
+void pw_link_learned(struct pw_link *link);
+
 /* ---- link_steps.c ---- */
 /* An object, new and closed, bound to its pool; counts no limits. */
 struct pw_link *pw_link_create(struct pw_pool *pool);
+/* One that never came into any list. */
+void pw_link_destroy(struct pw_link *link);
 
 #endif

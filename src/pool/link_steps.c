@@ -21,7 +21,7 @@ static link_reader *const readers[PW_LINK_N_STATES] = {
     [PW_LINK_STALE] = pw_link_account_data,     [PW_LINK_CHECKING] = pw_link_account_data,
     [PW_LINK_LENT] = pw_link_account_data,      [PW_LINK_RETURNING] = pw_link_account_data,
     [PW_LINK_DRAINING] = pw_link_account_data,  [PW_LINK_CANCELED] = pw_link_account_data,
-    [PW_LINK_CLEANING] = pw_link_account_data,
+    [PW_LINK_CLEANING] = pw_link_account_data,  [PW_LINK_LEARNING] = pw_link_account_data,
 };
 
 static void on_timer(struct pw_timer *timer)
@@ -131,12 +131,23 @@ static void go_on(struct pw_task *task)
 
 /* ---- making ---- */
 
+void pw_link_destroy(struct pw_link *link)
+{
+	pw_state_unref(link->settings);
+	free(link);
+}
+
 struct pw_link *pw_link_create(struct pw_pool *pool)
 {
 	struct pw_link *link = calloc(1, sizeof(*link));
 
 	if (!link)
 		return NULL;
+	link->settings = pw_state_empty(&pool->pools->states);
+	if (!link->settings) {
+		free(link);
+		return NULL;
+	}
 	link->magic = PW_LINK_MAGIC;
 	link->pool = pool;
 	link->log.log = pool->pools->log.log;
@@ -164,13 +175,14 @@ struct pw_link *pw_link_open(struct pw_pool *pool, struct pw_loan *own)
 	link->shared = pw_registry_pool(pool->pools->registry, pool->shared->db->name,
 					pool->shared->user->name);
 	if (!link->shared) {
-		free(link);
+		pw_link_destroy(link);
 		return NULL;
 	}
 	link->facts.id = atomic_fetch_add(&pool->pools->registry->next_id, 1);
 	link->facts.connect_us = pool->pools->loop->now_us;
 	link->facts.connect_wall_us = pw_clock_wall_us();
 	link->facts.epoch = atomic_load(&pool->shared->epoch);
+	link->facts.code_generation = atomic_load(&pool->shared->db->code.generation);
 	link->facts.definition = pool->definition;
 	link->loan = own;
 	link->replication = own ? own->replication : PW_REPLICATION_NONE;

@@ -39,7 +39,7 @@ bool pw_pool_borrow(struct pw_loan *loan)
 
 	pw_assert(loan->state == PW_LOAN_NONE);
 	if (may_share && pw_list_is_empty(&pool->waiting) &&
-	    (link = pw_pool_take_idle(pool, loan->params))) {
+	    (link = pw_pool_take_idle(pool, loan))) {
 		pw_link_lend(link, loan);
 		return true;
 	}
@@ -155,7 +155,7 @@ static void serve_queue(struct pw_pool *pool)
 				(void)ask_another_worker(pool);
 			return;
 		}
-		link = pw_pool_take_idle(pool, head->params);
+		link = pw_pool_take_idle(pool, head);
 		if (link) {
 			lend_to_waiter(pool, link, head);
 			continue;
@@ -165,7 +165,10 @@ static void serve_queue(struct pw_pool *pool)
 			continue;
 		if (links_to_come(pool) >= pool->n_waiting)
 			return;
-		if (!check_a_stale_link(pool) && !pw_pool_open_link(pool))
+		if (check_a_stale_link(pool) || pw_pool_open_link(pool))
+			continue;
+		/* Idle ones that are left do not suit: one makes room. */
+		if (!pw_pool_is_full(pool) || !pw_pool_evict(pool))
 			return;
 	}
 }
@@ -222,6 +225,11 @@ static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 		return true;
 	if (!head || head->replication != PW_REPLICATION_NONE || pool->pools->is_lending)
 		return false;
+	if (!pw_pool_suits(link, head)) {
+		pw_link_close(link, PW_LINK_END_CLEAN, "settings that do not suit who waits", NULL);
+		pw_task_post(pool->pools->loop, &pool->serve_task);
+		return true;
+	}
 	lend_to_waiter(pool, link, head);
 	return true;
 }

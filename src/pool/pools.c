@@ -149,6 +149,7 @@ enum pw_status pw_pools_init(struct pw_pools *pools, struct pw_snapshot *snapsho
 	pw_list_init(&pools->cancels);
 	pw_rng_secret(&seed, sizeof(seed));
 	pw_rng_seed(&pools->rng, seed);
+	pw_states_init(&pools->states, &pools->hash_key);
 	pw_pools_start_janitor(pools);
 	make_forced_pools(pools);
 	return PW_OK;
@@ -175,6 +176,7 @@ void pw_pools_fini(struct pw_pools *pools)
 	pw_timer_disarm(&pools->janitor);
 	pw_map_fini(&pools->map);
 	pw_map_fini(&pools->by_id);
+	pw_states_fini(&pools->states);
 	pw_snapshot_unref(pools->snapshot);
 	pools->snapshot = NULL;
 }

@@ -74,6 +74,13 @@ enum pw_status pw_registry_init(struct pw_registry *registry, unsigned n_workers
 	return pthread_mutex_init(&registry->lock, NULL) == 0 ? PW_OK : PW_EIO;
 }
 
+static void free_db(struct pw_shared_db *db)
+{
+	pw_code_fini(&db->code);
+	free(db->name);
+	free(db);
+}
+
 void pw_registry_fini(struct pw_registry *registry)
 {
 	struct pw_map_node *node;
@@ -83,8 +90,7 @@ void pw_registry_fini(struct pw_registry *registry)
 		struct pw_shared_db *db = PW_CONTAINER(node, struct pw_shared_db, node);
 
 		pw_map_remove(&registry->dbs, node);
-		free(db->name);
-		free(db);
+		free_db(db);
 	}
 	pw_map_fini(&registry->dbs);
 	pw_map_fini(&registry->users);
@@ -119,6 +125,7 @@ static struct pw_shared_db *create_db(struct pw_registry *r, const char *name, u
 		free(db);
 		return NULL;
 	}
+	pw_code_init(&db->code);
 	return db;
 }
 
@@ -160,8 +167,7 @@ static void put_db(struct pw_registry *r, struct pw_shared_db *db)
 	if (--db->refs > 0 || atomic_load(&db->is_paused) || atomic_load(&db->is_disabled))
 		return;
 	pw_map_remove(&r->dbs, &db->node);
-	free(db->name);
-	free(db);
+	free_db(db);
 }
 
 void pw_registry_put_db(struct pw_registry *r, struct pw_shared_db *db)

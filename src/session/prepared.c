@@ -119,6 +119,8 @@ static struct pw_statement *create_statement(struct pw_statements *statements,
 	s->text_len = key->text_len;
 	s->types_len = key->types_len;
 	s->parse_state = key->parse_state;
+	s->is_judged = false;
+	s->effects = (struct pw_effects)PW_EFFECTS_INIT;
 	s->may_forget = pw_statement_may_forget(key->text, key->text_len);
 	memcpy(s->body, key->text, key->text_len + 1);
 	memcpy(s->body + key->text_len + 1, key->types, key->types_len);
@@ -163,6 +165,7 @@ static void unref_statement(struct pw_statements *statements, struct pw_statemen
 		return;
 	atomic_fetch_sub(statements->total_bytes, statement_bytes(s));
 	pw_map_remove(&statements->map, &s->node);
+	pw_effects_fini(&s->effects);
 	free(s);
 }
 

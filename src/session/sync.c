@@ -13,27 +13,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "pgweir/sql/lexer.h"
+
 static bool values_equal(const char *have, const char *wanted)
 {
 	return have && strcmp(have, wanted) == 0;
 }
 
-bool pw_sync_fits(const struct pw_link *link, const struct pw_params *wanted)
-{
-#ifdef PW_MUTANT_FIT_ALWAYS
-	return true;
-#endif
-	if (!wanted || pw_params_are_equal(link->params, wanted))
-		return true;
-	for (size_t i = 0; i < wanted->n; i++) {
-		if (wanted->values[i] &&
-		    !values_equal(link->params ? link->params->values[i] : NULL, wanted->values[i]))
-			return false;
-	}
-	return true;
-}
-
-static void add_quoted(struct pw_strbuf *sql, const char *value)
+/* `is_clear`: no byte above 127 can pair with one of ours. */
+static void add_quoted(struct pw_strbuf *sql, const char *value, bool is_clear)
 {
 	bool has_backslash = strchr(value, '\\') != NULL;
 
@@ -41,7 +29,7 @@ static void add_quoted(struct pw_strbuf *sql, const char *value)
 	for (; *value; value++) {
 		char c = *value;
 
-		if (has_backslash && (c & 0x80))
+		if (has_backslash && !is_clear && (c & 0x80))
 			c = '?';
 		if (c == '\'' || c == '\\')
 			pw_strbuf_add_char(sql, c);
@@ -50,43 +38,175 @@ static void add_quoted(struct pw_strbuf *sql, const char *value)
 	pw_strbuf_add_char(sql, '\'');
 }
 
-/* set_config() takes the value of a list such as search_path as a start-up packet does; SET would
- * want each element quoted by itself. */
-static void add_setting(struct pw_strbuf *sql, const char *name, const char *value)
+void pw_sync_add_quoted(struct pw_strbuf *sql, const char *value)
 {
-	bool is_list = strcasecmp(name, "search_path") == 0;
+	add_quoted(sql, value, false);
+}
 
-	if (is_list) {
+/* set_config() takes the value of a list of names as a start-up packet does, and as a server shows
+ * it; SET would want each element quoted by itself (guc.c, GUC_LIST_QUOTE). */
+static bool is_list_of_names(const char *name)
+{
+	static const char *const lists[] = {"search_path", "temp_tablespaces",
+					    "local_preload_libraries", "session_preload_libraries"};
+
+	for (size_t i = 0; i < PW_COUNTOF(lists); i++) {
+		if (strcasecmp(name, lists[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void add_setting(struct pw_strbuf *sql, const char *name, const char *value, bool is_clear)
+{
+	if (is_list_of_names(name)) {
 		pw_strbuf_printf(sql, "SELECT pg_catalog.set_config('%s', ", name);
-		add_quoted(sql, value);
+		add_quoted(sql, value, is_clear);
 		pw_strbuf_add_string(sql, ", false);");
 	} else {
 		pw_strbuf_printf(sql, "SET %s=", name);
-		add_quoted(sql, value);
+		add_quoted(sql, value, is_clear);
 		pw_strbuf_add_char(sql, ';');
 	}
 }
 
-void pw_sync_build(const struct pw_tracked *tracked, const struct pw_params *have,
-		   const struct pw_params *wanted, struct pw_strbuf *sql)
+/* ---- settings that the server does not report ---- */
+
+/* "app"."tenant": a part may be a key word, or anything between quotes. */
+static void add_name(struct pw_strbuf *sql, const char *name)
 {
-	for (size_t i = 0; i < wanted->n; i++) {
-		if (wanted->values[i] &&
-		    !values_equal(have ? have->values[i] : NULL, wanted->values[i]))
-			add_setting(sql, tracked->names[i], wanted->values[i]);
+	pw_strbuf_add_char(sql, '"');
+	for (const char *at = name; *at; at++) {
+		if (*at == '.')
+			pw_strbuf_add_string(sql, "\".\"");
+		else if (*at == '"')
+			pw_strbuf_add_string(sql, "\"\"");
+		else
+			pw_strbuf_add_char(sql, *at);
+	}
+	pw_strbuf_add_char(sql, '"');
+}
+
+/* Who one is decides what one may set: it goes back first and is set last, and of the two the
+ * session's user comes before the role, which it takes back. */
+static const char *const identity[] = {"session_authorization", "role"};
+
+static bool is_identity(const char *name)
+{
+	return strcmp(name, identity[0]) == 0 || strcmp(name, identity[1]) == 0;
+}
+
+struct difference {
+	struct pw_strbuf *sql;
+	bool is_clear;
+};
+
+static void add_difference(const char *name, const char *value, void *arg)
+{
+	const struct difference *d = arg;
+	struct pw_strbuf *sql = d->sql;
+
+	if (is_identity(name))
+		return;
+	if (value && is_list_of_names(name)) {
+		add_setting(sql, name, value, d->is_clear);
+		return;
+	}
+	pw_strbuf_add_string(sql, value ? "SET " : "RESET ");
+	add_name(sql, name);
+	if (value) {
+		pw_strbuf_add_char(sql, '=');
+		add_quoted(sql, value, d->is_clear);
+	}
+	pw_strbuf_add_char(sql, ';');
+}
+
+static void add_identity(struct pw_strbuf *sql, const struct pw_state *wanted, bool is_clear)
+{
+	for (size_t i = 0; i < PW_COUNTOF(identity); i++) {
+		const char *value = pw_state_find(wanted, identity[i]);
+
+		if (!value)
+			continue;
+		pw_strbuf_printf(sql, "SET %s=", identity[i]);
+		add_quoted(sql, value, is_clear);
+		pw_strbuf_add_char(sql, ';');
 	}
 }
 
-enum pw_status pw_sync_send(struct pw_link *link, const struct pw_tracked *tracked,
-			    const struct pw_params *wanted)
+static bool has_identity(const struct pw_state *settings)
 {
+	return pw_state_find(settings, identity[0]) || pw_state_find(settings, identity[1]);
+}
+
+/* ---- both ---- */
+
+static bool params_fit(const struct pw_params *have, const struct pw_params *wanted)
+{
+	if (!wanted || pw_params_are_equal(have, wanted))
+		return true;
+	for (size_t i = 0; i < wanted->n; i++) {
+		if (wanted->values[i] &&
+		    !values_equal(have ? have->values[i] : NULL, wanted->values[i]))
+			return false;
+	}
+	return true;
+}
+
+bool pw_sync_fits(const struct pw_link *link, const struct pw_sync_side *wanted)
+{
+#ifdef PW_MUTANT_FIT_ALWAYS
+	return true;
+#endif
+	return pw_id_equal(link->settings->id, wanted->settings->id) &&
+	       params_fit(link->params, wanted->params);
+}
+
+static void add_params(const struct pw_tracked *tracked, const struct pw_params *have,
+		       const struct pw_params *wanted, struct pw_strbuf *sql)
+{
+	for (size_t i = 0; wanted && i < wanted->n; i++) {
+		if (wanted->values[i] &&
+		    !values_equal(have ? have->values[i] : NULL, wanted->values[i]))
+			add_setting(sql, tracked->names[i], wanted->values[i], false);
+	}
+}
+
+/* The batch is read in the encoding of before; what is then set is in that of the client. */
+static bool is_clear(const struct pw_tracked *tracked, const struct pw_params *params)
+{
+	int index = pw_tracked_find(tracked, "client_encoding");
+	const char *encoding = params && index >= 0 ? params->values[index] : NULL;
+
+	return encoding && pw_lexer_reads(encoding);
+}
+
+void pw_sync_build(const struct pw_tracked *tracked, const struct pw_sync_side *have,
+		   const struct pw_sync_side *wanted, struct pw_strbuf *sql)
+{
+	bool differs = !pw_id_equal(have->settings->id, wanted->settings->id);
+	struct difference d = {sql, is_clear(tracked, have->params) &&
+					is_clear(tracked, wanted->params)};
+
+	if (differs && has_identity(have->settings))
+		pw_strbuf_add_string(sql, "RESET session_authorization;RESET role;");
+	add_params(tracked, have->params, wanted->params, sql);
+	pw_state_diff(have->settings, wanted->settings, add_difference, &d);
+	if (differs)
+		add_identity(sql, wanted->settings, d.is_clear);
+}
+
+enum pw_status pw_sync_send(struct pw_link *link, const struct pw_tracked *tracked,
+			    const struct pw_sync_side *wanted)
+{
+	const struct pw_sync_side have = {link->params, link->settings};
 	struct pw_strbuf sql = PW_STRBUF_INIT;
 	enum pw_status status = PW_ENOMEM;
 
-	pw_sync_build(tracked, link->params, wanted, &sql);
+	pw_sync_build(tracked, &have, wanted, &sql);
 	link->has_own_error = false;
 	if (!sql.has_failed && sql.len > 0)
 		status = pw_link_query(link, sql.data);
-	pw_strbuf_fini(&sql);
+	pw_strbuf_wipe(&sql); /* settings may hold secrets */
 	return status;
 }

@@ -58,10 +58,15 @@ static void take_variable_set(struct build *b, const ProtobufCMessage *message)
 	/* SET TRANSACTION is about the one at hand, whatever else it is. */
 	bool is_local = set->is_local || strncmp(set->name, "TRANSACTION", 11) == 0;
 
+	bool is_reset = set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET ||
+			set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT;
+
 	if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL)
 		add_item(b, PW_SQL_ITEM_RESET_ALL, "", PW_SQL_NO_LITERAL);
+	else if (is_local)
+		add_item(b, PW_SQL_ITEM_SET_LOCAL, set->name, PW_SQL_NO_LITERAL);
 	else
-		add_item(b, is_local ? PW_SQL_ITEM_SET_LOCAL : PW_SQL_ITEM_SET, set->name,
+		add_item(b, is_reset ? PW_SQL_ITEM_RESET : PW_SQL_ITEM_SET, set->name,
 			 PW_SQL_NO_LITERAL);
 }
 

@@ -7,11 +7,14 @@
 
 #include "pgweir/sql/lexer.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
+
+#include "pgweir/base/status.h"
 
 /* PostgreSQL refuses operators of NAMEDATALEN bytes. */
 enum { MAX_OPERATOR = 63 };
@@ -384,6 +387,34 @@ static enum pw_token_kind take_token(struct pw_lexer *l)
 	default:
 		return take_symbol(l);
 	}
+}
+
+bool pw_lexer_reads(const char *client_encoding)
+{
+	static const char *const names[] = {
+	    "utf8",       "unicode",      "sqlascii", "latin1",  "latin2",  "latin3",   "latin4",
+	    "latin5",     "latin6",       "latin7",   "latin8",  "latin9",  "latin10",  "win866",
+	    "win874",     "win1250",      "win1251",  "win1252", "win1253", "win1254",  "win1255",
+	    "win1256",    "win1257",      "win1258",  "koi8r",   "koi8u",   "iso88591", "iso88595",
+	    "iso88596",   "iso88597",     "iso88598", "eucjp",   "euccn",   "euckr",    "euctw",
+	    "eucjis2004", "muleinternal",
+	};
+	char bare[32];
+	size_t len = 0;
+
+	for (const char *at = client_encoding; *at; at++) {
+		if (!isalnum((unsigned char)*at))
+			continue;
+		if (len + 1 == sizeof(bare))
+			return false;
+		bare[len++] = (char)tolower((unsigned char)*at);
+	}
+	bare[len] = '\0';
+	for (size_t i = 0; i < PW_COUNTOF(names); i++) {
+		if (strcmp(bare, names[i]) == 0)
+			return true;
+	}
+	return false;
 }
 
 void pw_lexer_init(struct pw_lexer *lexer, const void *text, size_t len)

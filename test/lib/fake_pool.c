@@ -43,7 +43,7 @@ static struct pw_snapshot *load(struct fake_env *env, const char *settings, cons
 	fprintf(file,
 		"[databases]\napp = host=%s port=%d %s\n"
 		"[pgweir]\nauth_type = trust\npool_mode = transaction\nlisten_addr = 127.0.0.1\n"
-		"log_connections = 0\nlog_disconnections = 0\n%s\n",
+		"log_connections = 0\nlog_disconnections = 0\nsession_state = off\n%s\n",
 		env->dir, FAKE_PORT, db, settings);
 	assert_int_equal(fclose(file), 0);
 	snapshot = pw_snapshot_load(path, env->snapshot, &env->key, &why, &warnings);

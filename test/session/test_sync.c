@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,13 +19,39 @@
 #include "../lib/params_fixture.h"
 #include "pgweir/session/sync.h"
 
+static struct pw_state no_settings;
+
+/* With the same settings beyond these, none. */
+static void build(struct fixture *f, const struct pw_params *have, const struct pw_params *wanted,
+		  struct pw_strbuf *out)
+{
+	const struct pw_sync_side from = {have, &no_settings}, to = {wanted, &no_settings};
+
+	pw_sync_build(&f->tracked, &from, &to, out);
+}
+
+static bool fits(const struct pw_link *link, const struct pw_params *wanted)
+{
+	const struct pw_sync_side side = {wanted, link->settings};
+
+	return pw_sync_fits(link, &side);
+}
+
+static enum pw_status send_params(struct pw_link *link, const struct pw_tracked *tracked,
+				  const struct pw_params *wanted)
+{
+	const struct pw_sync_side side = {wanted, link->settings};
+
+	return pw_sync_send(link, tracked, &side);
+}
+
 /* The statements that set parameter `index` to a value on a link that has nothing. */
 static void assert_set(struct fixture *f, size_t index, const char *value, const char *sql)
 {
 	struct pw_params *wanted = pw_params_with(&f->table, NULL, index, value);
 	struct pw_strbuf out = PW_STRBUF_INIT;
 
-	pw_sync_build(&f->tracked, NULL, wanted, &out);
+	build(f, NULL, wanted, &out);
 	assert_false(out.has_failed);
 	assert_string_equal(out.data, sql);
 	pw_strbuf_fini(&out);
@@ -103,7 +130,7 @@ static void test_random_values_stay_inside(void **state)
 			value[i] = alphabet[pw_rng_next(&rng) % (sizeof(alphabet) - 1)];
 		value[len] = '\0';
 		wanted = pw_params_with(&f->table, NULL, index, value);
-		pw_sync_build(&f->tracked, NULL, wanted, &out);
+		build(f, NULL, wanted, &out);
 		rest = out.data + (index == NAME
 				       ? strlen("SET application_name=")
 				       : strlen("SELECT pg_catalog.set_config('search_path', "));
@@ -139,14 +166,14 @@ static void test_only_the_difference(void **state)
 	struct pw_params *more = pw_params_with(&f->table, wanted, SEARCH_PATH, "x");
 	struct pw_strbuf out = PW_STRBUF_INIT;
 
-	pw_sync_build(&f->tracked, have, wanted, &out);
+	build(f, have, wanted, &out);
 	assert_string_equal(out.data, "SET client_encoding='LATIN1';");
 	pw_strbuf_reset(&out);
-	pw_sync_build(&f->tracked, have, more, &out);
+	build(f, have, more, &out);
 	assert_string_equal(out.data, "SET client_encoding='LATIN1';"
 				      "SELECT pg_catalog.set_config('search_path', 'x', false);");
 	pw_strbuf_reset(&out);
-	pw_sync_build(&f->tracked, have, have, &out);
+	build(f, have, have, &out);
 	assert_int_equal(out.len, 0);
 	pw_strbuf_fini(&out);
 	pw_params_unref(&f->table, have);
@@ -161,33 +188,109 @@ static void test_fits(void **state)
 	struct pw_link *link = calloc(1, sizeof(*link));
 	struct pw_params *name, *set;
 
-	assert_true(pw_sync_fits(link, NULL));
+	link->settings = &no_settings;
+	assert_true(fits(link, NULL));
 	name = pw_params_with(&f->table, NULL, NAME, "psql");
-	assert_false(pw_sync_fits(link, name));
+	assert_false(fits(link, name));
 	link->params = pw_params_intern(&f->table, has);
-	assert_true(pw_sync_fits(link, NULL));
-	assert_true(pw_sync_fits(link, link->params));
+	assert_true(fits(link, NULL));
+	assert_true(fits(link, link->params));
 	/* What the client does not care for does not count. */
-	assert_true(pw_sync_fits(link, name));
+	assert_true(fits(link, name));
 	set = pw_params_with(&f->table, name, ENCODING, "UTF8");
-	assert_true(pw_sync_fits(link, set));
+	assert_true(fits(link, set));
 	pw_params_unref(&f->table, set);
 	/* A name may differ from another by case alone. */
 	set = pw_params_with(&f->table, NULL, NAME, "PSQL");
-	assert_false(pw_sync_fits(link, set));
+	assert_false(fits(link, set));
 	pw_params_unref(&f->table, set);
 	set = pw_params_with(&f->table, name, TIMEZONE, "CET");
-	assert_false(pw_sync_fits(link, set));
+	assert_false(fits(link, set));
 	pw_params_unref(&f->table, set);
 	set = pw_params_with(&f->table, name, SEARCH_PATH, "x");
-	assert_false(pw_sync_fits(link, set));
+	assert_false(fits(link, set));
 	pw_params_unref(&f->table, set);
 	set = pw_params_with(&f->table, name, NAME, "");
-	assert_false(pw_sync_fits(link, set));
+	assert_false(fits(link, set));
 	pw_params_unref(&f->table, set);
 	pw_params_unref(&f->table, name);
 	pw_params_unref(&f->table, link->params);
 	free(link);
+}
+
+/* ---- settings that no server reports ---- */
+
+/* "name=value name=value" */
+static struct pw_state *state_of(struct pw_states *states, const char *text)
+{
+	struct pw_state *state = pw_state_empty(states), *next;
+	char copy[256], *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *pair = strtok_r(copy, "|", &save); pair; pair = strtok_r(NULL, "|", &save)) {
+		char *value = strchr(pair, '=');
+
+		*value = '\0';
+		next = pw_state_with(state, pair, value + 1);
+		pw_state_unref(state);
+		state = next;
+	}
+	return state;
+}
+
+static void assert_sync(struct fixture *f, const char *has, const char *wants, const char *sql)
+{
+	struct pw_states states;
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	struct pw_params *utf8 = pw_params_with(&f->table, NULL, ENCODING, "UTF8");
+	struct pw_sync_side from = {utf8, NULL}, to = {utf8, NULL};
+	struct pw_state *have, *wanted;
+
+	pw_states_init(&states, &f->table.key);
+	from.settings = have = state_of(&states, has);
+	to.settings = wanted = state_of(&states, wants);
+	pw_sync_build(&f->tracked, &from, &to, &out);
+	assert_string_equal(out.data ? out.data : "", sql);
+	pw_strbuf_fini(&out);
+	pw_state_unref(have);
+	pw_state_unref(wanted);
+	pw_states_fini(&states);
+	pw_params_unref(&f->table, utf8);
+}
+
+static void test_settings(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_sync(f, "", "", "");
+	assert_sync(f, "work_mem=4MB", "work_mem=4MB", "");
+	assert_sync(f, "", "work_mem=4MB", "SET \"work_mem\"='4MB';");
+	assert_sync(f, "work_mem=4MB", "", "RESET \"work_mem\";");
+	assert_sync(f, "work_mem=4MB|a=1", "work_mem=5MB|b=2",
+		    "RESET \"a\";SET \"b\"='2';SET \"work_mem\"='5MB';");
+	/* Parts of a name may be key words. */
+	assert_sync(f, "", "app.user=x", "SET \"app\".\"user\"='x';");
+	assert_sync(f, "", "a\"b.c=x", "SET \"a\"\"b\".\"c\"='x';");
+	assert_sync(f, "", "app.x=it's \\ \xc3\xa9", "SET \"app\".\"x\"=E'it''s \\\\ \xc3\xa9';");
+	/* A list is set as it is shown. */
+	assert_sync(f, "", "search_path=\"$user\", public",
+		    "SELECT pg_catalog.set_config('search_path', '\"$user\", public', false);");
+	assert_sync(f, "search_path=x", "", "RESET \"search_path\";");
+}
+
+/* What one may set hangs on who one is. */
+static void test_identity(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_sync(f, "", "role=bob", "SET role='bob';");
+	assert_sync(f, "role=bob", "", "RESET session_authorization;RESET role;");
+	assert_sync(f, "role=bob", "role=bob", "");
+	assert_sync(f, "role=bob|work_mem=1MB", "role=bob",
+		    "RESET session_authorization;RESET role;RESET \"work_mem\";SET role='bob';");
+	assert_sync(f, "role=bob", "role=it's|session_authorization=alice|work_mem=1MB",
+		    "RESET session_authorization;RESET role;SET \"work_mem\"='1MB';"
+		    "SET session_authorization='alice';SET role='it''s';");
 }
 
 /* On a link with a server: the borrower hears of the end and of nothing else. */
@@ -208,17 +311,17 @@ static void test_send(void **state)
 	link = b.loan.link;
 	wanted = pw_params_with(&env.workers[0].pools.params, NULL, TIMEZONE, "CET");
 	link->has_own_error = true;
-	assert_false(pw_sync_fits(link, wanted));
-	assert_int_equal(pw_sync_send(link, &env.tracked, wanted), PW_OK);
+	assert_false(fits(link, wanted));
+	assert_int_equal(send_params(link, &env.tracked, wanted), PW_OK);
 	fake_must_receive_query(&server, "SET TimeZone='CET';");
 	fake_answer(&server, "S=TimeZone:CET C=SET Z=I");
 	fake_assert_heard(&b, "ready-own");
 	assert_false(link->has_own_error);
-	assert_true(pw_sync_fits(link, wanted));
+	assert_true(fits(link, wanted));
 	pw_params_unref(&env.workers[0].pools.params, wanted);
 	/* A value that the server does not take. */
 	wanted = pw_params_with(&env.workers[0].pools.params, NULL, TIMEZONE, "nowhere");
-	assert_int_equal(pw_sync_send(link, &env.tracked, wanted), PW_OK);
+	assert_int_equal(send_params(link, &env.tracked, wanted), PW_OK);
 	fake_must_receive_query(&server, "SET TimeZone='nowhere';");
 	fake_answer(&server, "E=22023 Z=I");
 	fake_assert_heard(&b, "ready-own");
@@ -238,6 +341,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_search_path_is_a_list, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_only_the_difference, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_fits, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_settings, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
 	    cmocka_unit_test(test_send),
 	};
 

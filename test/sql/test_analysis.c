@@ -22,6 +22,7 @@
 
 static const char *const kinds[PW_SQL_ITEM_N_KINDS] = {
     [PW_SQL_ITEM_SET] = "set",
+    [PW_SQL_ITEM_RESET] = "reset",
     [PW_SQL_ITEM_SET_LOCAL] = "set-local",
     [PW_SQL_ITEM_RESET_ALL] = "reset-all",
     [PW_SQL_ITEM_DISCARD] = "discard",
@@ -90,13 +91,13 @@ static void assert_items(const char *text, const char *wanted)
 static void test_settings(void **state PW_UNUSED)
 {
 	assert_items("SET work_mem = '4MB'", "0 set:work_mem");
-	assert_items("SET SESSION Work_Mem TO DEFAULT", "0 set:work_mem");
+	assert_items("SET SESSION Work_Mem TO DEFAULT", "0 reset:work_mem");
 	assert_items("SET LOCAL app.tenant = 'a'", "0 set-local:app.tenant");
-	assert_items("RESET app.tenant", "0 set:app.tenant");
+	assert_items("RESET app.tenant", "0 reset:app.tenant");
 	assert_items("RESET ALL", "0 reset-all:");
 	assert_items("SET ROLE bob", "0 set:role");
 	assert_items("SET SESSION AUTHORIZATION bob", "0 set:session_authorization");
-	assert_items("RESET SESSION AUTHORIZATION", "0 set:session_authorization");
+	assert_items("RESET SESSION AUTHORIZATION", "0 reset:session_authorization");
 	assert_items("SET TIME ZONE 'UTC'", "0 set:timezone");
 	assert_items("SET NAMES 'utf8'", "0 set:client_encoding");
 	assert_items("SET SCHEMA 'a'", "0 set:search_path");

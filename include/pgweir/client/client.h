@@ -25,11 +25,13 @@
 #include "pgweir/pool/pool.h"
 #include "pgweir/proto/reader.h"
 #include "pgweir/session/prepared.h"
+#include "pgweir/sql/shape_cache.h"
 #include "pgweir/stat/counters.h"
 
 struct pw_client;
 struct pw_clients;
 struct pw_client_login;
+struct pw_client_session;
 struct pw_console;
 
 enum pw_client_state {
@@ -45,6 +47,7 @@ enum pw_client_state {
 	PW_CLIENT_RELAYING,  /* has a link */
 	PW_CLIENT_SETTLING,  /* has a link, whose answers decide what comes next is to mean */
 	PW_CLIENT_PREPARING, /* has a link, which is asked about one of its statements */
+	PW_CLIENT_ASKING,    /* has a link, which is asked what has become of its session */
 	PW_CLIENT_CONSOLE,   /* logged in to the console */
 	PW_CLIENT_CANCELING, /* brought a cancel request, waits for its end */
 	PW_CLIENT_CLOSED,
@@ -77,10 +80,12 @@ struct pw_client {
 	struct pw_console *console;     /* CONSOLE */
 	struct pw_shared_db *shared_db; /* references, each with a count of its clients */
 	struct pw_shared_user *shared_user;
-	struct pw_params *params;       /* tracked parameters as the client has them */
-	struct pw_prepared *prepared;   /* its statements; NULL = none */
-	struct pw_strbuf *held;         /* bytes received while no link could take them */
-	uint8_t key[PW_CLIENT_KEY_MAX]; /* body of its BackendKeyData */
+	struct pw_params *params;          /* tracked parameters as the client has them */
+	struct pw_state *settings;         /* ... and what it has set beyond them: a reference */
+	struct pw_client_session *session; /* what its statements leave; NULL = nobody looks */
+	struct pw_prepared *prepared;      /* its statements; NULL = none */
+	struct pw_strbuf *held;            /* bytes received while no link could take them */
+	uint8_t key[PW_CLIENT_KEY_MAX];    /* body of its BackendKeyData */
 	uint8_t key_len;
 	enum pw_console_right right;
 	bool is_tls;
@@ -127,6 +132,8 @@ struct pw_clients {
 	const struct pw_client_peers *peers;
 	struct pw_logctx log;
 	struct pw_statements statements; /* texts shared by this worker's clients */
+	struct pw_shape_cache shapes;    /* what is known of texts */
+	struct pw_shape_key shape_key;
 	struct pw_list all;
 	atomic_uint n_open;                   /* as many; other threads read it */
 	struct pw_map keys;                   /* by cancel key */

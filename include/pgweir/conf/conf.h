@@ -41,6 +41,7 @@ enum pw_sslmode {
 	PW_SSL_VERIFY_CA,
 	PW_SSL_VERIFY_FULL,
 };
+enum pw_session_state { PW_SESSION_OFF, PW_SESSION_TRACK };
 enum pw_balance { PW_BALANCE_ROUND_ROBIN, PW_BALANCE_DISABLE };
 
 /* One [databases] row. Numbers: -1 = not set here, inherit. */

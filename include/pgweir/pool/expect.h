@@ -25,6 +25,7 @@ enum {
 	PW_EXPECT_MARKER = 1 << 3,  /* an empty query that shows where earlier answers end */
 	PW_EXPECT_REFUSED = 1 << 4, /* made to fail: the borrower words the error */
 	PW_EXPECT_FORGETS = 1 << 5, /* may be a DISCARD ALL or DEALLOCATE ALL */
+	PW_EXPECT_TELLS = 1 << 6,   /* swallowed, but for the parameters that it changes */
 };
 
 struct pw_expect {

@@ -25,9 +25,11 @@
 #include "pgweir/pool/expect.h"
 #include "pgweir/pool/known.h"
 #include "pgweir/pool/params.h"
+#include "pgweir/pool/state.h"
 #include "pgweir/proto/reader.h"
 #include "pgweir/proto/startup.h"
 
+struct pw_link_learning;
 struct pw_link_login;
 struct pw_loan;
 struct pw_pool;
@@ -48,6 +50,7 @@ enum pw_link_state {
 	PW_LINK_DRAINING,  /* its client has left: answers still come */
 	PW_LINK_CANCELED,  /* answers are in; a cancel request is still under way */
 	PW_LINK_CLEANING,  /* ROLLBACK, server_reset_query */
+	PW_LINK_LEARNING,  /* asks what code the database holds */
 	PW_LINK_CLOSED,
 	PW_LINK_N_STATES,
 };
@@ -63,6 +66,7 @@ struct pw_link_facts {
 	struct pw_addr addr;
 	struct pw_addr local;
 	unsigned epoch;                        /* of the shared pool when it was opened */
+	unsigned code_generation;              /* of its database's code, the same */
 	uint64_t definition;                   /* pool's definition when it was opened */
 	uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* body of BackendKeyData */
 	uint16_t cancel_key_len;
@@ -85,8 +89,10 @@ struct pw_link {
 	struct pw_reader reader;
 	struct pw_logctx log;
 	struct pw_expect_queue expects;
-	struct pw_params *params;    /* as the server last reported them; a reference */
-	struct pw_link_login *login; /* until it has logged in */
+	struct pw_params *params;          /* as the server last reported them; a reference */
+	struct pw_state *settings;         /* what its session has set beyond those; a reference */
+	struct pw_link_login *login;       /* until it has logged in */
+	struct pw_link_learning *learning; /* LEARNING */
 	struct pw_timer timer;
 	struct pw_task go_on_task; /* after the last cancel request */
 	struct pw_task free_task;
@@ -110,7 +116,9 @@ struct pw_link {
 	bool is_answering;     /* something came since the last ReadyForQuery */
 	bool is_swallowing;    /* the message at hand is not the borrower's */
 	bool is_reading_input; /* inside on_data */
+	bool must_reset;       /* by DISCARD ALL, whatever server_reset_query says */
 	bool has_own_error;    /* a swallowed query of ours failed */
+	char own_error[128];   /* ... with this message */
 	bool has_told_fatal;   /* the borrower has the server's last words */
 };
 

@@ -25,6 +25,7 @@
 #include "pgweir/pool/params.h"
 #include "pgweir/pool/registry.h"
 #include "pgweir/pool/snapshot.h"
+#include "pgweir/pool/state.h"
 #include "pgweir/proto/reader.h"
 #include "pgweir/proto/startup.h"
 #include "pgweir/stat/counters.h"
@@ -97,8 +98,10 @@ struct pw_loan {
 	struct pw_pool *pool;
 	struct pw_link *link; /* HOLDING */
 	const struct pw_borrower_ops *ops;
-	uint64_t since_us;              /* WAITING: since when */
-	const struct pw_params *params; /* the owner's: a link that has them fits */
+	uint64_t since_us;               /* WAITING: since when */
+	const struct pw_params *params;  /* the owner's: a link that has them fits, if it has */
+	const struct pw_state *settings; /* these as well; NULL = whatever it has */
+	bool is_strict; /* no link that keeps names of settings which the owner has not set */
 	enum pw_pool_mode mode; /* the borrower's, from its login: a reload does not change it */
 	/* Not NONE: it wants a link of its own. A replication session belongs to one client from
 	 * its start-up packet on, so there is nothing to share: such a link is opened for the loan
@@ -156,6 +159,7 @@ struct pw_pools {
 	struct pw_pools **peers;    /* of all workers, own included; fixed after start */
 	unsigned index, n_peers;
 	struct pw_params_table params;
+	struct pw_states states; /* of settings beyond these */
 	struct pw_hash_key hash_key;
 	struct pw_rng rng;
 	struct pw_logctx log;

@@ -26,6 +26,7 @@
 #include "pgweir/base/map.h"
 #include "pgweir/base/secret.h"
 #include "pgweir/base/strbuf.h"
+#include "pgweir/pool/code.h"
 
 enum { PW_WORKERS_MAX = 256, PW_CACHE_LINE = 64 };
 
@@ -56,6 +57,7 @@ struct pw_shared_db {
 	 * that a plan no longer fits): what was parsed before may have an older idea of its result.
 	 */
 	atomic_uint ddl_epoch;
+	struct pw_code code;
 };
 
 struct pw_shared_user {

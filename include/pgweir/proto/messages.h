@@ -30,6 +30,7 @@ enum {
 	PW_FOR_LOGIN = 1 << 1,
 	PW_FOR_PREPARED = 1 << 2, /* statement names matter: they are virtual */
 	PW_FOR_CONSOLE = 1 << 3,
+	PW_FOR_SESSION = 1 << 4, /* texts matter: they may leave something in a session */
 };
 
 enum pw_message_role {

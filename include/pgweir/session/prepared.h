@@ -21,6 +21,7 @@
 #include "pgweir/base/status.h"
 #include "pgweir/base/strbuf.h"
 #include "pgweir/pool/known.h"
+#include "pgweir/session/effects.h"
 
 /* The settings that a server bakes into a statement when it parses it: '01/02/2020'::date has
  * become a day by then. */
@@ -45,7 +46,9 @@ struct pw_statement {
 	size_t text_len, types_len;
 	struct pw_parse_state parse_state;
 	bool may_forget; /* pw_statement_may_forget() of its text */
-	uint8_t body[];  /* text with its zero byte, then types: the tail of a Parse */
+	bool is_judged;  /* ... and what it may leave in a session is known: */
+	struct pw_effects effects;
+	uint8_t body[]; /* text with its zero byte, then types: the tail of a Parse */
 };
 
 struct pw_statements {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Bringing a link to a client's tracked parameters before the client's first message goes out: one
- * simple Query of SETs, whose answers nobody sees. The client's message waits for its end, so that
- * it never runs under somebody else's settings. On the link's worker.
+ * Bringing a link to a client's settings before the client's first message goes out: one simple
+ * Query of SETs, whose answers nobody sees. The client's message waits for its end, so that it
+ * never runs under somebody else's settings. On the link's worker.
  */
 #ifndef PGWEIR_SESSION_SYNC_H
 #define PGWEIR_SESSION_SYNC_H
@@ -13,16 +13,26 @@
 #include "pgweir/base/strbuf.h"
 #include "pgweir/pool/link.h"
 #include "pgweir/pool/params.h"
+#include "pgweir/pool/state.h"
 
-/* Does the link have every value that the client wants? Compared to the letter: a name may differ
- * from another by case alone. A value that only the server spells otherwise costs one SET, after
- * which the client has the server's spelling. */
-bool pw_sync_fits(const struct pw_link *link, const struct pw_params *wanted);
+/* A literal that reads the same under every setting. */
+void pw_sync_add_quoted(struct pw_strbuf *sql, const char *value);
+
+/* What a session has, or is to have; all borrowed. */
+struct pw_sync_side {
+	const struct pw_params *params;  /* NULL = nothing is known or wanted */
+	const struct pw_state *settings; /* never NULL */
+};
+
+/* Does the link have every value that the client wants, and no other setting? Tracked values are
+ * compared to the letter: a name may differ from another by case alone. A value that only the
+ * server spells otherwise costs one SET, after which the client has the server's spelling. */
+bool pw_sync_fits(const struct pw_link *link, const struct pw_sync_side *wanted);
 /* The statements that make up the difference. */
-void pw_sync_build(const struct pw_tracked *tracked, const struct pw_params *have,
-		   const struct pw_params *wanted, struct pw_strbuf *sql);
+void pw_sync_build(const struct pw_tracked *tracked, const struct pw_sync_side *have,
+		   const struct pw_sync_side *wanted, struct pw_strbuf *sql);
 /* Sends them. The link's next swallowed ReadyForQuery ends it; link->has_own_error tells. */
 PW_MUSTCHECK enum pw_status pw_sync_send(struct pw_link *link, const struct pw_tracked *tracked,
-					 const struct pw_params *wanted);
+					 const struct pw_sync_side *wanted);
 
 #endif

@@ -28,7 +28,8 @@ enum {
 };
 
 enum pw_sql_item_kind {
-	PW_SQL_ITEM_SET,         /* SET or RESET of the setting `name` */
+	PW_SQL_ITEM_SET,         /* of the setting `name` */
+	PW_SQL_ITEM_RESET,       /* the same, to its default */
 	PW_SQL_ITEM_SET_LOCAL,   /* the same until the transaction ends */
 	PW_SQL_ITEM_RESET_ALL,   /* RESET ALL */
 	PW_SQL_ITEM_DISCARD,     /* `name`: all, plans, sequences, temp */

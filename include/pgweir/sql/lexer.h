@@ -15,6 +15,7 @@
 #ifndef PGWEIR_SQL_LEXER_H
 #define PGWEIR_SQL_LEXER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,10 @@ struct pw_lexer {
 	const uint8_t *text;
 	size_t len, at;
 };
+
+/* Is the lexer right for texts in this client_encoding? Names as PostgreSQL takes them (15 docs
+ * 24.3.1), with their case, hyphens and underscores; not for one that is unknown. */
+bool pw_lexer_reads(const char *client_encoding);
 
 void pw_lexer_init(struct pw_lexer *lexer, const void *text, size_t len);
 /* After END or BROKEN comes the same again. Comments and white space are skipped. */

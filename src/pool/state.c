@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "pgweir/session/state.h"
+#include "pgweir/pool/state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +158,23 @@ struct pw_state *pw_state_with(struct pw_state *state, const char *name, const c
 		settings[n++] = (struct pw_setting){name, value};
 	for (unsigned i = place + is_there; i < state->n; i++)
 		settings[n++] = state->settings[i];
+	result = intern(state->states, settings, n);
+	free(settings);
+	return result;
+}
+
+struct pw_state *pw_state_reset(struct pw_state *state)
+{
+	struct pw_setting *settings = malloc((state->n + 1) * sizeof(*settings));
+	struct pw_state *result;
+	unsigned n = 0;
+
+	if (!settings)
+		return NULL;
+	for (unsigned i = 0; i < state->n; i++) {
+		if (strchr(state->settings[i].name, '.'))
+			settings[n++] = (struct pw_setting){state->settings[i].name, ""};
+	}
 	result = intern(state->states, settings, n);
 	free(settings);
 	return result;

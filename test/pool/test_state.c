@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "pgweir/base/status.h"
-#include "pgweir/session/state.h"
+#include "pgweir/pool/state.h"
 
 static const struct pw_hash_key key = {11, 12};
 

@@ -9,8 +9,8 @@
  *
  * A state is counted, and belongs to one worker; another one gets a copy of its text. One thread.
  */
-#ifndef PGWEIR_SESSION_STATE_H
-#define PGWEIR_SESSION_STATE_H
+#ifndef PGWEIR_POOL_STATE_H
+#define PGWEIR_POOL_STATE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -48,6 +48,8 @@ void pw_states_fini(struct pw_states *states);
 struct pw_state *pw_state_empty(struct pw_states *states);
 /* The same but for one value; NULL takes the name out. */
 struct pw_state *pw_state_with(struct pw_state *state, const char *name, const char *value);
+/* What RESET ALL leaves of it: names with a dot, whose values are empty then. */
+struct pw_state *pw_state_reset(struct pw_state *state);
 struct pw_state *pw_state_ref(struct pw_state *state);
 void pw_state_unref(struct pw_state *state);
 

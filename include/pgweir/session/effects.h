@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What statements may leave behind in the session that runs them, gathered over a transaction: so
+ * that afterwards the server is asked about that, and about nothing where there was nothing. A
+ * judgement is never too mild: what could not be parsed, and code that is not known to be
+ * harmless, may do anything.
+ *
+ * Effects belong to whoever holds them. One thread.
+ */
+#ifndef PGWEIR_SESSION_EFFECTS_H
+#define PGWEIR_SESSION_EFFECTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pgweir/base/strbuf.h"
+#include "pgweir/sql/shape_cache.h"
+
+enum pw_effect {
+	PW_EFFECT_NAMED = 1 << 0, /* the settings that are named */
+	PW_EFFECT_RESET = 1 << 1, /* some of them, or of all, may go back to what they began as */
+	PW_EFFECT_SETTINGS = 1 << 2, /* any setting */
+	PW_EFFECT_TEMP = 1 << 3,     /* temporary objects come or go */
+	PW_EFFECT_HOLD = 1 << 4,     /* cursors WITH HOLD */
+	PW_EFFECT_LOCKS = 1 << 5,    /* advisory locks of the session */
+	PW_EFFECT_PREPARED = 1 << 6, /* statements of SQL's PREPARE */
+	PW_EFFECT_LISTENS = 1 << 7,  /* channels that are listened to */
+	PW_EFFECT_LOAD = 1 << 8, /* a library is loaded; this and the next cannot be asked about */
+	PW_EFFECT_SEED = 1 << 9, /* of random() */
+	PW_EFFECT_ORIGIN = 1 << 10,    /* of replication */
+	PW_EFFECT_SLOT = 1 << 11,      /* a temporary replication slot */
+	PW_EFFECT_BACKUP = 1 << 12,    /* a backup that the session must end */
+	PW_EFFECT_SEQUENCES = 1 << 13, /* asks for a value that an earlier nextval() left */
+	PW_EFFECT_DISCARD = 1 << 14,   /* DISCARD ALL */
+	PW_EFFECT_DROPS = 1 << 15,     /* may end what is there of the objects above */
+	PW_EFFECT_OPAQUE = 1 << 18,    /* settings whose names nobody can know */
+	PW_EFFECT_CODE = 1 << 19,      /* of code that nobody here has read */
+	PW_EFFECT_COPY = 1 << 21,      /* none: but bytes behind it may be data */
+	PW_EFFECT_RESET_ALL = 1 << 20, /* all settings go back to what they began as */
+	/* What these mean hangs on the code that the database holds: */
+	PW_EFFECT_CALLS = 1 << 16,   /* a function is called that is not PostgreSQL's own */
+	PW_EFFECT_QUERIES = 1 << 17, /* tables are read or written: triggers, views, policies */
+};
+
+enum {
+	/* What a server can be asked about afterwards, beside settings. */
+	PW_EFFECTS_OF_OBJECTS = PW_EFFECT_TEMP | PW_EFFECT_HOLD | PW_EFFECT_LOCKS |
+				PW_EFFECT_PREPARED | PW_EFFECT_LISTENS,
+	/* What it cannot be asked about: it stays until the session ends. */
+	PW_EFFECTS_FOR_EVER = PW_EFFECT_LOAD | PW_EFFECT_SEED | PW_EFFECT_ORIGIN | PW_EFFECT_SLOT |
+			      PW_EFFECT_BACKUP | PW_EFFECT_OPAQUE,
+	/* Code that nobody here has read, or a text that could not be parsed. */
+	PW_EFFECTS_UNKNOWN = PW_EFFECT_SETTINGS | PW_EFFECT_RESET | PW_EFFECTS_OF_OBJECTS |
+			     PW_EFFECT_SEQUENCES | PW_EFFECT_CODE,
+	PW_EFFECTS_NAMES_MAX = 64,
+};
+
+struct pw_effects {
+	unsigned flags;
+	unsigned n_names;
+	struct pw_strbuf names; /* in small letters, each with its zero byte, each once */
+};
+
+#define PW_EFFECTS_INIT                                                                            \
+	{                                                                                          \
+		0, 0, PW_STRBUF_INIT                                                               \
+	}
+
+void pw_effects_fini(struct pw_effects *effects);
+void pw_effects_clear(struct pw_effects *effects);
+/* Names are folded to small letters. Without memory, or beyond the bounds, any setting is meant. */
+void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t len);
+void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more);
+/* Adds those of a text, which must be one that the lexer is right for (sql/lexer.h), followed by a
+ * zero byte. */
+void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
+		      const struct pw_shape_key *key, const char *text, size_t len);
+
+#endif

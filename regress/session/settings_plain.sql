@@ -1,0 +1,28 @@
+-- Settings of every kind stay, whatever runs between.
+SET work_mem = '7MB';
+SHOW work_mem;
+SET TimeZone = 'America/New_York';
+SHOW TimeZone;
+SET DateStyle = 'SQL, DMY';
+SELECT '2020-02-01'::date;
+SET extra_float_digits = 0;
+SELECT 0.1::float8 + 0.2::float8;
+SET statement_timeout = '77s';
+SHOW statement_timeout;
+SELECT 1;
+SHOW work_mem;
+SHOW statement_timeout;
+RESET work_mem;
+SHOW work_mem;
+SET search_path = pg_catalog, public;
+SHOW search_path;
+SELECT current_schemas(true);
+SET bytea_output = 'escape';
+SELECT '\x61626300'::bytea;
+SET IntervalStyle = 'iso_8601';
+SELECT '1 day 2 hours'::interval;
+RESET ALL;
+SHOW search_path;
+SHOW statement_timeout;
+SELECT '1 day 2 hours'::interval;
+SELECT '2020-02-01'::date;

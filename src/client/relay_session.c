@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The session that a client believes to have, while its links change. When a transaction is over
+ * that may have left something behind (session.c), the server is asked what has become of the
+ * session (session/residue.h), before the link goes to anybody else. Settings are carried over to
+ * the client's next link. What cannot be carried pins the client to the one it has, until the
+ * server says that it is gone.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "client_priv.h"
+#include "pgweir/pool/catalog.h"
+#include "pgweir/pool/code.h"
+#include "pgweir/proto/writer.h"
+#include "pgweir/session/sync.h"
+
+enum { ATTEMPTS_MAX = 5 };
+
+static struct pw_shared_db *db_of(const struct pw_client *c)
+{
+	return c->loan.pool->shared->db;
+}
+
+/* ---- asking ---- */
+
+static struct pw_residue_context context_of(const struct pw_client *c,
+					    const struct pw_strbuf *dotted)
+{
+	return (struct pw_residue_context){
+	    .tracked = c->clients->tracked,
+	    .settings = c->settings,
+	    .dotted = dotted,
+	    .user = c->loan.link->shared->user->name,
+	};
+}
+
+static void lose_state(struct pw_client *c, const char *why)
+{
+	struct pw_error err;
+
+	pw_error_set(&err, PW_SQLSTATE_CONNECTION_FAILURE, "session state was lost");
+	pw_error_detail(&err, "The server was asked what the session has set, and %s.", why);
+	pw_link_close(c->loan.link, PW_LINK_END_CLEAN, "session state is not known", &err);
+}
+
+/* Sends the question; false where there is none. */
+static bool ask(struct pw_client *c)
+{
+	const struct pw_expect entry = {.role = PW_ROLE_QUERY};
+	struct pw_client_session *s = c->session;
+	struct pw_strbuf dotted = PW_STRBUF_INIT, sql = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
+	struct pw_residue_context context = context_of(c, &dotted);
+	bool is_asked;
+
+	if (s->effects.flags & PW_EFFECT_SETTINGS)
+		pw_code_dotted(&db_of(c)->code, &dotted);
+	is_asked = pw_residue_ask(&s->residue, &s->effects, s->with_code, &context, &sql);
+	if (is_asked) {
+		pw_write_query(&out, sql.data ? sql.data : "");
+		pw_client_goto(c, PW_CLIENT_ASKING);
+		c->loan.link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
+		if (dotted.has_failed || sql.has_failed || out.has_failed ||
+		    pw_link_expect(c->loan.link, &entry) != PW_OK)
+			lose_state(c, "there was no memory");
+		else
+			pw_stream_send(&c->loan.link->stream, out.data, out.len);
+	}
+	pw_strbuf_fini(&dotted);
+	pw_strbuf_wipe(&sql);
+	pw_strbuf_wipe(&out);
+	return is_asked;
+}
+
+bool pw_session_settle(struct pw_client *c)
+{
+	struct pw_client_session *s = c->session;
+	bool is_known;
+	unsigned flags;
+
+	if (!s)
+		return true;
+	flags = pw_session_flags(c, &is_known);
+	s->pins |= flags & PW_EFFECTS_FOR_EVER;
+	if (flags & PW_EFFECT_DROPS)
+		flags |= s->pins & PW_EFFECTS_OF_OBJECTS;
+	s->effects.flags = flags;
+	s->attempts = 0;
+	s->with_code = !is_known && flags & PW_EFFECT_SETTINGS;
+	if (flags != 0 && ask(c))
+		return false;
+	pw_effects_clear(&s->effects);
+	return s->pins == 0;
+}
+
+/* ---- what the session began with ---- */
+
+/* One row of a name and a value. */
+static void add_initial(struct pw_strbuf *sql, const char *name, const char *value, bool *is_first)
+{
+	pw_strbuf_add_string(sql, *is_first ? "SELECT " : " UNION ALL SELECT ");
+	*is_first = false;
+	pw_sync_add_quoted(sql, name);
+	pw_strbuf_add_string(sql, "::pg_catalog.text, ");
+	pw_sync_add_quoted(sql, value);
+	pw_strbuf_add_string(sql, "::pg_catalog.text");
+}
+
+/* Names with a dot are listed nowhere, and empty after a RESET. */
+static void add_initial_dotted(struct pw_strbuf *sql, const struct pw_state *initial)
+{
+	for (unsigned i = 0; i < initial->n; i++) {
+		const struct pw_setting *setting = &initial->settings[i];
+
+		if (!strchr(setting->name, '.'))
+			continue;
+		pw_strbuf_add_string(sql, ";SELECT pg_catalog.set_config(");
+		pw_sync_add_quoted(sql, setting->name);
+		pw_strbuf_add_string(sql, ", ");
+		pw_sync_add_quoted(sql, setting->value);
+		pw_strbuf_add_string(sql, ", false) WHERE pg_catalog.current_setting(");
+		pw_sync_add_quoted(sql, setting->name);
+		pw_strbuf_add_string(sql, ", true)" PW_OP("=") "''");
+	}
+}
+
+static void build_restoring(const struct pw_client *c, struct pw_strbuf *sql)
+{
+	const struct pw_client_session *s = c->session;
+	bool is_first = true;
+
+	pw_strbuf_add_string(sql, "SELECT pg_catalog.set_config(i.name, i.value, false) FROM (");
+	for (unsigned i = 0; s->initial_params && i < s->initial_params->n; i++) {
+		if (s->initial_params->values[i])
+			add_initial(sql, c->clients->tracked->names[i],
+				    s->initial_params->values[i], &is_first);
+	}
+	for (unsigned i = 0; i < s->initial->n; i++)
+		add_initial(sql, s->initial->settings[i].name, s->initial->settings[i].value,
+			    &is_first);
+	pw_strbuf_add_string(
+	    sql, ") AS i(name, value), pg_catalog.pg_settings s WHERE "
+		 "pg_catalog.lower(s.name)" PW_OP("=") "pg_catalog.lower(i.name)"
+						       " AND s.source" PW_OP("<>") "'session'");
+	add_initial_dotted(sql, s->initial);
+}
+
+bool pw_session_restore(struct pw_client *c)
+{
+	const struct pw_expect entry = {.role = PW_ROLE_QUERY,
+					.flags = PW_EXPECT_SWALLOW | PW_EXPECT_TELLS};
+	struct pw_strbuf sql = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
+
+	build_restoring(c, &sql);
+	pw_write_query(&out, sql.data ? sql.data : "");
+	out.has_failed |= sql.has_failed;
+	pw_strbuf_wipe(&sql);
+	if (!out.has_failed && pw_link_expect(c->loan.link, &entry) == PW_OK)
+		return pw_plan_send(c, &out);
+	pw_strbuf_fini(&out);
+	return pw_relay_out_of_memory(c);
+}
+
+/* ---- hearing ---- */
+
+void pw_session_take_answer(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_client_session *s = c->session;
+	struct pw_error_fields fields;
+
+	if (piece->type == 'D') {
+		pw_residue_take(&s->residue, piece->data, piece->len);
+	} else if (piece->type == 'E' && piece->is_first) {
+		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
+				      &fields);
+		snprintf(s->sqlstate, sizeof(s->sqlstate), "%s", fields.sqlstate);
+		s->residue.has_failed = true;
+	}
+}
+
+/* Names with a dot stay in a server's session once they were there. */
+static void publish_dotted(struct pw_client *c, const struct pw_residue_found *found)
+{
+	struct pw_code *code = &db_of(c)->code;
+
+	for (unsigned i = 0; i < found->settings->n; i++) {
+		const char *name = found->settings->settings[i].name;
+
+		if (strchr(name, '.') && !pw_state_find(c->settings, name))
+			pw_code_add_dotted(code, name);
+	}
+}
+
+static void have(struct pw_client *c, struct pw_state *settings)
+{
+	pw_state_unref(c->settings);
+	c->settings = settings;
+	c->loan.settings = settings;
+}
+
+/* What is set no longer is what the start-up packet asked for. Takes the reference over. */
+static struct pw_state *with_initial(const struct pw_client *c, struct pw_state *settings)
+{
+	const struct pw_state *initial = c->session->initial;
+
+	for (unsigned i = 0; i < initial->n; i++) {
+		struct pw_state *changed;
+
+		if (pw_state_find(settings, initial->settings[i].name))
+			continue;
+		changed =
+		    pw_state_with(settings, initial->settings[i].name, initial->settings[i].value);
+		if (!changed) {
+			c->loan.link->facts.must_close = true;
+			break;
+		}
+		pw_state_unref(settings);
+		settings = changed;
+	}
+	return settings;
+}
+
+static void take_over(struct pw_client *c, struct pw_residue_found *found)
+{
+	struct pw_client_session *s = c->session;
+	struct pw_link *link = c->loan.link;
+
+	publish_dotted(c, found);
+	pw_state_unref(link->settings);
+	link->settings = pw_state_ref(found->settings);
+	have(c, with_initial(c, found->settings));
+	s->pins = (s->pins & ~s->residue.objects) | found->objects;
+}
+
+bool pw_session_answered(struct pw_client *c)
+{
+	struct pw_client_session *s = c->session;
+	struct pw_strbuf none = PW_STRBUF_INIT;
+	struct pw_residue_context context = context_of(c, &none);
+	struct pw_residue_found found;
+
+	/* A cancel request that was meant for the client's own statement. */
+	if (s->residue.has_failed && strcmp(s->sqlstate, PW_SQLSTATE_QUERY_CANCELED) == 0 &&
+	    ++s->attempts < ATTEMPTS_MAX) {
+		pw_residue_fini(&s->residue);
+		(void)ask(c);
+		return false;
+	}
+	if (pw_residue_find(&s->residue, &context, &found) != PW_OK) {
+		lose_state(c, s->residue.has_failed ? "failed to answer" : "gave no good answer");
+		return false;
+	}
+	take_over(c, &found);
+	pw_residue_fini(&s->residue);
+	pw_effects_clear(&s->effects);
+	return true;
+}

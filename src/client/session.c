@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What a client's statements may leave behind in its link, noted as they go by, and what it means
+ * when the client leaves.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client_priv.h"
+#include "pgweir/pool/code.h"
+#include "pgweir/sql/lexer.h"
+
+bool pw_session_begin(struct pw_client *c, struct pw_params *wanted)
+{
+	bool has_params = false;
+
+	c->session = calloc(1, sizeof(*c->session));
+	if (!c->session)
+		return false;
+	for (unsigned i = 0; i < wanted->n; i++)
+		has_params |= wanted->values[i] != NULL;
+	c->session->initial = pw_state_ref(c->settings);
+	c->session->initial_params = has_params ? pw_params_ref(wanted) : NULL;
+	return true;
+}
+
+void pw_session_end(struct pw_client *c)
+{
+	if (!c->session)
+		return;
+	pw_effects_fini(&c->session->effects);
+	pw_effects_fini(&c->session->unnamed);
+	pw_residue_fini(&c->session->residue);
+	pw_state_unref(c->session->initial);
+	pw_params_unref(&c->clients->pools->params, c->session->initial_params);
+	free(c->session);
+	c->session = NULL;
+}
+
+unsigned pw_session_pins(const struct pw_client *c)
+{
+	return c->session ? c->session->pins : 0;
+}
+
+/* ---- what goes by ---- */
+
+static const char *tracked_value(const struct pw_client *c, const struct pw_params *params,
+				 const char *name)
+{
+	int index = pw_tracked_find(c->clients->tracked, name);
+
+	return index >= 0 && params ? params->values[index] : NULL;
+}
+
+/* Is the lexer right for texts under these settings? */
+static bool are_readable(const struct pw_client *c, const struct pw_params *params)
+{
+	const char *strings = tracked_value(c, params, "standard_conforming_strings");
+	const char *encoding = tracked_value(c, params, "client_encoding");
+
+	return strings && strcmp(strings, "on") == 0 && encoding && pw_lexer_reads(encoding);
+}
+
+/* May what was sent change how later texts are to be read? */
+static bool may_change_reading(const struct pw_client *c)
+{
+	const struct pw_effects *effects = &c->session->effects;
+	const struct pw_strbuf *names = &effects->names;
+
+	if (effects->flags & PW_EFFECT_SETTINGS)
+		return true;
+	if (effects->flags & PW_EFFECT_RESET_ALL && !are_readable(c, c->loan.pool->welcome_params))
+		return true;
+	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
+		if (strcmp(names->data + at, "standard_conforming_strings") == 0 ||
+		    strcmp(names->data + at, "client_encoding") == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_readable(const struct pw_client *c)
+{
+	return are_readable(c, c->params) && !may_change_reading(c);
+}
+
+static void judge(struct pw_client *c, struct pw_effects *effects, const char *text, size_t len)
+{
+	struct pw_clients *clients = c->clients;
+
+	if (is_readable(c))
+		pw_effects_judge(effects, &clients->shapes, &clients->shape_key, text, len);
+	else
+		effects->flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_CALLS | PW_EFFECT_QUERIES;
+}
+
+/* A text that is the next string of a message. */
+static void judge_rest(struct pw_client *c, struct pw_effects *effects,
+		       const struct pw_piece *piece, struct pw_cursor *body)
+{
+	const char *text;
+
+	text = piece->is_last ? pw_cursor_string(body) : "";
+	if (piece->is_last && !body->has_failed)
+		judge(c, effects, text, strlen(text));
+	else
+		effects->flags |= PW_EFFECTS_UNKNOWN;
+}
+
+/* Does going back mean anything else to this client than to the server? What code does is seen when
+ * the transaction is over. */
+static bool must_restore(const struct pw_client_session *s, unsigned flags)
+{
+	const unsigned resets = PW_EFFECT_RESET | PW_EFFECT_RESET_ALL | PW_EFFECT_DISCARD;
+
+	return flags & resets && !(flags & (PW_EFFECT_CODE | PW_EFFECT_COPY)) &&
+	       (s->initial->n > 0 || s->initial_params);
+}
+
+bool pw_session_note_query(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+	struct pw_client_session *s = c->session;
+	unsigned before, flags;
+
+	if (!s)
+		return false;
+	before = s->effects.flags;
+	s->effects.flags &= PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL; /* what is read hangs on it */
+	judge_rest(c, &s->effects, piece, &body);
+	flags = s->effects.flags;
+	s->effects.flags |= before;
+	return must_restore(s, flags & ~(before & PW_EFFECT_RESET_ALL));
+}
+
+bool pw_session_note_sync(struct pw_client *c)
+{
+	struct pw_client_session *s = c->session;
+	bool result = s && s->must_restore;
+
+	if (s)
+		s->must_restore = false;
+	return result;
+}
+
+void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
+			     struct pw_cursor *body)
+{
+	if (!c->session)
+		return;
+	pw_effects_clear(&c->session->unnamed);
+	judge_rest(c, &c->session->unnamed, piece, body);
+}
+
+/* A statement is judged once, when it is first used. */
+static const struct pw_effects *effects_of(struct pw_client *c, struct pw_statement *statement)
+{
+	static const struct pw_effects unknown = {.flags = PW_EFFECTS_UNKNOWN | PW_EFFECT_CALLS |
+							   PW_EFFECT_QUERIES};
+
+	if (statement->is_judged)
+		return &statement->effects;
+	if (!is_readable(c))
+		return &unknown;
+	judge(c, &statement->effects, (const char *)statement->body, statement->text_len);
+	statement->is_judged = true;
+	return &statement->effects;
+}
+
+void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
+{
+	struct pw_client_session *s = c->session;
+	const struct pw_effects *effects;
+
+	if (!s)
+		return;
+	effects = statement ? effects_of(c, statement) : &s->unnamed;
+	s->must_restore |= must_restore(s, effects->flags);
+	pw_effects_merge(&s->effects, effects);
+}
+
+void pw_session_note_unknown(struct pw_client *c)
+{
+	if (c->session)
+		c->session->effects.flags |= PW_EFFECTS_UNKNOWN;
+}
+
+/* ---- what it comes to ---- */
+
+/* What the effects come to, by what is known of the database's code. */
+unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
+{
+	unsigned flags = c->session->effects.flags, verdict;
+	struct pw_shared_db *db = c->loan.pool->shared->db;
+
+	*is_known = true;
+	if (!(flags & (PW_EFFECT_CALLS | PW_EFFECT_QUERIES)))
+		return flags;
+	*is_known = pw_code_is_known(
+	    &db->code, atomic_load_explicit(&db->ddl_epoch, memory_order_relaxed), &verdict);
+	if ((flags & PW_EFFECT_CALLS && verdict & PW_CODE_FUNCTIONS) ||
+	    (flags & PW_EFFECT_QUERIES && verdict & PW_CODE_TABLES))
+		flags |= PW_EFFECTS_UNKNOWN | (verdict & PW_CODE_OPAQUE ? PW_EFFECT_OPAQUE : 0u);
+	return flags & ~(unsigned)(PW_EFFECT_CALLS | PW_EFFECT_QUERIES);
+}
+
+/* Names with a dot stay, with an empty value, whatever becomes of the rest. */
+static bool note_dotted(struct pw_client *c)
+{
+	const struct pw_strbuf *names = &c->session->effects.names;
+	struct pw_link *link = c->loan.link;
+
+	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
+		struct pw_state *changed;
+
+		if (!strchr(names->data + at, '.'))
+			continue;
+		changed = pw_state_with(link->settings, names->data + at, "");
+		if (!changed)
+			return false;
+		pw_state_unref(link->settings);
+		link->settings = changed;
+	}
+	return true;
+}
+
+void pw_session_leave(struct pw_client *c)
+{
+	struct pw_link *link = c->loan.link;
+	unsigned flags;
+	bool is_known;
+
+	if (!c->session || c->loan.state != PW_LOAN_HOLDING)
+		return;
+	flags = pw_session_flags(c, &is_known) | c->session->pins;
+	/* DISCARD ALL does not take these back, or not all of them. */
+	if (flags & (PW_EFFECTS_FOR_EVER | PW_EFFECT_CODE) || !note_dotted(c))
+		link->facts.must_close = true;
+	else if (flags & ~(unsigned)(PW_EFFECT_DROPS | PW_EFFECT_SEQUENCES))
+		link->must_reset = true;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * A link that nobody has asks its server what code its database holds (pool/code.h), as the last
+ * step before it is usable.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "link_priv.h"
+#include "pgweir/pool/objects.h"
+#include "pgweir/proto/writer.h"
+
+enum { ANSWER_MAX = 256 * 1024 };
+
+static struct pw_shared_db *db_of(const struct pw_link *link)
+{
+	return link->shared->db;
+}
+
+static bool matters(const struct pw_link *link)
+{
+	const struct pw_pool *pool = link->pool;
+
+	return pool->pools->snapshot->conf->session_state == PW_SESSION_TRACK &&
+	       pool->conf.mode != PW_MODE_SESSION && link->replication == PW_REPLICATION_NONE;
+}
+
+bool pw_link_learn(struct pw_link *link)
+{
+	struct pw_shared_db *db = db_of(link);
+	unsigned epoch = atomic_load(&db->ddl_epoch);
+	const struct pw_expect entry = {.role = PW_ROLE_QUERY};
+	struct pw_strbuf sql = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
+
+	if (!matters(link) || !pw_code_begin(&db->code, epoch, link->pool->pools->loop->now_us,
+					     !pw_list_is_empty(&link->pool->waiting)))
+		return false;
+	link->learning = calloc(1, sizeof(*link->learning));
+	if (!link->learning) {
+		pw_code_end(&db->code, NULL, epoch, link->pool->pools->loop->now_us);
+		return false;
+	}
+	link->learning->ddl_epoch = epoch;
+	pw_code_add_question(&sql);
+	pw_write_query(&out, sql.data ? sql.data : "");
+	pw_link_goto(link, PW_LINK_LEARNING);
+	if (sql.has_failed || out.has_failed || pw_link_expect(link, &entry) != PW_OK)
+		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
+	else
+		pw_stream_send(&link->stream, out.data, out.len);
+	pw_strbuf_fini(&sql);
+	pw_strbuf_fini(&out);
+	return true;
+}
+
+void pw_link_learn_piece(struct pw_link *link, const struct pw_piece *piece)
+{
+	struct pw_link_learning *learning = link->learning;
+
+	if (piece->type == 'E' || learning->rows.len + piece->len > ANSWER_MAX)
+		learning->has_failed = true;
+	else if (piece->type == 'D')
+		pw_strbuf_add(&learning->rows, piece->data, piece->len);
+}
+
+/* The only column of a row; NULL where it is something else. */
+static const uint8_t *read_row(struct pw_cursor *rows, size_t *len)
+{
+	uint8_t type = pw_cursor_u8(rows);
+	uint32_t message_len = pw_cursor_u32(rows);
+	uint16_t columns = pw_cursor_u16(rows);
+	uint32_t column_len = pw_cursor_u32(rows);
+
+	if (rows->has_failed || type != 'D' || columns != 1 || column_len > PW_MESSAGE_MAX ||
+	    message_len != 4 + 2 + 4 + column_len)
+		return NULL;
+	*len = column_len;
+	return pw_cursor_bytes(rows, column_len);
+}
+
+static bool read_answer(struct pw_link *link, unsigned *what)
+{
+	struct pw_cursor rows = pw_cursor(link->learning->rows.data, link->learning->rows.len);
+	size_t len;
+	const uint8_t *column = read_row(&rows, &len);
+	char name[256];
+
+	*what = 0;
+	if (!column)
+		return false;
+	*what |= memchr(column, 'f', len) ? PW_CODE_FUNCTIONS : 0u;
+	*what |= memchr(column, 't', len) ? PW_CODE_TABLES : 0u;
+	*what |= memchr(column, 'o', len) ? PW_CODE_OPAQUE : 0u;
+	while (pw_cursor_left(&rows) > 0) {
+		column = read_row(&rows, &len);
+		if (!column)
+			return false;
+		/* No setting has a longer one. */
+		if (len >= sizeof(name))
+			continue;
+		memcpy(name, column, len);
+		name[len] = '\0';
+		pw_code_add_dotted(&db_of(link)->code, name);
+	}
+	return true;
+}
+
+void pw_link_learned(struct pw_link *link)
+{
+	unsigned what;
+
+	if (!link->learning->has_failed && !link->learning->rows.has_failed &&
+	    read_answer(link, &what)) {
+		pw_link_end_learning(link, &what);
+		return;
+	}
+	pw_log_warning(&link->log, "the server did not say what code the database holds");
+	pw_link_end_learning(link, NULL);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Most texts need no more than the words they begin with: a query without a call in a database
+ * without doubtful code leaves nothing. All others are judged item by item, each kind of item by
+ * its row.
+ */
+#include "config.h"
+
+#include "pgweir/session/effects.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "pgweir/base/status.h"
+#include "pgweir/sql/builtin.h"
+
+enum { NAME_BYTES_MAX = 4096 };
+
+struct judgement {
+	struct pw_effects *effects;
+	const char *text;
+	const struct pw_shape *shape;
+};
+
+void pw_effects_fini(struct pw_effects *effects)
+{
+	pw_strbuf_fini(&effects->names);
+	effects->flags = 0;
+	effects->n_names = 0;
+}
+
+void pw_effects_clear(struct pw_effects *effects)
+{
+	pw_strbuf_reset(&effects->names);
+	effects->names.has_failed = false;
+	effects->flags = 0;
+	effects->n_names = 0;
+}
+
+/* ---- names ---- */
+
+static bool has_name(const struct pw_effects *effects, const char *name)
+{
+	const struct pw_strbuf *names = &effects->names;
+
+	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
+		if (strcmp(names->data + at, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t len)
+{
+	char folded[256];
+
+	if (len >= sizeof(folded)) {
+		effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE;
+		return;
+	}
+	for (size_t i = 0; i < len; i++)
+		folded[i] = (char)tolower((unsigned char)name[i]);
+	folded[len] = '\0';
+	if (has_name(effects, folded))
+		return;
+	if (effects->n_names < PW_EFFECTS_NAMES_MAX && effects->names.len + len < NAME_BYTES_MAX)
+		pw_strbuf_add(&effects->names, folded, len + 1);
+	else
+		effects->names.has_failed = true;
+	if (effects->names.has_failed) {
+		effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE;
+		return;
+	}
+	effects->flags |= PW_EFFECT_NAMED;
+	effects->n_names++;
+}
+
+void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
+{
+	const struct pw_strbuf *names = &more->names;
+
+	effects->flags |= more->flags;
+	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1)
+		pw_effects_add_name(effects, names->data + at, strlen(names->data + at));
+}
+
+/* ---- items ---- */
+
+static void take_name(const struct judgement *j, const char *name)
+{
+	pw_effects_add_name(j->effects, name, strlen(name));
+}
+
+static void take_set(const struct judgement *j, const struct pw_sql_item *item)
+{
+	static const char *const characteristics[] = {"default_transaction_isolation",
+						      "default_transaction_read_only",
+						      "default_transaction_deferrable"};
+
+	if (strcmp(item->name, "SESSION CHARACTERISTICS") == 0) {
+		for (size_t i = 0; i < PW_COUNTOF(characteristics); i++)
+			take_name(j, characteristics[i]);
+	} else if (strcmp(item->name, "seed") == 0) {
+		j->effects->flags |= PW_EFFECT_SEED;
+	} else {
+		take_name(j, item->name);
+	}
+}
+
+static void take_reset(const struct judgement *j, const struct pw_sql_item *item)
+{
+	j->effects->flags |= PW_EFFECT_RESET;
+	take_set(j, item);
+}
+
+/* A name with a dot is there afterwards, with an empty value, where it was not there before. */
+static void take_set_local(const struct judgement *j, const struct pw_sql_item *item)
+{
+	if (strchr(item->name, '.'))
+		take_name(j, item->name);
+}
+
+static void take_discard(const struct judgement *j, const struct pw_sql_item *item)
+{
+	if (strcmp(item->name, "all") == 0)
+		j->effects->flags |=
+		    PW_EFFECT_DISCARD | PW_EFFECT_RESET_ALL | PW_EFFECTS_OF_OBJECTS;
+	else if (strcmp(item->name, "temp") == 0)
+		j->effects->flags |= PW_EFFECT_TEMP;
+}
+
+/* set_config('name', ...), where the name is written out. */
+static void take_set_config(const struct judgement *j, const struct pw_sql_item *item)
+{
+	const struct pw_span *span =
+	    item->argument == PW_SQL_NO_LITERAL ? NULL : &j->shape->literals[item->argument];
+	size_t len = span ? span->end - span->begin : 0;
+	const char *literal = span ? j->text + span->begin : NULL;
+
+	if (len >= 2 && literal[0] == '\'' && literal[len - 1] == '\'' &&
+	    !memchr(literal + 1, '\'', len - 2))
+		pw_effects_add_name(j->effects, literal + 1, len - 2);
+	else
+		j->effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE;
+	j->effects->flags |= PW_EFFECT_RESET; /* by a NULL */
+}
+
+static void take_call(const struct judgement *j, const struct pw_sql_item *item)
+{
+	static const unsigned by_class[PW_BUILTIN_N_CLASSES] = {
+	    [PW_BUILTIN_LOCKS] = PW_EFFECT_LOCKS,      [PW_BUILTIN_SEED] = PW_EFFECT_SEED,
+	    [PW_BUILTIN_ORIGIN] = PW_EFFECT_ORIGIN,    [PW_BUILTIN_SLOT] = PW_EFFECT_SLOT,
+	    [PW_BUILTIN_BACKUP] = PW_EFFECT_BACKUP,    [PW_BUILTIN_SEQUENCE] = PW_EFFECT_SEQUENCES,
+	    [PW_BUILTIN_QUERIES] = PW_EFFECTS_UNKNOWN, [PW_BUILTIN_INNER] = PW_EFFECTS_UNKNOWN,
+	};
+	enum pw_builtin class = pw_builtin_find(item->name);
+
+	if (class == PW_BUILTIN_UNKNOWN)
+		j->effects->flags |= PW_EFFECT_CALLS;
+	else if (class == PW_BUILTIN_SETS)
+		take_set_config(j, item);
+	else
+		j->effects->flags |= by_class[class];
+}
+
+/* Either a function sees to the item, or its effects are always the same. */
+struct item_row {
+	void (*take)(const struct judgement *j, const struct pw_sql_item *item);
+	unsigned flags;
+};
+
+static const struct item_row rows[PW_SQL_ITEM_N_KINDS] = {
+    [PW_SQL_ITEM_SET] = {take_set, 0},
+    [PW_SQL_ITEM_RESET] = {take_reset, 0},
+    [PW_SQL_ITEM_SET_LOCAL] = {take_set_local, 0},
+    [PW_SQL_ITEM_RESET_ALL] = {NULL, PW_EFFECT_RESET_ALL},
+    [PW_SQL_ITEM_DISCARD] = {take_discard, 0},
+    [PW_SQL_ITEM_TRANSACTION] = {NULL, 0},
+    [PW_SQL_ITEM_PREPARE] = {NULL, PW_EFFECT_PREPARED},
+    /* What it runs was prepared under another text. */
+    [PW_SQL_ITEM_EXECUTE] = {NULL, PW_EFFECTS_UNKNOWN},
+    [PW_SQL_ITEM_DEALLOCATE] = {NULL, PW_EFFECT_PREPARED},
+    [PW_SQL_ITEM_LISTEN] = {NULL, PW_EFFECT_LISTENS},
+    [PW_SQL_ITEM_UNLISTEN] = {NULL, PW_EFFECT_LISTENS},
+    [PW_SQL_ITEM_NOTIFY] = {NULL, 0},
+    [PW_SQL_ITEM_TEMPORARY] = {NULL, PW_EFFECT_TEMP},
+    [PW_SQL_ITEM_HOLD] = {NULL, PW_EFFECT_HOLD},
+    [PW_SQL_ITEM_LOAD] = {NULL, PW_EFFECT_LOAD},
+    [PW_SQL_ITEM_CALL] = {take_call, 0},
+    [PW_SQL_ITEM_BODY] = {NULL, PW_EFFECTS_UNKNOWN},
+    /* DROP of a temporary object, CLOSE of a cursor WITH HOLD, the last of what is pinned. */
+    [PW_SQL_ITEM_OTHER] = {NULL, PW_EFFECT_DROPS},
+};
+
+static void judge_items(const struct judgement *j, const struct pw_analysis *analysis)
+{
+	for (unsigned i = 0; i < analysis->n_items; i++) {
+		const struct pw_sql_item *item = &analysis->items[i];
+		const struct item_row *row = &rows[item->kind];
+
+		j->effects->flags |= row->flags;
+		if (row->take)
+			row->take(j, item);
+	}
+}
+
+/* ---- texts ---- */
+
+static const uint64_t of_transactions = PW_SQL_BIT(BEGIN) | PW_SQL_BIT(START) | PW_SQL_BIT(COMMIT) |
+					PW_SQL_BIT(END) | PW_SQL_BIT(ROLLBACK) | PW_SQL_BIT(ABORT) |
+					PW_SQL_BIT(SAVEPOINT) | PW_SQL_BIT(RELEASE);
+
+/* Statements that do nothing to a session, whatever else is in them, but by what they call. */
+static bool is_plain(const struct pw_shape *shape)
+{
+	const uint64_t firsts = of_transactions | PW_SQL_BIT(SELECT) | PW_SQL_BIT(INSERT) |
+				PW_SQL_BIT(UPDATE) | PW_SQL_BIT(DELETE) | PW_SQL_BIT(MERGE) |
+				PW_SQL_BIT(VALUES) | PW_SQL_BIT(WITH);
+	/* SELECT ... INTO, which may be a temporary table. */
+	bool is_insert = shape->statements == 1 && shape->firsts == PW_SQL_BIT(INSERT);
+	bool has_into = shape->words & PW_SQL_BIT(INTO) && !is_insert;
+
+	return !shape->is_broken && !shape->has_other && !shape->has_call && !has_into &&
+	       (shape->firsts & ~firsts) == 0;
+}
+
+void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
+		      const struct pw_shape_key *key, const char *text, size_t len)
+{
+	const struct pw_analysis *analysis;
+	struct judgement j = {effects, text, NULL};
+	struct pw_shape shape;
+
+	pw_shape_take(&shape, key, text, len);
+	j.shape = &shape;
+	if (shape.firsts & ~of_transactions || shape.has_other)
+		effects->flags |= PW_EFFECT_QUERIES;
+	if (shape.words & PW_SQL_BIT(COPY))
+		effects->flags |= PW_EFFECT_COPY;
+	if (is_plain(&shape))
+		return;
+	analysis = pw_shape_cache_get(cache, text, &shape);
+	if (analysis && analysis->is_parsed)
+		judge_items(&j, analysis);
+	else
+		effects->flags |= PW_EFFECTS_UNKNOWN;
+}

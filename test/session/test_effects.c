@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What texts may leave in a session, and that nothing is judged too mildly.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pgweir/base/status.h"
+#include "pgweir/session/effects.h"
+
+static const struct pw_hash_key secret = {1, 2};
+
+static const struct {
+	unsigned flag;
+	const char *name;
+} flags[] = {
+    {PW_EFFECT_RESET, "reset"},         {PW_EFFECT_SETTINGS, "settings"},
+    {PW_EFFECT_TEMP, "temp"},           {PW_EFFECT_HOLD, "hold"},
+    {PW_EFFECT_LOCKS, "locks"},         {PW_EFFECT_PREPARED, "prepared"},
+    {PW_EFFECT_LISTENS, "listens"},     {PW_EFFECT_LOAD, "load"},
+    {PW_EFFECT_SEED, "seed"},           {PW_EFFECT_ORIGIN, "origin"},
+    {PW_EFFECT_SLOT, "slot"},           {PW_EFFECT_BACKUP, "backup"},
+    {PW_EFFECT_SEQUENCES, "sequences"}, {PW_EFFECT_DISCARD, "discard"},
+    {PW_EFFECT_DROPS, "drops"},         {PW_EFFECT_OPAQUE, "opaque"},
+    {PW_EFFECT_CODE, "code"},           {PW_EFFECT_RESET_ALL, "reset-all"},
+    {PW_EFFECT_COPY, "copy"},           {PW_EFFECT_CALLS, "calls"},
+    {PW_EFFECT_QUERIES, "queries"},
+};
+
+static void describe(const struct pw_effects *effects, struct pw_strbuf *out)
+{
+	for (size_t i = 0; i < PW_COUNTOF(flags); i++) {
+		if (effects->flags & flags[i].flag)
+			pw_strbuf_printf(out, " %s", flags[i].name);
+	}
+	for (size_t at = 0; at < effects->names.len; at += strlen(effects->names.data + at) + 1)
+		pw_strbuf_printf(out, " =%s", effects->names.data + at);
+}
+
+static void assert_described(const struct pw_effects *effects, const char *text, const char *wanted)
+{
+	struct pw_strbuf got = PW_STRBUF_INIT;
+
+	describe(effects, &got);
+	if (strcmp(got.data ? got.data : "", wanted) != 0)
+		fail_msg("%s\n got:%s\nwant:%s\n", text, got.data ? got.data : "", wanted);
+	assert_int_equal(!!(effects->flags & PW_EFFECT_NAMED), effects->n_names > 0);
+	pw_strbuf_fini(&got);
+}
+
+static void assert_effects(const char *text, const char *wanted)
+{
+	struct pw_effects effects = PW_EFFECTS_INIT;
+	struct pw_shape_cache cache;
+	struct pw_shape_key key;
+
+	pw_shape_cache_init(&cache, 100000);
+	pw_shape_key_init(&key, &secret);
+	pw_effects_judge(&effects, &cache, &key, text, strlen(text));
+	assert_described(&effects, text, wanted);
+	pw_effects_fini(&effects);
+	pw_shape_cache_fini(&cache);
+}
+
+static const char unknown[] =
+    " reset settings temp hold locks prepared listens sequences code queries";
+
+static void test_nothing(void **state PW_UNUSED)
+{
+	assert_effects("", "");
+	assert_effects("BEGIN", "");
+	assert_effects("START TRANSACTION ISOLATION LEVEL SERIALIZABLE", "");
+	assert_effects("COMMIT; ROLLBACK; SAVEPOINT a; RELEASE a; ROLLBACK TO a", "");
+	assert_effects("SELECT 1", " queries");
+	assert_effects("SELECT abs(1), count(*), pg_catalog.now() FROM t", " queries");
+	assert_effects("INSERT INTO t (a) VALUES (lower('x'))", " queries");
+	assert_effects("SELECT 'SET x', \"set\" /* set */ FROM t -- set x", " queries");
+	assert_effects("SET LOCAL work_mem = '1MB'", " queries");
+	assert_effects("SET TRANSACTION READ ONLY", " queries");
+	assert_effects("NOTIFY a, 'b'", " queries");
+	assert_effects("DISCARD PLANS", " queries");
+	assert_effects("SELECT pg_advisory_xact_lock(1)", " queries");
+}
+
+static void test_settings(void **state PW_UNUSED)
+{
+	assert_effects("SET work_mem = '1MB'", " queries =work_mem");
+	assert_effects("set \"Work_Mem\" to '1MB'; SET work_mem = 2", " queries =work_mem");
+	assert_effects("SET TIME ZONE 'UTC'", " queries =timezone");
+	assert_effects("SET ROLE bob; SET SESSION AUTHORIZATION bob",
+		       " queries =role =session_authorization");
+	assert_effects("RESET work_mem", " reset queries =work_mem");
+	assert_effects("SET work_mem TO DEFAULT", " reset queries =work_mem");
+	assert_effects("RESET ALL", " reset-all queries");
+	assert_effects("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+		       " queries =default_transaction_isolation =default_transaction_read_only "
+		       "=default_transaction_deferrable");
+	assert_effects("SET LOCAL app.x = 'a'", " queries =app.x");
+	assert_effects("SELECT set_config('App.X', 'y', false)", " reset queries =app.x");
+	assert_effects("SELECT pg_catalog.set_config('a', $1, true)", " reset queries =a");
+	assert_effects("SET SEED TO 0.5", " seed queries");
+}
+
+/* A name that is not written out may be any, and nobody can ask for it afterwards. */
+static void test_names_that_are_made(void **state PW_UNUSED)
+{
+	assert_effects("SELECT set_config($1, 'x', false)", " reset settings opaque queries");
+	assert_effects("SELECT set_config('a' || 'b', 'x', false)",
+		       " reset settings opaque queries");
+	assert_effects("SELECT set_config(E'a', 'x', false)", " reset settings opaque queries");
+	assert_effects("SELECT set_config('a''b', 'x', false)", " reset settings opaque queries");
+	assert_effects("SELECT set_config(name, 'x', false) FROM t",
+		       " reset settings opaque queries");
+}
+
+static void test_objects(void **state PW_UNUSED)
+{
+	assert_effects("CREATE TEMP TABLE t (a int)", " temp queries");
+	assert_effects("CREATE TEMPORARY VIEW v AS SELECT 1", " temp queries");
+	assert_effects("SELECT 1 INTO TEMP t", " temp queries");
+	assert_effects("SELECT 1 INTO pg_temp.t", " temp queries");
+	assert_effects("INSERT INTO a VALUES (1); SELECT 1 INTO TEMP t", " temp queries");
+	assert_effects("DISCARD TEMP", " temp queries");
+	assert_effects("DECLARE c CURSOR WITH HOLD FOR SELECT 1", " hold queries");
+	assert_effects("DECLARE c CURSOR FOR SELECT 1", " drops queries");
+	assert_effects("CLOSE c", " drops queries");
+	assert_effects("DROP TABLE t", " drops queries");
+	assert_effects("SELECT pg_advisory_lock(1)", " locks queries");
+	assert_effects("SELECT pg_advisory_unlock_all()", " locks queries");
+	assert_effects("PREPARE p AS SELECT 1", " prepared queries");
+	assert_effects("DEALLOCATE p", " prepared queries");
+	assert_effects("LISTEN a", " listens queries");
+	assert_effects("UNLISTEN *", " listens queries");
+	assert_effects("LOAD 'x'", " load queries");
+	assert_effects("SELECT setseed(0.1)", " seed queries");
+	assert_effects("SELECT currval('s')", " sequences queries");
+	assert_effects("DISCARD ALL",
+		       " temp hold locks prepared listens discard reset-all queries");
+	assert_effects("COPY t FROM STDIN", " drops copy queries");
+}
+
+static void test_code(void **state PW_UNUSED)
+{
+	assert_effects("SELECT f(1)", " calls queries");
+	assert_effects("SELECT public.abs(1)", " calls queries");
+	assert_effects("CALL p()", " calls queries");
+	assert_effects("DO $$ BEGIN END $$", unknown);
+	assert_effects("EXECUTE p", unknown);
+	assert_effects("EXPLAIN ANALYZE EXECUTE p", unknown);
+	assert_effects("SELECT query_to_xml('SET x', true, true, '')", unknown);
+}
+
+static void test_not_understood(void **state PW_UNUSED)
+{
+	char text[20000] = "SELECT 1";
+
+	assert_effects("SELEC 1", unknown);
+	assert_effects("SELECT 'x", unknown);
+	assert_effects("SELECT 1; SET", unknown);
+	for (size_t i = strlen(text); i < 15000; i += 2)
+		memcpy(text + i, "+1", 2);
+	/* Long, but plainly a query; with a call in it, it would have to be parsed. */
+	assert_effects(text, " queries");
+	memcpy(text + strlen("SELECT "), "f(1)+", 5);
+	assert_effects(text, unknown);
+}
+
+static void test_many_names(void **state PW_UNUSED)
+{
+	struct pw_effects effects = PW_EFFECTS_INIT, more = PW_EFFECTS_INIT;
+	char name[400];
+
+	for (int i = 0; i < PW_EFFECTS_NAMES_MAX; i++) {
+		snprintf(name, sizeof(name), "a%d", i);
+		pw_effects_add_name(&effects, name, strlen(name));
+		pw_effects_add_name(&effects, name, strlen(name));
+	}
+	assert_int_equal(effects.n_names, PW_EFFECTS_NAMES_MAX);
+	assert_int_equal(effects.flags, PW_EFFECT_NAMED);
+	pw_effects_add_name(&effects, "one more", 8);
+	assert_true(effects.flags & PW_EFFECT_SETTINGS);
+	pw_effects_clear(&effects);
+	assert_int_equal(effects.flags | effects.n_names | effects.names.len, 0);
+	memset(name, 'x', sizeof(name));
+	pw_effects_add_name(&effects, name, sizeof(name));
+	assert_int_equal(effects.flags, PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE);
+	pw_effects_clear(&effects);
+	pw_effects_add_name(&effects, "a", 1);
+	pw_effects_add_name(&more, "A", 1);
+	pw_effects_add_name(&more, "b", 1);
+	more.flags |= PW_EFFECT_TEMP;
+	pw_effects_merge(&effects, &more);
+	assert_described(&effects, "merged", " temp =a =b");
+	pw_effects_fini(&effects);
+	pw_effects_fini(&more);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_nothing),
+	    cmocka_unit_test(test_settings),
+	    cmocka_unit_test(test_names_that_are_made),
+	    cmocka_unit_test(test_objects),
+	    cmocka_unit_test(test_code),
+	    cmocka_unit_test(test_not_understood),
+	    cmocka_unit_test(test_many_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
