@@ -111,9 +111,10 @@ def second_db(pg):
     pg.drop_database(name)
 
 
-# Where something happened in PostgreSQL's own source, how psql calls its input, and who notifies.
-VARIES = re.compile(r"^(psql:)?\S*/session/|\bLOCATION: .*$|(?<=server process with PID )\d+",
-                    re.MULTILINE)
+# Where something happened in PostgreSQL's own source, how psql calls its input, who notifies, and
+# the schema of temporary tables.
+VARIES = re.compile(r"^(psql:)?\S*/session/|\bLOCATION: .*$|(?<=server process with PID )\d+"
+                    r"|(?<=\bpg_temp_)\d+", re.MULTILINE)
 
 
 def transcript(text):

@@ -112,7 +112,7 @@ host all all all reject
         self.refused(conn, f"stranger{self.visits}")
 
     def odd_parameter(self, conn):
-        self.refused(conn, "trusty", work_mem="1MB")
+        self.refused(conn, "trusty", options="-x")
 
     def cancel(self, conn):
         conn.send(cancel_request(os.urandom(8)))

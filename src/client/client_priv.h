@@ -54,6 +54,8 @@ struct pw_client_session {
 	/* What the start-up packet asked for: where RESET goes back to. References. */
 	struct pw_state *initial;
 	struct pw_params *initial_params; /* NULL where it asked for none */
+	struct pw_id read_under;          /* the parameters for which it is known: */
+	bool is_readable;                 /* the lexer is right for its texts */
 	bool must_restore;                /* a RESET was bound: behind the next Sync */
 	struct pw_residue residue;        /* ASKING */
 	unsigned pins;                    /* PW_EFFECT_*: why the link cannot be given back */

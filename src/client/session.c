@@ -81,9 +81,15 @@ static bool may_change_reading(const struct pw_client *c)
 	return false;
 }
 
-static bool is_readable(const struct pw_client *c)
+static bool is_readable(struct pw_client *c)
 {
-	return are_readable(c, c->params) && !may_change_reading(c);
+	struct pw_client_session *s = c->session;
+
+	if (!pw_id_equal(s->read_under, c->params->id)) {
+		s->read_under = c->params->id;
+		s->is_readable = are_readable(c, c->params);
+	}
+	return s->is_readable && !may_change_reading(c);
 }
 
 static void judge(struct pw_client *c, struct pw_effects *effects, const char *text, size_t len)
