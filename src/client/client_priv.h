@@ -59,6 +59,7 @@ struct pw_client_session {
 	bool must_restore;                /* a RESET was bound: behind the next Sync */
 	struct pw_residue residue;        /* ASKING */
 	unsigned pins;                    /* PW_EFFECT_*: why the link cannot be given back */
+	uint64_t pinned_us;               /* since when; 0 = it can */
 	unsigned attempts;
 	bool with_code;   /* ASKING: also about settings of which the code speaks */
 	char sqlstate[6]; /* ASKING: of an error */
@@ -82,8 +83,9 @@ void pw_session_note_unknown(struct pw_client *c);
 unsigned pw_session_flags(const struct pw_client *c, bool *is_known);
 /* The client goes: what it leaves in its link is to be taken back, or nobody else may have it. */
 void pw_session_leave(struct pw_client *c);
-/* PW_EFFECT_*: why it cannot be without its link. */
-unsigned pw_session_pins(const struct pw_client *c);
+/* PW_EFFECT_*: why it cannot be without its link, from now on. False: too many of the pool are kept
+ * already. */
+bool pw_session_pin(struct pw_client *c, unsigned pins);
 
 /* ---- client.c ---- */
 void pw_client_login_free(struct pw_client *c);

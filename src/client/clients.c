@@ -33,6 +33,18 @@ static void on_idle_timeout(struct pw_client *c)
 	pw_client_close(c, "client_idle_timeout", &err);
 }
 
+static void on_pin_timeout(struct pw_client *c)
+{
+	struct pw_error err;
+	char why[256];
+
+	pw_client_pins(c, why, sizeof(why));
+	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "pin_timeout");
+	pw_error_detail(&err, "The client was idle and kept its server connection, because of: %s.",
+			why);
+	pw_client_close(c, "pin_timeout", &err);
+}
+
 static void send_wait_notice(struct pw_client *c)
 {
 	struct pw_strbuf out = PW_STRBUF_INIT;
@@ -123,7 +135,7 @@ static const struct client_events events[PW_CLIENT_N_STATES] = {
     [PW_CLIENT_READY] = {on_idle_timeout, pw_relay_on_client_data},
     [PW_CLIENT_QUEUED] = {on_queue_timeout, pw_relay_on_client_data},
     [PW_CLIENT_SYNCING] = {NULL, pw_relay_on_client_data},
-    [PW_CLIENT_RELAYING] = {NULL, pw_relay_on_client_data},
+    [PW_CLIENT_RELAYING] = {on_pin_timeout, pw_relay_on_client_data},
     [PW_CLIENT_SETTLING] = {NULL, pw_relay_on_client_data},
     [PW_CLIENT_PREPARING] = {NULL, pw_relay_on_client_data},
     [PW_CLIENT_ASKING] = {NULL, pw_relay_on_client_data},

@@ -96,6 +96,8 @@ static void note_request(struct pw_client *c, uint8_t type)
 
 	if (is_unanswered(type) && link && link->expects.n == 0)
 		return;
+	if (pw_client_pinned_us(c) > 0)
+		pw_timer_disarm(&c->timer); /* pin_timeout */
 	if (c->request_us == 0) {
 		c->request_us = c->last_request_us = now;
 		pool->stats.now.query_count++;

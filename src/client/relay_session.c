@@ -74,6 +74,37 @@ static bool ask(struct pw_client *c)
 	return is_asked;
 }
 
+/* False: the client is closed. */
+static bool pin(struct pw_client *c, unsigned pins)
+{
+	struct pw_error err;
+	char why[256];
+
+	if (pw_session_pin(c, pins))
+		return true;
+	pw_client_pins(c, why, sizeof(why));
+	pw_error_set(&err, PW_SQLSTATE_CONFIG_LIMIT_EXCEEDED,
+		     "too many server connections are kept for session state");
+	pw_error_detail(&err, "The session has what cannot be carried to another connection: %s.",
+			why);
+	pw_error_hint(&err, "See SHOW PINS on the console; the settings are max_pinned_share and "
+			    "pool_size.");
+	pw_client_close(c, err.message, &err);
+	return false;
+}
+
+/* It may stay idle on a link of its own for a while. */
+static bool is_free(struct pw_client *c)
+{
+	uint64_t limit = c->clients->pools->snapshot->conf->pin_timeout;
+
+	if (c->session->pins == 0)
+		return true;
+	if (limit > 0)
+		pw_loop_arm(c->clients->loop, &c->timer, limit);
+	return false;
+}
+
 bool pw_session_settle(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
@@ -83,7 +114,8 @@ bool pw_session_settle(struct pw_client *c)
 	if (!s)
 		return true;
 	flags = pw_session_flags(c, &is_known);
-	s->pins |= flags & PW_EFFECTS_FOR_EVER;
+	if (flags & PW_EFFECTS_FOR_EVER && !pin(c, s->pins | (flags & PW_EFFECTS_FOR_EVER)))
+		return false;
 	if (flags & PW_EFFECT_DROPS)
 		flags |= s->pins & PW_EFFECTS_OF_OBJECTS;
 	s->effects.flags = flags;
@@ -92,7 +124,7 @@ bool pw_session_settle(struct pw_client *c)
 	if (flags != 0 && ask(c))
 		return false;
 	pw_effects_clear(&s->effects);
-	return s->pins == 0;
+	return is_free(c);
 }
 
 /* ---- what the session began with ---- */
@@ -224,14 +256,12 @@ static struct pw_state *with_initial(const struct pw_client *c, struct pw_state 
 
 static void take_over(struct pw_client *c, struct pw_residue_found *found)
 {
-	struct pw_client_session *s = c->session;
 	struct pw_link *link = c->loan.link;
 
 	publish_dotted(c, found);
 	pw_state_unref(link->settings);
 	link->settings = pw_state_ref(found->settings);
 	have(c, with_initial(c, found->settings));
-	s->pins = (s->pins & ~s->residue.objects) | found->objects;
 }
 
 bool pw_session_answered(struct pw_client *c)
@@ -240,6 +270,7 @@ bool pw_session_answered(struct pw_client *c)
 	struct pw_strbuf none = PW_STRBUF_INIT;
 	struct pw_residue_context context = context_of(c, &none);
 	struct pw_residue_found found;
+	unsigned pins;
 
 	/* A cancel request that was meant for the client's own statement. */
 	if (s->residue.has_failed && strcmp(s->sqlstate, PW_SQLSTATE_QUERY_CANCELED) == 0 &&
@@ -253,7 +284,8 @@ bool pw_session_answered(struct pw_client *c)
 		return false;
 	}
 	take_over(c, &found);
+	pins = (s->pins & ~s->residue.objects) | found.objects;
 	pw_residue_fini(&s->residue);
 	pw_effects_clear(&s->effects);
-	return true;
+	return pin(c, pins);
 }

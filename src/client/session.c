@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,9 +40,69 @@ void pw_session_end(struct pw_client *c)
 	c->session = NULL;
 }
 
-unsigned pw_session_pins(const struct pw_client *c)
+/* ---- pins ---- */
+
+static const struct {
+	unsigned effect;
+	const char *name;
+} reasons[] = {
+    {PW_EFFECT_TEMP, "temporary objects"},
+    {PW_EFFECT_HOLD, "cursors with hold"},
+    {PW_EFFECT_LOCKS, "advisory locks"},
+    {PW_EFFECT_PREPARED, "prepared statements"},
+    {PW_EFFECT_LISTENS, "listen"},
+    {PW_EFFECT_LOAD, "load"},
+    {PW_EFFECT_SEED, "setseed"},
+    {PW_EFFECT_ORIGIN, "replication origin"},
+    {PW_EFFECT_SLOT, "temporary slot"},
+    {PW_EFFECT_BACKUP, "backup"},
+    {PW_EFFECT_OPAQUE, "settings of unknown names"},
+};
+
+void pw_client_pins(const struct pw_client *c, char *out, size_t size)
 {
-	return c->session ? c->session->pins : 0;
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; c->session && i < PW_COUNTOF(reasons); i++) {
+		if (c->session->pins & reasons[i].effect && len < size)
+			len += (size_t)snprintf(out + len, size - len, "%s%s", len > 0 ? ", " : "",
+						reasons[i].name);
+	}
+}
+
+uint64_t pw_client_pinned_us(const struct pw_client *c)
+{
+	return c->session ? c->session->pinned_us : 0;
+}
+
+/* How many links of its pool may be kept; 0 = as many as there are. */
+static int pins_allowed(const struct pw_client *c)
+{
+	int share = c->clients->pools->snapshot->conf->max_pinned_share;
+	int size = c->loan.pool->conf.pool_size;
+	int allowed = (int)((int64_t)size * share / 100);
+
+	if (share == 0 || size <= 0)
+		return 0;
+	return allowed > 0 ? allowed : 1;
+}
+
+bool pw_session_pin(struct pw_client *c, unsigned pins)
+{
+	struct pw_client_session *s = c->session;
+	atomic_int *pinned = &c->loan.pool->shared->pinned;
+	int allowed = pins_allowed(c);
+	bool is_new = pins != 0 && s->pins == 0;
+
+	if (pins == 0 && s->pins != 0)
+		atomic_fetch_sub(pinned, 1);
+	if (pins == 0)
+		s->pinned_us = 0;
+	if (is_new)
+		s->pinned_us = c->clients->loop->now_us;
+	s->pins = pins;
+	return !is_new || atomic_fetch_add(pinned, 1) < allowed || allowed == 0;
 }
 
 /* ---- what goes by ---- */
@@ -238,9 +299,12 @@ void pw_session_leave(struct pw_client *c)
 	unsigned flags;
 	bool is_known;
 
-	if (!c->session || c->loan.state != PW_LOAN_HOLDING)
+	if (!c->session || !c->loan.pool)
 		return;
 	flags = pw_session_flags(c, &is_known) | c->session->pins;
+	(void)pw_session_pin(c, 0);
+	if (c->loan.state != PW_LOAN_HOLDING)
+		return;
 	/* DISCARD ALL does not take these back, or not all of them. */
 	if (flags & (PW_EFFECTS_FOR_EVER | PW_EFFECT_CODE) || !note_dotted(c))
 		link->facts.must_close = true;

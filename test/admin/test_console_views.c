@@ -51,6 +51,8 @@ static void test_columns(void **state)
 		       "name:text, pool_size:text, reserve_pool_size:text, pool_mode:text, "
 		       "max_user_connections:int4, current_connections:int4, "
 		       "max_user_client_connections:int4, current_client_connections:int4");
+	assert_columns(&pw_view_pins, "database:text, user:text, client:text, server:text, "
+				      "reasons:text, seconds:int4, id:int4");
 	assert_columns(&pw_view_lists, "list:text, items:int4");
 	assert_columns(&pw_view_config, "key:text, value:text, default:text, changeable:text");
 	assert_columns(&pw_view_state, "key:text, value:text");
@@ -96,7 +98,7 @@ static void test_all_on_an_idle_process(void **state)
 	for (const struct pw_view *const *view = pw_console_views; *view; view++) {
 		struct pw_rows rows = collect(p, *view);
 
-		assert_true(rows.n_rows > 0 || *view == &pw_view_servers);
+		assert_true(rows.n_rows > 0 || *view == &pw_view_servers || *view == &pw_view_pins);
 		for (size_t i = 0; i < rows.n_rows; i++) {
 			for (size_t k = 0; (*view)->columns[k].name; k++) {
 				if ((*view)->columns[k].type != PW_COL_TEXT)

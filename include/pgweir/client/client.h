@@ -177,5 +177,9 @@ const char *pw_client_state_name(const struct pw_client *c);
 const char *pw_client_database(const struct pw_client *c); /* "(nodb)" before login */
 const char *pw_client_user(const struct pw_client *c);     /* "(nouser)" before login */
 size_t pw_client_statement_count(const struct pw_client *c);
+/* What SHOW PINS prints: why it keeps its link between transactions, separated by commas (""
+ * where it does not), and since when. */
+void pw_client_pins(const struct pw_client *c, char *out, size_t size);
+uint64_t pw_client_pinned_us(const struct pw_client *c);
 
 #endif

@@ -92,6 +92,7 @@ struct pw_shared_pool {
 	struct pw_limit links;  /* every server connection of the pool, whatever its state */
 	struct pw_limit logins; /* those that are logging in */
 	atomic_int standing;    /* those that have logged in */
+	atomic_int pinned;      /* those that clients keep between transactions */
 	atomic_uint mean_wait_us;
 	atomic_uint epoch;                /* raised by RECONNECT: older links close when released */
 	atomic_uint next_host;            /* round robin over the host list */

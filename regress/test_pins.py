@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What cannot be carried to another server keeps its client on the one that has it, no longer than
+it is there, and not without bounds."""
+
+import pytest
+
+from lib.wait import wait_for
+from lib.wire import Closed, PgError, bind, execute, parse, sync
+
+pytestmark = pytest.mark.pgweir_only
+
+
+def pins(pooler):
+    return [row["reasons"] for row in pooler.console("SHOW PINS")]
+
+
+def pid(conn):
+    return conn.query("SELECT pg_backend_pid()").value()
+
+
+@pytest.fixture
+def pooler(make_pooler):
+    return make_pooler(pool_mode="transaction", default_pool_size=4, server_round_robin=1)
+
+
+# What pins, why, and what ends it (None: the session alone).
+THINGS = [
+    ("CREATE TEMP TABLE x (a int)", "temporary objects", "DROP TABLE x"),
+    ("CREATE TEMP TABLE x (a int)", "temporary objects", "DISCARD TEMP"),
+    ("CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "temporary objects",
+     "DROP FUNCTION pg_temp.f()"),
+    ("SELECT 1 AS a INTO TEMP x", "temporary objects", "DROP TABLE x"),
+    ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT", "cursors with hold", "CLOSE c"),
+    ("SELECT pg_advisory_lock(1)", "advisory locks", "SELECT pg_advisory_unlock(1)"),
+    ("SELECT pg_try_advisory_lock_shared(1)", "advisory locks", "SELECT pg_advisory_unlock_all()"),
+    ("PREPARE p AS SELECT 1", "prepared statements", "DEALLOCATE p"),
+    ("LISTEN x", "listen", "UNLISTEN x"),
+    ("DO $$ BEGIN EXECUTE 'CREATE TEMP TABLE x (a int)'; END $$", "temporary objects",
+     "DO $$ BEGIN EXECUTE 'DROP TABLE x'; END $$"),
+    ("LISTEN x; PREPARE p AS SELECT 1", "prepared statements, listen", "DISCARD ALL"),
+    ("SELECT setseed(0.5)", "setseed", None),
+    ("SELECT set_config('a.' || 'b', 'c', false)", "settings of unknown names", None),
+]
+
+
+@pytest.mark.parametrize("begin, reason, end", THINGS)
+def test_pin(pooler, begin, reason, end):
+    conn, other = pooler.raw(), pooler.raw()
+    assert conn.query(begin).error is None
+    wait_for(lambda: pins(pooler) == [reason])
+    own = {pid(conn) for _ in range(5)}
+    assert len(own) == 1
+    assert pid(other) not in own
+    if end:
+        assert conn.query(end).error is None
+        wait_for(lambda: pins(pooler) == [])
+    conn.close()
+    wait_for(lambda: pins(pooler) == [])
+    for _ in range(5):
+        assert pid(other) not in own or end
+
+
+@pytest.mark.parametrize("text", [
+    "BEGIN; CREATE TEMP TABLE x (a int) ON COMMIT DROP; COMMIT",
+    "BEGIN; CREATE TEMP TABLE x (a int); ROLLBACK",
+    "BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; ROLLBACK",
+    "BEGIN; LISTEN x; ROLLBACK",
+    "SELECT pg_advisory_xact_lock(1)",
+    "CREATE TEMP TABLE x (a int); DROP TABLE x",
+])
+def test_nothing_is_left(pooler, text):
+    conn = pooler.raw()
+    assert conn.query(text).error is None
+    pooler.wait_pool(sv_active=0)
+    assert pins(pooler) == []
+
+
+def test_extended_protocol(pooler):
+    conn = pooler.raw()
+    assert conn.run(parse("s", "CREATE TEMP TABLE x (a int)"), sync()).error is None
+    assert pins(pooler) == []
+    assert conn.run(bind("", "s"), execute(), sync()).error is None
+    wait_for(lambda: pins(pooler) == ["temporary objects"])
+    assert conn.run(parse("", "DROP TABLE x"), bind(), execute(), sync()).error is None
+    wait_for(lambda: pins(pooler) == [])
+
+
+def test_no_more_than_a_share_of_the_pool(pooler):
+    conns = [pooler.raw() for _ in range(3)]
+    for conn in conns[:2]:
+        conn.query("LISTEN x")
+    wait_for(lambda: len(pins(pooler)) == 2)
+    conns[2].query("LISTEN x")
+    error = conns[2].expect_fatal()
+    assert error.code == "53400"
+    assert "listen" in error.fields["D"] and "max_pinned_share" in error.fields["H"]
+    conns[0].query("UNLISTEN x")
+    wait_for(lambda: len(pins(pooler)) == 1)
+    with pooler.raw() as conn:
+        conn.query("LISTEN x")
+        wait_for(lambda: len(pins(pooler)) == 2)
+        assert conn.query("SELECT 1").value() == "1"
+
+
+def test_idle_for_too_long(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, pin_timeout=1)
+    conn, other = pooler.raw(), pooler.raw()
+    other.query("SELECT 1")
+    conn.query("LISTEN x")
+    error = conn.expect_fatal()
+    assert "pin_timeout" in error.message
+    assert "listen" in error.fields["D"]
+    assert other.query("SELECT count(*) FROM pg_listening_channels()").value() == "0"
+
+
+def test_notifications_reach_who_listens(pooler):
+    conn, other = pooler.raw(), pooler.raw()
+    conn.query("LISTEN x")
+    other.query("NOTIFY x, 'hello'")
+    assert b"hello" in conn.recv_until("A")[-1].body
+
+
+def test_loss_of_the_server_ends_the_client(pooler, pg):
+    """Better than to go on without what it believes to have."""
+    conn = pooler.raw()
+    conn.query("CREATE TEMP TABLE x (a int)")
+    own = pid(conn)
+    pg.execute("SELECT pg_terminate_backend(%s)", (int(own),))
+    with pytest.raises((Closed, PgError, ConnectionError)):
+        conn.recv_until("E")
+        conn.query("SELECT 1")
+    wait_for(lambda: pins(pooler) == [])
