@@ -20,7 +20,8 @@ def pid(conn):
 
 @pytest.fixture
 def pooler(make_pooler):
-    return make_pooler(pool_mode="transaction", default_pool_size=4, server_round_robin=1)
+    return make_pooler(pool_mode="transaction", default_pool_size=4, server_round_robin=1,
+                       session_state="track")
 
 
 # What pins, why, and what ends it (None: the session alone).
@@ -103,7 +104,8 @@ def test_no_more_than_a_share_of_the_pool(pooler):
 
 
 def test_idle_for_too_long(make_pooler):
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, pin_timeout=1)
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, pin_timeout=1,
+                         session_state="track")
     conn, other = pooler.raw(), pooler.raw()
     other.query("SELECT 1")
     conn.query("LISTEN x")

@@ -127,7 +127,7 @@ def test_script(make_pooler, pg, db, second_db, script):
         prepare(pg, name)
     wanted = transcript(run_psql(pg, pg.port, second_db, script, "bob-pw"))
     pooler = make_pooler(pool_mode="transaction", default_pool_size=LINKS, server_round_robin=1,
-                         worker_threads=2, server_reset_query="")
+                         worker_threads=2, server_reset_query="", session_state="track")
     with Disturbance(pooler, db):
         got = transcript(run_psql(pg, pooler.port, db, script, "bob-pw"))
     if got != wanted:

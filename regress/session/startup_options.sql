@@ -1,13 +1,13 @@
--- PGOPTIONS: -c TimeZone=Asia/Tokyo -c work_mem=3MB -c app.tenant=began -c search_path=pg_catalog,public --extra_float_digits=0
+-- PGOPTIONS: -c TimeZone=Asia/Tokyo -c work_mem=3MB -c my.tenant=began -c search_path=pg_catalog,public --extra_float_digits=0
 -- What the start-up packet asked for is what RESET goes back to.
 SHOW TimeZone;
 SHOW work_mem;
-SHOW app.tenant;
+SHOW my.tenant;
 SHOW search_path;
 SHOW extra_float_digits;
 SET TimeZone = 'UTC';
 SET work_mem = '9MB';
-SET app.tenant = 'other';
+SET my.tenant = 'other';
 SET search_path = public;
 SHOW TimeZone;
 RESET TimeZone;
@@ -15,8 +15,8 @@ SHOW TimeZone;
 SELECT '2020-01-01 00:00+00'::timestamptz;
 RESET work_mem;
 SHOW work_mem;
-RESET app.tenant;
-SHOW app.tenant;
+RESET my.tenant;
+SHOW my.tenant;
 SET search_path TO DEFAULT;
 SHOW search_path;
 BEGIN;
@@ -44,7 +44,7 @@ SET TimeZone = 'UTC';
 DISCARD ALL;
 SHOW work_mem;
 SHOW TimeZone;
-SHOW app.tenant;
+SHOW my.tenant;
 SELECT set_config('work_mem', NULL, false) IS NULL;
 SHOW work_mem;
 SET work_mem = '5MB';

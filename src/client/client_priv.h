@@ -51,6 +51,11 @@ struct pw_client_login {
 struct pw_client_session {
 	struct pw_effects effects; /* of what was sent since the link's state was last known */
 	struct pw_effects unnamed; /* of the unnamed statement */
+	/* The Parse of the unnamed statement, which outlives its link; and has the present one it?
+	 */
+	struct pw_strbuf unnamed_parse;
+	bool is_unnamed_there;
+	bool is_unnamed_close; /* there is none: the message is a Close */
 	/* What the start-up packet asked for: where RESET goes back to. References. */
 	struct pw_state *initial;
 	struct pw_params *initial_params; /* NULL where it asked for none */
@@ -76,6 +81,9 @@ void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
 			     struct pw_cursor *body);
 /* NULL = the unnamed one. */
 void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement);
+/* The unnamed statement's Parse, where the link is to have it and has not: swallowed. NULL = none.
+ */
+const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c);
 /* A Sync: was one bound since the last? */
 bool pw_session_note_sync(struct pw_client *c);
 void pw_session_note_unknown(struct pw_client *c);

@@ -267,13 +267,17 @@ static void begin_reading(struct pw_client *c)
 static bool begin_session(struct pw_client *c)
 {
 	const struct pw_conf *conf = c->clients->pools->snapshot->conf;
+	const struct pw_conf_db *db = c->loan.pool->db;
 	bool is_shared = c->loan.mode != PW_MODE_SESSION;
+	/* What a connect_query has set cannot be told from what clients set. */
+	bool is_tracked = is_shared && conf->session_state == PW_SESSION_TRACK &&
+			  !(db && db->connect_query && db->connect_query[0]);
 
 	c->is_tracking = is_shared && conf->max_prepared_statements > 0;
 	c->loan.settings = c->settings;
-	c->loan.is_strict = is_shared && conf->session_state == PW_SESSION_TRACK;
-	return !is_shared || conf->session_state != PW_SESSION_TRACK ||
-	       pw_session_begin(c, c->params);
+	c->loan.is_untracked = is_shared && conf->session_state == PW_SESSION_OFF;
+	c->loan.is_strict = is_tracked;
+	return !is_tracked || pw_session_begin(c, c->params);
 }
 
 void pw_login_finish(struct pw_client *c)

@@ -414,7 +414,8 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 		return;
 	if (pw_plan_is_repeating(c) && !is_asynchronous(piece->type))
 		return;
-	if (c->state == PW_CLIENT_ASKING && !is_asynchronous(piece->type)) {
+	/* Notices too: a client that wants to see debugging sees its own. */
+	if (c->state == PW_CLIENT_ASKING && piece->type != 'A' && piece->type != 'S') {
 		pw_session_take_answer(c, piece);
 		return;
 	}

@@ -26,6 +26,7 @@ void pw_relay_begin(struct pw_client *c)
 		return;
 	}
 	pw_client_goto(c, PW_CLIENT_SYNCING);
+	link->is_syncing = true;
 	link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
 	if (pw_sync_send(link, c->clients->tracked, &wanted) != PW_OK)
 		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
@@ -97,10 +98,14 @@ void pw_relay_synced(struct pw_client *c)
 	struct pw_link *link = link_of(c);
 	struct pw_error err;
 
+	link->is_syncing = false;
 	if (link->has_own_error) {
 		pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "invalid server parameter");
-		pw_error_detail(&err,
-				"The server refused a parameter of the client's start-up packet.");
+		pw_error_detail(
+		    &err,
+		    "The server refused a setting of the client's start-up packet, or one "
+		    "that it had set on another connection: %s.",
+		    link->own_error);
 		pw_link_close(link, PW_LINK_END_CLEAN, "invalid server parameter", &err);
 		return;
 	}

@@ -177,6 +177,20 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 
 /* ---- Bind ---- */
 
+/* The unnamed statement is the client's too, on whatever link. */
+static bool bring_unnamed(struct pw_client *c)
+{
+	const struct pw_strbuf *message = pw_session_missing_unnamed(c);
+
+	if (!message)
+		return true;
+	if (!pw_plan_expect(c, message->data[0] == 'P' ? PW_ROLE_PARSE : PW_ROLE_CLOSE,
+			    PW_EXPECT_SWALLOW, NULL, NULL))
+		return false;
+	pw_batch_copy(pw_relay_to_server(c), message->data, message->len);
+	return true;
+}
+
 bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 {
 	const struct pw_expect plain = {.role = PW_ROLE_BIND};
@@ -190,10 +204,12 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	if (body.has_failed)
 		return broken(c, piece);
 	listed = name[0] ? pw_prepared_find(c->prepared, name) : NULL;
-	if (listed || name[0] == '\0')
-		pw_session_note_bind(c, listed ? listed->statement : NULL);
 	c->portal_forgets |= listed ? listed->statement->may_forget : c->unnamed_forgets;
 	if (!listed) {
+		if (name[0] == '\0' && !bring_unnamed(c))
+			return false;
+		if (name[0] == '\0')
+			pw_session_note_bind(c, NULL);
 		if (c->prepared)
 			pw_prepared_note_bind(c->prepared, portal, NULL);
 		return pw_relay_forward(c, piece, &plain);
@@ -208,6 +224,7 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	case PW_PLAN_FAILED:
 		return false;
 	}
+	pw_session_note_bind(c, listed->statement); /* as it is read on this link */
 	c->loan.pool->stats.now.bind_count++;
 	if (!pw_plan_expect(c, PW_ROLE_BIND, 0, listed->statement, listed))
 		return false;
@@ -259,6 +276,8 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 		       pass_on(c, piece);
 	if (kind == 'S' && name[0])
 		listed = pw_prepared_find(c->prepared, name);
+	if (!listed && kind == 'S' && name[0] == '\0' && !bring_unnamed(c))
+		return false;
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
 	if (!pw_plan_have(c, listed) ||

@@ -113,17 +113,23 @@ bool pw_session_settle(struct pw_client *c)
 
 	if (!s)
 		return true;
+	if (s->effects.flags & PW_EFFECT_DDL)
+		atomic_fetch_add(&db_of(c)->ddl_epoch, 1);
 	flags = pw_session_flags(c, &is_known);
+	if (flags & PW_EFFECT_UNSEEN)
+		c->loan.link->facts.must_close = true;
 	if (flags & PW_EFFECTS_FOR_EVER && !pin(c, s->pins | (flags & PW_EFFECTS_FOR_EVER)))
 		return false;
 	if (flags & PW_EFFECT_DROPS)
 		flags |= s->pins & PW_EFFECTS_OF_OBJECTS;
 	s->effects.flags = flags;
 	s->attempts = 0;
+	s->sqlstate[0] = '\0';
 	s->with_code = !is_known && flags & PW_EFFECT_SETTINGS;
 	if (flags != 0 && ask(c))
 		return false;
 	pw_effects_clear(&s->effects);
+	s->is_unnamed_there &= s->pins != 0;
 	return is_free(c);
 }
 
@@ -279,12 +285,20 @@ bool pw_session_answered(struct pw_client *c)
 		(void)ask(c);
 		return false;
 	}
+	/* It may not ask, or not for so long: then the client stays where its session is. */
+	if (s->residue.has_failed && s->sqlstate[0]) {
+		pw_residue_fini(&s->residue);
+		pw_effects_clear(&s->effects);
+		return pin(c, s->pins | PW_EFFECT_OPAQUE);
+	}
 	if (pw_residue_find(&s->residue, &context, &found) != PW_OK) {
-		lose_state(c, s->residue.has_failed ? "failed to answer" : "gave no good answer");
+		lose_state(c, "gave no good answer");
 		return false;
 	}
 	take_over(c, &found);
 	pins = (s->pins & ~s->residue.objects) | found.objects;
+	if (found.is_opaque)
+		c->loan.link->facts.must_close = true;
 	pw_residue_fini(&s->residue);
 	pw_effects_clear(&s->effects);
 	return pin(c, pins);

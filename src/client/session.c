@@ -11,7 +11,10 @@
 
 #include "client_priv.h"
 #include "pgweir/pool/code.h"
+#include "pgweir/proto/writer.h"
 #include "pgweir/sql/lexer.h"
+
+enum { UNNAMED_MAX = 16 * 1024 };
 
 bool pw_session_begin(struct pw_client *c, struct pw_params *wanted)
 {
@@ -33,6 +36,7 @@ void pw_session_end(struct pw_client *c)
 		return;
 	pw_effects_fini(&c->session->effects);
 	pw_effects_fini(&c->session->unnamed);
+	pw_strbuf_wipe(&c->session->unnamed_parse);
 	pw_residue_fini(&c->session->residue);
 	pw_state_unref(c->session->initial);
 	pw_params_unref(&c->clients->pools->params, c->session->initial_params);
@@ -153,14 +157,30 @@ static bool is_readable(struct pw_client *c)
 	return s->is_readable && !may_change_reading(c);
 }
 
+/* So that whoever may have set one of them asks for it. */
+static void publish_dotted(struct pw_client *c, const struct pw_effects *effects)
+{
+	const struct pw_strbuf *names = &effects->names;
+
+	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
+		if (strchr(names->data + at, '.'))
+			pw_code_add_dotted(&c->loan.pool->shared->db->code, names->data + at);
+	}
+}
+
 static void judge(struct pw_client *c, struct pw_effects *effects, const char *text, size_t len)
 {
 	struct pw_clients *clients = c->clients;
 
 	if (is_readable(c))
 		pw_effects_judge(effects, &clients->shapes, &clients->shape_key, text, len);
-	else
+	else {
 		effects->flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_CALLS | PW_EFFECT_QUERIES;
+		pw_effects_scan(effects, text, len);
+	}
+	/* What is prepared is executed later, what is created is called later. */
+	if (effects->flags & (PW_EFFECT_PREPARED | PW_EFFECT_TEMP))
+		publish_dotted(c, effects);
 }
 
 /* A text that is the next string of a message. */
@@ -173,7 +193,7 @@ static void judge_rest(struct pw_client *c, struct pw_effects *effects,
 	if (piece->is_last && !body->has_failed)
 		judge(c, effects, text, strlen(text));
 	else
-		effects->flags |= PW_EFFECTS_UNKNOWN;
+		effects->flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_UNSEEN;
 }
 
 /* Does going back mean anything else to this client than to the server? What code does is seen when
@@ -194,6 +214,8 @@ bool pw_session_note_query(struct pw_client *c, const struct pw_piece *piece)
 
 	if (!s)
 		return false;
+	s->is_unnamed_there = true;
+	pw_strbuf_reset(&s->unnamed_parse); /* a simple query drops it */
 	before = s->effects.flags;
 	s->effects.flags &= PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL; /* what is read hangs on it */
 	judge_rest(c, &s->effects, piece, &body);
@@ -212,12 +234,39 @@ bool pw_session_note_sync(struct pw_client *c)
 	return result;
 }
 
+/* One that is too long is not there for the next link, as it is with other poolers. */
+static void keep_unnamed(struct pw_client_session *s, const struct pw_piece *piece)
+{
+	pw_strbuf_reset(&s->unnamed_parse);
+	s->is_unnamed_there = true;
+	s->is_unnamed_close = false;
+	if (piece->is_last && piece->len <= UNNAMED_MAX)
+		pw_strbuf_add(&s->unnamed_parse, piece->data, piece->len);
+}
+
+const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c)
+{
+	struct pw_client_session *s = c->session;
+
+	if (!s || s->is_unnamed_there)
+		return NULL;
+	s->is_unnamed_there = true;
+	/* It has none: nor may it find another client's. */
+	if (s->unnamed_parse.len == 0 || s->unnamed_parse.has_failed) {
+		pw_strbuf_reset(&s->unnamed_parse);
+		pw_write_message(&s->unnamed_parse, 'C', "S", 2);
+		s->is_unnamed_close = true;
+	}
+	return &s->unnamed_parse;
+}
+
 void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
 			     struct pw_cursor *body)
 {
 	if (!c->session)
 		return;
 	pw_effects_clear(&c->session->unnamed);
+	keep_unnamed(c->session, piece);
 	judge_rest(c, &c->session->unnamed, piece, body);
 }
 
@@ -251,7 +300,7 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
 void pw_session_note_unknown(struct pw_client *c)
 {
 	if (c->session)
-		c->session->effects.flags |= PW_EFFECTS_UNKNOWN;
+		c->session->effects.flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_UNSEEN;
 }
 
 /* ---- what it comes to ---- */
@@ -259,18 +308,24 @@ void pw_session_note_unknown(struct pw_client *c)
 /* What the effects come to, by what is known of the database's code. */
 unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
 {
-	unsigned flags = c->session->effects.flags, verdict;
+	unsigned flags = c->session->effects.flags, verdict = 0;
 	struct pw_shared_db *db = c->loan.pool->shared->db;
 
 	*is_known = true;
-	if (!(flags & (PW_EFFECT_CALLS | PW_EFFECT_QUERIES)))
-		return flags;
-	*is_known = pw_code_is_known(
-	    &db->code, atomic_load_explicit(&db->ddl_epoch, memory_order_relaxed), &verdict);
+	if (flags & (PW_EFFECT_CALLS | PW_EFFECT_QUERIES))
+		*is_known = pw_code_is_known(
+		    &db->code, atomic_load_explicit(&db->ddl_epoch, memory_order_relaxed),
+		    &verdict);
 	if ((flags & PW_EFFECT_CALLS && verdict & PW_CODE_FUNCTIONS) ||
 	    (flags & PW_EFFECT_QUERIES && verdict & PW_CODE_TABLES))
-		flags |= PW_EFFECTS_UNKNOWN | (verdict & PW_CODE_OPAQUE ? PW_EFFECT_OPAQUE : 0u);
-	return flags & ~(unsigned)(PW_EFFECT_CALLS | PW_EFFECT_QUERIES);
+		flags |= PW_EFFECTS_UNKNOWN | (verdict & PW_CODE_OPAQUE ? PW_EFFECT_UNSEEN : 0u);
+	if (flags & PW_EFFECT_CODE && flags & PW_EFFECT_MADE)
+		flags |= PW_EFFECT_OPAQUE;
+	/* More names than are remembered: some of what was set may not be asked for. */
+	if (flags & PW_EFFECT_SETTINGS && atomic_load(&db->code.is_full))
+		flags |= PW_EFFECT_UNSEEN;
+	return flags &
+	       ~(unsigned)(PW_EFFECT_CALLS | PW_EFFECT_QUERIES | PW_EFFECT_MADE | PW_EFFECT_COPY);
 }
 
 /* Names with a dot stay, with an empty value, whatever becomes of the rest. */

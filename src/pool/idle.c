@@ -110,7 +110,9 @@ bool pw_pool_suits(const struct pw_link *link, const struct pw_loan *loan)
 {
 	bool is_alien = false;
 
-	if (!loan->settings || !loan->is_strict || link->settings->n == 0 ||
+	if (!loan->settings)
+		return link->settings->n == 0; /* a look-up */
+	if (!loan->is_strict || link->settings->n == 0 ||
 	    pw_id_equal(link->settings->id, loan->settings->id))
 		return true;
 	pw_state_diff(link->settings, loan->settings, find_alien, &is_alien);

@@ -55,7 +55,7 @@ static const struct link_step steps[PW_LINK_N_STATES] = {
 			  LIMIT(cancel_wait_timeout), "cancel timed out"},
     [PW_LINK_CLEANING] = {"tested", BIT(RETURNING) | BIT(CLOSED), HOME(checking),
 			  LIMIT(abandoned_query_timeout), "reset timed out"},
-    [PW_LINK_LEARNING] = {"tested", BIT(RETURNING) | BIT(CLOSED), HOME(checking),
+    [PW_LINK_LEARNING] = {"tested", BIT(RETURNING) | BIT(CLOSED), HOME(busy),
 			  LIMIT(abandoned_query_timeout), "code check timed out"},
     [PW_LINK_CLOSED] = {"closed", 0, HOME(busy), NO_LIMIT, NULL},
 };

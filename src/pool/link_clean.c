@@ -51,6 +51,9 @@ void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish)
 	loan->state = PW_LOAN_NONE;
 	link->facts.last_used_us = link->pool->pools->loop->now_us;
 	link->clean_todo = 0;
+	link->facts.must_close |= link->is_syncing;
+	/* It began before sessions were tracked: what it has set is not known. */
+	link->must_reset |= loan->is_untracked && conf->session_state == PW_SESSION_TRACK;
 	if (link->must_reset || conf->server_reset_query_always ||
 	    (has_left && loan->mode == PW_MODE_SESSION))
 		link->clean_todo |= PW_CLEAN_RESET;

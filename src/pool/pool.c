@@ -167,9 +167,11 @@ static void serve_queue(struct pw_pool *pool)
 			return;
 		if (check_a_stale_link(pool) || pw_pool_open_link(pool))
 			continue;
-		/* Idle ones that are left do not suit: one makes room. */
-		if (!pw_pool_is_full(pool) || !pw_pool_evict(pool))
+		/* Better one that does not suit than none. */
+		link = pw_pool_take_idle(pool, NULL);
+		if (!link)
 			return;
+		lend_to_waiter(pool, link, head);
 	}
 }
 
@@ -225,11 +227,6 @@ static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 		return true;
 	if (!head || head->replication != PW_REPLICATION_NONE || pool->pools->is_lending)
 		return false;
-	if (!pw_pool_suits(link, head)) {
-		pw_link_close(link, PW_LINK_END_CLEAN, "settings that do not suit who waits", NULL);
-		pw_task_post(pool->pools->loop, &pool->serve_task);
-		return true;
-	}
 	lend_to_waiter(pool, link, head);
 	return true;
 }

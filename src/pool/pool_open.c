@@ -122,16 +122,6 @@ bool pw_pool_open_link(struct pw_pool *pool)
 	       take_limits(pool, pool_limit(pool), login_limit(pool), true) && open_taken(pool);
 }
 
-bool pw_pool_is_full(struct pw_pool *pool)
-{
-	struct pw_shared_pool *shared = pool->shared;
-
-	return may_log_in(pool) &&
-	       !(pw_limit_has_room(&shared->links, pool_limit(pool)) &&
-		 pw_limit_has_room(&shared->db->links, pool->conf.max_db_connections) &&
-		 pw_limit_has_room(&shared->user->links, pool->conf.max_user_connections));
-}
-
 /* It waits for its turn to log in, but not for what others' logins have shown. */
 static bool take_own_place(struct pw_pool *pool)
 {

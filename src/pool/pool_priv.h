@@ -35,8 +35,8 @@ void pw_pool_welcome_all(struct pw_pool *pool);
 /* An idle link that may be lent now to that loan (NULL = to whomever); the one that fits best if
  * there is a choice. */
 struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *loan);
-/* May the loan have it? A setting whose name has a dot stays in a server's session once it was
- * there, with an empty value at least; whoever has not set it would see that. */
+/* Had it rather be lent to another one? A setting whose name has a dot stays in a server's session
+ * once it was there, with an empty value at least; whoever has not set it can tell that. */
 bool pw_pool_suits(const struct pw_link *link, const struct pw_loan *loan);
 /* Why a link is not what would be opened now: RECONNECT, another definition. NULL = it is. */
 const char *pw_pool_obsolete_reason(const struct pw_pool *pool, const struct pw_link *link);
@@ -72,8 +72,6 @@ bool pw_link_ask_for(struct pw_pool *pool, unsigned to);
 /* ---- pool_open.c ---- */
 /* Opens a link if the limits, and the pause after a failed login, allow it. */
 bool pw_pool_open_link(struct pw_pool *pool);
-/* A login may begin, but for a limit of connections. */
-bool pw_pool_is_full(struct pw_pool *pool);
 /* Opens the link of its own that a waiter wants, in the place of an idle one if there is no other.
  * True: the loan has left the queue. */
 bool pw_pool_open_own(struct pw_loan *loan);

@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pgweir/base/status.h"
 #include "pgweir/sql/builtin.h"
@@ -19,6 +20,7 @@ enum { NAME_BYTES_MAX = 4096 };
 struct judgement {
 	struct pw_effects *effects;
 	const char *text;
+	size_t len;
 	const struct pw_shape *shape;
 };
 
@@ -50,7 +52,7 @@ static bool has_name(const struct pw_effects *effects, const char *name)
 	return false;
 }
 
-void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t len)
+void pw_effects_mention(struct pw_effects *effects, const char *name, size_t len)
 {
 	char folded[256];
 
@@ -71,8 +73,13 @@ void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t le
 		effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE;
 		return;
 	}
-	effects->flags |= PW_EFFECT_NAMED;
 	effects->n_names++;
+}
+
+void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t len)
+{
+	effects->flags |= PW_EFFECT_NAMED;
+	pw_effects_mention(effects, name, len);
 }
 
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
@@ -81,7 +88,70 @@ void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
 
 	effects->flags |= more->flags;
 	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1)
-		pw_effects_add_name(effects, names->data + at, strlen(names->data + at));
+		pw_effects_mention(effects, names->data + at, strlen(names->data + at));
+}
+
+/* ---- names in texts ---- */
+
+static bool begins_name(char c)
+{
+	return isalpha((unsigned char)c) || c == '_' || (c & 0x80);
+}
+
+static bool continues_name(char c)
+{
+	return begins_name(c) || isdigit((unsigned char)c) || c == '$';
+}
+
+/* Is what stands before it a quote, or SET [SESSION | LOCAL]? */
+static bool may_be_setting(const char *text, const char *name)
+{
+	static const char *const words[] = {"set", "session", "local"};
+	const char *end = name;
+
+	if (name > text && (name[-1] == '\'' || name[-1] == '"'))
+		return true;
+	while (end > text && isspace((unsigned char)end[-1]))
+		end--;
+	for (size_t i = 0; end < name && i < PW_COUNTOF(words); i++) {
+		size_t len = strlen(words[i]);
+
+		if ((size_t)(end - text) >= len && strncasecmp(end - len, words[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Goes on behind it: 'app.' || x, 'app.n' || x, format('app.%s', x). */
+static bool is_put_together(const char *end)
+{
+	if (*end == '%')
+		return true;
+	if (*end != '\'')
+		return false;
+	for (end++; isspace((unsigned char)*end); end++)
+		;
+	return end[0] == '|' && end[1] == '|';
+}
+
+void pw_effects_scan(struct pw_effects *effects, const char *text, size_t len)
+{
+	const char *end = text + len;
+
+	for (const char *at = text; at < end; at++) {
+		const char *name = at, *dot = NULL;
+
+		if (!begins_name(*at))
+			continue;
+		for (; at < end && (continues_name(*at) || (*at == '.' && at > name)); at++)
+			dot = *at == '.' ? at : dot;
+		if (!dot || !may_be_setting(text, name))
+			continue;
+		if (is_put_together(at))
+			effects->flags |= PW_EFFECT_MADE;
+		if (dot + 1 < at)
+			pw_effects_mention(effects, name, (size_t)(at - name));
+	}
 }
 
 /* ---- items ---- */
@@ -105,6 +175,9 @@ static void take_set(const struct judgement *j, const struct pw_sql_item *item)
 	} else {
 		take_name(j, item->name);
 	}
+	/* Whoever becomes somebody else has no role any more. */
+	if (strcmp(item->name, "session_authorization") == 0)
+		take_name(j, "role");
 }
 
 static void take_reset(const struct judgement *j, const struct pw_sql_item *item)
@@ -154,6 +227,7 @@ static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 	    [PW_BUILTIN_QUERIES] = PW_EFFECTS_UNKNOWN, [PW_BUILTIN_INNER] = PW_EFFECTS_UNKNOWN,
 	};
 	enum pw_builtin class = pw_builtin_find(item->name);
+	unsigned before = j->effects->flags;
 
 	if (class == PW_BUILTIN_UNKNOWN)
 		j->effects->flags |= PW_EFFECT_CALLS;
@@ -161,6 +235,42 @@ static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 		take_set_config(j, item);
 	else
 		j->effects->flags |= by_class[class];
+	/* It may be given more text to run. */
+	if (class == PW_BUILTIN_QUERIES || class == PW_BUILTIN_INNER || class == PW_BUILTIN_UNKNOWN)
+		pw_effects_scan(j->effects, j->text, j->len);
+	/* These leave a value, and tell nobody else's. */
+	if (strcmp(item->name, "nextval") == 0 || strcmp(item->name, "setval") == 0)
+		j->effects->flags &= ~(unsigned)PW_EFFECT_SEQUENCES | before;
+}
+
+static bool has_word(const struct judgement *j, const char *word)
+{
+	return strcasestr(j->text, word) != NULL;
+}
+
+/* Code within the text. */
+static void take_body(const struct judgement *j, const struct pw_sql_item *item PW_UNUSED)
+{
+	static const char *const words[] = {"create", "alter", "drop", "execute", "call"};
+
+	j->effects->flags |= PW_EFFECTS_UNKNOWN;
+	pw_effects_scan(j->effects, j->text, j->len);
+	for (size_t i = 0; i < PW_COUNTOF(words); i++) {
+		if (has_word(j, words[i]))
+			j->effects->flags |= PW_EFFECT_DDL;
+	}
+}
+
+/* DROP of a temporary object, CLOSE of a cursor WITH HOLD, the last of what is pinned; CREATE where
+ * search_path begins with pg_temp. */
+static void take_other(const struct judgement *j, const struct pw_sql_item *item)
+{
+	bool is_create = strncmp(item->name, "create", 6) == 0;
+
+	j->effects->flags |= is_create ? PW_EFFECT_TEMP | PW_EFFECT_DROPS : PW_EFFECT_DROPS;
+	/* What the body of a function speaks of, even if it is not there for long. */
+	if (is_create)
+		pw_effects_scan(j->effects, j->text, j->len);
 }
 
 /* Either a function sees to the item, or its effects are always the same. */
@@ -187,9 +297,9 @@ static const struct item_row rows[PW_SQL_ITEM_N_KINDS] = {
     [PW_SQL_ITEM_HOLD] = {NULL, PW_EFFECT_HOLD},
     [PW_SQL_ITEM_LOAD] = {NULL, PW_EFFECT_LOAD},
     [PW_SQL_ITEM_CALL] = {take_call, 0},
-    [PW_SQL_ITEM_BODY] = {NULL, PW_EFFECTS_UNKNOWN},
-    /* DROP of a temporary object, CLOSE of a cursor WITH HOLD, the last of what is pinned. */
-    [PW_SQL_ITEM_OTHER] = {NULL, PW_EFFECT_DROPS},
+    [PW_SQL_ITEM_BODY] = {take_body, 0},
+    [PW_SQL_ITEM_PG_SETTINGS] = {NULL, PW_EFFECT_SETTINGS | PW_EFFECT_RESET},
+    [PW_SQL_ITEM_OTHER] = {take_other, 0},
 };
 
 static void judge_items(const struct judgement *j, const struct pw_analysis *analysis)
@@ -210,25 +320,36 @@ static const uint64_t of_transactions = PW_SQL_BIT(BEGIN) | PW_SQL_BIT(START) | 
 					PW_SQL_BIT(END) | PW_SQL_BIT(ROLLBACK) | PW_SQL_BIT(ABORT) |
 					PW_SQL_BIT(SAVEPOINT) | PW_SQL_BIT(RELEASE);
 
+/* SELECT ... INTO, which may be a temporary table. */
+static bool has_into(const struct pw_shape *shape)
+{
+	bool is_insert = shape->statements == 1 && shape->firsts == PW_SQL_BIT(INSERT);
+
+	return shape->words & PW_SQL_BIT(INTO) && !is_insert;
+}
+
 /* Statements that do nothing to a session, whatever else is in them, but by what they call. */
 static bool is_plain(const struct pw_shape *shape)
 {
+	/* No UPDATE, nor a query that may hold one: pg_settings can be updated. */
 	const uint64_t firsts = of_transactions | PW_SQL_BIT(SELECT) | PW_SQL_BIT(INSERT) |
-				PW_SQL_BIT(UPDATE) | PW_SQL_BIT(DELETE) | PW_SQL_BIT(MERGE) |
-				PW_SQL_BIT(VALUES) | PW_SQL_BIT(WITH);
-	/* SELECT ... INTO, which may be a temporary table. */
-	bool is_insert = shape->statements == 1 && shape->firsts == PW_SQL_BIT(INSERT);
-	bool has_into = shape->words & PW_SQL_BIT(INTO) && !is_insert;
+				PW_SQL_BIT(DELETE) | PW_SQL_BIT(VALUES);
 
-	return !shape->is_broken && !shape->has_other && !shape->has_call && !has_into &&
+	return !shape->is_broken && !shape->has_other && !shape->has_call && !has_into(shape) &&
 	       (shape->firsts & ~firsts) == 0;
+}
+
+static void take_unread(const struct judgement *j)
+{
+	j->effects->flags |= PW_EFFECTS_UNKNOWN;
+	pw_effects_scan(j->effects, j->text, j->len);
 }
 
 void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		      const struct pw_shape_key *key, const char *text, size_t len)
 {
 	const struct pw_analysis *analysis;
-	struct judgement j = {effects, text, NULL};
+	struct judgement j = {effects, text, len, NULL};
 	struct pw_shape shape;
 
 	pw_shape_take(&shape, key, text, len);
@@ -243,5 +364,7 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 	if (analysis && analysis->is_parsed)
 		judge_items(&j, analysis);
 	else
-		effects->flags |= PW_EFFECTS_UNKNOWN;
+		take_unread(&j);
+	if (has_into(&shape) && shape.firsts & PW_SQL_BIT(SELECT))
+		effects->flags |= PW_EFFECT_TEMP;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * The query is a chain of SELECTs with three columns of text: what a row is about ('s' a setting,
- * 'o' an object), a name, a value.
+ * 'o' an object, 'c' the code), a name, a value.
  */
 #include "config.h"
 
@@ -76,6 +76,8 @@ static enum pw_residue_scope choose_scope(const struct pw_effects *effects,
 
 	if (effects->flags & (PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL))
 		return PW_RESIDUE_ALL;
+	if (!(effects->flags & PW_EFFECT_NAMED))
+		return PW_RESIDUE_NO_SETTINGS;
 	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
 		const char *name = names->data + at;
 
@@ -247,6 +249,9 @@ static bool take_row(const struct pw_residue_context *context, struct pw_residue
 	switch (row->kind[0]) {
 	case 's':
 		return take_setting(context, found, row);
+	case 'c':
+		found->is_opaque |= strchr(row->name, 'o') != NULL;
+		return true;
 	case 'o':
 		for (size_t i = 0; i < PW_COUNTOF(objects); i++) {
 			if (strcmp(row->name, objects[i].name) == 0)

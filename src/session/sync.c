@@ -99,7 +99,31 @@ static bool is_identity(const char *name)
 struct difference {
 	struct pw_strbuf *sql;
 	bool is_clear;
+	const char *encoding; /* of the values; NULL = not known */
 };
+
+static bool is_ascii(const char *value)
+{
+	for (; *value; value++) {
+		if (*value & 0x80)
+			return false;
+	}
+	return true;
+}
+
+/* No byte of the value can be taken for another. */
+static void add_as_hex(struct pw_strbuf *sql, const char *name, const char *value,
+		       const char *encoding)
+{
+	pw_strbuf_add_string(sql, "SELECT pg_catalog.set_config(");
+	add_quoted(sql, name, false);
+	pw_strbuf_add_string(sql, ", pg_catalog.convert_from(pg_catalog.decode('");
+	for (; *value; value++)
+		pw_strbuf_printf(sql, "%02x", (unsigned char)*value);
+	pw_strbuf_add_string(sql, "', 'hex'), ");
+	add_quoted(sql, encoding, false);
+	pw_strbuf_add_string(sql, "), false);");
+}
 
 static void add_difference(const char *name, const char *value, void *arg)
 {
@@ -110,6 +134,10 @@ static void add_difference(const char *name, const char *value, void *arg)
 		return;
 	if (value && is_list_of_names(name)) {
 		add_setting(sql, name, value, d->is_clear);
+		return;
+	}
+	if (value && !d->is_clear && d->encoding && !is_ascii(value)) {
+		add_as_hex(sql, name, value, d->encoding);
 		return;
 	}
 	pw_strbuf_add_string(sql, value ? "SET " : "RESET ");
@@ -172,21 +200,22 @@ static void add_params(const struct pw_tracked *tracked, const struct pw_params 
 	}
 }
 
-/* The batch is read in the encoding of before; what is then set is in that of the client. */
-static bool is_clear(const struct pw_tracked *tracked, const struct pw_params *params)
+static const char *encoding_of(const struct pw_tracked *tracked, const struct pw_params *params)
 {
 	int index = pw_tracked_find(tracked, "client_encoding");
-	const char *encoding = params && index >= 0 ? params->values[index] : NULL;
 
-	return encoding && pw_lexer_reads(encoding);
+	return params && index >= 0 ? params->values[index] : NULL;
 }
 
+/* The batch is read in the encoding of before; what it sets is in that of the client. */
 void pw_sync_build(const struct pw_tracked *tracked, const struct pw_sync_side *have,
 		   const struct pw_sync_side *wanted, struct pw_strbuf *sql)
 {
 	bool differs = !pw_id_equal(have->settings->id, wanted->settings->id);
-	struct difference d = {sql, is_clear(tracked, have->params) &&
-					is_clear(tracked, wanted->params)};
+	const char *from = encoding_of(tracked, have->params);
+	const char *to = encoding_of(tracked, wanted->params);
+	bool is_same = from && to && strcmp(from, to) == 0;
+	struct difference d = {sql, is_same && pw_lexer_reads(to), to};
 
 	if (differs && has_identity(have->settings))
 		pw_strbuf_add_string(sql, "RESET session_authorization;RESET role;");

@@ -112,6 +112,8 @@ static void take_range_var(struct build *b, const ProtobufCMessage *message)
 
 	if (strcmp(range->relpersistence, "t") == 0 || strcmp(range->schemaname, "pg_temp") == 0)
 		add_item(b, PW_SQL_ITEM_TEMPORARY, range->relname, PW_SQL_NO_LITERAL);
+	if (strcmp(range->relname, "pg_settings") == 0)
+		add_item(b, PW_SQL_ITEM_PG_SETTINGS, range->relname, PW_SQL_NO_LITERAL);
 }
 
 /* Functions, types, operators: whatever else is made is named by a list, which may begin with

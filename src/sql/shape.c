@@ -194,7 +194,9 @@ static inline void take(struct walk *w, const struct pw_token *token)
 	case PW_TOKEN_BROKEN:
 		break;
 	}
-	w->was_name = token->kind == PW_TOKEN_WORD || token->kind == PW_TOKEN_QUOTED_NAME;
+	/* U&"name" UESCAPE '!' ends in a string. */
+	w->was_name = token->kind == PW_TOKEN_WORD || token->kind == PW_TOKEN_QUOTED_NAME ||
+		      token->kind == PW_TOKEN_STRING;
 	w->shape->tokens++;
 }
 

@@ -38,6 +38,7 @@ static const char *const kinds[PW_SQL_ITEM_N_KINDS] = {
     [PW_SQL_ITEM_LOAD] = "load",
     [PW_SQL_ITEM_CALL] = "call",
     [PW_SQL_ITEM_BODY] = "body",
+    [PW_SQL_ITEM_PG_SETTINGS] = "pg-settings",
     [PW_SQL_ITEM_OTHER] = "other",
 };
 

@@ -37,6 +37,7 @@ struct pw_code {
 	_Atomic uint64_t given_us;
 	atomic_uint generation;  /* raised when it was too mild: what links had since is unknown */
 	atomic_bool is_asked;    /* by one link at a time */
+	atomic_bool is_full;     /* not all names are remembered */
 	pthread_mutex_t lock;    /* rank 3; guards what follows */
 	struct pw_strbuf dotted; /* names of settings with a dot, each with its zero byte */
 	size_t n_dotted;
@@ -53,7 +54,8 @@ bool pw_code_begin(struct pw_code *code, unsigned ddl_epoch, uint64_t now_us, bo
 void pw_code_end(struct pw_code *code, const unsigned *what, unsigned ddl_epoch, uint64_t now_us);
 /* A query of one column: letters (f functions, t tables, o opaque), then names with a dot. */
 void pw_code_add_question(struct pw_strbuf *sql);
-/* A SELECT of 's', name, value: settings with a dot of which the code speaks. */
+/* A SELECT of 'c', the letters, NULL, and of 's', name, value: settings of which the code speaks.
+ */
 void pw_code_add_settings(struct pw_strbuf *sql);
 
 /* Names with a dot that a session has had or code speaks of. Each once, and not endlessly many:

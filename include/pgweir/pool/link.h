@@ -116,6 +116,7 @@ struct pw_link {
 	bool is_answering;     /* something came since the last ReadyForQuery */
 	bool is_swallowing;    /* the message at hand is not the borrower's */
 	bool is_reading_input; /* inside on_data */
+	bool is_syncing;       /* some of its client's settings are on it, and maybe not all */
 	bool must_reset;       /* by DISCARD ALL, whatever server_reset_query says */
 	bool has_own_error;    /* a swallowed query of ours failed */
 	char own_error[128];   /* ... with this message */

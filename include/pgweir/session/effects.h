@@ -35,7 +35,10 @@ enum pw_effect {
 	PW_EFFECT_DROPS = 1 << 15,     /* may end what is there of the objects above */
 	PW_EFFECT_OPAQUE = 1 << 18,    /* settings whose names nobody can know */
 	PW_EFFECT_CODE = 1 << 19,      /* of code that nobody here has read */
-	PW_EFFECT_COPY = 1 << 21,      /* none: but bytes behind it may be data */
+	PW_EFFECT_MADE = 1 << 24,   /* a name is put together in it: code that runs may set any */
+	PW_EFFECT_UNSEEN = 1 << 23, /* of a text too long to be looked at */
+	PW_EFFECT_DDL = 1 << 22,    /* none: but the database's code may be another afterwards */
+	PW_EFFECT_COPY = 1 << 21,   /* none: but bytes behind it may be data */
 	PW_EFFECT_RESET_ALL = 1 << 20, /* all settings go back to what they began as */
 	/* What these mean hangs on the code that the database holds: */
 	PW_EFFECT_CALLS = 1 << 16,   /* a function is called that is not PostgreSQL's own */
@@ -70,7 +73,13 @@ void pw_effects_fini(struct pw_effects *effects);
 void pw_effects_clear(struct pw_effects *effects);
 /* Names are folded to small letters. Without memory, or beyond the bounds, any setting is meant. */
 void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t len);
+/* The same for one that matters only where any setting may have been set: it is not to be forgotten
+ * then. */
+void pw_effects_mention(struct pw_effects *effects, const char *name, size_t len);
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more);
+/* Mentions names with a dot that may be settings: in quotes or behind SET, for code that is in a
+ * text, and for texts that nobody can read. One that is put together there may be any. */
+void pw_effects_scan(struct pw_effects *effects, const char *text, size_t len);
 /* Adds those of a text, which must be one that the lexer is right for (sql/lexer.h), followed by a
  * zero byte. */
 void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,

@@ -56,6 +56,7 @@ void pw_residue_take(struct pw_residue *residue, const void *data, size_t len);
 
 struct pw_residue_found {
 	struct pw_state *settings; /* as they are now: a reference */
+	bool is_opaque;            /* code was asked about, and settings may have any name there */
 	unsigned objects;          /* PW_EFFECTS_OF_OBJECTS: those that are there, of the ones
 				    * that were asked about */
 };

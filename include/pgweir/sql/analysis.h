@@ -45,7 +45,8 @@ enum pw_sql_item_kind {
 	PW_SQL_ITEM_LOAD,      /* of the library `name` */
 	PW_SQL_ITEM_CALL,      /* of the function `name`, with its schema where the text has one */
 	PW_SQL_ITEM_BODY,      /* DO: code that nobody here reads */
-	PW_SQL_ITEM_OTHER,     /* a utility statement that is none of these; `name` is the node's */
+	PW_SQL_ITEM_PG_SETTINGS, /* the view is named, through which settings can be updated */
+	PW_SQL_ITEM_OTHER, /* a utility statement that is none of these; `name` is the node's */
 	PW_SQL_ITEM_N_KINDS,
 };
 

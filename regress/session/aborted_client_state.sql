@@ -1,0 +1,20 @@
+-- Long strings, many rows, nothing lost in between.
+SELECT length(repeat('x', 100000));
+SET app.big = 'start';
+SELECT length(set_config('app.big', repeat('0123456789', 2000), false));
+SELECT length(current_setting('app.big')), md5(current_setting('app.big'));
+SELECT count(*) FROM generate_series(1, 10000);
+SELECT md5(string_agg(g::text, ',')) FROM generate_series(1, 10000) AS g;
+SELECT length(current_setting('app.big')), md5(current_setting('app.big'));
+SELECT length(set_config('app.bigger', repeat('é"''\ ', 20000), false));
+SELECT length(current_setting('app.bigger')), md5(current_setting('app.bigger'));
+SELECT md5(current_setting('app.big')), md5(current_setting('app.bigger'));
+SET app.big = 'small';
+SHOW app.big;
+RESET app.bigger;
+SELECT current_setting('app.bigger') = '';
+SELECT set_config('search_path', string_agg('s' || g, ', '), false) IS NOT NULL FROM generate_series(1, 500) AS g;
+SELECT length(current_setting('search_path')), md5(current_setting('search_path'));
+SELECT length(current_setting('search_path')), md5(current_setting('search_path'));
+RESET search_path;
+SHOW search_path;

@@ -1,0 +1,27 @@
+-- Ways to call the lock functions.
+SELECT pg_catalog.pg_advisory_lock(1);
+SELECT "pg_advisory_unlock"(1);
+SELECT PG_ADVISORY_LOCK(1);
+SELECT pg_advisory_unlock(1);
+SELECT count(pg_advisory_lock(g)) FROM generate_series(1, 20) AS g;
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+SELECT count(*) FROM (SELECT pg_advisory_unlock(g) AS u FROM generate_series(1, 20) AS g) AS x WHERE u;
+SELECT 1 WHERE pg_try_advisory_lock(2);
+SELECT pg_advisory_unlock(2);
+CREATE TABLE a AS SELECT pg_try_advisory_lock(3) AS got;
+SELECT pg_advisory_unlock(3), got FROM a;
+INSERT INTO a VALUES (pg_try_advisory_lock(4));
+SELECT pg_advisory_unlock(4);
+COPY (SELECT pg_advisory_lock(5)) TO STDOUT;
+SELECT pg_advisory_unlock(5);
+DECLARE c CURSOR WITH HOLD FOR SELECT pg_try_advisory_lock(6);
+CLOSE c;
+SELECT pg_advisory_unlock(6);
+EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT pg_advisory_lock(7);
+SELECT pg_advisory_unlock(7);
+SELECT CASE WHEN pg_try_advisory_lock(8) THEN 'yes' ELSE 'no' END;
+SELECT pg_advisory_unlock(8);
+SELECT pg_advisory_unlock_shared(8);
+SELECT pg_advisory_unlock(-1), pg_advisory_unlock(1, 2);
+SELECT pg_advisory_lock(9223372036854775807);
+SELECT pg_advisory_unlock(9223372036854775807);

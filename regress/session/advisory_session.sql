@@ -1,0 +1,23 @@
+-- Locks that the session keeps.
+SELECT pg_advisory_lock(1);
+SELECT locktype, classid, objid, objsubid, mode, granted FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() ORDER BY 2, 3, 4, 5;
+SELECT 1;
+SELECT pg_advisory_unlock(1);
+SELECT pg_advisory_unlock(1);
+SELECT pg_advisory_lock(2, 3), pg_advisory_lock(4), pg_advisory_lock(4), pg_advisory_lock_shared(5);
+SELECT locktype, classid, objid, objsubid, mode, granted FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() ORDER BY 2, 3, 4, 5;
+SELECT pg_advisory_unlock(4);
+SELECT pg_advisory_unlock(4);
+SELECT pg_advisory_unlock(4);
+SELECT pg_advisory_unlock(5);
+SELECT pg_advisory_unlock_shared(5);
+SELECT pg_advisory_unlock(2, 3);
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+SELECT pg_try_advisory_lock(6), pg_try_advisory_lock_shared(7), pg_try_advisory_lock(8, 9);
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+SELECT pg_advisory_unlock_all();
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+SELECT pg_advisory_unlock(6);
+SELECT pg_advisory_lock(10);
+DISCARD ALL;
+SELECT pg_advisory_unlock(10);

@@ -1,0 +1,27 @@
+-- Locks of a transaction, and both kinds at once.
+BEGIN;
+SELECT pg_advisory_xact_lock(1);
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+SELECT pg_advisory_unlock(1);
+COMMIT;
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+SELECT pg_advisory_xact_lock(1), pg_try_advisory_xact_lock(2), pg_try_advisory_xact_lock_shared(3);
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+BEGIN;
+SELECT pg_advisory_lock(4), pg_advisory_xact_lock(4), pg_advisory_xact_lock_shared(5);
+SELECT objid, mode FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() ORDER BY 1;
+COMMIT;
+SELECT objid, mode FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() ORDER BY 1;
+SELECT pg_advisory_unlock(4);
+SELECT pg_advisory_unlock(4);
+BEGIN;
+SELECT pg_advisory_lock(6);
+SELECT pg_advisory_unlock(6);
+SELECT pg_advisory_xact_lock(6);
+SAVEPOINT a;
+SELECT pg_advisory_xact_lock(7);
+ROLLBACK TO a;
+SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() ORDER BY 1;
+ROLLBACK;
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+SELECT pg_advisory_xact_lock(8) \; SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();

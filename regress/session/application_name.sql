@@ -1,0 +1,24 @@
+-- application_name goes back to what the client began with.
+SHOW application_name;
+SET application_name = 'mine';
+SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid();
+RESET application_name;
+SHOW application_name;
+SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid();
+SET application_name TO DEFAULT;
+SHOW application_name;
+SET application_name = 'mine';
+RESET ALL;
+SHOW application_name;
+SET application_name = 'mine';
+DISCARD ALL;
+SHOW application_name;
+BEGIN;
+SET LOCAL application_name = 'local';
+SHOW application_name;
+COMMIT;
+SHOW application_name;
+SET application_name = E'od\nd é';
+SHOW application_name;
+SET application_name = 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx';
+SHOW application_name;

@@ -1,0 +1,27 @@
+-- A timeout in the midst of what leaves something behind.
+SET statement_timeout = '400ms';
+CREATE TEMP TABLE tt AS SELECT pg_sleep(20);
+SELECT * FROM tt;
+DECLARE c CURSOR WITH HOLD FOR SELECT pg_sleep(20);
+FETCH c;
+DO $$ BEGIN CREATE TEMP TABLE uu (v int); COMMIT; PERFORM pg_advisory_lock(3); COMMIT; SET work_mem = '5MB'; COMMIT; SET work_mem = '6MB'; PERFORM pg_sleep(20); END $$;
+SELECT * FROM uu;
+SHOW work_mem;
+SELECT pg_advisory_unlock(3);
+PREPARE p AS SELECT pg_sleep(20);
+EXECUTE p;
+EXECUTE p;
+BEGIN;
+LISTEN ch;
+SELECT pg_sleep(20);
+COMMIT;
+SELECT pg_listening_channels();
+SET statement_timeout = 0;
+DEALLOCATE p;
+DROP TABLE uu;
+SHOW statement_timeout;
+SHOW work_mem;
+SET lock_timeout = '300ms';
+SELECT set_config('statement_timeout', '300ms', true) \; SELECT pg_sleep(20);
+SHOW statement_timeout;
+SHOW lock_timeout;

@@ -1,0 +1,27 @@
+-- What messages are sent, and none of anybody else.
+SET client_min_messages = debug1;
+CREATE TEMP TABLE tt (v int PRIMARY KEY);
+DROP TABLE tt;
+SET client_min_messages = notice;
+DO $$ BEGIN RAISE NOTICE 'notice'; RAISE WARNING 'warning'; RAISE DEBUG 'debug'; RAISE INFO 'info'; END $$;
+SET client_min_messages = warning;
+DO $$ BEGIN RAISE NOTICE 'notice'; RAISE WARNING 'warning'; RAISE DEBUG 'debug'; RAISE INFO 'info'; END $$;
+SHOW client_min_messages;
+SET client_min_messages = error;
+DO $$ BEGIN RAISE WARNING 'warning'; RAISE INFO 'info'; END $$;
+CREATE TABLE a (v int);
+CREATE TABLE IF NOT EXISTS a (v int);
+SELECT set_config('client_min_messages', 'notice', false);
+CREATE TABLE IF NOT EXISTS a (v int);
+BEGIN;
+BEGIN;
+COMMIT;
+COMMIT;
+DROP TABLE IF EXISTS b;
+BEGIN;
+SET LOCAL client_min_messages = error;
+DROP TABLE IF EXISTS b;
+ROLLBACK;
+DROP TABLE IF EXISTS b;
+SET debug_print_plan = off;
+SET log_min_messages = debug1;

@@ -1,0 +1,27 @@
+-- WITH HOLD: a cursor that outlives its transaction.
+DECLARE a CURSOR WITH HOLD FOR SELECT generate_series(1, 5) AS v;
+FETCH a;
+SELECT 1;
+FETCH 2 FROM a;
+SELECT name, is_holdable, is_scrollable, statement FROM pg_cursors WHERE name = 'a';
+MOVE a;
+FETCH ALL FROM a;
+FETCH a;
+CLOSE a;
+FETCH a;
+CLOSE a;
+DECLARE b SCROLL CURSOR WITH HOLD FOR SELECT generate_series(1, 5) AS v;
+FETCH LAST b;
+FETCH PRIOR b;
+FETCH ABSOLUTE 2 FROM b;
+FETCH RELATIVE -1 FROM b;
+MOVE FORWARD 2 IN b;
+FETCH BACKWARD 1 IN b;
+FETCH FIRST FROM b;
+DECLARE c CURSOR WITH HOLD FOR SELECT 'c';
+SELECT name FROM pg_cursors WHERE is_holdable ORDER BY 1;
+CLOSE ALL;
+SELECT name FROM pg_cursors WHERE is_holdable ORDER BY 1;
+FETCH b;
+DECLARE d CURSOR FOR SELECT 1;
+DECLARE d BINARY CURSOR WITHOUT HOLD FOR SELECT 1;

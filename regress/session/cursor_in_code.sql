@@ -1,0 +1,25 @@
+-- Cursors opened by functions.
+CREATE FUNCTION op(r refcursor) RETURNS refcursor LANGUAGE plpgsql AS $$ BEGIN OPEN r FOR SELECT generate_series(1, 3); RETURN r; END $$;
+SELECT op('a');
+FETCH a;
+BEGIN;
+SELECT op('a');
+FETCH a;
+FETCH ALL FROM a;
+COMMIT;
+FETCH a;
+BEGIN \; SELECT op('b') \; FETCH ALL FROM b \; COMMIT;
+DO $$ BEGIN EXECUTE 'DECLARE h CURSOR WITH HOLD FOR SELECT generate_series(1, 3)'; END $$;
+FETCH h;
+FETCH h;
+DO $$ BEGIN EXECUTE 'CLOSE h'; END $$;
+FETCH h;
+CREATE FUNCTION hold() RETURNS void LANGUAGE sql AS $$ DECLARE k CURSOR WITH HOLD FOR SELECT generate_series(1, 3) $$;
+SELECT hold();
+FETCH k;
+FETCH k;
+SELECT name, is_holdable FROM pg_cursors WHERE is_holdable;
+CLOSE k;
+DECLARE m CURSOR WITH HOLD FOR SELECT 1;
+DO $$ DECLARE c refcursor := 'm'; n int; BEGIN FETCH c INTO n; RAISE NOTICE '%', n; CLOSE c; END $$;
+FETCH m;

@@ -1,0 +1,26 @@
+-- A function in C that sets a setting of its own library.
+SET client_min_messages = warning;
+CREATE EXTENSION pg_trgm;
+SELECT show_limit();
+SELECT set_limit(0.5);
+SELECT show_limit();
+SELECT 1;
+SELECT show_limit();
+SHOW pg_trgm.similarity_threshold;
+SET pg_trgm.similarity_threshold = 0.7;
+SELECT show_limit();
+SELECT 'word' % 'words';
+SET pg_trgm.similarity_threshold = 0.1;
+SELECT 'word' % 'wards';
+SELECT 'word' % 'wards';
+BEGIN;
+SELECT set_limit(0.9);
+ROLLBACK;
+SELECT show_limit();
+RESET pg_trgm.similarity_threshold;
+SELECT show_limit();
+SET pg_trgm.word_similarity_threshold = 0.25;
+SELECT 1;
+SHOW pg_trgm.word_similarity_threshold;
+RESET ALL;
+SELECT show_limit();

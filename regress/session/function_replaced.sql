@@ -1,0 +1,27 @@
+-- A function that was harmless is not any more.
+CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT 'harmless' $$;
+SELECT f();
+SELECT f();
+SELECT pg_sleep(1.5);
+SELECT f();
+CREATE OR REPLACE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT set_config('work_mem', '5MB', false) $$;
+SELECT f();
+SHOW work_mem;
+SHOW work_mem;
+CREATE OR REPLACE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT 'harmless again' $$;
+SELECT f();
+SHOW work_mem;
+BEGIN;
+CREATE OR REPLACE FUNCTION f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_lock(5); SET work_mem = '6MB'; RETURN 'x'; END $$;
+SELECT f();
+ROLLBACK;
+SHOW work_mem;
+SELECT pg_advisory_unlock(5);
+SELECT f();
+CREATE FUNCTION g() RETURNS text LANGUAGE sql AS $$ SELECT f() $$ \; SELECT g();
+DO $$ BEGIN EXECUTE 'CREATE OR REPLACE FUNCTION f() RETURNS text LANGUAGE sql AS $x$ SELECT set_config(''work_mem'', ''7MB'', false) $x$'; END $$;
+SELECT g();
+SHOW work_mem;
+DROP FUNCTION g;
+DROP FUNCTION f;
+SELECT f();

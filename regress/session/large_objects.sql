@@ -1,0 +1,32 @@
+-- Large objects.
+SELECT lo_create(4242);
+SELECT lo_put(4242, 0, 'hello');
+SELECT encode(lo_get(4242), 'escape');
+BEGIN;
+SELECT lo_open(4242, x'60000'::int);
+SELECT lowrite(0, 'HE');
+SELECT lo_lseek(0, 0, 0);
+SELECT encode(loread(0, 10), 'escape');
+SELECT lo_tell(0);
+SELECT lo_close(0);
+COMMIT;
+SELECT encode(lo_get(4242), 'escape');
+BEGIN;
+SELECT lo_open(4242, x'40000'::int);
+COMMIT;
+SELECT loread(0, 10);
+SELECT lo_open(4242, x'40000'::int);
+SELECT loread(0, 10);
+SELECT lo_open(4242, x'40000'::int) \; SELECT encode(loread(0, 3), 'escape');
+SELECT lo_from_bytea(4243, '\x616263');
+SELECT encode(lo_get(4243, 1, 1), 'escape');
+BEGIN;
+SELECT lo_unlink(4243);
+ROLLBACK;
+SELECT lo_unlink(4243);
+SELECT lo_get(4243);
+\lo_unlink 4242
+SELECT count(*) FROM pg_largeobject_metadata;
+SELECT lo_create(4244);
+COMMENT ON LARGE OBJECT 4244 IS 'a comment';
+SELECT obj_description(4244, 'pg_largeobject');

@@ -1,0 +1,28 @@
+-- A session hears what it listens to.
+LISTEN ch;
+SELECT pg_listening_channels();
+NOTIFY ch, 'first';
+SELECT 1;
+NOTIFY other, 'not heard';
+NOTIFY ch;
+SELECT pg_notify('ch', 'by function');
+SELECT pg_notify('ch', NULL);
+BEGIN;
+NOTIFY ch, 'at the end';
+NOTIFY ch, 'at the end';
+NOTIFY ch, 'also';
+SELECT 'before';
+COMMIT;
+SELECT 'after';
+UNLISTEN ch;
+NOTIFY ch, 'gone';
+SELECT pg_listening_channels();
+LISTEN "Mixed Name";
+LISTEN a;
+SELECT * FROM pg_listening_channels() AS c ORDER BY c;
+NOTIFY "Mixed Name", 'x';
+NOTIFY mixed, 'x';
+SELECT pg_notify('Mixed Name', repeat('y', 20));
+UNLISTEN *;
+SELECT pg_listening_channels();
+NOTIFY a;

@@ -1,0 +1,27 @@
+-- LISTEN and NOTIFY from DO blocks, functions and triggers.
+DO $$ BEGIN LISTEN ch; END $$;
+SELECT pg_listening_channels();
+NOTIFY ch, 'heard';
+DO $$ BEGIN EXECUTE 'LISTEN ch2'; PERFORM pg_notify('ch2', 'from DO'); END $$;
+CREATE TABLE a (v int);
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_notify('ch', 'row ' || NEW.v); RETURN NEW; END $$;
+CREATE TRIGGER tell AFTER INSERT ON a FOR EACH ROW EXECUTE FUNCTION tell();
+INSERT INTO a VALUES (1), (2);
+BEGIN;
+INSERT INTO a VALUES (3);
+SELECT count(*) FROM a;
+COMMIT;
+CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN LISTEN ch3; UNLISTEN ch; END $$;
+SELECT f();
+SELECT * FROM pg_listening_channels() AS c ORDER BY c;
+CREATE FUNCTION g() RETURNS void LANGUAGE sql AS 'LISTEN ch4';
+SELECT g();
+SELECT * FROM pg_listening_channels() AS c ORDER BY c;
+NOTIFY ch4, 'by sql function';
+DO $$ BEGIN UNLISTEN *; END $$;
+SELECT pg_listening_channels();
+INSERT INTO a VALUES (4);
+LISTEN ch;
+DISCARD ALL;
+INSERT INTO a VALUES (5);
+SELECT pg_listening_channels();

@@ -1,0 +1,27 @@
+-- lock_timeout and its neighbours stay where they were set.
+SET lock_timeout = '200ms';
+SHOW lock_timeout;
+SET idle_in_transaction_session_timeout = '70s';
+SET idle_session_timeout = '80s';
+SHOW idle_in_transaction_session_timeout;
+SHOW idle_session_timeout;
+BEGIN;
+SET LOCAL lock_timeout = '5s';
+SHOW lock_timeout;
+ROLLBACK;
+SHOW lock_timeout;
+CREATE TABLE a (v int);
+BEGIN;
+LOCK TABLE a;
+SELECT count(*) FROM a;
+COMMIT;
+SHOW lock_timeout;
+SELECT set_config('lock_timeout', (SELECT max(g)::text FROM generate_series(1, 7777) AS g), false);
+SHOW lock_timeout;
+SET statement_timeout = '2min';
+SHOW statement_timeout;
+SHOW statement_timeout;
+RESET ALL;
+SHOW lock_timeout;
+SHOW idle_session_timeout;
+SHOW idle_in_transaction_session_timeout;

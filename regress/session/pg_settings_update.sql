@@ -1,0 +1,22 @@
+-- The view pg_settings sets when it is written to.
+UPDATE pg_settings SET setting = '5120' WHERE name = 'work_mem';
+SHOW work_mem;
+SHOW work_mem;
+UPDATE pg_catalog.pg_settings SET setting = '6MB' WHERE name IN ('work_mem', 'maintenance_work_mem');
+SHOW work_mem;
+SHOW maintenance_work_mem;
+BEGIN;
+UPDATE pg_settings SET setting = '7MB' WHERE name = 'work_mem';
+SHOW work_mem;
+ROLLBACK;
+SHOW work_mem;
+WITH n AS (SELECT 'lock_timeout' AS name) UPDATE pg_settings AS s SET setting = '9s' FROM n WHERE s.name = n.name;
+SHOW lock_timeout;
+SHOW lock_timeout;
+UPDATE pg_settings SET setting = 'off' WHERE name LIKE 'enable_%scan';
+SELECT name, setting FROM pg_settings WHERE name LIKE 'enable_%scan' ORDER BY 1;
+UPDATE pg_settings SET setting = 'bad' WHERE name = 'work_mem';
+SHOW work_mem;
+RESET ALL;
+SHOW lock_timeout;
+SHOW enable_seqscan;

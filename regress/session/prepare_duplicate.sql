@@ -1,0 +1,25 @@
+-- Names that are taken, and names that are not.
+PREPARE a AS SELECT 1;
+PREPARE a AS SELECT 2;
+EXECUTE a;
+DEALLOCATE nothing;
+EXECUTE nothing;
+EXECUTE nothing (1, 2);
+PREPARE b AS SELECT * FROM no_table;
+EXECUTE b;
+PREPARE b AS SELECT 1 +;
+PREPARE b AS CREATE TABLE t (v int);
+PREPARE b (no_type) AS SELECT $1;
+PREPARE b AS SELECT $1;
+EXECUTE b ('text');
+SELECT name, parameter_types FROM pg_prepared_statements WHERE from_sql ORDER BY 1;
+DEALLOCATE b;
+PREPARE b AS SELECT 'again';
+EXECUTE b;
+DEALLOCATE a \; PREPARE a AS SELECT 'a new' \; EXECUTE a;
+EXECUTE a;
+PREPARE c AS SELECT 1 \; PREPARE c AS SELECT 2;
+EXECUTE c;
+DEALLOCATE ALL;
+PREPARE a AS SELECT 'after all';
+EXECUTE a;

@@ -1,0 +1,24 @@
+-- PREPARE and EXECUTE from within DO blocks and functions.
+DO $$ BEGIN EXECUTE 'PREPARE a AS SELECT 1'; END $$;
+EXECUTE a;
+EXECUTE a;
+DO $$ BEGIN EXECUTE 'EXECUTE a'; END $$;
+DO $$ BEGIN EXECUTE 'DEALLOCATE a'; END $$;
+EXECUTE a;
+DO $$ BEGIN PREPARE b AS SELECT 2; END $$;
+EXECUTE b;
+CREATE FUNCTION f(n text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('PREPARE %I AS SELECT %L', n, n); END $$;
+SELECT f('c');
+EXECUTE c;
+SELECT f('d'), f('e'), 1/0;
+EXECUTE d;
+EXECUTE e;
+SELECT name, statement FROM pg_prepared_statements WHERE from_sql ORDER BY 1;
+DO $$ DECLARE r record; BEGIN FOR r IN SELECT name FROM pg_prepared_statements WHERE from_sql ORDER BY 1 LOOP EXECUTE format('DEALLOCATE %I', r.name); END LOOP; END $$;
+SELECT count(*) FROM pg_prepared_statements WHERE from_sql;
+EXECUTE c;
+SELECT f('c') \; EXECUTE c \; DEALLOCATE c;
+EXECUTE c;
+CREATE FUNCTION g() RETURNS void LANGUAGE sql AS 'PREPARE z AS SELECT 1';
+SELECT g();
+EXECUTE z;

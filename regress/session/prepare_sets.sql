@@ -1,0 +1,28 @@
+-- What a prepared statement does when it is executed.
+PREPARE s (text) AS SELECT set_config('work_mem', $1, false);
+SHOW work_mem;
+EXECUTE s ('5MB');
+SHOW work_mem;
+BEGIN;
+EXECUTE s ('6MB');
+ROLLBACK;
+SHOW work_mem;
+BEGIN;
+EXECUTE s ('7MB');
+COMMIT;
+SHOW work_mem;
+PREPARE l AS SELECT pg_advisory_lock(5);
+EXECUTE l;
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+PREPARE u AS SELECT pg_advisory_unlock(5);
+EXECUTE u;
+EXECUTE u;
+EXECUTE s (set_config('lock_timeout', '8s', false));
+SHOW lock_timeout;
+SHOW work_mem;
+CREATE TABLE c AS EXECUTE s ('9MB');
+SHOW work_mem;
+DEALLOCATE ALL;
+SHOW work_mem;
+RESET work_mem;
+SHOW work_mem;

@@ -1,0 +1,25 @@
+-- PREPARE TRANSACTION and EXECUTE of other kinds are something else.
+BEGIN;
+CREATE TABLE a (v int);
+PREPARE TRANSACTION 'one';
+SELECT * FROM a;
+ROLLBACK PREPARED 'one';
+COMMIT PREPARED 'nothing';
+PREPARE transaction AS SELECT 'named like a keyword';
+EXECUTE transaction;
+PREPARE "all" AS SELECT 'named all';
+EXECUTE "all";
+DEALLOCATE "all";
+EXECUTE transaction;
+DEALLOCATE transaction;
+PREPARE prepare AS SELECT 'prepare';
+EXECUTE prepare;
+DEALLOCATE PREPARE ALL;
+EXECUTE prepare;
+PREPARE p AS VALUES (1), (2);
+EXECUTE p;
+DEALLOCATE p;
+PREPARE p AS TABLE pg_am;
+DEALLOCATE p;
+PREPARE p AS WITH x AS (SELECT 1 AS v) SELECT * FROM x;
+EXECUTE p;

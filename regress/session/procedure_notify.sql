@@ -1,0 +1,21 @@
+-- Procedures that commit and notify, listen and lock.
+LISTEN ch;
+CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN NOTIFY ch, 'one'; COMMIT; NOTIFY ch, 'two'; ROLLBACK; NOTIFY ch, 'three'; END $$;
+CALL p();
+SELECT 1;
+CREATE PROCEDURE q() LANGUAGE plpgsql AS $$ BEGIN LISTEN ch2; COMMIT; NOTIFY ch2, 'heard'; UNLISTEN ch; COMMIT; NOTIFY ch, 'not heard'; END $$;
+CALL q();
+SELECT pg_listening_channels();
+CALL q() \; SELECT pg_listening_channels();
+UNLISTEN *;
+CREATE PROCEDURE r() LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); PERFORM pg_advisory_lock(2); COMMIT; PERFORM pg_advisory_lock(3); ROLLBACK; END $$;
+CALL r();
+SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() ORDER BY 1;
+SELECT pg_advisory_unlock_all();
+CREATE PROCEDURE s() LANGUAGE plpgsql AS $$ BEGIN SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; COMMIT AND CHAIN; RAISE NOTICE '%', current_setting('transaction_isolation'); SET app.p = 'x'; ROLLBACK; RAISE NOTICE '%', current_setting('app.p', true) = ''; SET app.p = 'y'; END $$;
+CALL s();
+SHOW app.p;
+CREATE PROCEDURE t() LANGUAGE plpgsql AS $$ DECLARE r record; BEGIN FOR r IN SELECT generate_series(1, 3) AS g LOOP PERFORM set_config('work_mem', (r.g + 4) || 'MB', false); COMMIT; END LOOP; PERFORM 1/0; END $$;
+CALL t();
+SHOW work_mem;
+SHOW work_mem;

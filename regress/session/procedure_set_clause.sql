@@ -1,0 +1,26 @@
+-- Procedures with SET clauses, and nested calls.
+CREATE PROCEDURE p() LANGUAGE plpgsql SET work_mem = '5MB' AS $$ BEGIN RAISE NOTICE '%', current_setting('work_mem'); SET lock_timeout = '4s'; END $$;
+CALL p();
+SHOW work_mem;
+SHOW lock_timeout;
+CREATE PROCEDURE q() LANGUAGE plpgsql SET work_mem = '5MB' AS $$ BEGIN COMMIT; END $$;
+CALL q();
+CREATE PROCEDURE r() LANGUAGE plpgsql AS $$ BEGIN CALL p(); SET LOCAL work_mem = '7MB'; CALL p(); RAISE NOTICE '%', current_setting('work_mem'); COMMIT; RAISE NOTICE '%', current_setting('work_mem'); END $$;
+CALL r();
+SHOW work_mem;
+CREATE PROCEDURE s() LANGUAGE sql AS $$ SET work_mem = '8MB'; SELECT 1; $$;
+CALL s();
+SHOW work_mem;
+CREATE PROCEDURE t() LANGUAGE sql BEGIN ATOMIC SELECT set_config('work_mem', '9MB', false); END;
+CALL t();
+SHOW work_mem;
+ALTER PROCEDURE t() SET work_mem = '10MB';
+CALL t();
+SHOW work_mem;
+CREATE PROCEDURE u() LANGUAGE plpgsql SET work_mem = '5MB' AS $$ BEGIN SET work_mem = '11MB'; END $$;
+CALL u();
+SHOW work_mem;
+CREATE PROCEDURE v() LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN SET work_mem = '12MB'; SET ROLE alice; END $$;
+CALL v();
+SHOW work_mem;
+SELECT current_user;

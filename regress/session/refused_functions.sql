@@ -1,0 +1,28 @@
+-- What bob may not do leaves nothing behind.
+SELECT pg_create_physical_replication_slot('s', true, true);
+SELECT pg_create_logical_replication_slot('s', 'pgoutput', true);
+SELECT pg_backup_start('x');
+SELECT pg_backup_stop();
+SELECT pg_replication_origin_create('x');
+SELECT pg_replication_origin_session_setup('x');
+SELECT pg_reload_conf();
+SELECT pg_switch_wal();
+SET SESSION AUTHORIZATION postgres;
+SET ROLE postgres;
+ALTER SYSTEM SET work_mem = '5MB';
+LOAD '/tmp/nothing.so';
+LOAD 'auto_explain';
+SET log_min_duration_statement = 0;
+CREATE ROLE x;
+CREATE LANGUAGE nothing;
+CREATE EXTENSION nothing;
+SELECT pg_read_file('/etc/passwd');
+SHOW work_mem;
+SET work_mem = '6MB';
+SHOW work_mem;
+SHOW work_mem;
+SET wal_consistency_checking = 'all';
+SET zero_damaged_pages = on;
+CHECKPOINT;
+SELECT set_config('lc_messages', 'C', false);
+SHOW work_mem;

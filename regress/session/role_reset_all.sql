@@ -1,0 +1,28 @@
+-- RESET ALL leaves the role alone, DISCARD ALL does not.
+SET ROLE alice;
+SET work_mem = '5MB';
+RESET ALL;
+SELECT current_user;
+SHOW role;
+SHOW work_mem;
+SELECT current_user;
+DISCARD ALL;
+SELECT current_user;
+BEGIN;
+SET ROLE alice;
+SAVEPOINT a;
+SET ROLE NONE;
+SELECT current_user;
+ROLLBACK TO a;
+SELECT current_user;
+COMMIT;
+SELECT current_user;
+SET ROLE NONE \; SET ROLE alice \; SELECT 1/0;
+SELECT current_user;
+RESET ROLE;
+DO $$ BEGIN SET ROLE alice; END $$;
+SELECT current_user;
+DO $$ BEGIN EXECUTE 'RESET ROLE'; END $$;
+SELECT current_user;
+DO $$ BEGIN SET LOCAL ROLE alice; RAISE NOTICE '%', current_user; END $$;
+SELECT current_user;

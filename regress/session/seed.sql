@@ -1,0 +1,21 @@
+-- random() after setseed() goes on where it was.
+SELECT setseed(0.5);
+SELECT random();
+SELECT 1;
+SELECT random();
+SELECT setseed(0.5) \; SELECT random();
+SELECT random() FROM generate_series(1, 3);
+BEGIN;
+SELECT setseed(0.25);
+ROLLBACK;
+SELECT random();
+SET seed = 0.75;
+SELECT random();
+SELECT random();
+SHOW seed;
+SELECT set_config('seed', '0.1', false);
+SELECT random();
+SELECT setseed(2);
+DO $$ BEGIN PERFORM setseed(0.3); END $$;
+SELECT random();
+SET seed TO DEFAULT;

@@ -1,0 +1,24 @@
+-- A sequence with a cache, in one transaction.
+CREATE SEQUENCE s CACHE 1;
+BEGIN;
+SELECT nextval('s');
+SELECT currval('s');
+SELECT 1/0;
+SELECT currval('s');
+ROLLBACK;
+BEGIN;
+SELECT nextval('s');
+SELECT nextval('other_seq') > 0;
+SELECT currval('s');
+SELECT lastval() = currval('other_seq');
+COMMIT;
+CREATE TEMP SEQUENCE ts;
+SELECT nextval('ts');
+SELECT lastval(), currval('ts');
+SELECT nextval('s');
+SELECT lastval(), currval('ts');
+DROP SEQUENCE s;
+SELECT lastval();
+SELECT nextval('ts');
+SELECT lastval();
+DROP SEQUENCE ts;

@@ -1,0 +1,27 @@
+-- SET SESSION AUTHORIZATION, which bob may not use.
+SET SESSION AUTHORIZATION alice;
+SELECT current_user, session_user;
+SET SESSION AUTHORIZATION bob;
+SELECT current_user, session_user;
+SET SESSION AUTHORIZATION DEFAULT;
+SHOW session_authorization;
+SET LOCAL SESSION AUTHORIZATION bob;
+SELECT set_config('session_authorization', 'alice', false);
+SELECT set_config('session_authorization', 'bob', false);
+SET ROLE alice;
+SHOW session_authorization;
+SET SESSION AUTHORIZATION bob;
+SELECT current_user, session_user;
+SET ROLE alice;
+RESET SESSION AUTHORIZATION;
+SELECT current_user, session_user;
+SELECT current_user, session_user;
+BEGIN;
+SET SESSION AUTHORIZATION postgres;
+SELECT 1;
+ROLLBACK;
+SET ROLE alice;
+SET SESSION AUTHORIZATION DEFAULT;
+SELECT current_user;
+SHOW role;
+SHOW is_superuser;

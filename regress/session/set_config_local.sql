@@ -1,0 +1,26 @@
+-- set_config(..., true): for the transaction, or for the statement alone.
+SELECT set_config('work_mem', '5MB', true), current_setting('work_mem');
+SHOW work_mem;
+BEGIN;
+SELECT set_config('work_mem', '6MB', true);
+SHOW work_mem;
+COMMIT;
+SHOW work_mem;
+SELECT set_config('work_mem', '7MB', true), set_config('work_mem', '8MB', false);
+SHOW work_mem;
+SELECT set_config('work_mem', '9MB', false), set_config('work_mem', '10MB', true);
+SHOW work_mem;
+BEGIN;
+SELECT set_config('app.local', 'x', true);
+SAVEPOINT a;
+SELECT set_config('app.local', 'y', false);
+ROLLBACK TO a;
+SELECT current_setting('app.local');
+COMMIT;
+SELECT current_setting('app.local', true) = '';
+SELECT set_config('app.once', 'x', true) \; SELECT current_setting('app.once');
+SELECT current_setting('app.once', true) = '';
+BEGIN;
+SELECT set_config('app.back', 'x', true);
+ROLLBACK;
+SELECT current_setting('app.back', true) = '', current_setting('app.back', true) IS NULL;

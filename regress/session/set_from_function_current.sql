@@ -1,0 +1,25 @@
+-- Settings kept by functions, extensions of the word SET.
+SET work_mem = '5MB';
+SET search_path = public, pg_catalog;
+CREATE FUNCTION f() RETURNS text LANGUAGE sql SET work_mem FROM CURRENT SET search_path FROM CURRENT AS $$ SELECT current_setting('work_mem') || ' ' || current_setting('search_path') $$;
+RESET ALL;
+SELECT f(), current_setting('work_mem');
+ALTER FUNCTION f() SET TIME ZONE 'Asia/Tokyo';
+ALTER FUNCTION f() SET app.custom = 'inside';
+SELECT f();
+SELECT proconfig FROM pg_proc WHERE proname = 'f';
+SELECT current_setting('app.custom', true) = '';
+SHOW TimeZone;
+ALTER FUNCTION f() RESET work_mem;
+SELECT f();
+UPDATE pg_settings SET setting = setting WHERE false;
+SHOW work_mem;
+SET search_path FROM CURRENT;
+SET work_mem FROM CURRENT;
+SET TIME ZONE LOCAL;
+CREATE FUNCTION r() RETURNS text LANGUAGE sql SET ROLE = alice AS $$ SELECT current_user::text $$;
+SELECT r(), current_user;
+SELECT current_user;
+CREATE FUNCTION bad() RETURNS int LANGUAGE sql SET nonsense = 1 AS 'SELECT 1';
+CREATE FUNCTION bad() RETURNS int LANGUAGE sql SET log_statement = 'all' AS 'SELECT 1';
+SELECT f();

@@ -1,0 +1,26 @@
+-- Several statements in one message are one transaction.
+SET work_mem = '5MB' \; SHOW work_mem;
+SHOW work_mem;
+SET work_mem = '6MB' \; SELECT 1/0;
+SHOW work_mem;
+SET work_mem = '6MB' \; COMMIT \; SELECT 1/0;
+SHOW work_mem;
+BEGIN \; SET work_mem = '7MB' \; ROLLBACK \; SHOW work_mem;
+SHOW work_mem;
+BEGIN \; SET LOCAL work_mem = '8MB' \; SHOW work_mem \; COMMIT \; SHOW work_mem;
+SHOW work_mem;
+SET LOCAL work_mem = '9MB' \; SHOW work_mem;
+SHOW work_mem;
+SET work_mem = '10MB' \; BEGIN \; SET work_mem = '11MB' \; ROLLBACK;
+SHOW work_mem;
+SELECT 1 \; SET work_mem = '12MB' \; RESET work_mem \; SET lock_timeout = '5s';
+SHOW work_mem;
+SHOW lock_timeout;
+SET work_mem = '13MB' \; SET nonsense = 1;
+SHOW work_mem;
+SET work_mem = '13MB' \; SELECT syntax error;
+SHOW work_mem;
+SET work_mem = '13MB' \; SAVEPOINT a;
+SHOW work_mem;
+BEGIN \; SET work_mem = '14MB' \; SAVEPOINT a \; SET work_mem = '15MB' \; ROLLBACK TO a \; COMMIT;
+SHOW work_mem;

@@ -1,0 +1,32 @@
+-- A statement that takes too long.
+SET statement_timeout = '300ms';
+SELECT pg_sleep(20);
+SHOW statement_timeout;
+BEGIN;
+SELECT pg_sleep(20);
+SELECT 1;
+ROLLBACK;
+SET work_mem = '5MB' \; SELECT pg_sleep(20);
+SHOW work_mem;
+SET statement_timeout = 0;
+SELECT pg_sleep(0.5);
+BEGIN;
+SET LOCAL statement_timeout = '300ms';
+SAVEPOINT a;
+SELECT pg_sleep(20);
+ROLLBACK TO a;
+SHOW statement_timeout;
+COMMIT;
+SHOW statement_timeout;
+SELECT pg_sleep(0.5);
+DO $$ BEGIN
+  SET statement_timeout = '300ms';
+  BEGIN PERFORM set_config('work_mem', '6MB', false); RAISE division_by_zero;
+  EXCEPTION WHEN division_by_zero THEN NULL; END;
+END $$;
+SHOW statement_timeout;
+SHOW work_mem;
+SELECT set_config('work_mem', '7MB', false), pg_sleep(20);
+SHOW work_mem;
+RESET statement_timeout;
+SELECT pg_sleep(0.4);

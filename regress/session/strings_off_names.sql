@@ -1,0 +1,23 @@
+-- A setting that is first named while texts are read in another way.
+SET escape_string_warning = off;
+SET standard_conforming_strings = off;
+SET app.bs = 'a\\b';
+SELECT 1;
+SHOW app.bs;
+SELECT set_config('app.fn', 'by function', false);
+SHOW app.fn;
+SET app.known = 'x';
+SET standard_conforming_strings = on;
+SHOW app.known;
+SET app.known = 'y';
+SET standard_conforming_strings = off;
+SHOW app.known;
+SET app.known = 'z\'';
+SHOW app.known;
+BEGIN;
+SET app.tx = 't';
+SHOW app.tx;
+COMMIT;
+SHOW app.tx;
+RESET ALL;
+SELECT current_setting('app.bs', true) = '';

@@ -1,0 +1,28 @@
+-- Functions, types and the like in pg_temp.
+CREATE FUNCTION pg_temp.f(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1';
+SELECT pg_temp.f(1);
+SELECT pg_temp.f(2);
+SELECT f(1);
+CREATE OR REPLACE FUNCTION pg_temp.f(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 2';
+DROP FUNCTION pg_temp.f;
+CREATE TYPE pg_temp.pair AS (a int, b int);
+SELECT (1, 2)::pg_temp.pair;
+SELECT (3, 4)::pair;
+DROP TYPE pg_temp.pair;
+CREATE DOMAIN pg_temp.small AS int CHECK (value < 10);
+SELECT 3::pg_temp.small;
+SELECT 30::pg_temp.small;
+DROP DOMAIN pg_temp.small;
+CREATE TYPE pg_temp.color AS ENUM ('red', 'green');
+SELECT 'red'::pg_temp.color;
+SELECT 'blue'::pg_temp.color;
+DROP TYPE pg_temp.color;
+CREATE PROCEDURE pg_temp.p() LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'called'; END $$;
+CALL pg_temp.p();
+CALL pg_temp.p();
+DROP PROCEDURE pg_temp.p;
+CREATE OPERATOR pg_temp.+++ (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl);
+SELECT 1 OPERATOR(pg_temp.+++) 2;
+SELECT 1 OPERATOR(pg_temp.+++) 3;
+DROP OPERATOR pg_temp.+++ (int, int);
+SELECT 1 OPERATOR(pg_temp.+++) 3;

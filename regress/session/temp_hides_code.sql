@@ -1,0 +1,28 @@
+-- A function and a temporary table that it may or may not see.
+CREATE TABLE a (v text);
+INSERT INTO a VALUES ('permanent');
+CREATE FUNCTION look() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT v FROM a); END $$;
+CREATE FUNCTION looksql() RETURNS text LANGUAGE sql AS $$ SELECT v FROM a $$;
+CREATE FUNCTION looksafe() RETURNS text LANGUAGE plpgsql SET search_path = public, pg_temp AS $$ BEGIN RETURN (SELECT v FROM a); END $$;
+CREATE VIEW va AS SELECT * FROM a;
+SELECT look(), looksql(), looksafe(), v FROM va;
+CREATE TEMP TABLE a (v text);
+INSERT INTO a VALUES ('temporary');
+SELECT look(), looksql(), looksafe(), v FROM va;
+SELECT look(), looksql(), looksafe(), v FROM va;
+DROP TABLE pg_temp.a;
+SELECT look(), looksql(), looksafe(), v FROM va;
+CREATE FUNCTION work() RETURNS int LANGUAGE plpgsql AS $$ DECLARE n int; BEGIN CREATE TEMP TABLE scratch ON COMMIT DROP AS SELECT generate_series(1, 10) AS v; SELECT count(*) INTO n FROM scratch; RETURN n; END $$;
+SELECT work();
+SELECT work();
+BEGIN;
+SELECT work();
+SELECT count(*) FROM scratch;
+SELECT work();
+ROLLBACK;
+SELECT work();
+CREATE FUNCTION drops() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DROP TABLE IF EXISTS scratch2; CREATE TEMP TABLE scratch2 (v int); END $$;
+SELECT drops();
+SELECT drops();
+SELECT * FROM scratch2;
+DROP TABLE scratch2;

@@ -1,0 +1,24 @@
+-- Temporary sequences, and those of temporary tables.
+CREATE TEMP SEQUENCE sq;
+SELECT nextval('sq');
+SELECT nextval('sq'), currval('sq'), lastval();
+SELECT currval('sq');
+SELECT lastval();
+SELECT setval('sq', 10);
+SELECT nextval('sq');
+ALTER SEQUENCE sq RESTART 100;
+SELECT nextval('sq');
+CREATE TEMP TABLE tt (id serial, v text);
+INSERT INTO tt (v) VALUES ('a') RETURNING id;
+INSERT INTO tt (v) VALUES ('b') RETURNING id;
+SELECT currval('tt_id_seq'), lastval();
+SELECT currval(pg_get_serial_sequence('tt', 'id'));
+CREATE TEMP TABLE ti (id int GENERATED ALWAYS AS IDENTITY, v text);
+INSERT INTO ti (v) VALUES ('a'), ('b');
+SELECT * FROM ti;
+DROP TABLE tt;
+SELECT currval('sq');
+DROP SEQUENCE sq;
+SELECT * FROM ti;
+DROP TABLE ti;
+SELECT nextval('sq');

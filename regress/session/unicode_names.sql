@@ -1,0 +1,25 @@
+-- Names that are written with escapes.
+SET U&"work!005fmem" UESCAPE '!' = '5MB';
+SHOW work_mem;
+SHOW work_mem;
+SELECT U&"set!005fconfig" UESCAPE '!' ('work_mem', '6MB', false);
+SHOW work_mem;
+SHOW work_mem;
+SELECT pg_catalog.U&"set!005fconfig" UESCAPE '!' ('work_mem', '7MB', false);
+SHOW work_mem;
+SHOW work_mem;
+SELECT U&"pg!005fcatalog" UESCAPE '!' . set_config('work_mem', '8MB', false);
+SHOW work_mem;
+SHOW work_mem;
+SELECT pg_catalog.U&"set\005fconfig"('work_mem', '9MB', false);
+SHOW work_mem;
+SHOW work_mem;
+CREATE TABLE U&"pg!005ftemp" UESCAPE '!' . tt (v int);
+SELECT * FROM tt;
+SELECT * FROM tt;
+DROP TABLE tt;
+SELECT U&"pg!005fadvisory_lock" UESCAPE '!' (5);
+SELECT pg_advisory_unlock(5);
+SELECT U&"set!005fconfig" UESCAPE '!' ('app.esc', 'x', false);
+SHOW app.esc;
+SHOW app.esc;

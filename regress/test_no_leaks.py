@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Nothing of one client's session is ever another's, however it was made. One server for all, so
+that the second client always comes to where the first has been."""
+
+import pytest
+
+from lib.wait import wait_for
+from lib.wire import bind, close, describe, execute, message, parse, query, sync, terminate
+
+pytestmark = pytest.mark.pgweir_only
+
+
+@pytest.fixture
+def one(make_pooler):
+    return make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1,
+                       session_state="track", server_reset_query="")
+
+
+def value(conn, name):
+    return conn.query(f"SELECT coalesce(current_setting('{name}', true), '')").value()
+
+
+def define(pg, db, text):
+    with pg.connect(db) as c:
+        c.execute(text)
+
+
+# What the database holds, what the first client runs, and the setting by which it would show.
+HIDDEN = {
+    "name given": ("""CREATE FUNCTION set_ctx(n text, v text) RETURNS text LANGUAGE plpgsql AS
+                      $$ BEGIN RETURN set_config(n, v, false); END $$""",
+                   "SELECT set_ctx(n, 'leak') FROM (SELECT reverse('1c.ppa') AS n) x", "app.c1"),
+    "name of a built-in": ("""CREATE FUNCTION abs(t text) RETURNS text LANGUAGE sql AS
+                              $$ SELECT set_config('work_mem', '14MB', false) $$""",
+                           "SELECT abs('x'::text)", "work_mem"),
+    "trigger in capitals": ("""CREATE FUNCTION setwm() RETURNS text LANGUAGE sql AS
+                                 $$ SELECT set_config('work_mem', '9MB', false) $$;
+                               CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS
+                                 $$ BEGIN PERFORM SetWM(); RETURN NEW; END $$;
+                               CREATE TABLE trg (a int); GRANT ALL ON trg TO public;
+                               CREATE TRIGGER t BEFORE INSERT ON trg
+                                 FOR EACH ROW EXECUTE FUNCTION tf()""",
+                            "INSERT INTO trg VALUES (1)", "work_mem"),
+    "view": ("""CREATE VIEW v AS SELECT set_config('work_mem', '8MB', false);
+                GRANT ALL ON v TO public""", "SELECT * FROM v", "work_mem"),
+    "like a column": ("""CREATE TABLE r (a int); INSERT INTO r VALUES (1); GRANT ALL ON r TO public;
+                         CREATE FUNCTION evil(r) RETURNS text LANGUAGE sql AS
+                           $$ SELECT set_config('work_mem', '7MB', false) $$""",
+                      "SELECT r.evil FROM r", "work_mem"),
+    "put together": ("""CREATE FUNCTION tset() RETURNS text LANGUAGE plpgsql AS
+                        $$ BEGIN EXECUTE 'SET app.' || 'late = 1'; RETURN ''; END $$""",
+                     "SELECT tset()", "app.late"),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_code_of_the_database(one, pg, db, name):
+    code, text, setting = HIDDEN[name]
+    define(pg, db, code)
+    a, b = one.raw(), one.raw()
+    before = value(b, setting)
+    assert a.query(text).error is None
+    assert value(b, setting) == before
+
+
+def test_seed_within_a_function(one, pg, db):
+    define(pg, db, "CREATE FUNCTION ss() RETURNS void LANGUAGE sql AS 'SELECT setseed(0.5)'")
+    with pg.connect(db) as c:
+        c.execute("SELECT setseed(0.5)")
+        seeded = c.execute("SELECT random()").fetchone()[0]
+    a, b = one.raw(), one.raw()
+    b.query("SELECT 1")
+    a.query("SELECT ss()")
+    assert float(b.query("SELECT random()").value()) != seeded
+
+
+def test_client_that_goes_while_its_settings_are_set(one):
+    for how in ("close", "reset"):
+        a, b = one.raw(), one.raw()
+        a.query("SET work_mem = '33MB'")
+        a.query(f"SET app.big = '{'x' * 200000}'")
+        a.query("SET search_path = evil")
+        b.query("SELECT 1")
+        a.send(query("SELECT 1"))
+        getattr(a, how)()
+        assert value(b, "work_mem") != "33MB"
+        assert value(b, "search_path") != "evil"
+
+
+def test_text_that_reads_otherwise_under_another_setting(one):
+    text = r"SELECT '\'' /* ' AS x -- */ , set_config('work_mem', '7MB', false)"
+    a, b, c = one.raw(), one.raw(), one.raw()
+    for conn in (a, b):
+        conn.query("SET standard_conforming_strings = off")
+        assert conn.run(parse("s", text), sync()).error is None
+    a.query("SET standard_conforming_strings = on")
+    a.run(bind("", "s"), execute(), sync())
+    assert b.run(bind("", "s"), execute(), sync()).error is None
+    assert value(b, "work_mem") == "7MB"
+    assert value(c, "work_mem") != "7MB"
+
+
+def test_more_names_than_anybody_remembers(one, pg, db):
+    define(pg, db, """CREATE FUNCTION tset() RETURNS text LANGUAGE sql AS
+                      $$ SELECT set_config('zz.late', 'leak', false) $$""")
+    a, b = one.raw(), one.raw()
+    for i in range(60):
+        a.query("; ".join(f"SET many.n{i}_{k} = 1" for k in range(10)))
+    a.query("SELECT tset()")
+    assert value(b, "zz.late") == ""
+
+
+def test_function_call(one, pg):
+    oid = int(pg.execute("SELECT 'set_config(text, text, bool)'::regprocedure::oid::int")[0][0])
+    args = [b"app.fc", b"leak", b"f"]
+    body = oid.to_bytes(4, "big") + b"\0\0" + len(args).to_bytes(2, "big")
+    for arg in args:
+        body += len(arg).to_bytes(4, "big") + arg
+    a, b = one.raw(), one.raw()
+    a.send(message("F", body + b"\0\0"))
+    assert a.recv_until("Z")[0].kind == "V"
+    assert value(b, "app.fc") == ""
+
+
+def test_unnamed_statement_of_another(one):
+    a, b = one.raw(), one.raw()
+    assert a.run(parse("", "SELECT 'mine'"), sync()).error is None
+    assert b.run(bind(), execute(), sync()).error.code == "26000"
+    assert b.run(parse("", "SELECT 'theirs'"), sync()).error is None
+    assert a.run(describe("S"), sync()).error is None
+    result = a.run(bind(), execute(), sync())
+    assert result.kinds == "2DCZ"
+    assert result.value() == "mine"
+    a.query("SELECT 1")
+    assert a.run(bind(), execute(), sync()).error.code == "26000"
+
+
+def test_goodbye_right_behind_a_setting(one):
+    b = one.raw()
+    for text in ("SET work_mem = '5MB'", "SET app.bye = 'x'", "SET ROLE NONE; SET work_mem = 64"):
+        with one.raw() as a:
+            a.send(query(text) + terminate())
+        assert value(b, "work_mem") not in ("5MB", "64kB")
+        assert value(b, "app.bye") == ""
+
+
+def test_connect_query(make_pooler, pg, db):
+    """What it has set is every client's, and stays: sessions are not tracked there."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track",
+                         databases={db: {"host": pg.host, "port": pg.port,
+                                         "connect_query": "SET work_mem = '21MB'"}})
+    a, b = pooler.raw(), pooler.raw()
+    a.query("SET lock_timeout = '5s'")
+    assert value(b, "work_mem") == "21MB"
+    assert value(pooler.raw(), "work_mem") == "21MB"
+
+
+def test_values_in_several_encodings(one):
+    a, b = one.raw(client_encoding="UTF8"), one.raw(client_encoding="LATIN1")
+    a.send(query("SET app.name = 'José'"))
+    assert a.result().error is None
+    b.query("SELECT 1")
+    assert value(a, "app.name") == "José"
+
+
+def test_limits_of_the_client_are_not_its_end(one):
+    """Where the server does not answer in time what the session has become, the client stays."""
+    a = one.raw()
+    a.query("SET statement_timeout = '1ms'")
+    for _ in range(3):
+        a.query("SELECT set_config('app.x', 'y', false)")
+        a.query("DO $$ BEGIN PERFORM pg_sleep(0.01); EXCEPTION WHEN query_canceled THEN END $$")
+    assert a.query("SELECT 1").value() == "1" or a.query("SELECT 1").error.code == "57014"
+
+
+def test_client_from_before_tracking(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1)
+    old = pooler.raw()
+    old.query("SELECT 1")
+    pooler.settings["session_state"] = "track"
+    pooler.reload()
+    new = pooler.raw()
+    old.query("SET work_mem = '66MB'")
+    assert value(new, "work_mem") != "66MB"
+
+
+def test_close_and_describe_by_name_still_work(one):
+    a = one.raw()
+    assert a.run(parse("s", "SELECT 1"), describe("S", "s"), close("S", "s"), sync()).error is None
+    wait_for(lambda: one.pool()["sv_active"] == 0)
