@@ -111,6 +111,9 @@ bool pw_session_settle(struct pw_client *c)
 	bool is_known;
 	unsigned flags;
 
+#ifdef PW_MUTANT_SESSION_NOT_ASKED
+	return true;
+#endif
 	if (!s)
 		return true;
 	if (s->effects.flags & PW_EFFECT_DDL)
@@ -297,6 +300,9 @@ bool pw_session_answered(struct pw_client *c)
 	}
 	take_over(c, &found);
 	pins = (s->pins & ~s->residue.objects) | found.objects;
+#ifdef PW_MUTANT_UNPINNED_WITHOUT_PROOF
+	pins = 0;
+#endif
 	if (found.is_opaque)
 		c->loan.link->facts.must_close = true;
 	pw_residue_fini(&s->residue);

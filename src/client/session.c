@@ -316,6 +316,9 @@ unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
 		*is_known = pw_code_is_known(
 		    &db->code, atomic_load_explicit(&db->ddl_epoch, memory_order_relaxed),
 		    &verdict);
+#ifdef PW_MUTANT_CODE_NOT_ASKED
+	verdict = 0;
+#endif
 	if ((flags & PW_EFFECT_CALLS && verdict & PW_CODE_FUNCTIONS) ||
 	    (flags & PW_EFFECT_QUERIES && verdict & PW_CODE_TABLES))
 		flags |= PW_EFFECTS_UNKNOWN | (verdict & PW_CODE_OPAQUE ? PW_EFFECT_UNSEEN : 0u);
