@@ -33,6 +33,7 @@ static struct pw_residue_context context_of(const struct pw_client *c,
 	    .tracked = c->clients->tracked,
 	    .settings = c->settings,
 	    .dotted = dotted,
+	    .effects = &c->session->effects,
 	    .user = c->loan.link->shared->user->name,
 	};
 }

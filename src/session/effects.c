@@ -41,7 +41,7 @@ void pw_effects_clear(struct pw_effects *effects)
 
 /* ---- names ---- */
 
-static bool has_name(const struct pw_effects *effects, const char *name)
+bool pw_effects_name(const struct pw_effects *effects, const char *name)
 {
 	const struct pw_strbuf *names = &effects->names;
 
@@ -63,7 +63,7 @@ void pw_effects_mention(struct pw_effects *effects, const char *name, size_t len
 	for (size_t i = 0; i < len; i++)
 		folded[i] = (char)tolower((unsigned char)name[i]);
 	folded[len] = '\0';
-	if (has_name(effects, folded))
+	if (pw_effects_name(effects, folded))
 		return;
 	if (effects->n_names < PW_EFFECTS_NAMES_MAX && effects->names.len + len < NAME_BYTES_MAX)
 		pw_strbuf_add(&effects->names, folded, len + 1);

@@ -226,6 +226,13 @@ static bool replace_settings(struct pw_residue_found *found, const char *name, c
 	return true;
 }
 
+/* Has the session had it, or does what it did name it? */
+static bool is_own(const struct pw_residue_context *context, const char *name)
+{
+	return pw_state_find(context->settings, name) ||
+	       (context->effects && pw_effects_name(context->effects, name));
+}
+
 static bool take_setting(const struct pw_residue_context *context, struct pw_residue_found *found,
 			 const struct row *row)
 {
@@ -236,6 +243,9 @@ static bool take_setting(const struct pw_residue_context *context, struct pw_res
 	if (!value)
 		return !is_dotted(row->name) || pw_state_find(found->settings, row->name) == NULL ||
 		       replace_settings(found, row->name, "");
+	/* Empty: somebody else's, who had this server before. */
+	if (value[0] == '\0' && is_dotted(row->name) && !is_own(context, row->name))
+		return true;
 	if (strcmp(row->name, "role") == 0 && strcmp(value, "none") == 0)
 		value = NULL;
 	if (strcmp(row->name, "session_authorization") == 0 && strcmp(value, context->user) == 0)

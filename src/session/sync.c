@@ -129,6 +129,7 @@ static void add_difference(const char *name, const char *value, void *arg)
 {
 	const struct difference *d = arg;
 	struct pw_strbuf *sql = d->sql;
+	bool is_set;
 
 	if (is_identity(name))
 		return;
@@ -140,9 +141,11 @@ static void add_difference(const char *name, const char *value, void *arg)
 		add_as_hex(sql, name, value, d->encoding);
 		return;
 	}
-	pw_strbuf_add_string(sql, value ? "SET " : "RESET ");
+	/* An empty one is what RESET leaves; a library that knows the name may know better. */
+	is_set = value && !(value[0] == '\0' && strchr(name, '.'));
+	pw_strbuf_add_string(sql, is_set ? "SET " : "RESET ");
 	add_name(sql, name);
-	if (value) {
+	if (is_set) {
 		pw_strbuf_add_char(sql, '=');
 		add_quoted(sql, value, d->is_clear);
 	}

@@ -42,7 +42,8 @@ static void begin(struct session *s, const struct fixture *f)
 	memset(s, 0, sizeof(*s));
 	pw_states_init(&s->states, &f->table.key);
 	s->settings = pw_state_empty(&s->states);
-	s->context = (struct pw_residue_context){&f->tracked, s->settings, NULL, "bob"};
+	s->context = (struct pw_residue_context){
+	    .tracked = &f->tracked, .settings = s->settings, .effects = &s->effects, .user = "bob"};
 }
 
 static void end(struct session *s)
@@ -214,6 +215,7 @@ static void test_all_settings(void **state)
 	hear(&s, "s", "transaction_isolation", "serializable");
 	hear(&s, "s", "lock_timeout", "3s");
 	hear(&s, "s", "app.x", "");
+	hear(&s, "s", "app.others", "");
 	assert_found(&s, "app.x= lock_timeout=3s", 0);
 	end(&s);
 }

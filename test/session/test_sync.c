@@ -268,6 +268,9 @@ static void test_settings(void **state)
 	assert_sync(f, "work_mem=4MB", "", "RESET \"work_mem\";");
 	assert_sync(f, "work_mem=4MB|a=1", "work_mem=5MB|b=2",
 		    "RESET \"a\";SET \"b\"='2';SET \"work_mem\"='5MB';");
+	/* What RESET leaves is made by RESET. */
+	assert_sync(f, "", "app.x=", "RESET \"app\".\"x\";");
+	assert_sync(f, "", "a=", "SET \"a\"='';");
 	/* Parts of a name may be key words. */
 	assert_sync(f, "", "app.user=x", "SET \"app\".\"user\"='x';");
 	assert_sync(f, "", "a\"b.c=x", "SET \"a\"\"b\".\"c\"='x';");

@@ -76,6 +76,8 @@ void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t le
 /* The same for one that matters only where any setting may have been set: it is not to be forgotten
  * then. */
 void pw_effects_mention(struct pw_effects *effects, const char *name, size_t len);
+/* Is it one of those? */
+bool pw_effects_name(const struct pw_effects *effects, const char *name);
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more);
 /* Mentions names with a dot that may be settings: in quotes or behind SET, for code that is in a
  * text, and for texts that nobody can read. One that is put together there may be any. */

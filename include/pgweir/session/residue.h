@@ -43,8 +43,9 @@ struct pw_residue_context {
 	const struct pw_tracked *tracked; /* the server reports these by itself */
 	const struct pw_state *settings;  /* the session's, before */
 	const struct pw_strbuf
-	    *dotted;      /* all names with a dot that are known, each with its zero */
-	const char *user; /* whom the link logged in as */
+	    *dotted; /* all names with a dot that are known, each with its zero */
+	const struct pw_effects *effects; /* of what was done; NULL = of nothing */
+	const char *user;                 /* whom the link logged in as */
 };
 
 /* True where something is to be asked; the question is then in `sql`, to be sent as a Query.
