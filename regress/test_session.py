@@ -121,7 +121,12 @@ def transcript(text):
     return VARIES.sub("", text)
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
+# A third of them in the quick form, the others in the full one.
+PARAMS = [pytest.param(script, id=script.stem, marks=() if i % 3 == 0 else pytest.mark.full)
+          for i, script in enumerate(SCRIPTS)]
+
+
+@pytest.mark.parametrize("script", PARAMS)
 def test_script(make_pooler, pg, db, second_db, script):
     for name in (db, second_db):
         prepare(pg, name)

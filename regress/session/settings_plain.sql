@@ -16,7 +16,7 @@ RESET work_mem;
 SHOW work_mem;
 SET search_path = pg_catalog, public;
 SHOW search_path;
-SELECT current_schemas(true);
+SELECT current_schemas(false);
 SET bytea_output = 'escape';
 SELECT '\x61626300'::bytea;
 SET IntervalStyle = 'iso_8601';

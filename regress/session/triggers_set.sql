@@ -19,7 +19,7 @@ SHOW work_mem;
 CREATE FUNCTION st() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN SET app.op = 'touched'; EXECUTE 'SET app.table = ' || quote_literal(TG_TABLE_NAME); RETURN NULL; END $$;
 CREATE TRIGGER st AFTER UPDATE OR DELETE OR TRUNCATE ON a FOR EACH STATEMENT EXECUTE FUNCTION st();
 UPDATE a SET v = v WHERE false;
-SHOW app.op;
+SELECT coalesce(current_setting('app.op', true), '');
 SHOW app.table;
 RESET ALL;
 TRUNCATE a;

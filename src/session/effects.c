@@ -78,8 +78,13 @@ void pw_effects_mention(struct pw_effects *effects, const char *name, size_t len
 
 void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t len)
 {
+	static const char session_user[] = "session_authorization";
+
 	effects->flags |= PW_EFFECT_NAMED;
 	pw_effects_mention(effects, name, len);
+	/* Whoever becomes somebody else has no role any more. */
+	if (len == strlen(session_user) && strncasecmp(name, session_user, len) == 0)
+		pw_effects_mention(effects, "role", strlen("role"));
 }
 
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
@@ -175,9 +180,6 @@ static void take_set(const struct judgement *j, const struct pw_sql_item *item)
 	} else {
 		take_name(j, item->name);
 	}
-	/* Whoever becomes somebody else has no role any more. */
-	if (strcmp(item->name, "session_authorization") == 0)
-		take_name(j, "role");
 }
 
 static void take_reset(const struct judgement *j, const struct pw_sql_item *item)

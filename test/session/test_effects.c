@@ -111,6 +111,8 @@ static void test_settings(void **state PW_UNUSED)
 		       " queries =default_transaction_isolation =default_transaction_read_only "
 		       "=default_transaction_deferrable");
 	assert_effects("SET LOCAL app.x = 'a'", " queries =app.x");
+	assert_effects("SELECT set_config('session_authorization', 'bob', false)",
+		       " reset queries =session_authorization =role");
 	assert_effects("SELECT set_config('App.X', 'y', false)", " reset queries =app.x");
 	assert_effects("SELECT pg_catalog.set_config('a', $1, true)", " reset queries =a");
 	assert_effects("SET SEED TO 0.5", " seed queries");
