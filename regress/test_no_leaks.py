@@ -100,6 +100,16 @@ def test_text_that_reads_otherwise_under_another_setting(one):
     assert value(c, "work_mem") != "7MB"
 
 
+def test_statement_that_nobody_can_read(one):
+    """Which settings it names is not known either."""
+    a, b = one.raw(), one.raw()
+    a.query("SET standard_conforming_strings = off")
+    assert a.run(parse("s", "SET app.unread = 'leak'"), sync()).error is None
+    assert a.run(bind("", "s"), execute(), sync()).error is None
+    assert value(b, "app.unread") == ""
+    assert value(a, "app.unread") == "leak"
+
+
 def test_more_names_than_anybody_remembers(one, pg, db):
     define(pg, db, """CREATE FUNCTION tset() RETURNS text LANGUAGE sql AS
                       $$ SELECT set_config('zz.late', 'leak', false) $$""")

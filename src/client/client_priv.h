@@ -55,7 +55,6 @@ struct pw_client_session {
 	 */
 	struct pw_strbuf unnamed_parse;
 	bool is_unnamed_there;
-	bool is_unnamed_close; /* there is none: the message is a Close */
 	/* What the start-up packet asked for: where RESET goes back to. References. */
 	struct pw_state *initial;
 	struct pw_params *initial_params; /* NULL where it asked for none */
@@ -81,8 +80,8 @@ void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
 			     struct pw_cursor *body);
 /* NULL = the unnamed one. */
 void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement);
-/* The unnamed statement's Parse, where the link is to have it and has not: swallowed. NULL = none.
- */
+/* What brings the link to the client's unnamed statement: its Parse, or a Close of another's. To be
+ * swallowed; NULL where nothing is to be done. */
 const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c);
 /* A Sync: was one bound since the last? */
 bool pw_session_note_sync(struct pw_client *c);

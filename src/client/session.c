@@ -239,7 +239,6 @@ static void keep_unnamed(struct pw_client_session *s, const struct pw_piece *pie
 {
 	pw_strbuf_reset(&s->unnamed_parse);
 	s->is_unnamed_there = true;
-	s->is_unnamed_close = false;
 	if (piece->is_last && piece->len <= UNNAMED_MAX)
 		pw_strbuf_add(&s->unnamed_parse, piece->data, piece->len);
 }
@@ -255,7 +254,6 @@ const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c)
 	if (s->unnamed_parse.len == 0 || s->unnamed_parse.has_failed) {
 		pw_strbuf_reset(&s->unnamed_parse);
 		pw_write_message(&s->unnamed_parse, 'C', "S", 2);
-		s->is_unnamed_close = true;
 	}
 	return &s->unnamed_parse;
 }
@@ -270,31 +268,34 @@ void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
 	judge_rest(c, &c->session->unnamed, piece, body);
 }
 
-/* A statement is judged once, when it is first used. */
-static const struct pw_effects *effects_of(struct pw_client *c, struct pw_statement *statement)
+/* A statement is judged once, when it is first used; one that cannot be read, at each use. */
+static void add_effects_of(struct pw_client *c, struct pw_statement *statement)
 {
-	static const struct pw_effects unknown = {.flags = PW_EFFECTS_UNKNOWN | PW_EFFECT_CALLS |
-							   PW_EFFECT_QUERIES};
+	const char *text = (const char *)statement->body;
 
-	if (statement->is_judged)
-		return &statement->effects;
-	if (!is_readable(c))
-		return &unknown;
-	judge(c, &statement->effects, (const char *)statement->body, statement->text_len);
+	if (!statement->is_judged && !is_readable(c)) {
+		judge(c, &c->session->effects, text, statement->text_len);
+		return;
+	}
+	if (!statement->is_judged)
+		judge(c, &statement->effects, text, statement->text_len);
 	statement->is_judged = true;
-	return &statement->effects;
+	c->session->must_restore |= must_restore(c->session, statement->effects.flags);
+	pw_effects_merge(&c->session->effects, &statement->effects);
 }
 
 void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
 {
 	struct pw_client_session *s = c->session;
-	const struct pw_effects *effects;
 
 	if (!s)
 		return;
-	effects = statement ? effects_of(c, statement) : &s->unnamed;
-	s->must_restore |= must_restore(s, effects->flags);
-	pw_effects_merge(&s->effects, effects);
+	if (statement) {
+		add_effects_of(c, statement);
+		return;
+	}
+	s->must_restore |= must_restore(s, s->unnamed.flags);
+	pw_effects_merge(&s->effects, &s->unnamed);
 }
 
 void pw_session_note_unknown(struct pw_client *c)
