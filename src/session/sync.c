@@ -111,6 +111,11 @@ static bool is_ascii(const char *value)
 	return true;
 }
 
+static bool must_be_hex(const struct difference *d, const char *value)
+{
+	return !d->is_clear && d->encoding && !is_ascii(value);
+}
+
 /* No byte of the value can be taken for another. */
 static void add_as_hex(struct pw_strbuf *sql, const char *name, const char *value,
 		       const char *encoding)
@@ -133,12 +138,12 @@ static void add_difference(const char *name, const char *value, void *arg)
 
 	if (is_identity(name))
 		return;
-	if (value && is_list_of_names(name)) {
-		add_setting(sql, name, value, d->is_clear);
+	if (value && must_be_hex(d, value)) {
+		add_as_hex(sql, name, value, d->encoding);
 		return;
 	}
-	if (value && !d->is_clear && d->encoding && !is_ascii(value)) {
-		add_as_hex(sql, name, value, d->encoding);
+	if (value && is_list_of_names(name)) {
+		add_setting(sql, name, value, d->is_clear);
 		return;
 	}
 	/* An empty one is what RESET leaves; a library that knows the name may know better. */
@@ -152,15 +157,21 @@ static void add_difference(const char *name, const char *value, void *arg)
 	pw_strbuf_add_char(sql, ';');
 }
 
-static void add_identity(struct pw_strbuf *sql, const struct pw_state *wanted, bool is_clear)
+static void add_identity(const struct difference *d, const struct pw_state *wanted)
 {
+	struct pw_strbuf *sql = d->sql;
+
 	for (size_t i = 0; i < PW_COUNTOF(identity); i++) {
 		const char *value = pw_state_find(wanted, identity[i]);
 
 		if (!value)
 			continue;
+		if (must_be_hex(d, value)) {
+			add_as_hex(sql, identity[i], value, d->encoding);
+			continue;
+		}
 		pw_strbuf_printf(sql, "SET %s=", identity[i]);
-		add_quoted(sql, value, is_clear);
+		add_quoted(sql, value, d->is_clear);
 		pw_strbuf_add_char(sql, ';');
 	}
 }
@@ -225,7 +236,7 @@ void pw_sync_build(const struct pw_tracked *tracked, const struct pw_sync_side *
 	add_params(tracked, have->params, wanted->params, sql);
 	pw_state_diff(have->settings, wanted->settings, add_difference, &d);
 	if (differs)
-		add_identity(sql, wanted->settings, d.is_clear);
+		add_identity(&d, wanted->settings);
 }
 
 enum pw_status pw_sync_send(struct pw_link *link, const struct pw_tracked *tracked,

@@ -238,12 +238,14 @@ static struct pw_state *state_of(struct pw_states *states, const char *text)
 	return state;
 }
 
-static void assert_sync(struct fixture *f, const char *has, const char *wants, const char *sql)
+static void assert_sync_between(struct fixture *f, const char *encoding, const char *has,
+				const char *wants, const char *sql)
 {
+	struct pw_params *old = pw_params_with(&f->table, NULL, ENCODING, encoding);
 	struct pw_states states;
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	struct pw_params *utf8 = pw_params_with(&f->table, NULL, ENCODING, "UTF8");
-	struct pw_sync_side from = {utf8, NULL}, to = {utf8, NULL};
+	struct pw_sync_side from = {old, NULL}, to = {utf8, NULL};
 	struct pw_state *have, *wanted;
 
 	pw_states_init(&states, &f->table.key);
@@ -256,6 +258,12 @@ static void assert_sync(struct fixture *f, const char *has, const char *wants, c
 	pw_state_unref(wanted);
 	pw_states_fini(&states);
 	pw_params_unref(&f->table, utf8);
+	pw_params_unref(&f->table, old);
+}
+
+static void assert_sync(struct fixture *f, const char *has, const char *wants, const char *sql)
+{
+	assert_sync_between(f, "UTF8", has, wants, sql);
 }
 
 static void test_settings(void **state)
@@ -278,6 +286,11 @@ static void test_settings(void **state)
 	/* A list is set as it is shown. */
 	assert_sync(f, "", "search_path=\"$user\", public",
 		    "SELECT pg_catalog.set_config('search_path', '\"$user\", public', false);");
+	assert_sync_between(
+	    f, "LATIN1", "", "search_path=\xc3\xa9",
+	    "SET client_encoding='UTF8';SELECT pg_catalog.set_config('search_path', "
+	    "pg_catalog.convert_from(pg_catalog.decode('c3a9', 'hex'), 'UTF8'), "
+	    "false);");
 	assert_sync(f, "search_path=x", "", "RESET \"search_path\";");
 }
 
