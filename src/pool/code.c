@@ -179,10 +179,12 @@ bool pw_code_is_known(struct pw_code *code, unsigned ddl_epoch, unsigned *what)
 /* What was asked for a moment ago is not asked again at every change of a table. */
 static bool is_due(struct pw_code *code, unsigned ddl_epoch, uint64_t now_us, bool is_waited_for)
 {
-	uint64_t age = now_us - atomic_load_explicit(&code->given_us, memory_order_relaxed);
+	/* Another worker's clock may be ahead. */
+	uint64_t given_us = atomic_load_explicit(&code->given_us, memory_order_relaxed);
+	uint64_t age = now_us > given_us ? now_us - given_us : 0;
 	unsigned epoch = atomic_load_explicit(&code->epoch, memory_order_acquire);
 
-	if (atomic_load_explicit(&code->given_us, memory_order_relaxed) == 0)
+	if (given_us == 0)
 		return true;
 	if (epoch != ddl_epoch)
 		return age > PW_CODE_PAUSE_US;
