@@ -86,6 +86,11 @@ const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c);
 /* A Sync: was one bound since the last? */
 bool pw_session_note_sync(struct pw_client *c);
 void pw_session_note_unknown(struct pw_client *c);
+/* Was a setting changed since the link's state was last known that a server keeps in what it
+ * parses? */
+bool pw_session_may_parse_otherwise(const struct pw_client *c);
+/* Does the link, as far as it goes, stand for nothing but what is known of the session? */
+bool pw_session_is_clean(const struct pw_client *c);
 /* PW_EFFECT_*: what they come to, by what is known of the database's code; is that known? */
 unsigned pw_session_flags(const struct pw_client *c, bool *is_known);
 /* The client goes: what it leaves in its link is to be taken back, or nobody else may have it. */
@@ -244,8 +249,14 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece);
 bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece);
 bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece);
 bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece);
-/* A Close that needs no server: there is no link. */
-bool pw_relay_close_unlinked(struct pw_client *c, const struct pw_piece *piece);
+/* The same without a link. */
+enum pw_unlinked {
+	PW_UNLINKED_NEEDS_LINK,
+	PW_UNLINKED_ANSWERED,
+	PW_UNLINKED_GONE, /* the client is closed */
+};
+enum pw_unlinked pw_relay_parse_unlinked(struct pw_client *c, const struct pw_piece *piece);
+enum pw_unlinked pw_relay_close_unlinked(struct pw_client *c, const struct pw_piece *piece);
 void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool is_done);
 /* An ErrorResponse about a statement: with the client's own names in it. */
 void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,

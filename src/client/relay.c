@@ -214,33 +214,31 @@ static void answer_sync(struct pw_client *c)
 	pw_batch_copy(pw_relay_to_client(c), ready, sizeof(ready));
 }
 
-enum unlinked { NEEDS_LINK, ANSWERED, GONE };
-
 /* What a first piece means while the client has no link. */
-static enum unlinked begin_unlinked(struct pw_client *c, const struct pw_piece *piece)
+static enum pw_unlinked begin_unlinked(struct pw_client *c, const struct pw_piece *piece)
 {
 	switch (pw_frontend_messages.rows[piece->type].role) {
 	case PW_ROLE_SYNC: /* nothing was asked since the last one */
 		answer_sync(c);
-		return ANSWERED;
+		return PW_UNLINKED_ANSWERED;
+	case PW_ROLE_PARSE:
+		return c->is_tracking ? pw_relay_parse_unlinked(c, piece) : PW_UNLINKED_NEEDS_LINK;
 	case PW_ROLE_CLOSE:
-		if (!c->is_tracking)
-			return NEEDS_LINK;
-		return pw_relay_close_unlinked(c, piece) ? ANSWERED : GONE;
+		return c->is_tracking ? pw_relay_close_unlinked(c, piece) : PW_UNLINKED_NEEDS_LINK;
 	case PW_ROLE_FLUSH:
 	case PW_ROLE_COPY_DATA: /* behind a COPY that has failed: PostgreSQL drops it too */
 	case PW_ROLE_COPY_END:
 		c->is_dropping = true;
-		return ANSWERED;
+		return PW_UNLINKED_ANSWERED;
 	case PW_ROLE_TERMINATE:
 		pw_client_close(c, "client close request", NULL);
-		return GONE;
+		return PW_UNLINKED_GONE;
 	case PW_ROLE_PASSWORD:
 	case PW_ROLE_NONE:
 		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "unknown pkt");
-		return GONE;
+		return PW_UNLINKED_GONE;
 	default:
-		return NEEDS_LINK;
+		return PW_UNLINKED_NEEDS_LINK;
 	}
 }
 
@@ -300,7 +298,7 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 	if (!piece->is_first) {
 		if (!c->is_dropping && link_of(c))
 			pw_relay_pass_on(c, piece);
-	} else if (link_of(c) || begin_unlinked(c, piece) == NEEDS_LINK) {
+	} else if (link_of(c) || begin_unlinked(c, piece) == PW_UNLINKED_NEEDS_LINK) {
 		if (!is_ready_for(c, piece))
 			return c->state != PW_CLIENT_CLOSED && hold_from(c, piece, in);
 		note_request(c, piece->type);

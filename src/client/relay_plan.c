@@ -102,7 +102,10 @@ unsigned pw_plan_epoch(const struct pw_client *c)
 
 struct pw_parse_state pw_plan_parse_state(const struct pw_client *c)
 {
-	return (struct pw_parse_state){pw_params_parse_id(c->loan.link->params)};
+	const struct pw_link *link = c->loan.link;
+
+	return (struct pw_parse_state){pw_params_parse_id(link ? link->params : c->params),
+				       c->settings->parse_id};
 }
 
 /* The link would parse it under the settings that the client has by now. */
@@ -110,7 +113,7 @@ static bool renew(struct pw_client *c, struct pw_prepared_name *name)
 {
 	struct pw_parse_state now = pw_plan_parse_state(c);
 
-	return pw_id_equal(name->statement->parse_state.params, now.params) ||
+	return pw_parse_states_equal(&name->statement->parse_state, &now) ||
 	       pw_prepared_move(name, now) == PW_OK || pw_relay_out_of_memory(c);
 }
 
@@ -119,6 +122,7 @@ bool pw_plan_parse(struct pw_client *c, struct pw_statement *statement, unsigned
 		   struct pw_prepared_name *name)
 {
 	struct pw_link *link = c->loan.link;
+	struct pw_known *known = &link->facts.known;
 	/* What comes before it may change the settings, and nobody has told yet. */
 	bool is_unsure = link->expects.n > 0 || link->is_batch_open;
 
@@ -127,12 +131,13 @@ bool pw_plan_parse(struct pw_client *c, struct pw_statement *statement, unsigned
 	link->is_parse_unsure |= is_unsure;
 	if (!pw_plan_expect(c, PW_ROLE_PARSE, flags | PW_EXPECT_KNOWN, statement, name))
 		return false;
-	if (pw_known_add(&c->loan.link->facts.known, statement->id) != PW_OK) {
-		c->loan.link->facts.must_close = true;
+	if (pw_known_add(known, statement->id) != PW_OK) {
+		link->facts.must_close = true;
 		return pw_relay_out_of_memory(c);
 	}
-	pw_known_parse_sent(&c->loan.link->facts.known, statement->id);
-	pw_known_set_epoch(&c->loan.link->facts.known, statement->id, pw_plan_epoch(c));
+	pw_known_parse_sent(known, statement->id);
+	pw_known_set_epoch(known, statement->id,
+			   pw_session_may_parse_otherwise(c) ? 0 : pw_plan_epoch(c));
 	return send_parse(c, statement);
 }
 

@@ -28,6 +28,14 @@ static bool broken(struct pw_client *c, const struct pw_piece *piece)
 	return false;
 }
 
+static void answer(struct pw_client *c, char type)
+{
+	const uint8_t message[] = {(uint8_t)type, 0, 0, 0, 4};
+
+	c->loan.pool->stats.now.sent += sizeof(message);
+	pw_batch_copy(pw_relay_to_client(c), message, sizeof(message));
+}
+
 /* ---- what must wait ---- */
 
 /* The statement that a message is about; "" = none, or not to be seen. */
@@ -131,15 +139,50 @@ static bool parse_duplicate(struct pw_client *c, struct pw_prepared_name *name,
 	return pw_plan_send(c, &out);
 }
 
-bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
+/* Of a whole Parse, behind its name. */
+static bool read_key(const struct pw_client *c, struct pw_cursor *body,
+		     struct pw_statement_key *key)
+{
+	key->text = pw_cursor_string(body);
+	key->text_len = strlen(key->text);
+	key->types = body->at;
+	key->types_len = pw_cursor_left(body);
+	key->parse_state = pw_plan_parse_state(c);
+	return !body->has_failed && key->types_len >= 2 &&
+	       key->types_len == 2 + 4 * (size_t)pw_load_u16(key->types);
+}
+
+/* The client has a new name; NULL = it is closed. */
+static struct pw_prepared_name *add_name(struct pw_client *c, const char *name,
+					 const struct pw_statement_key *key)
 {
 	const struct pw_conf *conf = c->clients->pools->snapshot->conf;
+	struct pw_prepared_name *listed = NULL;
+	enum pw_status status = PW_ENOMEM;
+
+	if (!c->prepared)
+		c->prepared = pw_prepared_create(&c->clients->statements);
+	if (c->prepared)
+		status = pw_prepared_add(c->prepared, name, key,
+					 (uint64_t)conf->prepared_statement_bytes_client,
+					 (uint64_t)conf->prepared_statement_bytes_total, &listed);
+	if (status == PW_ELIMIT)
+		refuse_size(c, key->text_len);
+	else if (status != PW_OK)
+		pw_relay_out_of_memory(c);
+	if (status != PW_OK)
+		return NULL;
+	listed->epoch = pw_plan_epoch(c);
+	return listed;
+}
+
+bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
+{
 	const struct pw_expect unnamed = {.role = PW_ROLE_PARSE};
 	struct pw_cursor body = pw_piece_body(piece);
 	const char *name = pw_cursor_string(&body);
 	struct pw_statement_key key = {.text = NULL};
 	struct pw_prepared_name *listed;
-	enum pw_status status;
 
 	if (body.has_failed)
 		return broken(c, piece);
@@ -150,29 +193,55 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 	}
 	if (!piece->is_last)
 		return refuse_size(c, piece->total);
-	key.text = pw_cursor_string(&body);
-	key.text_len = strlen(key.text);
-	key.types = body.at;
-	key.types_len = pw_cursor_left(&body);
-	if (body.has_failed || key.types_len < 2 ||
-	    key.types_len != 2 + 4 * (size_t)pw_load_u16(key.types))
+	if (!read_key(c, &body, &key))
 		return broken(c, piece);
-	key.parse_state = pw_plan_parse_state(c);
 	c->loan.pool->stats.now.client_parse_count++;
 	listed = pw_prepared_find(c->prepared, name);
 	if (listed)
 		return parse_duplicate(c, listed, &key);
-	if (!c->prepared && !(c->prepared = pw_prepared_create(&c->clients->statements)))
-		return pw_relay_out_of_memory(c);
-	status = pw_prepared_add(c->prepared, name, &key,
-				 (uint64_t)conf->prepared_statement_bytes_client,
-				 (uint64_t)conf->prepared_statement_bytes_total, &listed);
-	if (status == PW_ELIMIT)
-		return refuse_size(c, key.text_len);
-	if (status != PW_OK)
-		return pw_relay_out_of_memory(c);
-	listed->epoch = pw_plan_epoch(c);
-	return parse_new(c, listed);
+	listed = add_name(c, name, &key);
+	return listed && parse_new(c, listed);
+}
+
+/* Has a server parsed the same, and did nothing change since? Only of a client whose session is
+ * followed: else it depends on what others have set. */
+static bool is_known_good(const struct pw_client *c, const struct pw_statement_key *key)
+{
+	const struct pw_shared_pool *shared = c->loan.pool->shared;
+	struct pw_id id;
+
+	return c->session && pw_statement_identify(&c->clients->statements, key, &id) &&
+	       pw_parsed_is_current(&shared->db->parsed, shared->id, id, pw_plan_epoch(c));
+}
+
+enum pw_unlinked pw_relay_parse_unlinked(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+	const char *name = pw_cursor_string(&body);
+	struct pw_statement_key key = {.text = NULL};
+
+	/* What is wrong with it a server says. */
+	if (body.has_failed || name[0] == '\0' || !piece->is_last ||
+	    pw_prepared_find(c->prepared, name) || !read_key(c, &body, &key) ||
+	    !is_known_good(c, &key))
+		return PW_UNLINKED_NEEDS_LINK;
+	c->loan.pool->stats.now.client_parse_count++;
+	if (!add_name(c, name, &key))
+		return PW_UNLINKED_GONE;
+	answer(c, '1');
+	return PW_UNLINKED_ANSWERED;
+}
+
+/* A server has parsed the client's statement. Not to be relied on by others while the link may have
+ * what they have not. */
+static void note_parsed(const struct pw_client *c, const struct pw_expect *entry)
+{
+	const struct pw_link *link = c->loan.link;
+	const struct pw_shared_pool *shared = link->shared;
+
+	if (!link->has_seen_ddl && pw_session_is_clean(c))
+		pw_parsed_note(&shared->db->parsed, shared->id, entry->statement,
+			       pw_known_epoch(&link->facts.known, entry->statement));
 }
 
 /* ---- Bind ---- */
@@ -309,28 +378,22 @@ bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
 	return true;
 }
 
-static void answer(struct pw_client *c, char type)
-{
-	const uint8_t message[] = {(uint8_t)type, 0, 0, 0, 4};
-
-	c->loan.pool->stats.now.sent += sizeof(message);
-	pw_batch_copy(pw_relay_to_client(c), message, sizeof(message));
-}
-
-bool pw_relay_close_unlinked(struct pw_client *c, const struct pw_piece *piece)
+enum pw_unlinked pw_relay_close_unlinked(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_prepared_name *listed = NULL;
 	const char *name;
 	char kind;
 
-	if (!read_target(piece, &kind, &name))
-		return broken(c, piece);
+	if (!read_target(piece, &kind, &name)) {
+		(void)broken(c, piece);
+		return PW_UNLINKED_GONE;
+	}
 	if (kind == 'S' && name[0])
 		listed = pw_prepared_find(c->prepared, name);
 	if (listed)
 		pw_prepared_unlist(listed);
 	answer(c, '3');
-	return true;
+	return PW_UNLINKED_ANSWERED;
 }
 
 /* ---- answers ---- */
@@ -341,6 +404,8 @@ void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool i
 
 	if (is_done && entry->flags & PW_EXPECT_LOCAL && c->state != PW_CLIENT_CLOSED)
 		answer(c, entry->role == PW_ROLE_PARSE ? '1' : '3');
+	if (is_done && entry->role == PW_ROLE_PARSE && entry->flags & PW_EXPECT_KNOWN)
+		note_parsed(c, entry);
 	if (name && is_done && entry->role == PW_ROLE_DESCRIBE)
 		pw_plan_told(c, name, entry->flags & PW_EXPECT_SWALLOW);
 	/* Skipped: a name that was not made, one that was not closed. Statements that were parsed

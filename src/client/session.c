@@ -304,6 +304,28 @@ void pw_session_note_unknown(struct pw_client *c)
 		c->session->effects.flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_UNSEEN;
 }
 
+bool pw_session_may_parse_otherwise(const struct pw_client *c)
+{
+	const struct pw_effects *effects = c->session ? &c->session->effects : NULL;
+
+	if (!effects)
+		return false;
+	if (effects->flags & (PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL | PW_EFFECT_DISCARD))
+		return true;
+	for (size_t at = 0; at < effects->names.len; at += strlen(effects->names.data + at) + 1) {
+		if (pw_setting_is_baked(effects->names.data + at))
+			return true;
+	}
+	return false;
+}
+
+bool pw_session_is_clean(const struct pw_client *c)
+{
+	const unsigned harmless = PW_EFFECT_QUERIES | PW_EFFECT_SEQUENCES | PW_EFFECT_COPY;
+
+	return c->session && c->session->pins == 0 && !(c->session->effects.flags & ~harmless);
+}
+
 /* ---- what it comes to ---- */
 
 /* What the effects come to, by what is known of the database's code. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "pgweir/base/assert.h"
+#include "pgweir/base/status.h"
 
 void pw_states_init(struct pw_states *states, const struct pw_hash_key *key)
 {
@@ -48,6 +49,42 @@ static bool has_id(const struct pw_map_node *node, const void *key)
 {
 	return pw_id_equal(PW_CONTAINER(node, const struct pw_state, node)->id,
 			   *(const struct pw_id *)key);
+}
+
+/* ---- what a text means ---- */
+
+/* Read by the parser or by the input functions of constants (guc.c of PostgreSQL 15); those that a
+ * server reports are in pool/params.h. */
+bool pw_setting_is_baked(const char *name)
+{
+	static const char *const names[] = {
+	    "array_nulls", "backslash_quote",        "lc_monetary", "lc_numeric",
+	    "lc_time",     "timezone_abbreviations", "xmloption",   "transform_null_equals"};
+
+	for (size_t i = 0; i < PW_COUNTOF(names); i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* These as well: a server looks at them again when it runs the statement, and makes a new plan
+ * where they differ. */
+static bool is_parse_setting(const char *name)
+{
+	return pw_setting_is_baked(name) || strcmp(name, "search_path") == 0 ||
+	       strcmp(name, "role") == 0 || strcmp(name, "session_authorization") == 0;
+}
+
+static bool identify_parsing(struct pw_state *state)
+{
+	state->parse_id = (struct pw_id){0, 0};
+	for (unsigned i = 0; i < state->n; i++) {
+		if (is_parse_setting(state->settings[i].name) &&
+		    !add_to_id(state->states, &state->parse_id, &state->settings[i]))
+			return false;
+	}
+	return true;
 }
 
 /* ---- making one ---- */
@@ -89,7 +126,7 @@ static struct pw_state *create(struct pw_states *states, const struct pw_setting
 	state->id = id;
 	state->refs = 0;
 	state->n = n;
-	if (pw_map_insert(&states->map, &state->node, id.lo) != PW_OK) {
+	if (!identify_parsing(state) || pw_map_insert(&states->map, &state->node, id.lo) != PW_OK) {
 		free(state);
 		return NULL;
 	}

@@ -73,8 +73,8 @@ void pw_statements_fini(struct pw_statements *statements)
 }
 
 /* The parts with their lengths, so that no two keys give the same bytes. */
-static bool identify(const struct pw_statements *statements, const struct pw_statement_key *key,
-		     struct pw_id *id)
+bool pw_statement_identify(const struct pw_statements *statements,
+			   const struct pw_statement_key *key, struct pw_id *id)
 {
 	struct pw_strbuf text = PW_STRBUF_INIT;
 	uint64_t lens[2] = {key->text_len, key->types_len};
@@ -142,7 +142,7 @@ static struct pw_statement *intern(struct pw_statements *statements,
 	uint64_t cost = ENTRY_BYTES + key->text_len + key->types_len;
 
 	*status = PW_ENOMEM;
-	if (!identify(statements, key, &id))
+	if (!pw_statement_identify(statements, key, &id))
 		return NULL;
 	node = pw_map_find(&statements->map, id.lo, has_id, &id);
 	if (!node && max_total_bytes > 0 &&

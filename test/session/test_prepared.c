@@ -55,7 +55,7 @@ static struct pw_statement_key key_of(const char *text, const char *types, size_
 	    .text_len = strlen(text),
 	    .types = (const uint8_t *)types,
 	    .types_len = types_len,
-	    .parse_state = {{params, params}},
+	    .parse_state = {.params = {params, params}},
 	};
 }
 
@@ -82,7 +82,7 @@ static void test_move(void **state)
 	struct fixture *f = *state;
 	struct pw_prepared_name *a = add(f, "a", "select 1"), *b = add(f, "b", "select 1");
 	struct pw_statement *before = a->statement;
-	const struct pw_parse_state other = {{7, 7}}, none = {{0, 0}};
+	const struct pw_parse_state other = {.params = {7, 7}}, none = {.params = {0, 0}};
 	uint64_t bytes = atomic_load(&f->bytes);
 	size_t counted = f->client->bytes;
 

@@ -27,6 +27,7 @@
 #include "pgweir/base/secret.h"
 #include "pgweir/base/strbuf.h"
 #include "pgweir/pool/code.h"
+#include "pgweir/pool/parsed.h"
 
 enum { PW_WORKERS_MAX = 256, PW_CACHE_LINE = 64 };
 
@@ -58,6 +59,7 @@ struct pw_shared_db {
 	 */
 	atomic_uint ddl_epoch;
 	struct pw_code code;
+	struct pw_parsed parsed;
 };
 
 struct pw_shared_user {

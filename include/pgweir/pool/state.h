@@ -12,6 +12,7 @@
 #ifndef PGWEIR_POOL_STATE_H
 #define PGWEIR_POOL_STATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ struct pw_state {
 	struct pw_map_node node;
 	struct pw_states *states;
 	struct pw_id id;
+	struct pw_id parse_id; /* of those that decide what a text means to a server */
 	unsigned refs;
 	unsigned n;
 	struct pw_setting settings[]; /* and their text */
@@ -53,6 +55,8 @@ struct pw_state *pw_state_reset(struct pw_state *state);
 struct pw_state *pw_state_ref(struct pw_state *state);
 void pw_state_unref(struct pw_state *state);
 
+/* Does a server keep the setting's value in what it parses, and never look at it again? */
+bool pw_setting_is_baked(const char *name);
 /* NULL: not set. */
 const char *pw_state_find(const struct pw_state *state, const char *name);
 /* What must be set (value) or reset (NULL) on what has `from`, that it has `to`; in the order of

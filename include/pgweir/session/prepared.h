@@ -26,8 +26,15 @@
 /* The settings that a server bakes into a statement when it parses it: '01/02/2020'::date has
  * become a day by then. */
 struct pw_parse_state {
-	struct pw_id params; /* pw_params_parse_id() at the Parse */
+	struct pw_id params;   /* pw_params_parse_id() at the Parse */
+	struct pw_id settings; /* parse_id of the client's other settings */
 };
+
+static inline bool pw_parse_states_equal(const struct pw_parse_state *a,
+					 const struct pw_parse_state *b)
+{
+	return pw_id_equal(a->params, b->params) && pw_id_equal(a->settings, b->settings);
+}
 
 struct pw_statement_key {
 	const char *text; /* zero-terminated */
@@ -97,6 +104,9 @@ struct pw_prepared {
  * server forget every statement? Never wrong when it says no. */
 bool pw_statement_may_forget(const char *text, size_t len);
 
+/* The content id that stands for the key; false without memory. */
+bool pw_statement_identify(const struct pw_statements *statements,
+			   const struct pw_statement_key *key, struct pw_id *id);
 void pw_statements_init(struct pw_statements *statements, const struct pw_hash_key *key,
 			_Atomic uint64_t *total_bytes);
 void pw_statements_fini(struct pw_statements *statements);
