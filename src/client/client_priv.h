@@ -2,8 +2,9 @@
  *
  * Between the files of a client, lowest first: what its statements leave (session.c), states and
  * end (client.c), bytes on their way (relay_io.c), login from its end to its beginning
- * (login_end.c, login_lookup.c, login_auth.c, login.c), relay (relay_session.c, relay_loan.c,
- * relay_plan.c, relay_prepared.c, relay.c), the set of clients and their events (clients.c).
+ * (login_end.c, login_lookup.c, login_auth.c, login.c), relay (relay_plan.c, relay_names.c,
+ * relay_session.c, relay_loan.c, relay_prepared.c, relay.c), the set of clients and their events
+ * (clients.c).
  */
 #ifndef PGWEIR_CLIENT_CLIENT_PRIV_H
 #define PGWEIR_CLIENT_CLIENT_PRIV_H
@@ -61,12 +62,16 @@ struct pw_client_session {
 	struct pw_id read_under;          /* the parameters for which it is known: */
 	bool is_readable;                 /* the lexer is right for its texts */
 	bool must_restore;                /* a RESET was bound: behind the next Sync */
-	struct pw_residue residue;        /* ASKING */
-	unsigned pins;                    /* PW_EFFECT_*: why the link cannot be given back */
-	uint64_t pinned_us;               /* since when; 0 = it can */
+	/* Names of statements, each with its zero: what the link has under the client's own names
+	 * (relay_names.c), and what it was asked to drop and has not said yet. */
+	struct pw_strbuf brought, dropping;
+	struct pw_residue residue; /* ASKING */
+	unsigned pins;             /* PW_EFFECT_*: why the link cannot be given back */
+	uint64_t pinned_us;        /* since when; 0 = it can */
 	unsigned attempts;
-	bool with_code;   /* ASKING: also about settings of which the code speaks */
-	char sqlstate[6]; /* ASKING: of an error */
+	bool is_taking_back; /* ASKING: of names, no more */
+	bool with_code;      /* ASKING: also about settings of which the code speaks */
+	char sqlstate[6];    /* ASKING: of an error */
 };
 
 /* ---- session.c ---- */
@@ -78,6 +83,8 @@ void pw_session_end(struct pw_client *c);
 bool pw_session_note_query(struct pw_client *c, const struct pw_piece *piece);
 void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
 			     struct pw_cursor *body);
+/* What it is known to do; NULL = nobody looks. */
+const struct pw_effects *pw_session_effects_of(struct pw_client *c, struct pw_statement *statement);
 /* NULL = the unnamed one. */
 void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement);
 /* What brings the link to the client's unnamed statement: its Parse, or a Close of another's. To be
@@ -85,6 +92,8 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement);
 const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c);
 /* A Sync: was one bound since the last? */
 bool pw_session_note_sync(struct pw_client *c);
+/* A statement is bound that SQL made. */
+void pw_session_note_foreign(struct pw_client *c);
 void pw_session_note_unknown(struct pw_client *c);
 /* Was a setting changed since the link's state was last known that a server keeps in what it
  * parses? */
@@ -238,6 +247,21 @@ bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_prepared_name *name);
 bool pw_plan_is_repeating(const struct pw_client *c);
 void pw_plan_repeat_now(struct pw_client *c);
+
+/* ---- relay_names.c ---- */
+/* Ahead of a text with these effects (NULL = none), whose names are those of the last one judged:
+ * the link has the client's statements by the names that the text uses. False: it is closed. */
+bool pw_names_bring(struct pw_client *c, const struct pw_effects *effects, bool is_query);
+/* A text is run with these: its DEALLOCATEs are expected, in their order. Not while others are. */
+void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects);
+/* A DEALLOCATE was done. */
+void pw_names_deallocated(struct pw_client *c);
+/* The client closes the statement: nor is it to be there by its name. False: it is closed. */
+bool pw_names_close(struct pw_client *c, const char *name);
+/* Ahead of a Parse: an error if SQL's PREPARE has made a statement of that name. */
+bool pw_names_probe(struct pw_client *c, const char *name);
+/* The link is free but for them: true = it is asked to close them, in ASKING. */
+bool pw_names_take_back(struct pw_client *c);
 
 /* ---- relay_prepared.c ---- */
 /* Must the message wait until it is certain what names and statements there are? */

@@ -135,12 +135,21 @@ static bool forward_copy_end(struct pw_client *c, const struct pw_piece *piece)
 	return forward_role(c, piece);
 }
 
+static bool bring_names(struct pw_client *c)
+{
+	if (!c->session)
+		return true;
+	pw_names_note_drops(c, &c->session->effects);
+	return pw_names_bring(c, &c->session->effects, true);
+}
+
 static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
 {
 	bool must_restore = pw_session_note_query(c, piece);
 
 	if (!c->clients->pools->snapshot->conf->disable_pqexec)
-		return forward_as(c, piece, c->is_tracking && pw_relay_may_forget(piece)) &&
+		return bring_names(c) &&
+		       forward_as(c, piece, c->is_tracking && pw_relay_may_forget(piece)) &&
 		       (!must_restore || pw_session_restore(c));
 	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");
 	return false;

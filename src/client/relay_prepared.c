@@ -59,7 +59,15 @@ static const char *statement_name(const struct pw_piece *piece)
 
 bool pw_relay_must_wait(const struct pw_client *c, const struct pw_piece *piece)
 {
-	return !pw_link_is_settled(c->loan.link) && statement_name(piece)[0] != '\0';
+	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
+
+	if (pw_link_is_settled(c->loan.link))
+		return false;
+	/* What is dropped by name is known by the order of the answers. */
+	if ((role == PW_ROLE_QUERY && pw_relay_may_forget(piece)) ||
+	    (role == PW_ROLE_BIND && c->unnamed_forgets))
+		return true;
+	return statement_name(piece)[0] != '\0';
 }
 
 static bool text_may_forget(const struct pw_piece *piece, const struct pw_cursor *text)
@@ -102,6 +110,12 @@ static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)
 			return false;
 	}
 	return pw_plan_parse(c, statement, 0, name);
+}
+
+/* NULL = the unnamed one. */
+static bool bring_for(struct pw_client *c, struct pw_statement *statement)
+{
+	return pw_names_bring(c, pw_session_effects_of(c, statement), false);
 }
 
 static bool refuse_size(struct pw_client *c, size_t len)
@@ -189,7 +203,7 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 	if (name[0] == '\0') {
 		c->unnamed_forgets = text_may_forget(piece, &body);
 		pw_session_note_unnamed(c, piece, &body);
-		return pw_relay_forward(c, piece, &unnamed);
+		return bring_for(c, NULL) && pw_relay_forward(c, piece, &unnamed);
 	}
 	if (!piece->is_last)
 		return refuse_size(c, piece->total);
@@ -199,8 +213,10 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 	listed = pw_prepared_find(c->prepared, name);
 	if (listed)
 		return parse_duplicate(c, listed, &key);
+	if (!pw_names_probe(c, name))
+		return false;
 	listed = add_name(c, name, &key);
-	return listed && parse_new(c, listed);
+	return listed && bring_for(c, listed->statement) && parse_new(c, listed);
 }
 
 /* Has a server parsed the same, and did nothing change since? Only of a client whose session is
@@ -279,10 +295,17 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 			return false;
 		if (name[0] == '\0')
 			pw_session_note_bind(c, NULL);
+		else
+			pw_session_note_foreign(c);
+		pw_names_note_drops(c, name[0] ? NULL : pw_session_effects_of(c, NULL));
+		if (name[0] == '\0' && !bring_for(c, NULL))
+			return false;
 		if (c->prepared)
 			pw_prepared_note_bind(c->prepared, portal, NULL);
 		return pw_relay_forward(c, piece, &plain);
 	}
+	if (!bring_for(c, listed->statement))
+		return false;
 	switch (pw_plan_use(c, listed)) {
 	case PW_PLAN_READY:
 		break;
@@ -294,6 +317,7 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 		return false;
 	}
 	pw_session_note_bind(c, listed->statement); /* as it is read on this link */
+	pw_names_note_drops(c, pw_session_effects_of(c, listed->statement));
 	c->loan.pool->stats.now.bind_count++;
 	if (!pw_plan_expect(c, PW_ROLE_BIND, 0, listed->statement, listed))
 		return false;
@@ -347,6 +371,8 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 		listed = pw_prepared_find(c->prepared, name);
 	if (!listed && kind == 'S' && name[0] == '\0' && !bring_unnamed(c))
 		return false;
+	if (kind == 'S' && (listed || !name[0]) && !bring_for(c, listed ? listed->statement : NULL))
+		return false;
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
 	if (!pw_plan_have(c, listed) ||
@@ -371,6 +397,8 @@ bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
 	/* Other clients may use what the link has: only the client's name goes. */
+	if (!pw_names_close(c, name))
+		return false;
 	if (!pw_plan_expect(c, PW_ROLE_CLOSE, PW_EXPECT_LOCAL, listed->statement, listed))
 		return false;
 	pw_prepared_unlist(listed);
@@ -425,9 +453,12 @@ void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece
 {
 	const char *tag = (const char *)piece->data + PW_HEADER_SIZE;
 
-	if (piece->is_first && piece->is_last && piece->data[piece->len - 1] == '\0' &&
-	    (strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0))
+	if (!piece->is_first || !piece->is_last || piece->data[piece->len - 1] != '\0')
+		return;
+	if (strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0)
 		pw_prepared_clear(c->prepared);
+	else if (strcmp(tag, "DEALLOCATE") == 0)
+		pw_names_deallocated(c);
 }
 
 static void pass_error(struct pw_client *c, const struct pw_piece *piece)

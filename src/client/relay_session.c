@@ -117,6 +117,9 @@ bool pw_session_settle(struct pw_client *c)
 #endif
 	if (!s)
 		return true;
+	s->is_taking_back = pw_names_take_back(c);
+	if (s->is_taking_back)
+		return false;
 	if (s->effects.flags & PW_EFFECT_DDL)
 		atomic_fetch_add(&db_of(c)->ddl_epoch, 1);
 	flags = pw_session_flags(c, &is_known);
@@ -282,6 +285,10 @@ bool pw_session_answered(struct pw_client *c)
 	struct pw_residue_found found;
 	unsigned pins;
 
+	if (s->is_taking_back) {
+		s->is_taking_back = false;
+		return true;
+	}
 	/* A cancel request that was meant for the client's own statement. */
 	if (s->residue.has_failed && strcmp(s->sqlstate, PW_SQLSTATE_QUERY_CANCELED) == 0 &&
 	    ++s->attempts < ATTEMPTS_MAX) {

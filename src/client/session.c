@@ -37,6 +37,8 @@ void pw_session_end(struct pw_client *c)
 	pw_effects_fini(&c->session->effects);
 	pw_effects_fini(&c->session->unnamed);
 	pw_strbuf_wipe(&c->session->unnamed_parse);
+	pw_strbuf_fini(&c->session->brought);
+	pw_strbuf_fini(&c->session->dropping);
 	pw_residue_fini(&c->session->residue);
 	pw_state_unref(c->session->initial);
 	pw_params_unref(&c->clients->pools->params, c->session->initial_params);
@@ -168,6 +170,19 @@ static void publish_dotted(struct pw_client *c, const struct pw_effects *effects
 	}
 }
 
+/* Read wrongly, at worst, the server does not find a statement, or has one for nothing. */
+static void guess_statements(struct pw_client *c, struct pw_effects *effects, const char *text,
+			     size_t len)
+{
+	struct pw_effects guess = PW_EFFECTS_INIT;
+
+	if (pw_prepared_count(c->prepared) == 0)
+		return;
+	pw_effects_judge(&guess, &c->clients->shapes, &c->clients->shape_key, text, len);
+	pw_strbuf_add(&effects->statements, guess.statements.data, guess.statements.len);
+	pw_effects_fini(&guess);
+}
+
 static void judge(struct pw_client *c, struct pw_effects *effects, const char *text, size_t len)
 {
 	struct pw_clients *clients = c->clients;
@@ -177,6 +192,7 @@ static void judge(struct pw_client *c, struct pw_effects *effects, const char *t
 	else {
 		effects->flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_CALLS | PW_EFFECT_QUERIES;
 		pw_effects_scan(effects, text, len);
+		guess_statements(c, effects, text, len);
 	}
 	/* What is prepared is executed later, what is created is called later. */
 	if (effects->flags & (PW_EFFECT_PREPARED | PW_EFFECT_TEMP))
@@ -216,6 +232,7 @@ bool pw_session_note_query(struct pw_client *c, const struct pw_piece *piece)
 		return false;
 	s->is_unnamed_there = true;
 	pw_strbuf_reset(&s->unnamed_parse); /* a simple query drops it */
+	pw_strbuf_reset(&s->effects.statements);
 	before = s->effects.flags;
 	s->effects.flags &= PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL; /* what is read hangs on it */
 	judge_rest(c, &s->effects, piece, &body);
@@ -268,20 +285,35 @@ void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
 	judge_rest(c, &c->session->unnamed, piece, body);
 }
 
-/* A statement is judged once, when it is first used; one that cannot be read, at each use. */
+/* A statement is judged once, when it is first used; false: it cannot be read as yet. */
+static bool judge_statement(struct pw_client *c, struct pw_statement *statement)
+{
+	if (!statement->is_judged && !is_readable(c))
+		return false;
+	if (!statement->is_judged)
+		judge(c, &statement->effects, (const char *)statement->body, statement->text_len);
+	statement->is_judged = true;
+	return true;
+}
+
 static void add_effects_of(struct pw_client *c, struct pw_statement *statement)
 {
-	const char *text = (const char *)statement->body;
-
-	if (!statement->is_judged && !is_readable(c)) {
-		judge(c, &c->session->effects, text, statement->text_len);
+	if (!judge_statement(c, statement)) {
+		pw_strbuf_reset(&c->session->effects.statements);
+		judge(c, &c->session->effects, (const char *)statement->body, statement->text_len);
 		return;
 	}
-	if (!statement->is_judged)
-		judge(c, &statement->effects, text, statement->text_len);
-	statement->is_judged = true;
 	c->session->must_restore |= must_restore(c->session, statement->effects.flags);
 	pw_effects_merge(&c->session->effects, &statement->effects);
+}
+
+const struct pw_effects *pw_session_effects_of(struct pw_client *c, struct pw_statement *statement)
+{
+	if (!c->session)
+		return NULL;
+	if (!statement)
+		return &c->session->unnamed;
+	return judge_statement(c, statement) ? &statement->effects : &c->session->effects;
 }
 
 void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
@@ -296,6 +328,13 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
 	}
 	s->must_restore |= must_restore(s, s->unnamed.flags);
 	pw_effects_merge(&s->effects, &s->unnamed);
+}
+
+/* One that SQL's PREPARE made: what it speaks of was noted then. */
+void pw_session_note_foreign(struct pw_client *c)
+{
+	if (c->session)
+		c->session->effects.flags |= PW_EFFECTS_UNKNOWN;
 }
 
 void pw_session_note_unknown(struct pw_client *c)
@@ -389,6 +428,7 @@ void pw_session_leave(struct pw_client *c)
 	/* DISCARD ALL does not take these back, or not all of them. */
 	if (flags & (PW_EFFECTS_FOR_EVER | PW_EFFECT_CODE) || !note_dotted(c))
 		link->facts.must_close = true;
-	else if (flags & ~(unsigned)(PW_EFFECT_DROPS | PW_EFFECT_SEQUENCES))
+	else if (flags & ~(unsigned)(PW_EFFECT_DROPS | PW_EFFECT_SEQUENCES) ||
+		 c->session->brought.len > 0)
 		link->must_reset = true;
 }

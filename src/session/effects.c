@@ -27,6 +27,7 @@ struct judgement {
 void pw_effects_fini(struct pw_effects *effects)
 {
 	pw_strbuf_fini(&effects->names);
+	pw_strbuf_fini(&effects->statements);
 	effects->flags = 0;
 	effects->n_names = 0;
 }
@@ -34,6 +35,7 @@ void pw_effects_fini(struct pw_effects *effects)
 void pw_effects_clear(struct pw_effects *effects)
 {
 	pw_strbuf_reset(&effects->names);
+	pw_strbuf_reset(&effects->statements);
 	effects->names.has_failed = false;
 	effects->flags = 0;
 	effects->n_names = 0;
@@ -245,6 +247,28 @@ static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 		j->effects->flags &= ~(unsigned)PW_EFFECT_SEQUENCES | before;
 }
 
+/* Without memory the server will not find the statement, and say so. */
+static void name_statement(const struct judgement *j, enum pw_statement_use use, const char *name)
+{
+	struct pw_strbuf *list = &j->effects->statements;
+
+	pw_strbuf_add_char(list, (char)use);
+	pw_strbuf_add(list, name, strlen(name) + 1);
+	if (list->has_failed)
+		pw_strbuf_reset(list);
+}
+
+static void take_statement(const struct judgement *j, const struct pw_sql_item *item)
+{
+	name_statement(j, PW_STATEMENT_USED, item->name);
+}
+
+static void take_deallocate(const struct judgement *j, const struct pw_sql_item *item)
+{
+	if (item->name[0])
+		name_statement(j, PW_STATEMENT_DROPPED, item->name);
+}
+
 static bool has_word(const struct judgement *j, const char *word)
 {
 	return strcasestr(j->text, word) != NULL;
@@ -288,10 +312,10 @@ static const struct item_row rows[PW_SQL_ITEM_N_KINDS] = {
     [PW_SQL_ITEM_RESET_ALL] = {NULL, PW_EFFECT_RESET_ALL},
     [PW_SQL_ITEM_DISCARD] = {take_discard, 0},
     [PW_SQL_ITEM_TRANSACTION] = {NULL, 0},
-    [PW_SQL_ITEM_PREPARE] = {NULL, PW_EFFECT_PREPARED},
+    [PW_SQL_ITEM_PREPARE] = {take_statement, PW_EFFECT_PREPARED},
     /* What it runs was prepared under another text. */
-    [PW_SQL_ITEM_EXECUTE] = {NULL, PW_EFFECTS_UNKNOWN},
-    [PW_SQL_ITEM_DEALLOCATE] = {NULL, PW_EFFECT_PREPARED},
+    [PW_SQL_ITEM_EXECUTE] = {take_statement, PW_EFFECTS_UNKNOWN},
+    [PW_SQL_ITEM_DEALLOCATE] = {take_deallocate, PW_EFFECT_DROPS},
     [PW_SQL_ITEM_LISTEN] = {NULL, PW_EFFECT_LISTENS},
     [PW_SQL_ITEM_UNLISTEN] = {NULL, PW_EFFECT_LISTENS},
     [PW_SQL_ITEM_NOTIFY] = {NULL, 0},
@@ -350,6 +374,7 @@ static void take_unread(const struct judgement *j)
 void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		      const struct pw_shape_key *key, const char *text, size_t len)
 {
+	static const char pg_prepared[] = "pg_prepared_statement"; /* the view, the function */
 	const struct pw_analysis *analysis;
 	struct judgement j = {effects, text, len, NULL};
 	struct pw_shape shape;
@@ -360,6 +385,8 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		effects->flags |= PW_EFFECT_QUERIES;
 	if (shape.words & PW_SQL_BIT(COPY))
 		effects->flags |= PW_EFFECT_COPY;
+	if (memmem(text, len, pg_prepared, sizeof(pg_prepared) - 1))
+		name_statement(&j, PW_STATEMENT_ALL, "");
 	if (is_plain(&shape))
 		return;
 	analysis = pw_shape_cache_get(cache, text, &shape);

@@ -43,6 +43,10 @@ static void describe(const struct pw_effects *effects, struct pw_strbuf *out)
 	}
 	for (size_t at = 0; at < effects->names.len; at += strlen(effects->names.data + at) + 1)
 		pw_strbuf_printf(out, " =%s", effects->names.data + at);
+	for (size_t at = 0; at < effects->statements.len;
+	     at += strlen(effects->statements.data + at) + 1)
+		pw_strbuf_printf(out, " %c:%s", effects->statements.data[at],
+				 effects->statements.data + at + 1);
 }
 
 static void assert_described(const struct pw_effects *effects, const char *text, const char *wanted)
@@ -71,6 +75,9 @@ static void assert_effects(const char *text, const char *wanted)
 
 static const char unknown[] =
     " reset settings temp hold locks prepared listens sequences code queries";
+
+static const char unknown_of_p[] =
+    " reset settings temp hold locks prepared listens sequences code queries u:p";
 
 static void test_nothing(void **state PW_UNUSED)
 {
@@ -145,8 +152,10 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("DROP TABLE t", " drops queries");
 	assert_effects("SELECT pg_advisory_lock(1)", " locks queries");
 	assert_effects("SELECT pg_advisory_unlock_all()", " locks queries");
-	assert_effects("PREPARE p AS SELECT 1", " prepared queries");
-	assert_effects("DEALLOCATE p", " prepared queries");
+	assert_effects("PREPARE p AS SELECT 1", " prepared queries u:p");
+	assert_effects("DEALLOCATE p; DEALLOCATE PREPARE \"Q\"", " drops queries d:p d:Q");
+	assert_effects("DEALLOCATE ALL", " drops queries");
+	assert_effects("SELECT * FROM pg_prepared_statements", " queries a:");
 	assert_effects("LISTEN a", " listens queries");
 	assert_effects("UNLISTEN *", " listens queries");
 	assert_effects("LOAD 'x'", " load queries");
@@ -174,8 +183,8 @@ static void test_code(void **state PW_UNUSED)
 	assert_described_with(unknown, " =app.x",
 			      "DO $$ BEGIN SET app.x = 'y'; PERFORM a.b; END $$");
 	assert_effects("SELECT f($$ 'app.x' $$)", " calls queries =app.x");
-	assert_effects("EXECUTE p", unknown);
-	assert_effects("EXPLAIN ANALYZE EXECUTE p", unknown);
+	assert_effects("EXPLAIN ANALYZE EXECUTE p", unknown_of_p);
+	assert_effects("EXECUTE p", unknown_of_p);
 	assert_effects("SELECT query_to_xml('SET x', true, true, '')", unknown);
 }
 

@@ -58,15 +58,25 @@ enum {
 	PW_EFFECTS_NAMES_MAX = 64,
 };
 
+/* What a text does with a prepared statement that it names. */
+enum pw_statement_use {
+	PW_STATEMENT_USED = 'u',    /* EXECUTE, PREPARE */
+	PW_STATEMENT_DROPPED = 'd', /* DEALLOCATE */
+	PW_STATEMENT_ALL = 'a',     /* the text may look at all there are */
+};
+
 struct pw_effects {
 	unsigned flags;
 	unsigned n_names;
 	struct pw_strbuf names; /* in small letters, each with its zero byte, each once */
+	/* A pw_statement_use, a name and its zero byte, in their order; of one text: merging does
+	 * not bring them. */
+	struct pw_strbuf statements;
 };
 
 #define PW_EFFECTS_INIT                                                                            \
 	{                                                                                          \
-		0, 0, PW_STRBUF_INIT                                                               \
+		0, 0, PW_STRBUF_INIT, PW_STRBUF_INIT                                               \
 	}
 
 void pw_effects_fini(struct pw_effects *effects);
