@@ -177,6 +177,9 @@ void pw_login_on_tls_open(struct pw_client *c);
 /* ---- relay_loan.c ---- */
 /* The client has got a link: it is brought to what the client has set (SYNCING), or fits. */
 void pw_relay_begin(struct pw_client *c);
+/* Ahead of a text with these effects (NULL = none): what others' sequences have left in the link is
+ * discarded, unless it may be the client's own. False: it is closed. */
+bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects);
 /* True: the client has a link that fits, now. */
 bool pw_relay_acquire(struct pw_client *c);
 /* The server has answered all: the time of the client's query is over. */

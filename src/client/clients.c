@@ -257,6 +257,7 @@ void pw_clients_accept(struct pw_clients *clients, int fd, const struct pw_addr 
 	c->connect_us = clients->loop->now_us;
 	c->connect_wall_us = pw_clock_wall_us();
 	pw_loan_init(&c->loan, &pw_relay_ops);
+	c->loan.owner_id = c->id;
 	pw_timer_init(&c->timer, on_timer);
 	pw_task_init(&c->free_task, free_client);
 	pw_list_append(&clients->all, &c->node);

@@ -140,7 +140,8 @@ static bool bring_names(struct pw_client *c)
 	if (!c->session)
 		return true;
 	pw_names_note_drops(c, &c->session->effects);
-	return pw_names_bring(c, &c->session->effects, true);
+	return pw_relay_own_sequences(c, &c->session->effects) &&
+	       pw_names_bring(c, &c->session->effects, true);
 }
 
 static bool forward_query(struct pw_client *c, const struct pw_piece *piece)

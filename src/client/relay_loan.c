@@ -5,9 +5,11 @@
  */
 #include "config.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "client_priv.h"
+#include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
 
 static struct pw_link *link_of(const struct pw_client *c)
@@ -15,14 +17,61 @@ static struct pw_link *link_of(const struct pw_client *c)
 	return c->loan.link;
 }
 
+/* ---- sequences ---- */
+
+static atomic_bool *reads_sequences(const struct pw_client *c)
+{
+	return &c->loan.pool->shared->db->reads_sequences;
+}
+
+/* The client's bytes follow without waiting: it cannot fail but with its connection. */
+static bool discard_sequences(struct pw_client *c)
+{
+	const struct pw_expect entry = {.role = PW_ROLE_QUERY, .flags = PW_EXPECT_SWALLOW};
+	struct pw_link *link = link_of(c);
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	bool ok;
+
+	link->facts.has_foreign_sequences = false;
+	pw_write_query(&out, "DISCARD SEQUENCES");
+	ok = !out.has_failed && pw_link_expect(link, &entry) == PW_OK;
+	if (ok)
+		pw_batch_copy(pw_relay_to_server(c), out.data, out.len);
+	pw_strbuf_fini(&out);
+	return ok || pw_relay_out_of_memory(c);
+}
+
+bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects)
+{
+	const struct pw_link *link = link_of(c);
+
+	if (!c->session || !effects || !(effects->flags & PW_EFFECT_SEQUENCES))
+		return true;
+	atomic_store_explicit(reads_sequences(c), true, memory_order_relaxed);
+	if (!link->facts.has_foreign_sequences || link->transaction != 'I' ||
+	    pw_link_has_request(link))
+		return true;
+	return discard_sequences(c);
+}
+
+/* ---- the loan ---- */
+
+/* The link is as the client left its last one. */
+static void enter(struct pw_client *c)
+{
+	pw_client_goto(c, PW_CLIENT_RELAYING);
+	if (c->session && link_of(c)->facts.has_foreign_sequences &&
+	    atomic_load_explicit(reads_sequences(c), memory_order_relaxed))
+		(void)discard_sequences(c);
+}
+
 void pw_relay_begin(struct pw_client *c)
 {
 	struct pw_link *link = link_of(c);
-
 	const struct pw_sync_side wanted = {c->params, c->settings};
 
 	if (pw_sync_fits(link, &wanted)) {
-		pw_client_goto(c, PW_CLIENT_RELAYING);
+		enter(c);
 		return;
 	}
 	pw_client_goto(c, PW_CLIENT_SYNCING);
@@ -115,7 +164,9 @@ void pw_relay_synced(struct pw_client *c)
 	c->loan.params = c->params;
 	pw_state_unref(link->settings);
 	link->settings = pw_state_ref(c->settings);
-	pw_client_goto(c, PW_CLIENT_RELAYING);
+	enter(c);
+	if (c->state != PW_CLIENT_RELAYING)
+		return;
 	if (c->held)
 		pw_relay_release(c);
 	else

@@ -115,7 +115,9 @@ static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)
 /* NULL = the unnamed one. */
 static bool bring_for(struct pw_client *c, struct pw_statement *statement)
 {
-	return pw_names_bring(c, pw_session_effects_of(c, statement), false);
+	const struct pw_effects *effects = pw_session_effects_of(c, statement);
+
+	return pw_relay_own_sequences(c, effects) && pw_names_bring(c, effects, false);
 }
 
 static bool refuse_size(struct pw_client *c, size_t len)

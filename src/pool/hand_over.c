@@ -177,6 +177,7 @@ static void take_apart(struct pw_link *link, struct link_mail *m)
 
 	if (link->state == PW_LINK_IDLE)
 		atomic_fetch_sub(&link->shared->seats[pools->index].idle, 1);
+	pw_link_forget_last(link);
 	m->shared = link->shared;
 	m->facts = link->facts;
 	pw_known_init(&m->facts.known);

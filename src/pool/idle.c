@@ -125,11 +125,25 @@ static bool fits(const struct pw_link *link, const struct pw_loan *loan)
 			 (!loan->settings || pw_id_equal(link->settings->id, loan->settings->id)));
 }
 
+/* A session finds there what no server can be asked to bring: values of its sequences. */
+static struct pw_link *last_of(const struct pw_pool *pool, const struct pw_loan *loan)
+{
+	struct pw_link *link = loan && loan->is_strict ? loan->last : NULL;
+
+	return link && link->state == PW_LINK_IDLE && link->pool == pool &&
+		       !needs_check(pool, link) && pw_pool_suits(link, loan)
+		   ? link
+		   : NULL;
+}
+
 struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *loan)
 {
 	bool is_fifo = pool->pools->snapshot->conf->server_round_robin;
-	struct pw_link *best = NULL;
+	struct pw_link *best = is_fifo ? NULL : last_of(pool, loan);
 	int looked = 0;
+
+	if (best)
+		return best;
 
 	for (struct pw_list *node = is_fifo ? pool->idle.prev : pool->idle.next, *next;
 	     node != &pool->idle && looked < FIT_SEARCH_MAX; node = next, looked++) {

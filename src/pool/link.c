@@ -208,9 +208,33 @@ enum pw_status pw_link_query(struct pw_link *link, const char *sql)
 
 /* ---- who has it ---- */
 
+void pw_link_forget_last(struct pw_link *link)
+{
+	if (link->last)
+		link->last->last = NULL;
+	link->last = NULL;
+}
+
+static void note_owner(struct pw_link *link, struct pw_loan *loan)
+{
+	struct pw_link_facts *facts = &link->facts;
+
+	facts->has_foreign_sequences |=
+	    facts->last_owner != 0 && facts->last_owner != loan->owner_id;
+	facts->last_owner = loan->owner_id;
+	if (link->last == loan)
+		return;
+	pw_link_forget_last(link);
+	if (loan->last)
+		pw_link_forget_last(loan->last);
+	link->last = loan;
+	loan->last = link;
+}
+
 void pw_link_lend(struct pw_link *link, struct pw_loan *loan)
 {
 	pw_link_goto(link, PW_LINK_LENT);
+	note_owner(link, loan);
 	link->loan = loan;
 	link->facts.last_used_us = link->pool->pools->loop->now_us;
 	link->request_us = 0;
@@ -301,6 +325,7 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 		pw_task_post(pools->loop, &link->pool->serve_task);
 	pw_link_undo_first(link, link->expects.n);
 	forget_cancels(link);
+	pw_link_forget_last(link);
 	if (link->learning)
 		pw_link_end_learning(link, NULL);
 	pw_link_goto(link, PW_LINK_CLOSED);

@@ -32,6 +32,8 @@ void pw_loan_unbind(struct pw_loan *loan)
 	if (!loan->pool)
 		return;
 	pw_assert(loan->state == PW_LOAN_NONE);
+	if (loan->last)
+		pw_link_forget_last(loan->last);
 	loan->pool->n_guests--;
 	loan->pool = NULL;
 }

@@ -222,6 +222,20 @@ static void take_set_config(const struct judgement *j, const struct pw_sql_item 
 	j->effects->flags |= PW_EFFECT_RESET; /* by a NULL */
 }
 
+static bool has_word(const struct judgement *j, const char *word)
+{
+	return strcasestr(j->text, word) != NULL;
+}
+
+/* Code that nobody here reads, in a text. */
+static void take_code(const struct judgement *j)
+{
+	j->effects->flags |= PW_EFFECTS_UNKNOWN;
+	pw_effects_scan(j->effects, j->text, j->len);
+	if (has_word(j, "currval") || has_word(j, "lastval"))
+		j->effects->flags |= PW_EFFECT_SEQUENCES;
+}
+
 static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 {
 	static const unsigned by_class[PW_BUILTIN_N_CLASSES] = {
@@ -269,18 +283,12 @@ static void take_deallocate(const struct judgement *j, const struct pw_sql_item 
 		name_statement(j, PW_STATEMENT_DROPPED, item->name);
 }
 
-static bool has_word(const struct judgement *j, const char *word)
-{
-	return strcasestr(j->text, word) != NULL;
-}
-
 /* Code within the text. */
 static void take_body(const struct judgement *j, const struct pw_sql_item *item PW_UNUSED)
 {
 	static const char *const words[] = {"create", "alter", "drop", "execute", "call"};
 
-	j->effects->flags |= PW_EFFECTS_UNKNOWN;
-	pw_effects_scan(j->effects, j->text, j->len);
+	take_code(j);
 	for (size_t i = 0; i < PW_COUNTOF(words); i++) {
 		if (has_word(j, words[i]))
 			j->effects->flags |= PW_EFFECT_DDL;
@@ -365,12 +373,6 @@ static bool is_plain(const struct pw_shape *shape)
 	       (shape->firsts & ~firsts) == 0;
 }
 
-static void take_unread(const struct judgement *j)
-{
-	j->effects->flags |= PW_EFFECTS_UNKNOWN;
-	pw_effects_scan(j->effects, j->text, j->len);
-}
-
 void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		      const struct pw_shape_key *key, const char *text, size_t len)
 {
@@ -393,7 +395,7 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 	if (analysis && analysis->is_parsed)
 		judge_items(&j, analysis);
 	else
-		take_unread(&j);
+		take_code(&j);
 	if (has_into(&shape) && shape.firsts & PW_SQL_BIT(SELECT))
 		effects->flags |= PW_EFFECT_TEMP;
 }

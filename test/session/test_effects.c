@@ -73,11 +73,10 @@ static void assert_effects(const char *text, const char *wanted)
 	pw_shape_cache_fini(&cache);
 }
 
-static const char unknown[] =
-    " reset settings temp hold locks prepared listens sequences code queries";
+static const char unknown[] = " reset settings temp hold locks prepared listens code queries";
 
 static const char unknown_of_p[] =
-    " reset settings temp hold locks prepared listens sequences code queries u:p";
+    " reset settings temp hold locks prepared listens code queries u:p";
 
 static void test_nothing(void **state PW_UNUSED)
 {

@@ -63,6 +63,7 @@ struct pw_link_facts {
 	uint64_t connect_us;
 	uint64_t connect_wall_us;
 	uint64_t last_used_us;
+	uint64_t last_owner; /* owner_id of the loan that had it last; 0 = none */
 	struct pw_addr addr;
 	struct pw_addr local;
 	unsigned epoch;                        /* of the shared pool when it was opened */
@@ -71,7 +72,8 @@ struct pw_link_facts {
 	uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* body of BackendKeyData */
 	uint16_t cancel_key_len;
 	bool is_tls;
-	bool must_close; /* when it is given back */
+	bool must_close;            /* when it is given back */
+	bool has_foreign_sequences; /* maybe: of whoever had it before the last owner */
 	struct pw_known known;
 	char host[PW_HOST_SIZE]; /* as configured: TLS checks it; "" = none */
 	char unix_path[108];     /* "" = TCP */
@@ -84,6 +86,7 @@ struct pw_link {
 	struct pw_pool *pool;
 	struct pw_shared_pool *shared; /* a reference, and one count of its limits */
 	struct pw_loan *loan;          /* LENT: who has it; opening: for whom, if it is one's own */
+	struct pw_loan *last;          /* who had it last, and is still there */
 	enum pw_replication replication; /* not NONE: one loan's own, closed with it */
 	struct pw_stream stream;
 	struct pw_reader reader;
@@ -198,6 +201,8 @@ void pw_link_welcome(const struct pw_link *link, struct pw_strbuf *out);
 void pw_link_goto(struct pw_link *link, enum pw_link_state state);
 /* Lends it: IDLE -> LENT. */
 void pw_link_lend(struct pw_link *link, struct pw_loan *loan);
+/* Nobody's last any more: it goes. */
+void pw_link_forget_last(struct pw_link *link);
 /* The loan has ended; decides between idle, cleaning, draining and closing. `has_left`: the
  * client is gone; `may_finish`: it said Terminate, so what it asked for runs to its end. */
 void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish);

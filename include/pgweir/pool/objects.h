@@ -97,6 +97,8 @@ struct pw_loan {
 	struct pw_list node; /* in the pool's queue, or its list of guests */
 	struct pw_pool *pool;
 	struct pw_link *link; /* HOLDING */
+	struct pw_link *last; /* the one it had last, while nobody else has had that since */
+	uint64_t owner_id;    /* never used twice */
 	const struct pw_borrower_ops *ops;
 	uint64_t since_us;               /* WAITING: since when */
 	const struct pw_params *params;  /* the owner's: a link that has them fits, if it has */

@@ -58,6 +58,8 @@ struct pw_shared_db {
 	 * that a plan no longer fits): what was parsed before may have an older idea of its result.
 	 */
 	atomic_uint ddl_epoch;
+	/* Somebody asks for currval() or lastval(): a link is given on without what they tell. */
+	atomic_bool reads_sequences;
 	struct pw_code code;
 	struct pw_parsed parsed;
 };
