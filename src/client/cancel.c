@@ -62,11 +62,13 @@ static size_t first_request(const struct pw_strbuf *held)
 	return 0;
 }
 
-static void cancel_queued(struct pw_client *c)
+/* The request that waits, for a link or for the one that it has, is never sent. */
+static void cancel_held(struct pw_client *c)
 {
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	struct pw_error err;
 	size_t len = c->held ? first_request(c->held) : 0;
+	bool is_queued = c->state == PW_CLIENT_QUEUED;
 
 	if (len == 0)
 		return;
@@ -75,13 +77,16 @@ static void cancel_queued(struct pw_client *c)
 	pw_error_detail(&err, "The statement was waiting for a server connection.");
 	pw_write_error(&out, &err);
 	pw_write_ready(&out, 'I');
-	pw_pool_withdraw(&c->loan);
 	pw_strbuf_consume(c->held, len);
 	c->request_us = 0;
-	pw_client_goto(c, PW_CLIENT_READY);
+	if (is_queued) {
+		pw_pool_withdraw(&c->loan);
+		pw_client_goto(c, PW_CLIENT_READY);
+	}
 	pw_client_send(c, out.data, out.len);
 	pw_strbuf_fini(&out);
-	pw_relay_release(c);
+	if (is_queued)
+		pw_relay_release(c);
 }
 
 /* ---- the target ---- */
@@ -100,14 +105,32 @@ static struct pw_link *running_link(const struct pw_client *c)
 	return c->loan.link->expects.n > 0 ? c->loan.link : NULL;
 }
 
+static void forget(void *arg PW_UNUSED)
+{
+}
+
+void pw_client_cancel_now(struct pw_client *c)
+{
+	struct pw_link *link = running_link(c);
+
+	c->is_cancel_due = false;
+	/* Without memory it is lost, as on its way. */
+	if (link && pw_cancel_link_for(link, forget, NULL) != PW_OK)
+		pw_log_warning(&c->log, "a cancel request could not be sent");
+}
+
 void pw_client_cancel(struct pw_client *c, void (*done)(void *arg), void *arg)
 {
 	struct pw_link *link = running_link(c);
 
-	if (link && pw_cancel_link_for(link, done, arg) == PW_OK)
+	/* It would strike what went ahead. */
+	if (link && link->is_syncing)
+		c->is_cancel_due = true;
+	else if (link && pw_cancel_link_for(link, done, arg) == PW_OK)
 		return;
-	if (c->state == PW_CLIENT_QUEUED)
-		cancel_queued(c);
+	if (c->state == PW_CLIENT_QUEUED || c->state == PW_CLIENT_SYNCING ||
+	    c->state == PW_CLIENT_ASKING)
+		cancel_held(c);
 	else if (c->state == PW_CLIENT_CONSOLE)
 		c->clients->console_ops->cancel(c);
 	done(arg);

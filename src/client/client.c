@@ -93,7 +93,7 @@ static const struct client_step steps[PW_CLIENT_N_STATES] = {
 			 idle_limit},
     [PW_CLIENT_QUEUED] = {"waiting", BIT(READY) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
 			  pw_client_queue_limit},
-    [PW_CLIENT_SYNCING] = {"active", BIT(RELAYING) | BIT(CLOSED), NULL},
+    [PW_CLIENT_SYNCING] = {"active", BIT(QUEUED) | BIT(RELAYING) | BIT(CLOSED), NULL},
     [PW_CLIENT_RELAYING] = {"active",
 			    BIT(READY) | BIT(SETTLING) | BIT(PREPARING) | BIT(ASKING) | BIT(CLOSED),
 			    NULL},

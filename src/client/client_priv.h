@@ -60,6 +60,7 @@ struct pw_client_session {
 	struct pw_state *initial;
 	struct pw_params *initial_params; /* NULL where it asked for none */
 	struct pw_id read_under;          /* the parameters for which it is known: */
+	bool is_accepted;                 /* no value that no server has had */
 	bool is_readable;                 /* the lexer is right for its texts */
 	bool must_restore;                /* a RESET was bound: behind the next Sync */
 	/* Names of statements, each with its zero: what the link has under the client's own names
@@ -144,6 +145,8 @@ bool pw_relay_out_of_memory(struct pw_client *c);
 
 /* ---- cancel.c ---- */
 void pw_login_take_cancel(struct pw_client *c, const uint8_t *key, size_t len);
+/* What it was held for is over. */
+void pw_client_cancel_now(struct pw_client *c);
 
 /* ---- login_end.c ---- */
 /* The console's rights are looked at before the password where the name is known. */
@@ -186,6 +189,8 @@ bool pw_relay_acquire(struct pw_client *c);
 void pw_relay_note_ready(struct pw_client *c);
 /* The link goes back to its pool if nothing is owed and nothing left in it. */
 void pw_relay_leave_if_free(struct pw_client *c);
+/* What went ahead of the client's messages is answered. False: it is closed. */
+bool pw_relay_ahead_passed(struct pw_client *c);
 /* SYNCING, ASKING: the server has answered. */
 void pw_relay_synced(struct pw_client *c);
 void pw_relay_answered(struct pw_client *c);

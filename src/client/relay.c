@@ -467,7 +467,7 @@ static void on_parameter(struct pw_loan *loan, const char *name, const char *val
 	loan->params = changed;
 }
 
-static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
+static void on_ready(struct pw_loan *loan, bool was_swallowed)
 {
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
 	struct pw_link *link = loan->link;
@@ -492,6 +492,10 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed PW_UNUSED)
 	default:
 		return;
 	}
+	if (was_swallowed && link->is_syncing && !pw_relay_ahead_passed(c))
+		return;
+	if (c->is_cancel_due)
+		pw_client_cancel_now(c);
 	pw_relay_note_ready(c);
 	if (loan->mode == PW_MODE_STATEMENT && link->transaction != 'I') {
 		link->facts.must_close = true;

@@ -24,26 +24,29 @@ static atomic_bool *reads_sequences(const struct pw_client *c)
 	return &c->loan.pool->shared->db->reads_sequences;
 }
 
-/* The client's bytes follow without waiting: it cannot fail but with its connection. */
-static bool discard_sequences(struct pw_client *c)
+/* Of an own batch that nobody waits for: its end is noted in pw_relay_ahead_passed(). */
+static bool send_ahead(struct pw_client *c, const char *sql)
 {
 	const struct pw_expect entry = {.role = PW_ROLE_QUERY, .flags = PW_EXPECT_SWALLOW};
 	struct pw_link *link = link_of(c);
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	bool ok;
 
-	link->facts.has_foreign_sequences = false;
-	pw_write_query(&out, "DISCARD SEQUENCES");
+	link->is_syncing = true;
+	link->has_own_error = false;
+	pw_write_query(&out, sql);
 	ok = !out.has_failed && pw_link_expect(link, &entry) == PW_OK;
 	if (ok)
 		pw_batch_copy(pw_relay_to_server(c), out.data, out.len);
-	pw_strbuf_fini(&out);
+	pw_strbuf_wipe(&out);
 	return ok || pw_relay_out_of_memory(c);
 }
 
+static const char discard_sequences[] = "DISCARD SEQUENCES;";
+
 bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects)
 {
-	const struct pw_link *link = link_of(c);
+	struct pw_link *link = link_of(c);
 
 	if (!c->session || !effects || !(effects->flags & PW_EFFECT_SEQUENCES))
 		return true;
@@ -51,38 +54,74 @@ bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effect
 	if (!link->facts.has_foreign_sequences || link->transaction != 'I' ||
 	    pw_link_has_request(link))
 		return true;
-	return discard_sequences(c);
+	link->facts.has_foreign_sequences = false;
+	return send_ahead(c, discard_sequences);
 }
 
 /* ---- the loan ---- */
 
-/* The link is as the client left its last one. */
-static void enter(struct pw_client *c)
+/* A server has each of the client's values. */
+static void note_accepted(struct pw_client *c)
 {
-	pw_client_goto(c, PW_CLIENT_RELAYING);
-	if (c->session && link_of(c)->facts.has_foreign_sequences &&
-	    atomic_load_explicit(reads_sequences(c), memory_order_relaxed))
-		(void)discard_sequences(c);
+	if (c->session)
+		c->session->is_accepted = true;
 }
 
-void pw_relay_begin(struct pw_client *c)
+/* What brings the link to where the client left its last one. True: the client has to wait for its
+ * end. */
+static bool build_sync(struct pw_client *c, struct pw_strbuf *sql)
 {
-	struct pw_link *link = link_of(c);
 	const struct pw_sync_side wanted = {c->params, c->settings};
+	struct pw_link *link = link_of(c);
+	const struct pw_sync_side have = {link->params, link->settings};
+	bool is_guarding = false;
 
 	if (pw_sync_fits(link, &wanted)) {
-		enter(c);
-		return;
+		note_accepted(c);
+	} else {
+		pw_sync_build(c->clients->tracked, &have, &wanted, sql);
+		is_guarding = !c->session || !c->session->is_accepted ||
+			      !pw_sync_is_harmless(c->clients->tracked, &have, &wanted);
 	}
+	if (c->session && link->facts.has_foreign_sequences &&
+	    atomic_load_explicit(reads_sequences(c), memory_order_relaxed)) {
+		pw_strbuf_add_string(sql, discard_sequences);
+		link->facts.has_foreign_sequences = false;
+	}
+	return is_guarding;
+}
+
+static void begin_waiting(struct pw_client *c, const char *sql)
+{
+	struct pw_link *link = link_of(c);
+
 	pw_client_goto(c, PW_CLIENT_SYNCING);
 	link->is_syncing = true;
+	link->has_own_error = false;
 	link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
-	if (pw_sync_send(link, c->clients->tracked, &wanted) != PW_OK)
+	if (pw_link_query(link, sql) != PW_OK)
 		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
 #ifdef PW_MUTANT_SYNC_NOT_AWAITED
 	else
 		pw_client_goto(c, PW_CLIENT_RELAYING);
 #endif
+}
+
+void pw_relay_begin(struct pw_client *c)
+{
+	struct pw_strbuf sql = PW_STRBUF_INIT; /* it may hold secrets */
+	bool is_guarding = build_sync(c, &sql);
+
+	if (sql.has_failed) {
+		pw_link_close(link_of(c), PW_LINK_END_CLEAN, "out of memory", NULL);
+	} else if (is_guarding) {
+		begin_waiting(c, sql.data ? sql.data : "");
+	} else {
+		pw_client_goto(c, PW_CLIENT_RELAYING);
+		if (sql.len > 0)
+			(void)send_ahead(c, sql.data);
+	}
+	pw_strbuf_wipe(&sql);
 }
 
 /* True: the client has a link that fits, now. */
@@ -140,37 +179,81 @@ void pw_relay_leave_if_free(struct pw_client *c)
 	pw_pool_return(&c->loan, false, false);
 }
 
-/* The link has taken over the client's parameters, or refused to. */
-void pw_relay_synced(struct pw_client *c)
+/* From now on the client has the server's spelling of its values. */
+static void adopt(struct pw_client *c)
 {
 	struct pw_params_table *table = &c->clients->pools->params;
 	struct pw_link *link = link_of(c);
-	struct pw_error err;
 
-	link->is_syncing = false;
-	if (link->has_own_error) {
-		pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "invalid server parameter");
-		pw_error_detail(
-		    &err,
-		    "The server refused a setting of the client's start-up packet, or one "
-		    "that it had set on another connection: %s.",
-		    link->own_error);
-		pw_link_close(link, PW_LINK_END_CLEAN, "invalid server parameter", &err);
-		return;
-	}
-	/* From now on the client has the server's spelling of its values. */
 	pw_params_unref(table, c->params);
 	c->params = pw_params_ref(link->params);
 	c->loan.params = c->params;
 	pw_state_unref(link->settings);
 	link->settings = pw_state_ref(c->settings);
-	enter(c);
-	if (c->state != PW_CLIENT_RELAYING)
+	c->loan.needs_new = false;
+	note_accepted(c);
+}
+
+static void refuse_sync(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+	struct pw_error err;
+
+	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "invalid server parameter");
+	pw_error_detail(&err,
+			"The server refused a setting of the client's start-up packet, or one "
+			"that it had set on another connection: %s.",
+			link->own_error);
+	pw_link_close(link, PW_LINK_END_CLEAN, "invalid server parameter", &err);
+}
+
+/* It may be the connection's past that stands in the way (temporary tables and temp_buffers, a
+ * library's idea of a value): one that has none is tried before the client has to go. */
+static void sync_elsewhere(struct pw_client *c)
+{
+	c->loan.needs_new = true;
+	link_of(c)->facts.must_close = true;
+	pw_client_goto(c, PW_CLIENT_QUEUED);
+	pw_pool_return(&c->loan, false, false);
+	if (!pw_pool_borrow(&c->loan))
 		return;
-	if (c->held)
+	pw_relay_begin(c);
+	if (c->state == PW_CLIENT_RELAYING)
 		pw_relay_release(c);
-	else
+}
+
+/* The link has taken over the client's parameters, or refused to. */
+void pw_relay_synced(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+
+	link->is_syncing = false;
+	if (link->has_own_error && !c->loan.needs_new && c->session) {
+		sync_elsewhere(c);
+		return;
+	}
+	if (link->has_own_error) {
+		refuse_sync(c);
+		return;
+	}
+	adopt(c);
+	pw_client_goto(c, PW_CLIENT_RELAYING);
+	pw_relay_release(c);
+	if (c->state == PW_CLIENT_RELAYING && link_of(c))
 		pw_relay_leave_if_free(c);
+}
+
+bool pw_relay_ahead_passed(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+
+	link->is_syncing = false;
+	if (!link->has_own_error) {
+		adopt(c);
+		return true;
+	}
+	refuse_sync(c);
+	return false;
 }
 
 /* The server has said what has become of the session. */

@@ -112,6 +112,8 @@ bool pw_pool_suits(const struct pw_link *link, const struct pw_loan *loan)
 
 	if (!loan->settings)
 		return link->settings->n == 0; /* a look-up */
+	if (loan->needs_new)
+		return link->facts.last_owner == 0;
 	if (!loan->is_strict || link->settings->n == 0 ||
 	    pw_id_equal(link->settings->id, loan->settings->id))
 		return true;

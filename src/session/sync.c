@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "pgweir/base/status.h"
 #include "pgweir/sql/lexer.h"
 
 static bool values_equal(const char *have, const char *wanted)
@@ -239,17 +240,74 @@ void pw_sync_build(const struct pw_tracked *tracked, const struct pw_sync_side *
 		add_identity(&d, wanted->settings);
 }
 
-enum pw_status pw_sync_send(struct pw_link *link, const struct pw_tracked *tracked,
-			    const struct pw_sync_side *wanted)
-{
-	const struct pw_sync_side have = {link->params, link->settings};
-	struct pw_strbuf sql = PW_STRBUF_INIT;
-	enum pw_status status = PW_ENOMEM;
+/* ---- what need not be waited for ---- */
 
-	pw_sync_build(tracked, &have, wanted, &sql);
-	link->has_own_error = false;
-	if (!sql.has_failed && sql.len > 0)
-		status = pw_link_query(link, sql.data);
-	pw_strbuf_wipe(&sql); /* settings may hold secrets */
-	return status;
+/* How values look, how long something may take, how a plan is made. Not what decides who may do
+ * what, which tables and texts are meant, what is durable or read-only. */
+static bool is_harmless(const char *name)
+{
+	static const char *const names[] = {"application_name",
+					    "bytea_output",
+					    "client_min_messages",
+					    "constraint_exclusion",
+					    "cpu_index_tuple_cost",
+					    "cpu_operator_cost",
+					    "cpu_tuple_cost",
+					    "cursor_tuple_fraction",
+					    "datestyle",
+					    "default_statistics_target",
+					    "effective_cache_size",
+					    "effective_io_concurrency",
+					    "extra_float_digits",
+					    "from_collapse_limit",
+					    "hash_mem_multiplier",
+					    "idle_in_transaction_session_timeout",
+					    "intervalstyle",
+					    "join_collapse_limit",
+					    "lock_timeout",
+					    "maintenance_work_mem",
+					    "max_parallel_workers",
+					    "max_parallel_workers_per_gather",
+					    "parallel_setup_cost",
+					    "parallel_tuple_cost",
+					    "plan_cache_mode",
+					    "random_page_cost",
+					    "seq_page_cost",
+					    "statement_timeout",
+					    "timezone",
+					    "work_mem"};
+
+	if (strchr(name, '.'))
+		return false;
+	if (strncasecmp(name, "enable_", 7) == 0 || strncasecmp(name, "geqo", 4) == 0 ||
+	    strncasecmp(name, "jit", 3) == 0)
+		return true;
+	for (size_t i = 0; i < PW_COUNTOF(names); i++) {
+		if (strcasecmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void note_harm(const char *name, const char *value PW_UNUSED, void *arg)
+{
+	*(bool *)arg &= is_harmless(name);
+}
+
+bool pw_sync_is_harmless(const struct pw_tracked *tracked, const struct pw_sync_side *have,
+			 const struct pw_sync_side *wanted)
+{
+	bool result = true;
+
+	for (size_t i = 0; wanted->params && i < wanted->params->n; i++) {
+		const char *value = wanted->params->values[i];
+
+		if (value && !values_equal(have->params ? have->params->values[i] : NULL, value))
+			result &= is_harmless(tracked->names[i]);
+	}
+	/* Who one is, is taken back and set anew with any difference. */
+	if (!pw_id_equal(have->settings->id, wanted->settings->id))
+		result &= !has_identity(have->settings) && !has_identity(wanted->settings);
+	pw_state_diff(have->settings, wanted->settings, note_harm, &result);
+	return result;
 }

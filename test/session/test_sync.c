@@ -15,8 +15,9 @@
 
 #include <cmocka.h>
 
-#include "../lib/fake_pool.h"
 #include "../lib/params_fixture.h"
+#include "pgweir/base/rng.h"
+#include "pgweir/pool/link.h"
 #include "pgweir/session/sync.h"
 
 static struct pw_state no_settings;
@@ -35,14 +36,6 @@ static bool fits(const struct pw_link *link, const struct pw_params *wanted)
 	const struct pw_sync_side side = {wanted, link->settings};
 
 	return pw_sync_fits(link, &side);
-}
-
-static enum pw_status send_params(struct pw_link *link, const struct pw_tracked *tracked,
-				  const struct pw_params *wanted)
-{
-	const struct pw_sync_side side = {wanted, link->settings};
-
-	return pw_sync_send(link, tracked, &side);
 }
 
 /* The statements that set parameter `index` to a value on a link that has nothing. */
@@ -309,43 +302,53 @@ static void test_identity(void **state)
 		    "SET session_authorization='alice';SET role='it''s';");
 }
 
-/* On a link with a server: the borrower hears of the end and of nothing else. */
-static void test_send(void **state)
+static bool is_harmless(struct fixture *f, size_t index, const char *has, const char *wants)
 {
-	struct fake_env env;
-	struct fake_server server;
-	struct fake_borrower b;
-	struct pw_params *wanted;
-	struct pw_link *link;
+	struct pw_params *old = pw_params_with(&f->table, NULL, ENCODING, "UTF8");
+	struct pw_params *new = pw_params_with(&f->table, old, index, "x");
+	struct pw_states states;
+	struct pw_sync_side from = {old, NULL}, to = {new, NULL};
+	struct pw_state *have, *wanted;
+	bool result;
 
-	(void)state;
-	fake_env_init(&env, "", "", 1);
-	fake_borrower_init(&b, fake_pool_of(&env, 0, "bob"));
-	assert_false(fake_borrow(&b));
-	fake_accept_login(&env, &server);
-	fake_assert_heard(&b, "link");
-	link = b.loan.link;
-	wanted = pw_params_with(&env.workers[0].pools.params, NULL, TIMEZONE, "CET");
-	link->has_own_error = true;
-	assert_false(fits(link, wanted));
-	assert_int_equal(send_params(link, &env.tracked, wanted), PW_OK);
-	fake_must_receive_query(&server, "SET TimeZone='CET';");
-	fake_answer(&server, "S=TimeZone:CET C=SET Z=I");
-	fake_assert_heard(&b, "ready-own");
-	assert_false(link->has_own_error);
-	assert_true(fits(link, wanted));
-	pw_params_unref(&env.workers[0].pools.params, wanted);
-	/* A value that the server does not take. */
-	wanted = pw_params_with(&env.workers[0].pools.params, NULL, TIMEZONE, "nowhere");
-	assert_int_equal(send_params(link, &env.tracked, wanted), PW_OK);
-	fake_must_receive_query(&server, "SET TimeZone='nowhere';");
-	fake_answer(&server, "E=22023 Z=I");
-	fake_assert_heard(&b, "ready-own");
-	assert_true(link->has_own_error);
-	pw_params_unref(&env.workers[0].pools.params, wanted);
-	fake_borrower_fini(&b);
-	fake_server_close(&server);
-	fake_env_fini(&env);
+	pw_states_init(&states, &f->table.key);
+	from.settings = have = state_of(&states, has);
+	to.settings = wanted = state_of(&states, wants);
+	result = pw_sync_is_harmless(&f->tracked, &from, &to);
+	pw_state_unref(have);
+	pw_state_unref(wanted);
+	pw_states_fini(&states);
+	pw_params_unref(&f->table, new);
+	pw_params_unref(&f->table, old);
+	return result;
+}
+
+static void test_harmless(void **state)
+{
+	static const char *const guards[] = {"role=bob",
+					     "session_authorization=bob",
+					     "row_security=off",
+					     "search_path=",
+					     "default_transaction_read_only=on",
+					     "app.x=1",
+					     "jit.x=1",
+					     "synchronous_commit=off",
+					     "check_function_bodies=off",
+					     "geqo.x=1",
+					     "enable_x.y=1",
+					     "session_replication_role=replica"};
+	struct fixture *f = *state;
+
+	assert_true(is_harmless(f, TIMEZONE, "", ""));
+	assert_true(is_harmless(f, DATESTYLE, "work_mem=1MB|enable_seqscan=off", "jit=off"));
+	assert_true(is_harmless(f, NAME, "app.x=1|role=bob", "app.x=1|role=bob"));
+	assert_false(is_harmless(f, ENCODING, "", ""));
+	assert_false(is_harmless(f, SEARCH_PATH, "", ""));
+	for (size_t i = 0; i < PW_COUNTOF(guards); i++) {
+		assert_false(is_harmless(f, NAME, "", guards[i]));
+		assert_false(is_harmless(f, NAME, guards[i], "work_mem=1MB"));
+	}
+	assert_false(is_harmless(f, NAME, "role=bob", "role=bob|work_mem=1MB"));
 }
 
 int main(void)
@@ -359,7 +362,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_fits, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_settings, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
-	    cmocka_unit_test(test_send),
+	    cmocka_unit_test_setup_teardown(test_harmless, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

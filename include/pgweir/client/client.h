@@ -89,11 +89,12 @@ struct pw_client {
 	uint8_t key_len;
 	enum pw_console_right right;
 	bool is_tls;
-	bool is_counted;   /* in max_client_conn */
-	bool was_notified; /* of its waiting */
-	bool is_dropping;  /* the message at hand goes nowhere */
-	bool is_answering; /* it has but half of a message of its server's */
-	bool is_tracking;  /* its statement names are virtual */
+	bool is_counted;    /* in max_client_conn */
+	bool was_notified;  /* of its waiting */
+	bool is_dropping;   /* the message at hand goes nowhere */
+	bool is_answering;  /* it has but half of a message of its server's */
+	bool is_cancel_due; /* a cancel request came while what went ahead was running */
+	bool is_tracking;   /* its statement names are virtual */
 	/* Its unnamed statement, or a portal of this transaction, may be a DISCARD ALL. */
 	bool unnamed_forgets, portal_forgets;
 	unsigned limits_of; /* snapshot_serial that the limits below come from */

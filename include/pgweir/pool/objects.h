@@ -104,6 +104,7 @@ struct pw_loan {
 	const struct pw_params *params;  /* the owner's: a link that has them fits, if it has */
 	const struct pw_state *settings; /* these as well; NULL = rather one that has none */
 	bool is_untracked; /* nobody looks what the owner sets, nor does it leave with the link */
+	bool needs_new;    /* rather a link that nobody has had yet */
 	bool is_strict;    /* rather no link that keeps names of settings it has not set */
 	enum pw_pool_mode mode; /* the borrower's, from its login: a reload does not change it */
 	/* Not NONE: it wants a link of its own. A replication session belongs to one client from

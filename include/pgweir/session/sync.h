@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Bringing a link to a client's settings before the client's first message goes out: one simple
- * Query of SETs, whose answers nobody sees. The client's message waits for its end, so that it
- * never runs under somebody else's settings. On the link's worker.
+ * Query of SETs, whose answers nobody sees. The client's message waits for its end where it must
+ * never run under somebody else's settings. Pure functions.
  */
 #ifndef PGWEIR_SESSION_SYNC_H
 #define PGWEIR_SESSION_SYNC_H
@@ -31,8 +31,9 @@ bool pw_sync_fits(const struct pw_link *link, const struct pw_sync_side *wanted)
 /* The statements that make up the difference. */
 void pw_sync_build(const struct pw_tracked *tracked, const struct pw_sync_side *have,
 		   const struct pw_sync_side *wanted, struct pw_strbuf *sql);
-/* Sends them. The link's next swallowed ReadyForQuery ends it; link->has_own_error tells. */
-PW_MUSTCHECK enum pw_status pw_sync_send(struct pw_link *link, const struct pw_tracked *tracked,
-					 const struct pw_sync_side *wanted);
+/* Do they guard nothing, and cannot fail with values that a server has accepted before? Then the
+ * client's messages may follow without waiting. */
+bool pw_sync_is_harmless(const struct pw_tracked *tracked, const struct pw_sync_side *have,
+			 const struct pw_sync_side *wanted);
 
 #endif

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: PostgreSQL
+"""A link is brought to its client's settings: what waits for that and what does not, cancel
+requests meanwhile, and a server that refuses."""
+
+import re
+
+import pytest
+
+from lib.fakepg import complete, parameter_status, ready
+from lib.wait import stays_true, wait_for
+from lib.wire import query
+
+pytestmark = pytest.mark.pgweir_only
+
+
+class Server:
+    """A fake one that says so when application_name changes, and answers no SET on hold."""
+
+    def __init__(self, make_fake):
+        self.is_held = False
+        self.fake = make_fake(on_message=self.on_message)
+
+    def answer(self, session, text):
+        name = re.search(r"application_name='(\w*)'", text)
+        if name:
+            session.send(parameter_status("application_name", name[1]))
+        session.send(complete("SET") * text.count(";") + ready())
+
+    def on_message(self, session, kind, body):
+        text = body[:-1].decode() if kind == "Q" else ""
+        if not re.match(r"SET |RESET |SELECT pg_catalog.set_config", text):
+            return self.is_held
+        if not self.is_held:
+            self.answer(session, text)
+        return True
+
+    def received(self):
+        return [m.text() for m in self.fake.sessions[0].messages if m.kind == "Q"]
+
+    def release(self):
+        session, self.is_held = self.fake.sessions[0], False
+        late = self.received()[-2:]
+        for text in late if late[-1] == "SELECT 1" else late[-1:]:
+            if not self.on_message(session, "Q", text.encode() + b"\0"):
+                session.answer_query(text)
+
+
+@pytest.fixture
+def server(make_fake):
+    return Server(make_fake)
+
+
+def two_clients(make_pooler, server, db, **second):
+    fake = server.fake
+    pooler = make_pooler(databases={db: {"host": fake.host, "port": fake.port}},
+                         pool_mode="transaction", default_pool_size=1, session_state="track",
+                         worker_threads=1)
+    a, b = pooler.raw(application_name="a"), pooler.raw(**second)
+    for conn in (b, a, b, a):
+        assert conn.query("SELECT 1").value() == "1"
+    server.is_held = True
+    return pooler, b
+
+
+def test_what_guards_nothing_rides_ahead(make_pooler, server, db):
+    _pooler, b = two_clients(make_pooler, server, db, application_name="b")
+    b.send(query("SELECT 1"))
+    wait_for(lambda: server.received()[-2:] == ["SET application_name='b';", "SELECT 1"])
+    server.release()
+    assert b.result().value() == "1"
+
+
+def test_what_guards_is_waited_for(make_pooler, server, db):
+    _pooler, b = two_clients(make_pooler, server, db, application_name="b", search_path="x")
+    b.send(query("SELECT 1"))
+    wait_for(lambda: "search_path" in server.received()[-1])
+    assert stays_true(lambda: server.received()[-1] != "SELECT 1", 0.2)
+    server.release()
+    assert b.result().value() == "1"
+
+
+def test_cancel_while_it_is_waited_for(make_pooler, server, db):
+    _pooler, b = two_clients(make_pooler, server, db, application_name="b", search_path="x")
+    b.send(query("SELECT 3"))
+    wait_for(lambda: "search_path" in server.received()[-1])
+    b.cancel()
+    assert b.result().error.code == "57014"
+    server.release()
+    assert b.query("SELECT 2").value() == "1"
+    assert "SELECT 3" not in server.received()
+    assert server.fake.cancels == []
+
+
+def test_cancel_does_not_strike_what_goes_ahead(make_pooler, server, db):
+    _pooler, b = two_clients(make_pooler, server, db, application_name="b")
+    b.send(query("SELECT 1"))
+    wait_for(lambda: server.received()[-1] == "SELECT 1")
+    b.cancel()
+    assert stays_true(lambda: server.fake.cancels == [], 0.2)
+    session = server.fake.sessions[0]
+    server.answer(session, "SET application_name='b';")
+    wait_for(lambda: len(server.fake.cancels) == 1)
+    session.answer_query("SELECT 1")
+    assert b.result().value() == "1"
+
+
+def test_a_link_whose_past_stands_in_the_way(make_pooler):
+    """temp_buffers cannot be set any more where there have been temporary tables."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a, b = pooler.raw(), pooler.raw()
+    a.query("SET temp_buffers = '2MB'")
+    b.query("CREATE TEMP TABLE t AS SELECT 1; DROP TABLE t")
+    pid = b.query("SELECT pg_backend_pid()").value()
+    assert a.query("SHOW temp_buffers").value() == "2MB"
+    assert a.query("SELECT pg_backend_pid()").value() != pid
+
+
+def test_a_value_that_no_server_takes_ends_its_client(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    bad = pooler.raw(work_mem="nonsense")
+    bad.send(query("SELECT 1"))
+    assert bad.expect_fatal().message == "invalid server parameter"
+    assert pooler.raw().query("SELECT 1").value() == "1"
