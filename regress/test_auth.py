@@ -262,6 +262,17 @@ def test_auth_query(make_pooler, pg, role):
     assert_refused(refused(pooler, role[0], "wrong"), SCRAM)
 
 
+def test_auth_query_runs_under_nobodys_settings(make_pooler, pg, role):
+    """The only server is another client's, who has become somebody without rights there."""
+    pooler = make_pooler(**with_auth_query(pg, pool_mode="transaction", default_pool_size=1,
+                                           session_state="track", worker_threads=1))
+    first = pooler.raw(user=pg.superuser)
+    assert first.query(f"SET ROLE {role[0]}").error is None
+    conn = pooler.raw(user=role[0], password=role[1])
+    assert conn.query("SELECT current_user").value() == role[0]
+    assert first.query("SELECT current_user").value() == role[0]
+
+
 def test_auth_query_without_a_row(make_pooler, pg):
     pooler = make_pooler(**with_auth_query(pg))
     assert_refused(refused(pooler, "nobody_at_all", "x"), "no such user")

@@ -123,6 +123,9 @@ bool pw_session_settle(struct pw_client *c)
 	if (s->effects.flags & PW_EFFECT_DDL)
 		atomic_fetch_add(&db_of(c)->ddl_epoch, 1);
 	flags = pw_session_flags(c, &is_known);
+	/* Values of before are other bytes now. */
+	if (pw_effects_name(&s->effects, "client_encoding"))
+		flags |= PW_EFFECT_SETTINGS;
 	if (flags & PW_EFFECT_UNSEEN)
 		c->loan.link->facts.must_close = true;
 	if (flags & PW_EFFECTS_FOR_EVER && !pin(c, s->pins | (flags & PW_EFFECTS_FOR_EVER)))

@@ -99,6 +99,12 @@ static void refuse_failing(struct pw_pool *pool)
 
 /* ---- serving ---- */
 
+/* A link that does not suit has to be brought round, which a look-up would not do. */
+static bool may_serve(const struct pw_link *link, const struct pw_loan *loan)
+{
+	return pw_pool_suits(link, loan) || (loan->settings && !loan->needs_new);
+}
+
 /* Another worker that has an idle link and was not asked in this round. */
 static bool ask_another_worker(struct pw_pool *pool)
 {
@@ -167,11 +173,14 @@ static void serve_queue(struct pw_pool *pool)
 			return;
 		if (check_a_stale_link(pool) || pw_pool_open_link(pool))
 			continue;
-		/* Better one that does not suit than none. */
+		/* Better one that does not suit than none, unless nobody would bring it round. */
 		link = pw_pool_take_idle(pool, NULL);
 		if (!link)
 			return;
-		lend_to_waiter(pool, link, head);
+		if (may_serve(link, head))
+			lend_to_waiter(pool, link, head);
+		else
+			pw_link_close(link, PW_LINK_END_CLEAN, "another client's settings", NULL);
 	}
 }
 
@@ -225,7 +234,8 @@ static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 	if (other >= 0 && (own == 0 || theirs + fair_margin(pool) < own) &&
 	    pw_link_hand_over(link, (unsigned)other))
 		return true;
-	if (!head || head->replication != PW_REPLICATION_NONE || pool->pools->is_lending)
+	if (!head || head->replication != PW_REPLICATION_NONE || pool->pools->is_lending ||
+	    !may_serve(link, head))
 		return false;
 	lend_to_waiter(pool, link, head);
 	return true;

@@ -222,6 +222,19 @@ static const char *encoding_of(const struct pw_tracked *tracked, const struct pw
 	return params && index >= 0 ? params->values[index] : NULL;
 }
 
+/* The same bytes are another text in another encoding. */
+static void add_equal_bytes(const struct pw_state *have, const struct pw_state *wanted,
+			    struct difference *d)
+{
+	for (unsigned i = 0; i < wanted->n; i++) {
+		const struct pw_setting *setting = &wanted->settings[i];
+		const char *value = pw_state_find(have, setting->name);
+
+		if (value && strcmp(value, setting->value) == 0 && !is_ascii(value))
+			add_difference(setting->name, value, d);
+	}
+}
+
 /* The batch is read in the encoding of before; what it sets is in that of the client. */
 void pw_sync_build(const struct pw_tracked *tracked, const struct pw_sync_side *have,
 		   const struct pw_sync_side *wanted, struct pw_strbuf *sql)
@@ -236,6 +249,8 @@ void pw_sync_build(const struct pw_tracked *tracked, const struct pw_sync_side *
 		pw_strbuf_add_string(sql, "RESET session_authorization;RESET role;");
 	add_params(tracked, have->params, wanted->params, sql);
 	pw_state_diff(have->settings, wanted->settings, add_difference, &d);
+	if (from && to && !is_same)
+		add_equal_bytes(have->settings, wanted->settings, &d);
 	if (differs)
 		add_identity(&d, wanted->settings);
 }

@@ -285,6 +285,11 @@ static void test_settings(void **state)
 	    "pg_catalog.convert_from(pg_catalog.decode('c3a9', 'hex'), 'UTF8'), "
 	    "false);");
 	assert_sync(f, "search_path=x", "", "RESET \"search_path\";");
+	/* The same bytes mean something else. */
+	assert_sync_between(f, "LATIN1", "app.x=\xc3\xa9|app.y=a", "app.x=\xc3\xa9|app.y=a",
+			    "SET client_encoding='UTF8';SELECT pg_catalog.set_config('app.x', "
+			    "pg_catalog.convert_from(pg_catalog.decode('c3a9', 'hex'), 'UTF8'), "
+			    "false);");
 }
 
 /* What one may set hangs on who one is. */
