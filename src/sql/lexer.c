@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * One function for each kind of beginning, chosen by a table of characters. Where PostgreSQL's
- * scanner takes the longest of several matches, the comment at the function says which ones.
+ * All the rules: one function for each kind of beginning, chosen by a table of characters. Where
+ * PostgreSQL's scanner takes the longest of several matches, the comment at the function says which
+ * ones.
  */
 #include "config.h"
 
@@ -10,48 +11,36 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
-#include "pgweir/base/status.h"
+#include "lexer_priv.h"
 
 /* PostgreSQL refuses operators of NAMEDATALEN bytes. */
 enum { MAX_OPERATOR = 63 };
 
-enum trait {
-	SPACE = 1,
-	WORD_START = 2,
-	WORD_REST = 4,
-	DIGIT = 8,
-	OPERATOR = 16,
-	NEWLINE = 32,
-	/* An operator with one of these may end in + or -. */
-	BEYOND_SQL = 64,
-	MAY_COMMENT = 128
-};
+#define SPACE    (PW_LEX_SPACE | PW_LEX_MAY_CONTINUE)
+#define NEWLINE  (SPACE | PW_LEX_NEWLINE)
+#define LETTER   (PW_LEX_WORD_START | PW_LEX_WORD_REST)
+#define FIGURE   (PW_LEX_DIGIT | PW_LEX_WORD_REST)
+#define PLAIN_OP PW_LEX_OPERATOR
+#define ODD_OP   (PW_LEX_OPERATOR | PW_LEX_BEYOND_SQL)
 
-#define LETTER   (WORD_START | WORD_REST)
-#define FIGURE   (DIGIT | WORD_REST)
-#define PLAIN_OP OPERATOR
-#define ODD_OP   (OPERATOR | BEYOND_SQL)
-
-static const uint8_t traits[256] = {
+const uint8_t pw_lexer_traits[256] = {
     ['\t'] = SPACE,
-    ['\n'] = SPACE | NEWLINE,
+    ['\n'] = NEWLINE,
     ['\f'] = SPACE,
-    ['\r'] = SPACE | NEWLINE,
+    ['\r'] = NEWLINE,
     [' '] = SPACE,
-    ['$'] = WORD_REST,
+    ['\''] = PW_LEX_MAY_CONTINUE,
+    ['$'] = PW_LEX_WORD_REST,
     ['0' ... '9'] = FIGURE,
     ['A' ... 'Z'] = LETTER,
     ['a' ... 'z'] = LETTER,
     ['_'] = LETTER,
     [0x80 ... 0xff] = LETTER,
     ['+'] = PLAIN_OP,
-    ['-'] = PLAIN_OP | MAY_COMMENT,
+    ['-'] = PLAIN_OP | PW_LEX_MAY_CONTINUE,
     ['*'] = PLAIN_OP,
-    ['/'] = PLAIN_OP | MAY_COMMENT,
+    ['/'] = PLAIN_OP,
     ['<'] = PLAIN_OP,
     ['>'] = PLAIN_OP,
     ['='] = PLAIN_OP,
@@ -67,58 +56,67 @@ static const uint8_t traits[256] = {
     ['?'] = ODD_OP,
 };
 
-/* Zero, which ends every text, has no trait: a look at the byte that follows one with a trait, or
- * one that is not zero, stays within. */
+const uint8_t pw_lexer_starts[256] = {
+    ['\t'] = PW_LEX_IS_SPACE,         ['\n'] = PW_LEX_IS_SPACE,
+    ['\f'] = PW_LEX_IS_SPACE,         ['\r'] = PW_LEX_IS_SPACE,
+    [' '] = PW_LEX_IS_SPACE,          ['A' ... 'Z'] = PW_LEX_IS_WORD,
+    ['a' ... 'z'] = PW_LEX_IS_WORD,   ['_'] = PW_LEX_IS_WORD,
+    [0x80 ... 0xff] = PW_LEX_IS_WORD, ['0' ... '9'] = PW_LEX_IS_INTEGER,
+    ['"'] = PW_LEX_IS_NAME,           ['\''] = PW_LEX_IS_STRING,
+    ['$'] = PW_LEX_IS_PARAM,          ['('] = PW_LEX_IS_MARK,
+    [')'] = PW_LEX_IS_MARK,           ['['] = PW_LEX_IS_MARK,
+    [']'] = PW_LEX_IS_MARK,           [','] = PW_LEX_IS_MARK,
+    [';'] = PW_LEX_IS_MARK,           ['.'] = PW_LEX_IS_DOT,
+    ['+'] = PW_LEX_IS_OPERATOR,       ['-'] = PW_LEX_IS_OPERATOR,
+    ['*'] = PW_LEX_IS_OPERATOR,       ['/'] = PW_LEX_IS_OPERATOR,
+    ['<'] = PW_LEX_IS_OPERATOR,       ['>'] = PW_LEX_IS_OPERATOR,
+    ['='] = PW_LEX_IS_OPERATOR,
+};
+
 static inline bool is(const struct pw_lexer *l, size_t at, unsigned trait)
 {
-	return traits[l->text[at]] & trait;
+	return pw_lexer_is(l, at, trait);
+}
+
+static size_t find_byte(const struct pw_lexer *l, size_t at, char byte)
+{
+	const uint8_t *found = at < l->len ? memchr(l->text + at, byte, l->len - at) : NULL;
+
+	return found ? (size_t)(found - l->text) : l->len;
 }
 
 static inline size_t skip(const struct pw_lexer *l, size_t at, unsigned trait)
 {
-	while (traits[l->text[at]] & trait)
+	while (is(l, at, trait))
 		at++;
 	return at;
 }
 
-#ifdef __SSE2__
-/* A bit for each of sixteen bytes that ends a word. */
-static inline unsigned ends_of_word(const uint8_t *at)
+size_t pw_lexer_find_slowly(const struct pw_lexer *l, size_t at, enum pw_lexer_look look)
 {
-	const __m128i bytes = _mm_loadu_si128((const __m128i *)at);
-	const __m128i letter =
-	    _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-	const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
-	__m128i is_word =
-	    _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter),
-			 _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit));
-
-	is_word = _mm_or_si128(is_word, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('_')));
-	is_word = _mm_or_si128(is_word, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('$')));
-	/* The sign of a byte is that of a letter beyond ASCII. */
-	return ~(unsigned)_mm_movemask_epi8(_mm_or_si128(is_word, bytes)) & 0xffff;
-}
-#endif
-
-/* Most words end within sixteen bytes, at a length that no processor foresees. */
-static inline size_t skip_word(const struct pw_lexer *l, size_t at)
-{
-#ifdef __SSE2__
-	for (; at + 16 <= l->len + 1; at += 16) {
-		unsigned ends = ends_of_word(l->text + at);
-
-		if (ends != 0)
-			return at + (size_t)__builtin_ctz(ends);
+	switch (look) {
+	case PW_LEX_WORD_END:
+		return skip(l, at, PW_LEX_WORD_REST);
+	case PW_LEX_DIGITS_END:
+		return skip(l, at, PW_LEX_DIGIT);
+	case PW_LEX_QUOTE:
+		return find_byte(l, at, '\'');
+	case PW_LEX_DOUBLE_QUOTE:
+		return find_byte(l, at, '"');
 	}
-#endif
-	return skip(l, at, WORD_REST);
+	return l->len;
+}
+
+size_t pw_lexer_skip_spaces(const struct pw_lexer *l, size_t at)
+{
+	return skip(l, at, PW_LEX_SPACE);
 }
 
 /* ---- white space and comments ---- */
 
 static size_t skip_line(const struct pw_lexer *l, size_t at)
 {
-	while (l->text[at] != '\0' && !(traits[l->text[at]] & NEWLINE))
+	while (l->text[at] != '\0' && !(pw_lexer_traits[l->text[at]] & PW_LEX_NEWLINE))
 		at++;
 	return at;
 }
@@ -147,9 +145,7 @@ static bool skip_comment(const struct pw_lexer *l, size_t *at)
 static bool skip_gap(const struct pw_lexer *l, size_t *at)
 {
 	for (;;) {
-		*at = skip(l, *at, SPACE);
-		if (!is(l, *at, MAY_COMMENT))
-			return true;
+		*at = skip(l, *at, PW_LEX_SPACE);
 		if (l->text[*at] == '-' && l->text[*at + 1] == '-')
 			*at = skip_line(l, *at);
 		else if (l->text[*at] != '/' || l->text[*at + 1] != '*')
@@ -169,9 +165,9 @@ static bool find_continuation(const struct pw_lexer *l, size_t *at)
 	bool has_newline = false;
 
 	for (;;) {
-		if (is(l, i, NEWLINE))
+		if (is(l, i, PW_LEX_NEWLINE))
 			has_newline = true;
-		if (is(l, i, SPACE))
+		if (is(l, i, PW_LEX_SPACE))
 			i++;
 		else if (l->text[i] == '-' && l->text[i + 1] == '-')
 			i = skip_line(l, i);
@@ -187,20 +183,25 @@ static bool find_continuation(const struct pw_lexer *l, size_t *at)
 /* How a quote may stand between its like. */
 enum escapes { BY_NOTHING, BY_DOUBLING, BY_BACKSLASH_TOO };
 
-/* Behind the closing quote; 0 = there is none. */
-static size_t end_of_quotes(const struct pw_lexer *l, size_t at, uint8_t quote,
-			    enum escapes escapes)
+/* `at` is behind the opening quote; behind the closing one, or 0 = there is none. */
+static size_t end_of_quotes(const struct pw_lexer *l, size_t at, char quote, enum escapes escapes)
 {
-	while (at < l->len) {
-		uint8_t c = l->text[at];
+	for (;;) {
+		at = find_byte(l, at, quote);
+		if (at >= l->len)
+			return 0;
+		if (l->text[at + 1] != quote || escapes == BY_NOTHING)
+			return at + 1;
+		at += 2;
+	}
+}
 
-		if (c == '\\' && escapes == BY_BACKSLASH_TOO)
-			at += 2;
-		else if (c != quote)
+static size_t end_of_escapes(const struct pw_lexer *l, size_t at)
+{
+	for (; at < l->len; at++) {
+		if (l->text[at] == '\\' || (l->text[at] == '\'' && l->text[at + 1] == '\''))
 			at++;
-		else if (l->text[at + 1] == quote && escapes != BY_NOTHING)
-			at += 2;
-		else
+		else if (l->text[at] == '\'')
 			return at + 1;
 	}
 	return 0;
@@ -211,7 +212,8 @@ static enum pw_token_kind take_string(struct pw_lexer *l, size_t at, enum escape
 				      enum pw_token_kind kind)
 {
 	do {
-		at = end_of_quotes(l, at, '\'', escapes);
+		at = escapes == BY_BACKSLASH_TOO ? end_of_escapes(l, at)
+						 : end_of_quotes(l, at, '\'', escapes);
 		if (at == 0)
 			return PW_TOKEN_BROKEN;
 		l->at = at;
@@ -253,7 +255,7 @@ static enum pw_token_kind take_word(struct pw_lexer *l)
 		if (l->text[l->at + 2] == '"')
 			return take_name(l, l->at + 3);
 	}
-	l->at = skip_word(l, l->at + 1);
+	l->at = skip(l, l->at + 1, PW_LEX_WORD_REST);
 	return PW_TOKEN_WORD;
 }
 
@@ -276,12 +278,13 @@ static enum pw_token_kind take_dollar(struct pw_lexer *l)
 {
 	size_t at = l->at + 1;
 
-	if (is(l, at, DIGIT)) {
-		l->at = skip(l, at, DIGIT);
-		return is(l, l->at, WORD_START) ? PW_TOKEN_BROKEN : PW_TOKEN_PARAM;
+	if (is(l, at, PW_LEX_DIGIT)) {
+		l->at = skip(l, at, PW_LEX_DIGIT);
+		return is(l, l->at, PW_LEX_WORD_START) ? PW_TOKEN_BROKEN : PW_TOKEN_PARAM;
 	}
-	if (is(l, at, WORD_START)) {
-		while (at < l->len && l->text[at] != '$' && traits[l->text[at]] & WORD_REST)
+	if (is(l, at, PW_LEX_WORD_START)) {
+		while (at < l->len && l->text[at] != '$' &&
+		       pw_lexer_traits[l->text[at]] & PW_LEX_WORD_REST)
 			at++;
 	}
 	if (l->text[at] == '$')
@@ -301,24 +304,24 @@ static size_t skip_exponent(const struct pw_lexer *l, size_t at)
 		return at;
 	if (l->text[i] == '+' || l->text[i] == '-')
 		i++;
-	return is(l, i, DIGIT) ? skip(l, i, DIGIT) : at;
+	return is(l, i, PW_LEX_DIGIT) ? skip(l, i, PW_LEX_DIGIT) : at;
 }
 
 /* 12, 1.5, 1., .5, each with an exponent; but of 1..2 only the 1. */
 static enum pw_token_kind take_number(struct pw_lexer *l)
 {
 	size_t begin = l->at, mantissa;
-	size_t at = skip(l, begin, DIGIT);
+	size_t at = skip(l, begin, PW_LEX_DIGIT);
 	bool is_integer = true;
 
 	if (l->text[at] == '.' && (at == begin || l->text[at + 1] != '.')) {
-		at = skip(l, at + 1, DIGIT);
+		at = skip(l, at + 1, PW_LEX_DIGIT);
 		is_integer = false;
 	}
 	mantissa = at;
 	at = skip_exponent(l, mantissa);
 	l->at = at;
-	if (is(l, at, WORD_START))
+	if (is(l, at, PW_LEX_WORD_START))
 		return PW_TOKEN_BROKEN;
 	return is_integer && at == mantissa ? PW_TOKEN_INTEGER : PW_TOKEN_DECIMAL;
 }
@@ -331,7 +334,7 @@ static size_t end_of_operator(const struct pw_lexer *l, size_t begin)
 	size_t at = begin;
 	bool is_beyond = false;
 
-	for (; is(l, at, OPERATOR); at++) {
+	for (; is(l, at, PW_LEX_OPERATOR); at++) {
 		uint8_t c = l->text[at], next = l->text[at + 1];
 
 		if ((c == '-' && next == '-') || (c == '/' && next == '*'))
@@ -340,7 +343,7 @@ static size_t end_of_operator(const struct pw_lexer *l, size_t begin)
 	if (at <= begin + 1)
 		return at;
 	for (size_t i = begin; i < at && !is_beyond; i++)
-		is_beyond = traits[l->text[i]] & BEYOND_SQL;
+		is_beyond = pw_lexer_traits[l->text[i]] & PW_LEX_BEYOND_SQL;
 	/* The last one does not count for itself, but it is + or - then. */
 	while (!is_beyond && at > begin + 1 && (l->text[at - 1] == '+' || l->text[at - 1] == '-'))
 		at--;
@@ -352,7 +355,7 @@ static enum pw_token_kind take_symbol(struct pw_lexer *l)
 	uint8_t c = l->text[l->at], next = l->text[l->at + 1];
 	size_t begin = l->at;
 
-	if (traits[c] & OPERATOR) {
+	if (pw_lexer_traits[c] & PW_LEX_OPERATOR) {
 		l->at = end_of_operator(l, begin);
 		return l->at - begin > MAX_OPERATOR ? PW_TOKEN_BROKEN : PW_TOKEN_SYMBOL;
 	}
@@ -364,13 +367,13 @@ static enum pw_token_kind take_symbol(struct pw_lexer *l)
 
 /* ---- all of them ---- */
 
-static enum pw_token_kind take_token(struct pw_lexer *l)
+static enum pw_token_kind take_any(struct pw_lexer *l)
 {
 	uint8_t c = l->text[l->at];
 
-	if (traits[c] & WORD_START)
+	if (pw_lexer_traits[c] & PW_LEX_WORD_START)
 		return take_word(l);
-	if (traits[c] & DIGIT)
+	if (pw_lexer_traits[c] & PW_LEX_DIGIT)
 		return take_number(l);
 	switch (c) {
 	case '\'':
@@ -380,7 +383,7 @@ static enum pw_token_kind take_token(struct pw_lexer *l)
 	case '$':
 		return take_dollar(l);
 	case '.':
-		return is(l, l->at + 1, DIGIT) ? take_number(l) : take_symbol(l);
+		return is(l, l->at + 1, PW_LEX_DIGIT) ? take_number(l) : take_symbol(l);
 	case '\0':
 		/* No statement has one: the protocol ends texts with it. */
 		return PW_TOKEN_BROKEN;
@@ -417,26 +420,41 @@ bool pw_lexer_reads(const char *client_encoding)
 	return false;
 }
 
+enum pw_token_kind pw_lexer_take_rare(struct pw_lexer *lexer, size_t *begin)
+{
+	bool is_whole = skip_gap(lexer, &lexer->at);
+	enum pw_token_kind kind = PW_TOKEN_BROKEN;
+
+	*begin = lexer->at;
+	if (is_whole && lexer->at >= lexer->len)
+		return PW_TOKEN_END;
+	if (is_whole)
+		kind = take_any(lexer);
+	/* Where it stops it stops for good. */
+	if (kind == PW_TOKEN_BROKEN)
+		lexer->at = *begin;
+	return kind;
+}
+
 void pw_lexer_init(struct pw_lexer *lexer, const void *text, size_t len)
 {
 	lexer->text = text;
 	lexer->len = len;
 	lexer->at = 0;
+	if (len >= PW_LEXER_SHORT) {
+		lexer->last_block = len + 1 - PW_LEXER_BLOCK;
+		return;
+	}
+	memset(lexer->copy, 0, sizeof(lexer->copy));
+	if (len > 0)
+		memcpy(lexer->copy, text, len);
+	lexer->text = lexer->copy;
+	lexer->last_block = PW_LEXER_SHORT;
 }
 
 void pw_lexer_next(struct pw_lexer *lexer, struct pw_token *token)
 {
-	bool is_whole = skip_gap(lexer, &lexer->at);
-
-	token->begin = lexer->at;
-	if (!is_whole)
-		token->kind = PW_TOKEN_BROKEN;
-	else if (lexer->at >= lexer->len)
-		token->kind = PW_TOKEN_END;
-	else
-		token->kind = take_token(lexer);
-	/* Where it stops it stops for good. */
-	if (token->kind == PW_TOKEN_BROKEN)
-		lexer->at = token->begin;
 	token->end = lexer->at;
+	pw_lexer_take(lexer, token);
+	lexer->at = token->end;
 }

@@ -149,6 +149,36 @@ static void test_comments(void **state PW_UNUSED)
 	assert_tokens("/*", "!");
 }
 
+/* Tokens of all lengths, and nothing that is read behind the text. */
+static void test_long_tokens(void **state PW_UNUSED)
+{
+	static const char *const pairs[][3] = {
+	    {"", "x", " "}, {"'", "x", "' "}, {"\"", "x", "\" "}, {"", "7", " "}, {"'", "''", "' "},
+	};
+	struct pw_strbuf text = PW_STRBUF_INIT, wanted = PW_STRBUF_INIT;
+
+	for (size_t i = 0; i < PW_COUNTOF(pairs); i++) {
+		for (int len = 1; len < 100; len++) {
+			pw_strbuf_reset(&text);
+			pw_strbuf_reset(&wanted);
+			pw_strbuf_add_string(&text, pairs[i][0]);
+			for (int k = 0; k < len; k++)
+				pw_strbuf_add_string(&text, pairs[i][1]);
+			pw_strbuf_add_string(&text, pairs[i][2]);
+			pw_strbuf_add_char(&wanted, "wsqis"[i]);
+			pw_strbuf_add_char(&wanted, ':');
+			pw_strbuf_add_string(&wanted, text.data);
+			pw_strbuf_add_char(&wanted, '.');
+			assert_tokens(text.data, wanted.data);
+			/* Without its last blank, at the very end. */
+			text.data[text.len - 1] = '\0';
+			assert_tokens(text.data, wanted.data);
+		}
+	}
+	pw_strbuf_fini(&text);
+	pw_strbuf_fini(&wanted);
+}
+
 static void test_zero_byte_is_no_end(void **state PW_UNUSED)
 {
 	static const char text[] = "a\0b";
@@ -169,6 +199,7 @@ int main(void)
 	    cmocka_unit_test(test_numbers),
 	    cmocka_unit_test(test_symbols),
 	    cmocka_unit_test(test_comments),
+	    cmocka_unit_test(test_long_tokens),
 	    cmocka_unit_test(test_zero_byte_is_no_end),
 	};
 

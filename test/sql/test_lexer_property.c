@@ -346,9 +346,49 @@ static void test_each_pair(void **state PW_UNUSED)
 	}
 }
 
+/* The same tokens behind so many blanks, in memory that ends with the text. */
+static void check_behind_blanks(const char *text, size_t len, size_t blanks)
+{
+	char *copy = malloc(blanks + len + 1);
+	struct pw_lexer here, there;
+	struct pw_token token, moved;
+
+	assert_non_null(copy);
+	memset(copy, ' ', blanks);
+	memcpy(copy + blanks, text, len + 1);
+	pw_lexer_init(&here, text, len);
+	pw_lexer_init(&there, copy, blanks + len);
+	do {
+		pw_lexer_next(&here, &token);
+		pw_lexer_next(&there, &moved);
+		if (token.kind != moved.kind || token.begin + blanks != moved.begin ||
+		    token.end + blanks != moved.end)
+			fail_msg(
+			    "%zu..%zu (kind %d) is %zu..%zu (kind %d) behind %zu blanks in:\n%s\n",
+			    token.begin, token.end, token.kind, moved.begin, moved.end, moved.kind,
+			    blanks, text);
+	} while (token.kind != PW_TOKEN_END && token.kind != PW_TOKEN_BROKEN);
+	free(copy);
+}
+
+/* The lexer looks at several bytes at a time, and otherwise where a text ends. */
+static void test_fragments_anywhere(void **state PW_UNUSED)
+{
+	uint64_t random = UINT64_C(0xd1b54a32d192ed03);
+	struct pw_strbuf text = PW_STRBUF_INIT;
+
+	for (int i = 0; i < ROUNDS / 4; i++) {
+		put_together(&text, &random);
+		check_behind_blanks(text.data, text.len, next_random(&random) % 96);
+		check_behind_blanks(text.data, text.len, PW_LEXER_SHORT);
+	}
+	pw_strbuf_fini(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_fragments_anywhere),
 	    cmocka_unit_test(test_each_pair),
 	    cmocka_unit_test(test_fragments_by_chance),
 	};

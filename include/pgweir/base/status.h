@@ -24,6 +24,7 @@ enum pw_status {
 #define PW_PRINTF(fmt, arg) __attribute__((format(printf, fmt, arg)))
 #define PW_NORETURN         __attribute__((noreturn))
 #define PW_UNUSED           __attribute__((unused))
+#define PW_ALWAYS_INLINE    __attribute__((always_inline))
 
 #define PW_COUNTOF(array) (sizeof(array) / sizeof((array)[0]))
 
