@@ -10,9 +10,10 @@
 
 #include "pgweir/sql/shape.h"
 
+#include <endian.h>
 #include <string.h>
 
-#include "pgweir/sql/lexer.h"
+#include "lexer_priv.h"
 #include "sql_priv.h"
 
 enum role { WORD_MORE, WORD_LAST, OTHER_MORE, OTHER_LAST, MARK };
@@ -25,13 +26,16 @@ static const uint64_t queries = PW_SQL_BIT(SELECT) | PW_SQL_BIT(INSERT) | PW_SQL
 struct walk {
 	struct pw_shape *shape;
 	const struct pw_shape_key *key;
-	const uint8_t *text, *end;
+	const struct pw_lexer *lexer;
 	uint64_t lanes[2];
-	size_t depth;
+	size_t tokens, depth;
 	bool is_at_start;    /* of a statement */
 	bool keeps_literals; /* this statement does */
 	bool was_name;       /* the token before was */
 };
+
+/* All that is done for each token is inlined in one loop, where the walk lies in registers. */
+#define STEP static inline PW_ALWAYS_INLINE
 
 void pw_shape_key_init(struct pw_shape_key *shape_key, const struct pw_hash_key *key)
 {
@@ -42,18 +46,19 @@ void pw_shape_key_init(struct pw_shape_key *shape_key, const struct pw_hash_key 
 			shape_key->factors[role][lane] = pw_hash(key, what, sizeof(what)) | 1;
 		}
 	}
+	pw_sql_words_place(shape_key);
 }
 
 /* ---- mixing ---- */
 
-static inline uint64_t multiply(uint64_t a, uint64_t b)
+STEP uint64_t multiply(uint64_t a, uint64_t b)
 {
 	unsigned __int128 product = (unsigned __int128)a * b;
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline void mix(struct walk *w, uint64_t bytes, enum role role)
+STEP void mix(struct walk *w, uint64_t bytes, enum role role)
 {
 	const uint64_t *factors = w->key->factors[role];
 
@@ -62,42 +67,40 @@ static inline void mix(struct walk *w, uint64_t bytes, enum role role)
 	w->lanes[1] = multiply(w->lanes[1] + bytes, factors[1]);
 }
 
-/* The first n <= 8 bytes, zeros behind; reading goes no further than the text's own zero. */
-static inline uint64_t load(const struct walk *w, const uint8_t *at, size_t n)
+/* The first n <= 8 bytes, zeros behind; reading goes no further than the text may be read. */
+STEP uint64_t load(const struct walk *w, size_t at, size_t n)
 {
+	const uint8_t *from = w->lexer->text + at;
 	uint64_t bytes = 0;
 
-	if (at + sizeof(bytes) <= w->end) {
-		memcpy(&bytes, at, sizeof(bytes));
-		return n < sizeof(bytes) ? bytes & ((UINT64_C(1) << (8 * n)) - 1) : bytes;
+	if (at <= w->lexer->last_block) {
+		memcpy(&bytes, from, sizeof(bytes));
+		return le64toh(bytes) & ~UINT64_C(0) >> (64 - 8 * n);
 	}
-	memcpy(&bytes, at, n);
+	for (size_t i = 0; i < n; i++)
+		bytes |= (uint64_t)from[i] << 8 * i;
 	return bytes;
 }
 
-static void mix_text(struct walk *w, const uint8_t *at, size_t len, enum role last)
-{
-	for (; len > 8; at += 8, len -= 8)
-		mix(w, load(w, at, 8), last - 1);
-	mix(w, load(w, at, len), last);
-}
-
 /* Names beyond ASCII are taken as they are written: then two spellings are two shapes. */
-static inline uint64_t fold(uint64_t bytes)
+STEP uint64_t fold(uint64_t bytes)
 {
-	return bytes & UINT64_C(0x8080808080808080) ? bytes : pw_sql_fold(bytes);
+	/* No two other bytes that a word may have become the same; zeros stay. */
+	uint64_t folded = bytes | (bytes >> 1 & UINT64_C(0x2020202020202020));
+
+	return bytes & UINT64_C(0x8080808080808080) ? bytes : folded;
 }
 
-static void mix_word(struct walk *w, const uint8_t *at, size_t len)
+STEP void mix_text(struct walk *w, size_t at, size_t len)
 {
 	for (; len > 8; at += 8, len -= 8)
-		mix(w, fold(load(w, at, 8)), WORD_MORE);
-	mix(w, fold(load(w, at, len)), WORD_LAST);
+		mix(w, load(w, at, 8), OTHER_MORE);
+	mix(w, load(w, at, len), OTHER_LAST);
 }
 
 /* ---- tokens ---- */
 
-static void begin_statement(struct walk *w, uint64_t first)
+STEP void begin_statement(struct walk *w, uint64_t first)
 {
 	w->is_at_start = false;
 	w->keeps_literals = !(first & queries);
@@ -106,30 +109,37 @@ static void begin_statement(struct walk *w, uint64_t first)
 	w->shape->has_other |= first == 0;
 }
 
-static inline void take_word(struct walk *w, const uint8_t *at, size_t len)
+STEP void take_word(struct walk *w, size_t at, size_t len)
 {
-	uint64_t folded = fold(load(w, at, len < 8 ? len : 8)), bit = 0;
-	enum pw_sql_word word = pw_sql_word_find(at, len, folded);
+	uint64_t bytes = fold(load(w, at, len < 8 ? len : 8));
+	uint64_t bit = pw_sql_word_find(w->key, w->lexer->text + at, len, bytes);
 
-	if (word < PW_SQL_N_WORDS)
-		bit = UINT64_C(1) << word;
 	w->shape->words |= bit;
 	if (w->is_at_start)
 		begin_statement(w, bit);
-	if (len <= 8)
-		mix(w, folded, WORD_LAST);
-	else
-		mix_word(w, at, len);
+	for (; len > 8; bytes = fold(load(w, at, len < 8 ? len : 8))) {
+		mix(w, bytes, WORD_MORE);
+		at += 8;
+		len -= 8;
+	}
+	mix(w, bytes, WORD_LAST);
 }
 
-static void take_literal(struct walk *w, const struct pw_token *token)
+STEP void take_text(struct walk *w, size_t at, size_t len)
+{
+	if (w->is_at_start)
+		begin_statement(w, 0);
+	mix_text(w, at, len);
+}
+
+STEP void take_literal(struct walk *w, const struct pw_token *token)
 {
 	struct pw_shape *shape = w->shape;
 
 	if (w->is_at_start)
 		begin_statement(w, 0);
 	if (w->keeps_literals) {
-		mix_text(w, w->text + token->begin, token->end - token->begin, OTHER_LAST);
+		mix_text(w, token->begin, token->end - token->begin);
 		return;
 	}
 	if (shape->n_literals < PW_SHAPE_LITERALS)
@@ -138,7 +148,7 @@ static void take_literal(struct walk *w, const struct pw_token *token)
 	mix(w, token->kind, MARK);
 }
 
-static inline void note_bracket(struct walk *w, uint8_t c)
+STEP void note_bracket(struct walk *w, uint8_t c)
 {
 	struct pw_shape *shape = w->shape;
 
@@ -151,73 +161,82 @@ static inline void note_bracket(struct walk *w, uint8_t c)
 	}
 }
 
-static inline void take_symbol(struct walk *w, const uint8_t *at, size_t len)
+STEP void take_symbol(struct walk *w, size_t at, size_t len)
 {
-	note_bracket(w, *at);
+	uint8_t c = w->lexer->text[at];
+
+	/* The most common ones are no brackets. */
+	if (c != ',' && c != '.')
+		note_bracket(w, c);
 	/* A bracket may be the first of a query; anything else is an error in any case. */
 	/* Within brackets it belongs to a rule. */
-	if (*at == ';')
+	if (c == ';')
 		w->is_at_start |= w->depth == 0;
-	else if (w->is_at_start && *at != '(')
+	else if (w->is_at_start && c != '(')
 		begin_statement(w, 0);
-	if (len <= 8)
-		mix(w, load(w, at, len), OTHER_LAST);
+	if (len == 1)
+		mix(w, c, OTHER_LAST);
 	else
-		mix_text(w, at, len, OTHER_LAST);
+		mix_text(w, at, len);
 }
 
-static inline void take(struct walk *w, const struct pw_token *token)
+STEP void take(struct walk *w, const struct pw_token *token)
 {
-	const uint8_t *at = w->text + token->begin;
-	size_t len = token->end - token->begin;
+	size_t at = token->begin, len = token->end - token->begin;
 
 	switch (token->kind) {
 	case PW_TOKEN_WORD:
 		take_word(w, at, len);
+		w->was_name = true;
 		break;
-	case PW_TOKEN_SYMBOL:
-		take_symbol(w, at, len);
+	case PW_TOKEN_QUOTED_NAME:
+		take_text(w, at, len);
+		w->was_name = true;
 		break;
 	case PW_TOKEN_STRING:
+		take_literal(w, token);
+		/* U&"name" UESCAPE '!' ends in a string. */
+		w->was_name = true;
+		break;
 	case PW_TOKEN_BITS:
 	case PW_TOKEN_INTEGER:
 	case PW_TOKEN_DECIMAL:
 		take_literal(w, token);
+		w->was_name = false;
 		break;
-	case PW_TOKEN_QUOTED_NAME:
+	case PW_TOKEN_SYMBOL:
+		take_symbol(w, at, len);
+		w->was_name = false;
+		break;
 	case PW_TOKEN_PARAM:
-		if (w->is_at_start)
-			begin_statement(w, 0);
-		mix_text(w, at, len, OTHER_LAST);
+		take_text(w, at, len);
+		w->was_name = false;
 		break;
 	case PW_TOKEN_END:
 	case PW_TOKEN_BROKEN:
 		break;
 	}
-	/* U&"name" UESCAPE '!' ends in a string. */
-	w->was_name = token->kind == PW_TOKEN_WORD || token->kind == PW_TOKEN_QUOTED_NAME ||
-		      token->kind == PW_TOKEN_STRING;
-	w->shape->tokens++;
+	w->tokens++;
 }
 
 void pw_shape_take(struct pw_shape *shape, const struct pw_shape_key *key, const void *text,
 		   size_t len)
 {
-	struct walk w = {.shape = shape, .key = key, .text = text, .is_at_start = true};
 	struct pw_lexer lexer;
-	struct pw_token token;
+	struct pw_token token = {.end = 0};
+	struct walk w = {.shape = shape, .key = key, .lexer = &lexer, .is_at_start = true};
 
-	w.end = w.text + len + 1;
 	memset(shape, 0, offsetof(struct pw_shape, literals));
 	pw_lexer_init(&lexer, text, len);
 	for (;;) {
-		pw_lexer_next(&lexer, &token);
+		pw_lexer_take(&lexer, &token);
 		if (token.kind == PW_TOKEN_END || token.kind == PW_TOKEN_BROKEN)
 			break;
 		take(&w, &token);
 	}
+	shape->tokens = w.tokens;
 	shape->is_broken = token.kind == PW_TOKEN_BROKEN;
 	/* A lane ends as a product by an odd factor: turned once more, so that all bits tell. */
-	mix(&w, w.shape->tokens, MARK);
+	mix(&w, w.tokens, MARK);
 	shape->id = (struct pw_id){w.lanes[0], w.lanes[1]};
 }

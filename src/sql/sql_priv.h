@@ -5,20 +5,55 @@
 #ifndef PGWEIR_SQL_SQL_PRIV_H
 #define PGWEIR_SQL_SQL_PRIV_H
 
+#include <endian.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "pgweir/sql/shape.h"
 
-/* PW_SQL_N_WORDS where it is none of them. The word in any case; what pw_sql_fold() makes of its
- * first eight bytes. */
-enum pw_sql_word pw_sql_word_find(const uint8_t *word, size_t len, uint64_t folded);
+enum { PW_SQL_WORD_MAX = 11 };
 
-/* Bytes of a word, all below 0x80: large letters become small ones, and no two other bytes that a
- * word may have become the same. */
-static inline uint64_t pw_sql_fold(uint64_t bytes)
+struct pw_sql_word_row {
+	char text[PW_SQL_WORD_MAX]; /* in small letters, zeros behind */
+	uint8_t len;
+};
+
+/* Behind the last one is one that no word is like. */
+extern const struct pw_sql_word_row pw_sql_words[PW_SQL_N_WORDS + 1];
+
+/* Finds places for all words. */
+void pw_sql_words_place(struct pw_shape_key *key);
+
+/* The first eight bytes of the word, zeros behind. */
+static inline uint64_t pw_sql_word_begin(unsigned word)
 {
-	return bytes | UINT64_C(0x2020202020202020);
+	uint64_t begin;
+
+	memcpy(&begin, pw_sql_words[word].text, sizeof(begin));
+	return le64toh(begin);
+}
+
+static inline unsigned pw_sql_word_place(const struct pw_shape_key *key, uint64_t begin)
+{
+	return (unsigned)(begin * key->word_factor >> (64 - PW_SHAPE_PLACE_BITS));
+}
+
+/* The bit of a word that is one of them, else none; `begin` is its first eight bytes as above, in
+ * small letters. */
+static inline uint64_t pw_sql_word_find(const struct pw_shape_key *key, const uint8_t *word,
+					size_t len, uint64_t begin)
+{
+	unsigned found = key->words[pw_sql_word_place(key, begin)];
+
+	if (pw_sql_words[found].len != len || pw_sql_word_begin(found) != begin)
+		return 0;
+	for (size_t i = sizeof(begin); i < len; i++) {
+		if ((word[i] | 0x20) != pw_sql_words[found].text[i])
+			return 0;
+	}
+	return UINT64_C(1) << found;
 }
 
 #endif

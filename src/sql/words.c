@@ -1,104 +1,60 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * The table of words that say what a statement is. Most words of a text are none of them, which a
- * look at their first letter and length tells.
+ * The words that say what a statement is, and the table that finds them: the factor that gives each
+ * of them a place of its own is looked for when a key is made, so that a new word is one more line.
  */
 #include "config.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-#include "pgweir/base/status.h"
 #include "sql_priv.h"
 
-enum { LONGEST = 10 };
+#define WORD(name, text) [PW_SQL_##name] = {text, sizeof(text) - 1}
 
-static const char words[PW_SQL_N_WORDS][LONGEST + 1] = {
-    [PW_SQL_ABORT] = "abort",         [PW_SQL_ALTER] = "alter",
-    [PW_SQL_ANALYZE] = "analyze",     [PW_SQL_BEGIN] = "begin",
-    [PW_SQL_CALL] = "call",           [PW_SQL_CLOSE] = "close",
-    [PW_SQL_COMMIT] = "commit",       [PW_SQL_COPY] = "copy",
-    [PW_SQL_CREATE] = "create",       [PW_SQL_DEALLOCATE] = "deallocate",
-    [PW_SQL_DECLARE] = "declare",     [PW_SQL_DELETE] = "delete",
-    [PW_SQL_DISCARD] = "discard",     [PW_SQL_DO] = "do",
-    [PW_SQL_DROP] = "drop",           [PW_SQL_END] = "end",
-    [PW_SQL_EXECUTE] = "execute",     [PW_SQL_EXPLAIN] = "explain",
-    [PW_SQL_FETCH] = "fetch",         [PW_SQL_FOR] = "for",
-    [PW_SQL_HOLD] = "hold",           [PW_SQL_INSERT] = "insert",
-    [PW_SQL_INTO] = "into",           [PW_SQL_LISTEN] = "listen",
-    [PW_SQL_LOAD] = "load",           [PW_SQL_LOCK] = "lock",
-    [PW_SQL_MERGE] = "merge",         [PW_SQL_MOVE] = "move",
-    [PW_SQL_NOTIFY] = "notify",       [PW_SQL_PREPARE] = "prepare",
-    [PW_SQL_RELEASE] = "release",     [PW_SQL_RESET] = "reset",
-    [PW_SQL_ROLLBACK] = "rollback",   [PW_SQL_SAVEPOINT] = "savepoint",
-    [PW_SQL_SELECT] = "select",       [PW_SQL_SET] = "set",
-    [PW_SQL_SHOW] = "show",           [PW_SQL_START] = "start",
-    [PW_SQL_TABLE] = "table",         [PW_SQL_TEMP] = "temp",
-    [PW_SQL_TEMPORARY] = "temporary", [PW_SQL_UNLISTEN] = "unlisten",
-    [PW_SQL_UPDATE] = "update",       [PW_SQL_VALUES] = "values",
-    [PW_SQL_WITH] = "with",
+const struct pw_sql_word_row pw_sql_words[PW_SQL_N_WORDS + 1] = {
+    WORD(ABORT, "abort"),         WORD(ALTER, "alter"),
+    WORD(ANALYZE, "analyze"),     WORD(BEGIN, "begin"),
+    WORD(CALL, "call"),           WORD(CLOSE, "close"),
+    WORD(COMMIT, "commit"),       WORD(COPY, "copy"),
+    WORD(CREATE, "create"),       WORD(DEALLOCATE, "deallocate"),
+    WORD(DECLARE, "declare"),     WORD(DELETE, "delete"),
+    WORD(DISCARD, "discard"),     WORD(DO, "do"),
+    WORD(DROP, "drop"),           WORD(END, "end"),
+    WORD(EXECUTE, "execute"),     WORD(EXPLAIN, "explain"),
+    WORD(FETCH, "fetch"),         WORD(FOR, "for"),
+    WORD(HOLD, "hold"),           WORD(INSERT, "insert"),
+    WORD(INTO, "into"),           WORD(LISTEN, "listen"),
+    WORD(LOAD, "load"),           WORD(LOCK, "lock"),
+    WORD(MERGE, "merge"),         WORD(MOVE, "move"),
+    WORD(NOTIFY, "notify"),       WORD(PREPARE, "prepare"),
+    WORD(RELEASE, "release"),     WORD(RESET, "reset"),
+    WORD(ROLLBACK, "rollback"),   WORD(SAVEPOINT, "savepoint"),
+    WORD(SELECT, "select"),       WORD(SET, "set"),
+    WORD(SHOW, "show"),           WORD(START, "start"),
+    WORD(TABLE, "table"),         WORD(TEMP, "temp"),
+    WORD(TEMPORARY, "temporary"), WORD(UNLISTEN, "unlisten"),
+    WORD(UPDATE, "update"),       WORD(VALUES, "values"),
+    WORD(WITH, "with"),
 };
 
-static bool is_word(const char *wanted, const uint8_t *word, size_t len, uint64_t folded)
+/* False: two words would have one place. */
+static bool place(struct pw_shape_key *key)
 {
-	uint64_t first;
+	memset(key->words, PW_SQL_N_WORDS, sizeof(key->words));
+	for (unsigned i = 0; i < PW_SQL_N_WORDS; i++) {
+		uint8_t *at = &key->words[pw_sql_word_place(key, pw_sql_word_begin(i))];
 
-	memcpy(&first, wanted, sizeof(first));
-	/* Zeros behind a short one, which no folded word has. */
-	if (pw_sql_fold(first) != folded)
-		return false;
-	for (size_t i = sizeof(first); i < len; i++) {
-		if ((word[i] | 0x20) != wanted[i])
+		if (*at != PW_SQL_N_WORDS)
 			return false;
+		*at = (uint8_t)i;
 	}
-	return wanted[len] == '\0';
+	return true;
 }
 
-struct letter {
-	uint8_t first, end;  /* in the table above, which is in the order of letters */
-	uint16_t has_length; /* bit set */
-};
-
-#define WORDS(from, past, lengths)                                                                 \
-	{                                                                                          \
-		PW_SQL_##from, PW_SQL_##past, lengths                                              \
-	}
-#define L(n) (1u << (n))
-
-static const struct letter letters[26] = {
-    ['a' - 'a'] = WORDS(ABORT, BEGIN, L(5) | L(7)),
-    ['b' - 'a'] = WORDS(BEGIN, CALL, L(5)),
-    ['c' - 'a'] = WORDS(CALL, DEALLOCATE, L(4) | L(5) | L(6)),
-    ['d' - 'a'] = WORDS(DEALLOCATE, END, L(10) | L(7) | L(6) | L(2) | L(4)),
-    ['e' - 'a'] = WORDS(END, FETCH, L(3) | L(7)),
-    ['f' - 'a'] = WORDS(FETCH, HOLD, L(5) | L(3)),
-    ['h' - 'a'] = WORDS(HOLD, INSERT, L(4)),
-    ['i' - 'a'] = WORDS(INSERT, LISTEN, L(6) | L(4)),
-    ['l' - 'a'] = WORDS(LISTEN, MERGE, L(6) | L(4)),
-    ['m' - 'a'] = WORDS(MERGE, NOTIFY, L(5) | L(4)),
-    ['n' - 'a'] = WORDS(NOTIFY, PREPARE, L(6)),
-    ['p' - 'a'] = WORDS(PREPARE, RELEASE, L(7)),
-    ['r' - 'a'] = WORDS(RELEASE, SAVEPOINT, L(7) | L(5) | L(8)),
-    ['s' - 'a'] = WORDS(SAVEPOINT, TABLE, L(9) | L(6) | L(3) | L(4) | L(5)),
-    ['t' - 'a'] = WORDS(TABLE, UNLISTEN, L(5) | L(4) | L(9)),
-    ['u' - 'a'] = WORDS(UNLISTEN, VALUES, L(8) | L(6)),
-    ['v' - 'a'] = WORDS(VALUES, WITH, L(6)),
-    ['w' - 'a'] = WORDS(WITH, N_WORDS, L(4)),
-};
-
-enum pw_sql_word pw_sql_word_find(const uint8_t *word, size_t len, uint64_t folded)
+void pw_sql_words_place(struct pw_shape_key *key)
 {
-	uint8_t index = (uint8_t)((word[0] | 0x20) - 'a');
-	const struct letter *letter;
-
-	if (index >= PW_COUNTOF(letters) || len > LONGEST)
-		return PW_SQL_N_WORDS;
-	letter = &letters[index];
-	if (!(letter->has_length & L(len)))
-		return PW_SQL_N_WORDS;
-	for (unsigned i = letter->first; i < letter->end; i++) {
-		if (is_word(words[i], word, len, folded))
-			return i;
-	}
-	return PW_SQL_N_WORDS;
+	key->word_factor = UINT64_C(0x9e3779b97f4a7c15);
+	while (!place(key))
+		key->word_factor *= UINT64_C(0x9e3779b97f4a7c15);
 }

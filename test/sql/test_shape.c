@@ -85,6 +85,32 @@ static void test_other_shapes(void **state PW_UNUSED)
 	assert_false(is_same("SELECT \"12345678\" \"9\"", "SELECT \"12345678\"\"9\""));
 }
 
+/* Wherever in a text a token stands, also where it ends. */
+static void test_place_does_not_matter(void **state PW_UNUSED)
+{
+	static const char *const texts[] = {
+	    "SELECT a",
+	    "select b.some_longer_name, f(x)",
+	    "DEALLOCATE ALL",
+	    "SELECT \"Name\" , 'x'",
+	    "SELECT \xc3\xa4, $1",
+	};
+	char moved[256];
+
+	for (size_t i = 0; i < PW_COUNTOF(texts); i++) {
+		for (int blanks = 0; blanks < 100; blanks++) {
+			struct pw_shape a = take(texts[i]), b;
+
+			snprintf(moved, sizeof(moved), "%*s%s", blanks, "", texts[i]);
+			b = take(moved);
+			assert_true(pw_id_equal(a.id, b.id));
+			assert_int_equal(a.words, b.words);
+			snprintf(moved, sizeof(moved), "%s%*s", texts[i], blanks, "");
+			assert_true(pw_id_equal(a.id, take(moved).id));
+		}
+	}
+}
+
 /* No two of many short texts that differ in one thing. */
 static void test_no_collisions(void **state PW_UNUSED)
 {
@@ -221,6 +247,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_one_shape),
 	    cmocka_unit_test(test_other_shapes),
+	    cmocka_unit_test(test_place_does_not_matter),
 	    cmocka_unit_test(test_no_collisions),
 	    cmocka_unit_test(test_secret),
 	    cmocka_unit_test(test_words),

@@ -76,11 +76,14 @@ struct pw_span {
 	size_t begin, end;
 };
 
-enum { PW_SHAPE_LITERALS = 64, PW_SHAPE_ROLES = 5 };
+enum { PW_SHAPE_LITERALS = 64, PW_SHAPE_ROLES = 5, PW_SHAPE_PLACE_BITS = 8 };
 
 /* The secret of the ids: odd factors, two for each role that bytes can have in a shape. */
 struct pw_shape_key {
 	uint64_t factors[PW_SHAPE_ROLES][2];
+	/* No secret: where to find each of enum pw_sql_word. */
+	uint64_t word_factor;
+	uint8_t words[1 << PW_SHAPE_PLACE_BITS];
 };
 
 struct pw_shape {
