@@ -314,3 +314,116 @@ run_copy() {
 	done
 	stop_poolers
 }
+
+# -- reading statements --
+
+# instructions ARGUMENTS...: of the program and everything below it, user space.
+instructions() {
+	run_as_unprivileged valgrind --tool=callgrind --callgrind-out-file=/dev/null "$STATE/bin/lexer" "$@" 2>&1 |
+		sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
+}
+
+# count_instructions CASE WHAT: what so many rounds more cost is what reading costs, without starting up.
+count_instructions() {
+	local case=$1 what=$2 file=$STATE/run/$1.sql bytes few many rounds=3
+	bytes=$(run_as_unprivileged "$STATE/bin/lexer" bytes "$file")
+	few=$(instructions run "$what" $rounds "$file")
+	many=$(instructions run "$what" $((2 * rounds)) "$file")
+	record lexer "$case" "$what" instructions \
+		"$(awk -v n=$((many - few)) -v b=$((rounds * bytes)) 'BEGIN { printf "%.2f", n / b }')"
+}
+
+run_lexer() {
+	local round rounds=$((ROUNDS < 3 ? ROUNDS : 3)) case what file
+	compile_lexer
+	for file in "$BENCH_DIR"/statements/*.sql; do
+		case=$(basename "$file" .sql)
+		write_private "$STATE/run/$case.sql" <"$file"
+		say "lexer: $case"
+		for what in lexer shape hit miss parse; do
+			count_instructions "$case" $what
+			for round in $(seq $rounds); do
+				record lexer "$case" $what ns \
+					"$(run_as_unprivileged "$STATE/bin/lexer" ns $what "$STATE/run/$case.sql")"
+			done
+		done
+	done
+}
+
+# -- sessions --
+
+run_tracking() {
+	local round peer mode
+	start_postgresql
+	for peer in track off; do
+		start_pooler pgweir-$peer "${PORT[direct]}" "worker_threads = 1" "session_state = $peer"
+	done
+	for round in $(seq "$ROUNDS"); do
+		say "tracking: round $round of $ROUNDS"
+		for mode in simple extended prepared; do
+			for peer in $(in_turn "$round" pgweir-track pgweir-off); do
+				measure_pgbench tracking $mode "$peer" $mode "$BENCH_DB"
+			done
+		done
+	done
+	stop_poolers
+}
+
+# By the server's own count, which has that of a connection when it is gone.
+server_commits() {
+	on_server postgres -c "SELECT xact_commit FROM pg_stat_database WHERE datname = '$BENCH_DB'"
+}
+
+# begin_sessions PEER ... end_sessions PEER: COMMITS is what the server ran between.
+begin_sessions() {
+	wait_until 20 server_is_quiet || die "connections of the measurement before are still there"
+	COMMITS_BEFORE=$(server_commits)
+	start_pooler "$1" "${PORT[direct]}" "worker_threads = 1" "session_state = ${1#pgweir-}"
+}
+
+end_sessions() {
+	stop_pooler "$1"
+	wait_until 20 server_is_quiet || die "connections of this measurement are still there"
+	COMMITS=$(($(server_commits) - COMMITS_BEFORE))
+}
+
+# measure_sync CASE PEER SET-UP BUSY ARGUMENTS...: 1000 clients on 20 links. What the server has run beside
+# the clients' transactions and what it takes to set the sessions up is the pooler's.
+measure_sync() {
+	local case=$1 peer=$2 set_up=$3 busy=$4 out=$STATE/run/load.out
+	shift 4
+	begin_sessions "$peer"
+	measure_load sync "$case" "$peer" busy -c 1000 -k 20 -b "$busy" -T $((SECONDS_EACH * 2)) "$@"
+	end_sessions "$peer"
+	record sync "$case" "$peer" batches "$(awk -v n=$((COMMITS - set_up)) -v served="$(field served <"$out")" \
+		'BEGIN { if (served > 0) printf "%.4f", n / served - 1 }')"
+}
+
+# count_set_up STATES: COMMITS is what it takes.
+count_set_up() {
+	local out=$STATE/run/load.out
+	begin_sessions pgweir-track
+	run_load sync "setting up $1 states" pgweir-track "$out" idle -c 1000 -k 20 -s "$1" -P "${PID[pgweir-track]}"
+	end_sessions pgweir-track
+}
+
+run_sync() {
+	local round rounds=$((ROUNDS < 3 ? ROUNDS : 3)) busy states set_up
+	local -A names=([1]="all alike" [50]="50 states")
+	compile_load
+	start_postgresql
+	for round in $(seq $rounds); do
+		say "sync: round $round of $rounds"
+		for busy in 10 1000; do
+			measure_sync "$busy busy, nothing set" pgweir-off 0 $busy
+			measure_sync "$busy busy, nothing set" pgweir-track 0 $busy
+		done
+		for states in 1 50; do
+			count_set_up $states
+			set_up=$COMMITS
+			for busy in 10 1000; do
+				measure_sync "$busy busy, ${names[$states]}" pgweir-track "$set_up" $busy -s $states
+			done
+		done
+	done
+}

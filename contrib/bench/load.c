@@ -4,12 +4,13 @@
  *
  * load busy: opens -c clients, keeps -b of them asking in a closed loop for -T seconds after one
  * second of warming up, prints rate and latencies. What is still unanswered at the end is waited
- * for and counted, so that a starved client shows.
+ * for and counted, so that a starved client shows. With -s each client first sets what makes it one
+ * of so many different sessions; neighbours have equal ones.
  *
  * load login: opens, logs in and closes in a loop, -k at a time, for -T seconds.
  *
- * load idle: opens -c clients that ask one query each and then rest; prints what the resident
- * memory of process -P grew by for each.
+ * load idle: opens -c clients that ask one query each, or with -s set up their sessions, and then
+ * rest; prints what the resident memory of process -P grew by for each.
  *
  * Prints one line of name=value. The status is 0 also when there were errors: errors= counts them.
  */
@@ -44,7 +45,7 @@ struct load {
 	struct wire_target target;
 	struct wire *wires;
 	long n_wires;
-	long clients, busy, parallel, seconds, think_us, pid;
+	long clients, busy, parallel, seconds, think_us, pid, states;
 	bool ask_once; /* each client asks one query as soon as it is logged in */
 	enum phase phase;
 	long started, opened, in_flight;
@@ -140,11 +141,31 @@ static void login_again(struct load *l, struct wire *w)
 	l->in_flight--;
 }
 
+static bool set_state(const struct load *l, struct wire *w)
+{
+	long state = (w - l->wires) * l->states / l->n_wires;
+	char query[256];
+
+	snprintf(query, sizeof(query),
+		 "SET app.tenant = 'tenant %ld'; SET search_path = tenant_%ld, public; "
+		 "SET timezone = 'Etc/GMT+%ld'; SET statement_timeout = %ld",
+		 state, state, state % 12, 60000 + state);
+	return wire_ask(w, query);
+}
+
+/* What a client asks when it is logged in, if anything. */
+static bool ask_first(const struct load *l, struct wire *w)
+{
+	if (w->has_asked)
+		return false;
+	return l->states > 0 ? set_state(l, w) : l->ask_once && wire_query(w);
+}
+
 static void on_ready(struct load *l, struct wire *w)
 {
 	switch (l->phase) {
 	case OPENING:
-		if (l->ask_once && !w->has_asked && wire_query(w))
+		if (ask_first(l, w))
 			return;
 		l->opened++;
 		open_next(l);
@@ -371,7 +392,7 @@ static void parse_options(struct load *l, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "p:U:d:w:q:c:b:k:T:i:P:t")) != -1) {
+	while ((c = getopt(argc, argv, "p:U:d:w:q:c:b:k:T:i:P:s:t")) != -1) {
 		switch (c) {
 		case 'p':
 			l->target.addr.sin_port = htons((uint16_t)number(optarg, 1, 65535));
@@ -406,13 +427,16 @@ static void parse_options(struct load *l, int argc, char **argv)
 		case 'P':
 			l->pid = number(optarg, 1, INT_MAX);
 			break;
+		case 's':
+			l->states = number(optarg, 1, 1000);
+			break;
 		case 't':
 			l->target.tls = checked(SSL_CTX_new(TLS_client_method()));
 			break;
 		default:
 			die("usage: load busy|login|idle -p port -U user -d database [-w password]"
 			    " [-q query] [-c clients] [-b busy] [-k parallel] [-T seconds]"
-			    " [-i think_us] [-P pid] [-t]");
+			    " [-i think_us] [-P pid] [-s states] [-t]");
 		}
 	}
 	if (l->busy > l->clients)

@@ -108,6 +108,14 @@ compile_load() {
 	[ -x "$STATE/bin/load" ] || compile load load.c wire.c scram.c
 }
 
+# Reading statements is measured without a process around it, in the library that the pooler is made of.
+compile_lexer() {
+	[ -r "$LIBRARY" ] || die "there is no $LIBRARY: take a pgweir where it was built"
+	gcc -std=gnu11 -O2 -g -D_GNU_SOURCE -Wall -Wextra -Werror -I"$PW_ROOT/include" -o "$STATE/bin/lexer" \
+		"$PW_ROOT/contrib/bench/lexer.c" "$LIBRARY" -lpg_query -lprotobuf-c -lpthread ||
+		die "could not compile lexer"
+}
+
 start_answer() {
 	[ -z "${PORT[answer]:-}" ] || return 0
 	compile answer answer.c

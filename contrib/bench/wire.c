@@ -136,12 +136,17 @@ bool wire_open(struct wire *w, struct wire_target *target)
 	return want(w, EPOLLOUT, EPOLL_CTL_ADD);
 }
 
-bool wire_query(struct wire *w)
+bool wire_ask(struct wire *w, const char *query)
 {
 	w->since_us = wire_now_us();
 	w->state = WIRE_BUSY;
 	w->has_asked = true;
-	return send_message(w, 'Q', w->target->query, strlen(w->target->query) + 1);
+	return send_message(w, 'Q', query, strlen(query) + 1);
+}
+
+bool wire_query(struct wire *w)
+{
+	return wire_ask(w, w->target->query);
 }
 
 void wire_close(struct wire *w)

@@ -58,6 +58,7 @@ uint64_t wire_now_us(void);
 /* False: failed, printed, closed. */
 bool wire_open(struct wire *w, struct wire_target *target);
 bool wire_query(struct wire *w);
+bool wire_ask(struct wire *w, const char *query); /* the same with another query */
 /* What to do when epoll reports the wire. */
 enum wire_result wire_run(struct wire *w);
 /* Says goodbye when the login was done. */
