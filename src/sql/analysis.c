@@ -262,10 +262,25 @@ static void walk_field(struct build *b, const ProtobufCMessage *message,
 	}
 }
 
+/* One of some hundred fields is set, and says which: the others are not looked at. */
+static void walk_node(struct build *b, const ProtobufCMessage *message)
+{
+	const PgQuery__Node *node = (const PgQuery__Node *)message;
+	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(
+	    &pg_query__node__descriptor, (unsigned)node->node_case);
+
+	if (field)
+		walk_field(b, message, field);
+}
+
 static void walk(struct build *b, const ProtobufCMessage *message)
 {
 	if (!message)
 		return;
+	if (message->descriptor == &pg_query__node__descriptor) {
+		walk_node(b, message);
+		return;
+	}
 	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
 		if (message->descriptor == rows[i].node)
 			take_node(b, message, &rows[i]);
