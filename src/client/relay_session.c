@@ -132,7 +132,8 @@ bool pw_session_settle(struct pw_client *c)
 		return false;
 	if (flags & PW_EFFECT_DROPS)
 		flags |= s->pins & PW_EFFECTS_OF_OBJECTS;
-	s->effects.flags = flags;
+	/* What the answer may say of the code is about that. */
+	s->effects.flags = flags | (s->effects.flags & PW_EFFECTS_BY_CODE);
 	s->attempts = 0;
 	s->sqlstate[0] = '\0';
 	s->with_code = !is_known && flags & PW_EFFECT_SETTINGS;

@@ -190,7 +190,7 @@ static void judge(struct pw_client *c, struct pw_effects *effects, const char *t
 	if (is_readable(c))
 		pw_effects_judge(effects, &clients->shapes, &clients->shape_key, text, len);
 	else {
-		effects->flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_CALLS | PW_EFFECT_QUERIES;
+		effects->flags |= PW_EFFECTS_UNREAD;
 		pw_effects_scan(effects, text, len);
 		guess_statements(c, effects, text, len);
 	}
@@ -334,7 +334,7 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
 void pw_session_note_foreign(struct pw_client *c)
 {
 	if (c->session)
-		c->session->effects.flags |= PW_EFFECTS_UNKNOWN;
+		c->session->effects.flags |= PW_EFFECTS_UNREAD;
 }
 
 void pw_session_note_unknown(struct pw_client *c)
@@ -367,30 +367,40 @@ bool pw_session_is_clean(const struct pw_client *c)
 
 /* ---- what it comes to ---- */
 
+static unsigned ask_code(const struct pw_client *c, bool *is_known)
+{
+	struct pw_pool *pool = c->loan.pool;
+	struct pw_shared_db *db = pool->shared->db;
+	const struct pw_verdict *verdict;
+
+	verdict = pw_code_look(&db->code, &pool->code,
+			       atomic_load_explicit(&db->ddl_epoch, memory_order_relaxed));
+	*is_known = verdict != NULL;
+#ifdef PW_MUTANT_CODE_NOT_ASKED
+	return 0;
+#endif
+	return verdict ? pw_effects_by_code(&c->session->effects, verdict) : PW_CODE_DOUBTFUL;
+}
+
 /* What the effects come to, by what is known of the database's code. */
 unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
 {
-	unsigned flags = c->session->effects.flags, verdict = 0;
+	unsigned flags = c->session->effects.flags, what = 0;
 	struct pw_shared_db *db = c->loan.pool->shared->db;
 
 	*is_known = true;
-	if (flags & (PW_EFFECT_CALLS | PW_EFFECT_QUERIES))
-		*is_known = pw_code_is_known(
-		    &db->code, atomic_load_explicit(&db->ddl_epoch, memory_order_relaxed),
-		    &verdict);
-#ifdef PW_MUTANT_CODE_NOT_ASKED
-	verdict = 0;
-#endif
-	if ((flags & PW_EFFECT_CALLS && verdict & PW_CODE_FUNCTIONS) ||
-	    (flags & PW_EFFECT_QUERIES && verdict & PW_CODE_TABLES))
-		flags |= PW_EFFECTS_UNKNOWN | (verdict & PW_CODE_OPAQUE ? PW_EFFECT_UNSEEN : 0u);
+	if (flags & PW_EFFECTS_BY_CODE)
+		what = ask_code(c, is_known);
+	if (what & PW_CODE_DOUBTFUL)
+		flags |= PW_EFFECTS_UNKNOWN;
+	if (what & PW_CODE_OPAQUE)
+		flags |= PW_EFFECT_UNSEEN;
 	if (flags & PW_EFFECT_CODE && flags & PW_EFFECT_MADE)
 		flags |= PW_EFFECT_OPAQUE;
 	/* More names than are remembered: some of what was set may not be asked for. */
 	if (flags & PW_EFFECT_SETTINGS && atomic_load(&db->code.is_full))
 		flags |= PW_EFFECT_UNSEEN;
-	return flags &
-	       ~(unsigned)(PW_EFFECT_CALLS | PW_EFFECT_QUERIES | PW_EFFECT_MADE | PW_EFFECT_COPY);
+	return flags & ~(unsigned)(PW_EFFECTS_BY_CODE | PW_EFFECT_MADE | PW_EFFECT_COPY);
 }
 
 /* Names with a dot stay, with an empty value, whatever becomes of the rest. */

@@ -292,10 +292,9 @@ static void tell_borrower(struct pw_loan *loan, const struct pw_error *err, bool
 	loan->ops->on_lost(loan, err);
 }
 
-void pw_link_end_learning(struct pw_link *link, const unsigned *what)
+void pw_link_end_learning(struct pw_link *link, struct pw_verdict *verdict)
 {
-	pw_code_end(&link->shared->db->code, what, link->learning->ddl_epoch,
-		    link->pool->pools->loop->now_us);
+	pw_code_end(&link->shared->db->code, verdict, link->pool->pools->loop->now_us);
 	pw_strbuf_fini(&link->learning->rows);
 	free(link->learning);
 	link->learning = NULL;

@@ -12,7 +12,7 @@
 #include "pgweir/pool/objects.h"
 #include "pgweir/proto/writer.h"
 
-enum { ANSWER_MAX = 256 * 1024 };
+enum { ANSWER_MAX = 1024 * 1024 };
 
 static struct pw_shared_db *db_of(const struct pw_link *link)
 {
@@ -39,7 +39,7 @@ bool pw_link_learn(struct pw_link *link)
 		return false;
 	link->learning = calloc(1, sizeof(*link->learning));
 	if (!link->learning) {
-		pw_code_end(&db->code, NULL, epoch, link->pool->pools->loop->now_us);
+		pw_code_end(&db->code, NULL, link->pool->pools->loop->now_us);
 		return false;
 	}
 	link->learning->ddl_epoch = epoch;
@@ -80,42 +80,64 @@ static const uint8_t *read_row(struct pw_cursor *rows, size_t *len)
 	return pw_cursor_bytes(rows, column_len);
 }
 
-static bool read_answer(struct pw_link *link, unsigned *what)
+static unsigned mark_of(uint8_t letter)
 {
-	struct pw_cursor rows = pw_cursor(link->learning->rows.data, link->learning->rows.len);
-	size_t len;
-	const uint8_t *column = read_row(&rows, &len);
+	switch (letter) {
+	case 'd':
+		return PW_CODE_DOUBTFUL;
+	case 'o':
+		return PW_CODE_DOUBTFUL | PW_CODE_OPAQUE;
+	default:
+		return 0;
+	}
+}
+
+static void take_setting(struct pw_code *code, const uint8_t *column, size_t len)
+{
 	char name[256];
 
-	*what = 0;
-	if (!column)
-		return false;
-	*what |= memchr(column, 'f', len) ? PW_CODE_FUNCTIONS : 0u;
-	*what |= memchr(column, 't', len) ? PW_CODE_TABLES : 0u;
-	*what |= memchr(column, 'o', len) ? PW_CODE_OPAQUE : 0u;
+	/* No setting has a longer one. */
+	if (len >= sizeof(name))
+		return;
+	memcpy(name, column, len);
+	name[len] = '\0';
+	pw_code_add_dotted(code, name);
+}
+
+static bool read_answer(struct pw_link *link, struct pw_verdict *verdict)
+{
+	struct pw_cursor rows = pw_cursor(link->learning->rows.data, link->learning->rows.len);
+	bool has_tables = false;
+
 	while (pw_cursor_left(&rows) > 0) {
-		column = read_row(&rows, &len);
-		if (!column)
+		size_t len;
+		const uint8_t *column = read_row(&rows, &len);
+
+		if (!column || len == 0)
 			return false;
-		/* No setting has a longer one. */
-		if (len >= sizeof(name))
-			continue;
-		memcpy(name, column, len);
-		name[len] = '\0';
-		pw_code_add_dotted(&db_of(link)->code, name);
+		if (column[0] == 's')
+			take_setting(&db_of(link)->code, column + 1, len - 1);
+		else if (column[0] != 't')
+			pw_verdict_add(verdict, mark_of(column[0]), (const char *)column + 1,
+				       len - 1);
+		for (size_t i = 1; column[0] == 't' && i < len; i++)
+			pw_verdict_add_tables(verdict, mark_of(column[i]));
+		has_tables |= column[0] == 't';
 	}
-	return true;
+	return has_tables;
 }
 
 void pw_link_learned(struct pw_link *link)
 {
-	unsigned what;
+	struct pw_verdict *verdict = pw_verdict_create(link->learning->ddl_epoch);
 
-	if (!link->learning->has_failed && !link->learning->rows.has_failed &&
-	    read_answer(link, &what)) {
-		pw_link_end_learning(link, &what);
+	if (verdict && !link->learning->has_failed && !link->learning->rows.has_failed &&
+	    read_answer(link, verdict)) {
+		pw_verdict_finish(verdict);
+		pw_link_end_learning(link, verdict);
 		return;
 	}
+	pw_verdict_unref(verdict);
 	pw_log_warning(&link->log, "the server did not say what code the database holds");
 	pw_link_end_learning(link, NULL);
 }

@@ -8,6 +8,7 @@
 #define PGWEIR_POOL_LINK_PRIV_H
 
 #include "pgweir/pool/link.h"
+#include "pgweir/pool/verdict.h"
 
 enum { PW_LINK_MAGIC = 0x4c696e6b };
 
@@ -65,8 +66,8 @@ struct pw_link_learning {
 	bool has_failed;
 	struct pw_strbuf rows;
 };
-/* In link.c. Without `what`: there was no answer. */
-void pw_link_end_learning(struct pw_link *link, const unsigned *what);
+/* In link.c; pw_code_end(). */
+void pw_link_end_learning(struct pw_link *link, struct pw_verdict *verdict);
 /* True: it is time to ask, and the link does so now; pw_link_clean_ready() follows. */
 bool pw_link_learn(struct pw_link *link);
 /* LEARNING: a piece of the answer; its end; there will be none. */

@@ -69,6 +69,7 @@ void pw_pools_free_pool(struct pw_pool *pool)
 	pw_map_remove(&pools->by_id, &pool->id_node);
 	pw_params_unref(&pools->params, pool->welcome_params);
 	pw_strbuf_fini(&pool->welcome_text);
+	pw_code_view_fini(&pool->code);
 	pw_registry_put_pool(pools->registry, pool->shared);
 	free(pool);
 }

@@ -27,9 +27,11 @@ struct judgement {
 void pw_effects_fini(struct pw_effects *effects)
 {
 	pw_strbuf_fini(&effects->names);
+	pw_strbuf_fini(&effects->calls);
 	pw_strbuf_fini(&effects->statements);
 	effects->flags = 0;
 	effects->n_names = 0;
+	effects->n_calls = 0;
 }
 
 void pw_effects_clear(struct pw_effects *effects)
@@ -37,21 +39,27 @@ void pw_effects_clear(struct pw_effects *effects)
 	pw_strbuf_reset(&effects->names);
 	pw_strbuf_reset(&effects->statements);
 	effects->names.has_failed = false;
+	pw_strbuf_reset(&effects->calls);
+	effects->calls.has_failed = false;
 	effects->flags = 0;
 	effects->n_names = 0;
+	effects->n_calls = 0;
 }
 
 /* ---- names ---- */
 
-bool pw_effects_name(const struct pw_effects *effects, const char *name)
+static bool holds(const struct pw_strbuf *names, const char *name)
 {
-	const struct pw_strbuf *names = &effects->names;
-
 	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
 		if (strcmp(names->data + at, name) == 0)
 			return true;
 	}
 	return false;
+}
+
+bool pw_effects_name(const struct pw_effects *effects, const char *name)
+{
+	return holds(&effects->names, name);
 }
 
 void pw_effects_mention(struct pw_effects *effects, const char *name, size_t len)
@@ -89,13 +97,67 @@ void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t le
 		pw_effects_mention(effects, "role", strlen("role"));
 }
 
+/* Beyond ASCII, what a name is hangs on who says it: in which encoding, with which small letters.
+ */
+static bool is_ascii(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] & 0x80)
+			return false;
+	}
+	return true;
+}
+
+void pw_effects_add_call(struct pw_effects *effects, const char *name, size_t len)
+{
+	char function[PW_FUNCTION_NAME_SIZE];
+
+	pw_function_name(function, name, len);
+	effects->flags |= PW_EFFECT_CALLS;
+	if (holds(&effects->calls, function))
+		return;
+	if (effects->n_calls < PW_EFFECTS_NAMES_MAX && is_ascii(name, len))
+		pw_strbuf_add(&effects->calls, function, strlen(function) + 1);
+	else
+		effects->flags |= PW_EFFECT_CALLS_ANY;
+	if (effects->calls.has_failed)
+		effects->flags |= PW_EFFECT_CALLS_ANY;
+	effects->n_calls++;
+}
+
+bool pw_effects_call(const struct pw_effects *effects, const char *name)
+{
+	char function[PW_FUNCTION_NAME_SIZE];
+
+	pw_function_name(function, name, strlen(name));
+	if (effects->flags & PW_EFFECT_QUERIES && pw_builtin_find(function) != PW_BUILTIN_UNKNOWN)
+		return true;
+	return effects->flags & PW_EFFECT_CALLS_ANY || holds(&effects->calls, function);
+}
+
+unsigned pw_effects_by_code(const struct pw_effects *effects, const struct pw_verdict *verdict)
+{
+	const struct pw_strbuf *calls = &effects->calls;
+	unsigned what = effects->flags & PW_EFFECT_QUERIES ? verdict->tables : 0;
+
+	if (effects->flags & PW_EFFECT_CALLS_ANY)
+		what |= verdict->any;
+	if (effects->flags & PW_EFFECT_CALLS)
+		what |= verdict->all;
+	for (size_t at = 0; at < calls->len; at += strlen(calls->data + at) + 1)
+		what |= pw_verdict_of(verdict, calls->data + at);
+	return what;
+}
+
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
 {
-	const struct pw_strbuf *names = &more->names;
+	const struct pw_strbuf *names = &more->names, *calls = &more->calls;
 
 	effects->flags |= more->flags;
 	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1)
 		pw_effects_mention(effects, names->data + at, strlen(names->data + at));
+	for (size_t at = 0; at < calls->len; at += strlen(calls->data + at) + 1)
+		pw_effects_add_call(effects, calls->data + at, strlen(calls->data + at));
 }
 
 /* ---- names in texts ---- */
@@ -159,6 +221,77 @@ void pw_effects_scan(struct pw_effects *effects, const char *text, size_t len)
 		if (dot + 1 < at)
 			pw_effects_mention(effects, name, (size_t)(at - name));
 	}
+}
+
+/* ---- code in texts ---- */
+
+static bool is_word(const char *at, size_t len, const char *word)
+{
+	return len == strlen(word) && strncasecmp(at, word, len) == 0;
+}
+
+static const char *skip_spaces(const char *at)
+{
+	while (isspace((unsigned char)*at))
+		at++;
+	return at;
+}
+
+/* Behind set_config: ( 'name', */
+static bool has_plain_name(const char *at)
+{
+	at = skip_spaces(*at == '"' ? at + 1 : at);
+	if (*at != '(')
+		return true; /* no call */
+	at = skip_spaces(at + 1);
+	if (*at != '\'')
+		return false;
+	for (at++; *at && *at != '\''; at++)
+		;
+	at = skip_spaces(*at ? at + 1 : at);
+	return *at == ',' || *at == ':';
+}
+
+/* Behind SET: no name as it stands. */
+static bool is_set_of_any(const char *at)
+{
+	static const char *const scopes[] = {"session", "local"};
+
+	at = skip_spaces(at);
+	for (size_t i = 0; i < PW_COUNTOF(scopes); i++) {
+		size_t len = strlen(scopes[i]);
+
+		if (strncasecmp(at, scopes[i], len) == 0 && !continues_name(at[len]))
+			at = skip_spaces(at + len);
+	}
+	return *at == '\'' || *at == '"' || *at == '%';
+}
+
+/* May the code that is in the text set what the text does not name? */
+static bool sets_any(const char *text, size_t len)
+{
+	const char *end = text + len;
+	bool is_update = false;
+
+	for (const char *at = text; at < end;) {
+		const char *word = at;
+
+		while (at < end && continues_name(*at))
+			at++;
+		if (at == word) {
+			is_update &= *at++ != ';';
+			continue;
+		}
+		if (is_word(word, (size_t)(at - word), "set_config") && !has_plain_name(at))
+			return true;
+		if (is_word(word, (size_t)(at - word), "set")) {
+			if (!is_update && is_set_of_any(at))
+				return true;
+			is_update = false;
+		}
+		is_update |= is_word(word, (size_t)(at - word), "update");
+	}
+	return false;
 }
 
 /* ---- items ---- */
@@ -230,7 +363,7 @@ static bool has_word(const struct judgement *j, const char *word)
 /* Code that nobody here reads, in a text. */
 static void take_code(const struct judgement *j)
 {
-	j->effects->flags |= PW_EFFECTS_UNKNOWN;
+	j->effects->flags |= PW_EFFECTS_UNREAD;
 	pw_effects_scan(j->effects, j->text, j->len);
 	if (has_word(j, "currval") || has_word(j, "lastval"))
 		j->effects->flags |= PW_EFFECT_SEQUENCES;
@@ -239,16 +372,16 @@ static void take_code(const struct judgement *j)
 static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 {
 	static const unsigned by_class[PW_BUILTIN_N_CLASSES] = {
-	    [PW_BUILTIN_LOCKS] = PW_EFFECT_LOCKS,      [PW_BUILTIN_SEED] = PW_EFFECT_SEED,
-	    [PW_BUILTIN_ORIGIN] = PW_EFFECT_ORIGIN,    [PW_BUILTIN_SLOT] = PW_EFFECT_SLOT,
-	    [PW_BUILTIN_BACKUP] = PW_EFFECT_BACKUP,    [PW_BUILTIN_SEQUENCE] = PW_EFFECT_SEQUENCES,
-	    [PW_BUILTIN_QUERIES] = PW_EFFECTS_UNKNOWN, [PW_BUILTIN_INNER] = PW_EFFECTS_UNKNOWN,
+	    [PW_BUILTIN_LOCKS] = PW_EFFECT_LOCKS,     [PW_BUILTIN_SEED] = PW_EFFECT_SEED,
+	    [PW_BUILTIN_ORIGIN] = PW_EFFECT_ORIGIN,   [PW_BUILTIN_SLOT] = PW_EFFECT_SLOT,
+	    [PW_BUILTIN_BACKUP] = PW_EFFECT_BACKUP,   [PW_BUILTIN_SEQUENCE] = PW_EFFECT_SEQUENCES,
+	    [PW_BUILTIN_QUERIES] = PW_EFFECTS_UNREAD, [PW_BUILTIN_INNER] = PW_EFFECTS_UNREAD,
 	};
 	enum pw_builtin class = pw_builtin_find(item->name);
 	unsigned before = j->effects->flags;
 
 	if (class == PW_BUILTIN_UNKNOWN)
-		j->effects->flags |= PW_EFFECT_CALLS;
+		pw_effects_add_call(j->effects, item->name, strlen(item->name));
 	else if (class == PW_BUILTIN_SETS)
 		take_set_config(j, item);
 	else
@@ -289,6 +422,8 @@ static void take_body(const struct judgement *j, const struct pw_sql_item *item 
 	static const char *const words[] = {"create", "alter", "drop", "execute", "call"};
 
 	take_code(j);
+	if (sets_any(j->text, j->len))
+		j->effects->flags |= PW_EFFECT_MADE;
 	for (size_t i = 0; i < PW_COUNTOF(words); i++) {
 		if (has_word(j, words[i]))
 			j->effects->flags |= PW_EFFECT_DDL;
@@ -302,9 +437,6 @@ static void take_other(const struct judgement *j, const struct pw_sql_item *item
 	bool is_create = strncmp(item->name, "create", 6) == 0;
 
 	j->effects->flags |= is_create ? PW_EFFECT_TEMP | PW_EFFECT_DROPS : PW_EFFECT_DROPS;
-	/* What the body of a function speaks of, even if it is not there for long. */
-	if (is_create)
-		pw_effects_scan(j->effects, j->text, j->len);
 }
 
 /* Either a function sees to the item, or its effects are always the same. */
@@ -322,7 +454,7 @@ static const struct item_row rows[PW_SQL_ITEM_N_KINDS] = {
     [PW_SQL_ITEM_TRANSACTION] = {NULL, 0},
     [PW_SQL_ITEM_PREPARE] = {take_statement, PW_EFFECT_PREPARED},
     /* What it runs was prepared under another text. */
-    [PW_SQL_ITEM_EXECUTE] = {take_statement, PW_EFFECTS_UNKNOWN},
+    [PW_SQL_ITEM_EXECUTE] = {take_statement, PW_EFFECTS_UNREAD},
     [PW_SQL_ITEM_DEALLOCATE] = {take_deallocate, PW_EFFECT_DROPS},
     [PW_SQL_ITEM_LISTEN] = {NULL, PW_EFFECT_LISTENS},
     [PW_SQL_ITEM_UNLISTEN] = {NULL, PW_EFFECT_LISTENS},
@@ -373,6 +505,14 @@ static bool is_plain(const struct pw_shape *shape)
 	       (shape->firsts & ~firsts) == 0;
 }
 
+/* What the body of a function speaks of, even if it is not there for long. */
+static void take_created(const struct judgement *j)
+{
+	if (sets_any(j->text, j->len))
+		j->effects->flags |= PW_EFFECT_UNSEEN;
+	pw_effects_scan(j->effects, j->text, j->len);
+}
+
 void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		      const struct pw_shape_key *key, const char *text, size_t len)
 {
@@ -396,6 +536,8 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		judge_items(&j, analysis);
 	else
 		take_code(&j);
+	if (shape.firsts & PW_SQL_BIT(CREATE))
+		take_created(&j);
 	if (has_into(&shape) && shape.firsts & PW_SQL_BIT(SELECT))
 		effects->flags |= PW_EFFECT_TEMP;
 }

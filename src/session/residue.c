@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * The query is a chain of SELECTs with three columns of text: what a row is about ('s' a setting,
- * 'o' an object, 'c' the code), a name, a value.
+ * 'o' an object, 'c' the code, 'f' a function of it that is opaque), a name, a value.
  */
 #include "config.h"
 
@@ -253,6 +253,16 @@ static bool take_setting(const struct pw_residue_context *context, struct pw_res
 	return replace_settings(found, row->name, value);
 }
 
+static bool may_use_tables(const struct pw_residue_context *context)
+{
+	return context->effects && context->effects->flags & PW_EFFECT_QUERIES;
+}
+
+static bool may_call(const struct pw_residue_context *context, const char *name)
+{
+	return context->effects && pw_effects_call(context->effects, name);
+}
+
 static bool take_row(const struct pw_residue_context *context, struct pw_residue_found *found,
 		     const struct row *row)
 {
@@ -260,7 +270,10 @@ static bool take_row(const struct pw_residue_context *context, struct pw_residue
 	case 's':
 		return take_setting(context, found, row);
 	case 'c':
-		found->is_opaque |= strchr(row->name, 'o') != NULL;
+		found->is_opaque |= strchr(row->name, 'o') && may_use_tables(context);
+		return true;
+	case 'f':
+		found->is_opaque |= may_call(context, row->name);
 		return true;
 	case 'o':
 		for (size_t i = 0; i < PW_COUNTOF(objects); i++) {

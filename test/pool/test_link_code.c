@@ -5,10 +5,12 @@
  */
 #include "config.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -49,16 +51,28 @@ static void must_receive_question(struct fixture *f)
 	pw_strbuf_fini(&question);
 }
 
-static void answer(struct fixture *f, const char *letters, const char *name)
+/* Rows, one a word. */
+static void answer(struct fixture *f, const char *rows)
 {
 	struct pw_strbuf out = PW_STRBUF_INIT;
+	char all[200], *rest;
 
-	add_row(&out, letters);
-	if (name)
-		add_row(&out, name);
+	snprintf(all, sizeof(all), "%s", rows);
+	for (char *row = strtok_r(all, " ", &rest); row; row = strtok_r(NULL, " ", &rest))
+		add_row(&out, row);
+	fake_answer(&f->server, "C=SELECT+0");
 	fake_send(&f->server, out.data, out.len);
 	fake_answer(&f->server, "C=SELECT+1 Z=I");
 	pw_strbuf_fini(&out);
+}
+
+static bool is_known(struct pw_code *code, unsigned epoch)
+{
+	struct pw_code_view view = {0, NULL};
+	bool result = pw_code_look(code, &view, epoch) != NULL;
+
+	pw_code_view_fini(&view);
+	return result;
 }
 
 static void begin(struct fixture *f, const char *settings)
@@ -80,23 +94,31 @@ static void end(struct fixture *f)
 static void test_first_link_asks(void **state PW_UNUSED)
 {
 	struct pw_strbuf names = PW_STRBUF_INIT;
+	struct pw_code_view view = {0, NULL};
+	const struct pw_verdict *verdict;
 	struct fixture f;
-	unsigned what;
 
 	begin(&f, "session_state = track");
-	assert_false(pw_code_is_known(code_of(&f), 1, &what));
-	assert_int_equal(what, PW_CODE_UNKNOWN);
+	assert_null(pw_code_look(code_of(&f), &view, 1));
 	must_receive_question(&f);
 	fake_assert_heard(&f.b, "");
-	answer(&f, "fo", "app.x");
+	answer(&f, "td sapp.x dDoubt olost dlost");
 	fake_assert_heard(&f.b, "link");
-	assert_true(pw_code_is_known(code_of(&f), 1, &what));
-	assert_int_equal(what, PW_CODE_FUNCTIONS | PW_CODE_OPAQUE);
+	verdict = pw_code_look(code_of(&f), &view, 1);
+	assert_non_null(verdict);
+	assert_int_equal(verdict->tables, PW_CODE_DOUBTFUL);
+	assert_int_equal(verdict->any, PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
+	assert_int_equal(pw_verdict_of(verdict, "doubt"), PW_CODE_DOUBTFUL);
+	assert_int_equal(pw_verdict_of(verdict, "lost"), PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
+	assert_int_equal(pw_verdict_of(verdict, "other"), 0);
 	pw_code_dotted(code_of(&f), &names);
 	assert_string_equal(names.data, "app.x");
 	pw_strbuf_fini(&names);
 	fake_must_be_silent(&f.server);
+	/* What was looked at outlives the database. */
 	end(&f);
+	assert_int_equal(pw_verdict_of(verdict, "doubt"), PW_CODE_DOUBTFUL);
+	pw_code_view_fini(&view);
 }
 
 static void test_nobody_asks_where_sessions_are_not_tracked(void **state PW_UNUSED)
@@ -116,22 +138,19 @@ static void test_nobody_asks_where_sessions_are_not_tracked(void **state PW_UNUS
 /* The link serves all the same, and the code stays under suspicion. */
 static void test_no_answer(void **state PW_UNUSED)
 {
-	struct fixture f;
-	unsigned what;
+	static const char *const answers[] = {"E=42501 Z=I", "D C=SELECT+1 Z=I", "C=SELECT+0 Z=I"};
 
-	begin(&f, "session_state = track");
-	must_receive_question(&f);
-	fake_answer(&f.server, "E=42501 Z=I");
-	fake_assert_heard(&f.b, "link");
-	assert_false(pw_code_is_known(code_of(&f), 1, &what));
-	assert_false(atomic_load(&code_of(&f)->is_asked));
-	end(&f);
-	begin(&f, "session_state = track");
-	must_receive_question(&f);
-	fake_answer(&f.server, "D C=SELECT+1 Z=I");
-	fake_assert_heard(&f.b, "link");
-	assert_false(pw_code_is_known(code_of(&f), 1, &what));
-	end(&f);
+	for (size_t i = 0; i < PW_COUNTOF(answers); i++) {
+		struct fixture f;
+
+		begin(&f, "session_state = track");
+		must_receive_question(&f);
+		fake_answer(&f.server, answers[i]);
+		fake_assert_heard(&f.b, "link");
+		assert_false(is_known(code_of(&f), 1));
+		assert_false(atomic_load(&code_of(&f)->is_asked));
+		end(&f);
+	}
 }
 
 static void test_link_is_lost_while_it_asks(void **state PW_UNUSED)
@@ -147,37 +166,113 @@ static void test_link_is_lost_while_it_asks(void **state PW_UNUSED)
 	end(&f);
 }
 
+static struct pw_verdict *verdict_of(unsigned epoch, unsigned tables, unsigned what,
+				     const char *name)
+{
+	struct pw_verdict *verdict = pw_verdict_create(epoch);
+
+	assert_non_null(verdict);
+	pw_verdict_add_tables(verdict, tables);
+	if (name)
+		pw_verdict_add(verdict, what, name, strlen(name));
+	pw_verdict_finish(verdict);
+	return verdict;
+}
+
 /* How often, by the clock alone. */
 static void test_when(void **state PW_UNUSED)
 {
-	const unsigned clean = 0, tables = PW_CODE_TABLES;
 	struct pw_code code;
 	uint64_t now = 1000 * (uint64_t)SECOND;
-	unsigned what;
 
 	pw_code_init(&code);
 	assert_true(pw_code_begin(&code, 1, now, true));
 	assert_false(pw_code_begin(&code, 1, now, true)); /* somebody does already */
-	pw_code_end(&code, &clean, 1, now);
-	assert_true(pw_code_is_known(&code, 1, &what));
-	assert_int_equal(what, 0);
+	pw_code_end(&code, verdict_of(1, 0, 0, NULL), now);
+	assert_true(is_known(&code, 1));
 	assert_false(pw_code_begin(&code, 1, now + PW_CODE_AGE_US, false));
 	assert_false(pw_code_begin(&code, 1, now + PW_CODE_AGE_US + 1, true));
 	assert_true(pw_code_begin(&code, 1, now + PW_CODE_AGE_US + 1, false));
-	pw_code_end(&code, NULL, 1, now);
+	pw_code_end(&code, NULL, now);
 	assert_true(pw_code_begin(&code, 1, now + PW_CODE_AGE_MAX_US + 1, true));
-	pw_code_end(&code, NULL, 1, now);
+	pw_code_end(&code, NULL, now);
 	/* A change was seen. */
-	assert_false(pw_code_is_known(&code, 2, &what));
-	assert_int_equal(what, PW_CODE_UNKNOWN);
+	assert_false(is_known(&code, 2));
 	assert_false(pw_code_begin(&code, 2, now + PW_CODE_PAUSE_US, true));
 	assert_true(pw_code_begin(&code, 2, now + PW_CODE_PAUSE_US + 1, true));
-	pw_code_end(&code, &tables, 2, now);
+	pw_code_end(&code, verdict_of(2, 0, 0, NULL), now);
+	assert_true(is_known(&code, 2));
+	pw_code_fini(&code);
+}
+
+/* What links have had since is not known where a verdict was too mild. */
+static void test_change_of_which_nobody_told(void **state PW_UNUSED)
+{
+	struct pw_code code;
+
+	pw_code_init(&code);
+	pw_code_end(&code, verdict_of(1, 0, PW_CODE_DOUBTFUL, "f"), 1);
+	pw_code_end(&code, verdict_of(2, PW_CODE_DOUBTFUL, PW_CODE_DOUBTFUL, "g"), 1);
 	assert_int_equal(atomic_load(&code.generation), 0);
-	/* One was not seen: what links have had since is not known. */
-	pw_code_end(&code, &clean, 2, now);
-	pw_code_end(&code, &tables, 2, now);
+	pw_code_end(&code, verdict_of(2, 0, 0, NULL), 1);
+	assert_int_equal(atomic_load(&code.generation), 0);
+	pw_code_end(&code, verdict_of(2, PW_CODE_DOUBTFUL, 0, NULL), 1);
 	assert_int_equal(atomic_load(&code.generation), 1);
+	pw_code_end(&code, verdict_of(2, PW_CODE_DOUBTFUL, PW_CODE_DOUBTFUL, "f"), 1);
+	assert_int_equal(atomic_load(&code.generation), 2);
+	pw_code_end(&code, verdict_of(2, PW_CODE_DOUBTFUL, PW_CODE_OPAQUE, "f"), 1);
+	assert_int_equal(atomic_load(&code.generation), 3);
+	pw_code_fini(&code);
+}
+
+static void test_views(void **state PW_UNUSED)
+{
+	struct pw_code_view one = {0, NULL}, two = {0, NULL};
+	const struct pw_verdict *first, *second;
+	struct pw_code code;
+
+	pw_code_init(&code);
+	assert_null(pw_code_look(&code, &one, 1));
+	pw_code_end(&code, verdict_of(1, 0, PW_CODE_DOUBTFUL, "f"), 1);
+	first = pw_code_look(&code, &one, 1);
+	assert_ptr_equal(first, pw_code_look(&code, &two, 1));
+	pw_code_end(&code, verdict_of(1, 0, PW_CODE_DOUBTFUL, "g"), 1);
+	second = pw_code_look(&code, &two, 1);
+	assert_int_equal(pw_verdict_of(second, "g"), PW_CODE_DOUBTFUL);
+	assert_int_equal(pw_verdict_of(first, "f"), PW_CODE_DOUBTFUL);
+	pw_code_fini(&code);
+	assert_int_equal(pw_verdict_of(first, "f"), PW_CODE_DOUBTFUL);
+	pw_code_view_fini(&one);
+	pw_code_view_fini(&two);
+}
+
+static void *look_again_and_again(void *arg)
+{
+	struct pw_code *code = arg;
+	struct pw_code_view view = {0, NULL};
+	const struct pw_verdict *verdict = NULL;
+
+	do {
+		verdict = pw_code_look(code, &view, 1);
+		assert_true(!verdict || pw_verdict_of(verdict, "f") == PW_CODE_DOUBTFUL);
+	} while (!verdict || verdict->tables == 0);
+	pw_code_view_fini(&view);
+	return NULL;
+}
+
+static void test_workers(void **state PW_UNUSED)
+{
+	pthread_t threads[3];
+	struct pw_code code;
+
+	pw_code_init(&code);
+	for (size_t i = 0; i < PW_COUNTOF(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, look_again_and_again, &code), 0);
+	for (int i = 0; i < 2000; i++)
+		pw_code_end(&code, verdict_of(1, 0, PW_CODE_DOUBTFUL, "f"), 1);
+	pw_code_end(&code, verdict_of(1, PW_CODE_OPAQUE, PW_CODE_DOUBTFUL, "f"), 1);
+	for (size_t i = 0; i < PW_COUNTOF(threads); i++)
+		pthread_join(threads[i], NULL);
 	pw_code_fini(&code);
 }
 
@@ -211,6 +306,9 @@ int main(void)
 	    cmocka_unit_test(test_no_answer),
 	    cmocka_unit_test(test_link_is_lost_while_it_asks),
 	    cmocka_unit_test(test_when),
+	    cmocka_unit_test(test_change_of_which_nobody_told),
+	    cmocka_unit_test(test_views),
+	    cmocka_unit_test(test_workers),
 	    cmocka_unit_test(test_names),
 	};
 

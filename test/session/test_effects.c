@@ -31,7 +31,8 @@ static const struct {
     {PW_EFFECT_SEQUENCES, "sequences"}, {PW_EFFECT_DISCARD, "discard"},
     {PW_EFFECT_DROPS, "drops"},         {PW_EFFECT_OPAQUE, "opaque"},
     {PW_EFFECT_CODE, "code"},           {PW_EFFECT_RESET_ALL, "reset-all"},
-    {PW_EFFECT_COPY, "copy"},           {PW_EFFECT_CALLS, "calls"},
+    {PW_EFFECT_COPY, "copy"},           {PW_EFFECT_CALLS_ANY, "any"},
+    {PW_EFFECT_MADE, "made"},           {PW_EFFECT_UNSEEN, "unseen"},
     {PW_EFFECT_QUERIES, "queries"},
 };
 
@@ -43,6 +44,8 @@ static void describe(const struct pw_effects *effects, struct pw_strbuf *out)
 	}
 	for (size_t at = 0; at < effects->names.len; at += strlen(effects->names.data + at) + 1)
 		pw_strbuf_printf(out, " =%s", effects->names.data + at);
+	for (size_t at = 0; at < effects->calls.len; at += strlen(effects->calls.data + at) + 1)
+		pw_strbuf_printf(out, " %s()", effects->calls.data + at);
 	for (size_t at = 0; at < effects->statements.len;
 	     at += strlen(effects->statements.data + at) + 1)
 		pw_strbuf_printf(out, " %c:%s", effects->statements.data[at],
@@ -73,10 +76,10 @@ static void assert_effects(const char *text, const char *wanted)
 	pw_shape_cache_fini(&cache);
 }
 
-static const char unknown[] = " reset settings temp hold locks prepared listens code queries";
+static const char unknown[] = " reset settings temp hold locks prepared listens code any queries";
 
 static const char unknown_of_p[] =
-    " reset settings temp hold locks prepared listens code queries u:p";
+    " reset settings temp hold locks prepared listens code any queries u:p";
 
 static void test_nothing(void **state PW_UNUSED)
 {
@@ -175,16 +178,139 @@ static void assert_described_with(const char *flags_wanted, const char *names, c
 
 static void test_code(void **state PW_UNUSED)
 {
-	assert_effects("SELECT f(1)", " calls queries");
-	assert_effects("SELECT public.abs(1)", " calls queries");
-	assert_effects("CALL p()", " calls queries");
+	assert_effects("SELECT f(1)", " queries f()");
+	assert_effects("SELECT public.abs(1)", " queries abs()");
+	assert_effects("CALL p()", " queries p()");
 	assert_effects("DO $$ BEGIN END $$", unknown);
 	assert_described_with(unknown, " =app.x",
 			      "DO $$ BEGIN SET app.x = 'y'; PERFORM a.b; END $$");
-	assert_effects("SELECT f($$ 'app.x' $$)", " calls queries =app.x");
+	assert_effects("SELECT f($$ 'app.x' $$)", " queries =app.x f()");
 	assert_effects("EXPLAIN ANALYZE EXECUTE p", unknown_of_p);
 	assert_effects("EXECUTE p", unknown_of_p);
 	assert_effects("SELECT query_to_xml('SET x', true, true, '')", unknown);
+}
+
+/* Whatever way it is written. */
+static void test_calls(void **state PW_UNUSED)
+{
+	static const char long_name[] =
+	    "a123456789b123456789c123456789d123456789e123456789f123456789g12345";
+	char text[200], wanted[200];
+
+	assert_effects("SELECT F(1), \"F\"(2), s.f(3), \"S\".\"f\"(4)", " queries f()");
+	assert_effects("SELECT U&\"\\0066\"(1)", " queries f()");
+	assert_effects("SELECT \"a.b\"(1)", " queries =a.b b()");
+	assert_effects("SELECT g /* x */ (1), f -- y\n (2)", " queries g() f()");
+	assert_effects(
+	    "SELECT agg(DISTINCT a ORDER BY b) FILTER (WHERE c) OVER (PARTITION BY h(d))",
+	    " queries agg() h()");
+	assert_effects("SELECT * FROM t JOIN LATERAL rows(t.a) ON true, ROWS FROM (a(), b()) x",
+		       " queries rows() a() b()");
+	assert_effects("INSERT INTO t VALUES (f()) ON CONFLICT DO UPDATE SET a = g() RETURNING h()",
+		       " queries f() g() h()");
+	assert_effects("DELETE FROM t WHERE a = (SELECT f(b) FROM u)", " queries f()");
+	assert_effects("COPY (SELECT f()) TO STDOUT", " copy queries f()");
+	assert_effects("EXPLAIN ANALYZE SELECT f()", " queries f()");
+	assert_effects("CREATE INDEX ON t (f(a))", " queries f()");
+	assert_effects("DECLARE c CURSOR FOR SELECT f()", " queries f()");
+	assert_effects("PREPARE p AS SELECT f()", " prepared queries f() u:p");
+	assert_effects("MERGE INTO t USING u ON f(a) WHEN MATCHED THEN DELETE", " queries f()");
+	/* Its name hangs on the encoding. */
+	assert_effects("SELECT \"f\xc3\xa4\"(1)", " any queries");
+	snprintf(text, sizeof(text), "SELECT %s(1)", long_name);
+	snprintf(wanted, sizeof(wanted), " queries %.63s()", long_name);
+	assert_effects(text, wanted);
+}
+
+/* Code within a text that may set what the text does not name. */
+static void test_code_in_texts(void **state PW_UNUSED)
+{
+	static const char *const made[] = {
+	    "DO $$ BEGIN EXECUTE 'SET ' || x || ' = 1'; END $$",
+	    "DO $$ BEGIN EXECUTE format('SET LOCAL %I = 1', x); END $$",
+	    "DO $$ BEGIN PERFORM set_config('a' || 'b', 'c', false); END $$",
+	    "DO $$ BEGIN PERFORM \"set_config\" (x, 'c', false); END $$",
+	    "DO $$ BEGIN SET \"a\" = 1; END $$",
+	};
+	static const char *const clear[] = {
+	    "DO $$ BEGIN UPDATE t SET \"a\" = 1; END $$",
+	    "DO $$ BEGIN PERFORM set_config ( 'a' , 'c', false); END $$",
+	    "DO $$ BEGIN PERFORM set_config('a'::text, 'c', false); SET a = 1; END $$",
+	};
+
+	for (size_t i = 0; i < PW_COUNTOF(made); i++)
+		assert_effects(made[i], " reset settings temp hold locks prepared listens code any "
+					"made queries");
+	for (size_t i = 0; i < PW_COUNTOF(clear); i++)
+		assert_effects(clear[i], unknown);
+	assert_effects("CREATE FUNCTION f(n text) RETURNS text LANGUAGE sql AS "
+		       "'SELECT set_config(n, ''x'', false)'",
+		       " temp drops unseen queries");
+	assert_effects("CREATE FUNCTION f(n text DEFAULT g()) RETURNS text LANGUAGE sql AS "
+		       "$$ SELECT set_config(n, 'app.x', false) $$",
+		       " unseen queries =app.x g()");
+}
+
+static void test_many_calls(void **state PW_UNUSED)
+{
+	struct pw_effects effects = PW_EFFECTS_INIT, more = PW_EFFECTS_INIT;
+	char name[32];
+
+	for (int i = 0; i < PW_EFFECTS_NAMES_MAX; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		pw_effects_add_call(&effects, name, strlen(name));
+		pw_effects_add_call(&effects, name, strlen(name));
+	}
+	assert_int_equal(effects.flags, PW_EFFECT_CALLS);
+	assert_false(pw_effects_call(&effects, "g"));
+	pw_effects_add_call(&more, "G", 1);
+	pw_effects_merge(&effects, &more);
+	assert_int_equal(effects.flags, PW_EFFECT_CALLS | PW_EFFECT_CALLS_ANY);
+	assert_true(pw_effects_call(&effects, "whatever"));
+	pw_effects_clear(&effects);
+	pw_effects_merge(&effects, &more);
+	assert_described(&effects, "merged", " g()");
+	assert_true(pw_effects_call(&effects, "s.G"));
+	assert_false(pw_effects_call(&effects, "abs"));
+	effects.flags |= PW_EFFECT_QUERIES;
+	assert_true(pw_effects_call(&effects, "abs"));
+	pw_effects_fini(&effects);
+	pw_effects_fini(&more);
+}
+
+static unsigned by_code(unsigned more, const char *call, const struct pw_verdict *verdict)
+{
+	struct pw_effects effects = PW_EFFECTS_INIT;
+	unsigned what;
+
+	if (call)
+		pw_effects_add_call(&effects, call, strlen(call));
+	effects.flags |= more;
+	what = pw_effects_by_code(&effects, verdict);
+	pw_effects_fini(&effects);
+	return what;
+}
+
+static void test_by_code(void **state PW_UNUSED)
+{
+	struct pw_verdict *verdict = pw_verdict_create(1);
+
+	pw_verdict_add(verdict, PW_CODE_DOUBTFUL, "f", 1);
+	pw_verdict_add(verdict, PW_CODE_OPAQUE, "g", 1);
+	pw_verdict_finish(verdict);
+	assert_int_equal(by_code(PW_EFFECT_QUERIES, NULL, verdict), 0);
+	assert_int_equal(by_code(PW_EFFECT_QUERIES, "h", verdict), 0);
+	assert_int_equal(by_code(0, "a.F", verdict), PW_CODE_DOUBTFUL);
+	assert_int_equal(by_code(0, "g", verdict), PW_CODE_OPAQUE);
+	assert_int_equal(by_code(PW_EFFECT_CALLS_ANY, NULL, verdict),
+			 PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
+	pw_verdict_add_tables(verdict, PW_CODE_DOUBTFUL);
+	assert_int_equal(by_code(PW_EFFECT_QUERIES, "h", verdict), PW_CODE_DOUBTFUL);
+	assert_int_equal(by_code(0, "h", verdict), 0);
+	verdict->all = PW_CODE_OPAQUE;
+	assert_int_equal(by_code(0, "h", verdict), PW_CODE_OPAQUE);
+	assert_int_equal(by_code(0, NULL, verdict), 0);
+	pw_verdict_unref(verdict);
 }
 
 static void test_not_understood(void **state PW_UNUSED)
@@ -240,6 +366,10 @@ int main(void)
 	    cmocka_unit_test(test_names_that_are_made),
 	    cmocka_unit_test(test_objects),
 	    cmocka_unit_test(test_code),
+	    cmocka_unit_test(test_calls),
+	    cmocka_unit_test(test_code_in_texts),
+	    cmocka_unit_test(test_many_calls),
+	    cmocka_unit_test(test_by_code),
 	    cmocka_unit_test(test_not_understood),
 	    cmocka_unit_test(test_many_names),
 	};

@@ -131,6 +131,7 @@ struct pw_pool {
 	uint64_t welcome_version;
 	struct pw_strbuf welcome_text; /* the other values, as messages */
 	bool has_welcome;              /* false: the above are to be taken from `shared` */
+	struct pw_code_view code;      /* of the database's */
 
 	struct pw_list waiting;   /* loans that want a link, oldest first */
 	struct pw_list welcoming; /* loans that want the welcome */

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "pgweir/base/strbuf.h"
+#include "pgweir/pool/verdict.h"
 #include "pgweir/sql/shape_cache.h"
 
 enum pw_effect {
@@ -41,8 +42,9 @@ enum pw_effect {
 	PW_EFFECT_COPY = 1 << 21,   /* none: but bytes behind it may be data */
 	PW_EFFECT_RESET_ALL = 1 << 20, /* all settings go back to what they began as */
 	/* What these mean hangs on the code that the database holds: */
-	PW_EFFECT_CALLS = 1 << 16,   /* a function is called that is not PostgreSQL's own */
-	PW_EFFECT_QUERIES = 1 << 17, /* tables are read or written: triggers, views, policies */
+	PW_EFFECT_CALLS = 1 << 16,     /* functions are called that are not PostgreSQL's own */
+	PW_EFFECT_CALLS_ANY = 1 << 25, /* ... and which is not known */
+	PW_EFFECT_QUERIES = 1 << 17,   /* tables are read or written: triggers, views, policies */
 };
 
 enum {
@@ -55,6 +57,9 @@ enum {
 	/* Code that nobody here has read, or a text that could not be parsed. */
 	PW_EFFECTS_UNKNOWN =
 	    PW_EFFECT_SETTINGS | PW_EFFECT_RESET | PW_EFFECTS_OF_OBJECTS | PW_EFFECT_CODE,
+	/* ... which may call any function, and use any table. */
+	PW_EFFECTS_UNREAD = PW_EFFECTS_UNKNOWN | PW_EFFECT_CALLS_ANY | PW_EFFECT_QUERIES,
+	PW_EFFECTS_BY_CODE = PW_EFFECT_CALLS | PW_EFFECT_CALLS_ANY | PW_EFFECT_QUERIES,
 	PW_EFFECTS_NAMES_MAX = 64,
 };
 
@@ -68,7 +73,9 @@ enum pw_statement_use {
 struct pw_effects {
 	unsigned flags;
 	unsigned n_names;
+	unsigned n_calls;
 	struct pw_strbuf names; /* in small letters, each with its zero byte, each once */
+	struct pw_strbuf calls; /* CALLS: of functions (pw_function_name()), likewise */
 	/* A pw_statement_use, a name and its zero byte, in their order; of one text: merging does
 	 * not bring them. */
 	struct pw_strbuf statements;
@@ -76,7 +83,7 @@ struct pw_effects {
 
 #define PW_EFFECTS_INIT                                                                            \
 	{                                                                                          \
-		0, 0, PW_STRBUF_INIT, PW_STRBUF_INIT                                               \
+		0, 0, 0, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT                            \
 	}
 
 void pw_effects_fini(struct pw_effects *effects);
@@ -88,6 +95,12 @@ void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t le
 void pw_effects_mention(struct pw_effects *effects, const char *name, size_t len);
 /* Is it one of those? */
 bool pw_effects_name(const struct pw_effects *effects, const char *name);
+/* A function is called. Without memory, or beyond the bounds, any one may be. */
+void pw_effects_add_call(struct pw_effects *effects, const char *name, size_t len);
+/* May they call it? By its name alone; one of PostgreSQL's own names may be called anywhere. */
+bool pw_effects_call(const struct pw_effects *effects, const char *name);
+/* What the database's code makes of it: PW_CODE_*. */
+unsigned pw_effects_by_code(const struct pw_effects *effects, const struct pw_verdict *verdict);
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more);
 /* Mentions names with a dot that may be settings: in quotes or behind SET, for code that is in a
  * text, and for texts that nobody can read. One that is put together there may be any. */

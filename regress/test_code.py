@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: PostgreSQL
+"""What the code of a database may leave in a session is known by the names of its functions: who
+calls others pays nothing for it, and nothing of what they leave reaches anybody."""
+
+import pytest
+
+from lib.wait import wait_for
+
+pytestmark = pytest.mark.pgweir_only
+
+OPAQUE = """CREATE FUNCTION set_ctx(n text, v text) RETURNS text LANGUAGE plpgsql AS
+            $$ BEGIN RETURN set_config(n, v, false); END $$;"""
+CODE = OPAQUE + """
+    CREATE FUNCTION set_wm() RETURNS text LANGUAGE sql AS
+      $$ SELECT set_config('work_mem', '9MB', false) $$;
+    CREATE FUNCTION plain(a int) RETURNS int LANGUAGE sql AS $$ SELECT a + 1 $$;
+    CREATE TABLE t (a int); GRANT ALL ON t TO public"""
+
+
+@pytest.fixture
+def make_one(make_pooler, pg, db):
+    def make(code, **settings):
+        with pg.connect(db) as c:
+            c.execute(code)
+        return make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1,
+                           session_state="track", server_reset_query="", **settings)
+
+    return make
+
+
+def pid(conn):
+    return conn.query("SELECT pg_backend_pid()").value()
+
+
+def value(conn, name):
+    return conn.query(f"SELECT coalesce(current_setting('{name}', true), '')").value()
+
+
+def opened(pooler):
+    """The server connections of the pool that there have been, as ids."""
+    return {row["id"] for row in pooler.console("SHOW SERVERS")}
+
+
+def keeps_its_link(pooler, conn, text):
+    before = pid(conn), opened(pooler)
+    assert conn.query(text).error is None
+    return (pid(conn), opened(pooler)) == before
+
+
+@pytest.mark.parametrize("text", [
+    "SELECT plain(1)",
+    "SELECT public.plain(1), abs(-1)",
+    "SELECT * FROM t",
+    "INSERT INTO t VALUES (plain(1))",
+    "SELECT set_wm()",
+    "BEGIN; SELECT set_wm(); COMMIT",
+])
+def test_calls_of_others_keep_their_link(make_one, text):
+    one = make_one(CODE)
+    a, b = one.raw(), one.raw()
+    b.query("SELECT 1")
+    for _ in range(3):
+        assert keeps_its_link(one, a, text)
+    assert value(b, "work_mem") != "9MB"
+    assert value(a, "work_mem") == ("9MB" if "set_wm" in text else value(b, "work_mem"))
+
+
+@pytest.mark.parametrize("text", [
+    "SELECT set_ctx({name}, 'leak')",
+    "SELECT public.SET_CTX({name}, 'leak')",
+    'SELECT "set_ctx"({name}, \'leak\')',
+    'SELECT U&"\\0073et_ctx"({name}, \'leak\')',
+    "BEGIN; SELECT plain(1); SELECT set_ctx({name}, 'leak'); COMMIT",
+    "DO $$ BEGIN PERFORM set_ctx({name}, 'leak'); END $$",
+    "PREPARE p AS SELECT set_ctx({name}, 'leak'); EXECUTE p; DEALLOCATE p",
+    "COPY (SELECT set_ctx({name}, 'leak')) TO STDOUT",
+    "SELECT query_to_xml('SELECT set_ctx({quoted}, ''leak'')', true, true, '')",
+    "SELECT " + "+".join(["1"] * 2000) + ", set_ctx({name}, 'leak')",
+])
+def test_calls_of_the_opaque_one_leave_nothing(make_one, text):
+    one = make_one(CODE)
+    a, b = one.raw(), one.raw()
+    before = pid(b)
+    name = "(SELECT reverse('1c.ppa'))"
+    quoted = name.replace("'", "''")
+    assert a.query(text.replace("{name}", name).replace("{quoted}", quoted)).error is None
+    assert value(b, "app.c1") == ""
+    assert pid(b) != before
+
+
+# How an opaque function is called without its name in the text.
+UNNAMED = {
+    "through another": ("""CREATE FUNCTION outer_one() RETURNS text LANGUAGE sql AS
+                           $$ SELECT SET_CTX /* */ ('app' || '.c1', 'leak') $$""",
+                        "SELECT outer_one()"),
+    "through an aggregate": ("""CREATE AGGREGATE agg(text) (sfunc = set_ctx, stype = text,
+                                                            initcond = 'app.c1')""",
+                             "SELECT agg('leak')"),
+    "by a default of an argument": ("""CREATE FUNCTION f(x text DEFAULT
+                                         set_ctx('app' || '.c1', 'leak')) RETURNS text
+                                       LANGUAGE sql AS 'SELECT x'""", "SELECT f()"),
+    "by an operator": ("""CREATE OPERATOR ~~> (leftarg = text, rightarg = text,
+                                               procedure = set_ctx)""",
+                       "SELECT ('app' || '.c1') ~~> 'leak'"),
+    "by a cast": ("""CREATE TYPE pair AS (n text); CREATE FUNCTION cast_it(pair) RETURNS int
+                     LANGUAGE sql AS $$ SELECT length(set_ctx('app' || '.c1', 'leak')) $$;
+                     CREATE CAST (pair AS int) WITH FUNCTION cast_it(pair)""",
+                  "SELECT ROW('x')::pair::int"),
+    "as a column": ("""CREATE FUNCTION col(t, x int DEFAULT 1) RETURNS text LANGUAGE sql AS
+                       $$ SELECT set_ctx('app' || '.c1', 'leak') $$; INSERT INTO t VALUES (1)""",
+                    "SELECT t.col FROM t"),
+    "by a default": ("""CREATE TABLE d (a text DEFAULT set_ctx('app' || '.c1', 'leak'), b int);
+                        GRANT ALL ON d TO public""", "INSERT INTO d (b) VALUES (1)"),
+    "by a cascade": ("""CREATE TABLE p (a int PRIMARY KEY); INSERT INTO p VALUES (1);
+                        CREATE TABLE c (a int REFERENCES p ON DELETE CASCADE);
+                        INSERT INTO c VALUES (1); GRANT ALL ON p, c TO public;
+                        CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS
+                          $$ BEGIN PERFORM set_ctx('app' || '.c1', 'leak'); RETURN OLD; END $$;
+                        CREATE TRIGGER tr BEFORE DELETE ON c FOR EACH ROW
+                          EXECUTE FUNCTION tf()""", "DELETE FROM p"),
+    "by a policy": ("""ALTER TABLE t ENABLE ROW LEVEL SECURITY; INSERT INTO t VALUES (1);
+                       CREATE POLICY p ON t USING (set_ctx('app' || '.c1', 'leak') = 'leak')""",
+                    "SELECT * FROM t"),
+    "by a rule": ("""CREATE RULE r AS ON INSERT TO t WHERE set_ctx('app' || '.c1', 'leak') = ''
+                     DO ALSO NOTHING""", "INSERT INTO t VALUES (1)"),
+}
+
+
+@pytest.mark.parametrize("how", UNNAMED)
+def test_opaque_function_that_is_not_named(make_one, how):
+    code, text = UNNAMED[how]
+    one = make_one(CODE + ";" + code)
+    a, b = one.raw(), one.raw()
+    b.query("SELECT 1")
+    assert a.query(text).error is None
+    assert value(b, "app.c1") == ""
+
+
+# What the database holds without any function named above, what is run, where it shows.
+HIDDEN = {
+    "aggregate over a built-in": ("""CREATE AGGREGATE agg(text, bool) (sfunc = set_config,
+                                     stype = text, initcond = 'app.c1')""",
+                                  "SELECT agg('leak', false)"),
+    "default of an argument": ("""CREATE FUNCTION f(x text DEFAULT
+                                    set_config('app' || '.c1', 'leak', false)) RETURNS text
+                                  LANGUAGE sql AS 'SELECT x'""", "SELECT f()"),
+    "default of a domain": ("""CREATE DOMAIN d AS text DEFAULT set_config('app.c1', 'leak', false);
+                               CREATE TABLE dt (a d, b int); GRANT ALL ON dt TO public""",
+                            "INSERT INTO dt (b) VALUES (1)"),
+    "condition of a rule": ("""CREATE TABLE rt (a int); GRANT ALL ON rt TO public;
+                               CREATE RULE r AS ON INSERT TO rt
+                               WHERE set_config('app.c1', 'leak', false) = '' DO ALSO NOTHING""",
+                            "INSERT INTO rt VALUES (1)"),
+    "name in a view": ("""CREATE VIEW v AS SELECT set_config('app.c1', 'leak', false);
+                          GRANT ALL ON v TO public""", "SELECT * FROM v"),
+    "name in escapes": ("""CREATE FUNCTION f() RETURNS text LANGUAGE sql AS
+                           $f$ SELECT U&"set\\005fconfig"('app.c1', 'leak', false) $f$""",
+                        "SELECT f()"),
+    "DO within a function": ("""CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $f$
+                                DO 'BEGIN PERFORM set_'
+                                'config(''app.c1'', ''leak'', false); END';
+                                SELECT 'x'::text $f$""", "SELECT f()"),
+    "three parts": ("""CREATE FUNCTION f() RETURNS text LANGUAGE sql AS
+                       $$ SELECT set_config('app.c1.x', 'leak', false) $$""", "SELECT f()"),
+    "two literals": ("""CREATE FUNCTION f() RETURNS text LANGUAGE sql AS
+                        $$ SELECT set_config('app' || '.c1', 'leak', false) $$""", "SELECT f()"),
+    "quoted name": ("""CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS
+                       $$ BEGIN SET "app"."c1" = 'leak'; RETURN ''; END $$""", "SELECT f()"),
+    "spaces in a name": ("""CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS
+                            $$ BEGIN SET app . c1 = 'leak'; RETURN ''; END $$""", "SELECT f()"),
+    "SET of a name": ("""CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS
+                         $$ DECLARE n text := reverse('1c.ppa'); BEGIN
+                         EXECUTE 'SET ' || n || ' = leak'; RETURN ''; END $$""", "SELECT f()"),
+    "SET by format": ("""CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS
+                         $$ BEGIN EXECUTE format('SET %s = leak', reverse('1c.ppa'));
+                         RETURN ''; END $$""", "SELECT f()"),
+    "EXECUTE of an argument": ("""CREATE FUNCTION f(q text) RETURNS text LANGUAGE plpgsql AS
+                                  $$ BEGIN EXECUTE q; RETURN ''; END $$""",
+                               "SELECT f(reverse('kael=1c.ppa TES'))"),
+    "EXECUTE from a table": ("""CREATE TABLE cmd (c text); INSERT INTO cmd VALUES
+                                  ('SET app.c1 = leak'); GRANT ALL ON cmd TO public;
+                                CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS
+                                $$ BEGIN EXECUTE (SELECT c FROM cmd); RETURN ''; END $$""",
+                             "SELECT f()"),
+    "query of an argument": ("""CREATE FUNCTION f(q text) RETURNS xml LANGUAGE sql AS
+                                $$ SELECT query_to_xml(q, true, true, '') $$""",
+                             "SELECT f('SELECT set_config(''app'' || ''.c1'', ''leak'', false)')"),
+    "another language": ("""CREATE TRUSTED LANGUAGE other HANDLER plpgsql_call_handler;
+                            GRANT USAGE ON LANGUAGE other TO public;
+                            CREATE FUNCTION f() RETURNS text LANGUAGE other AS
+                            $$ BEGIN SET app.c1 = 'leak'; RETURN ''; END $$""", "SELECT f()"),
+    "DO in the text": ("", "DO $$ BEGIN EXECUTE 'SET ' || 'app' || '.c1 = leak'; END $$"),
+    "set_config within DO": ("", "DO $$ BEGIN PERFORM set_config('app' || '.c1', 'leak', false);"
+                                 " END $$"),
+    "function for a moment": ("GRANT CREATE ON SCHEMA public TO public",
+                              "BEGIN; CREATE FUNCTION f(n text) RETURNS text LANGUAGE sql AS"
+                              " 'SELECT set_config(n, ''leak'', false)'; SELECT f('app' || '.c1');"
+                              " DROP FUNCTION f(text); COMMIT"),
+    "threshold of pg_trgm": ("CREATE EXTENSION pg_trgm", "SELECT set_limit(0.77)"),
+}
+
+
+# Its client keeps the link until it goes.
+PINNED = ("DO in the text", "set_config within DO")
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+def test_hidden(make_one, how):
+    code, text = HIDDEN[how]
+    one = make_one(code or "SELECT 1")
+    a, b = one.raw(), one.raw()
+    b.query("SELECT 1")
+    assert a.query(text).error is None
+    if how in PINNED:
+        a.close()
+    name = {"three parts": "app.c1.x", "threshold of pg_trgm": "pg_trgm.similarity_threshold"}
+    assert value(b, name.get(how, "app.c1")) not in ("leak", "0.77")
+
+
+def test_weak_input_of_isn(make_one):
+    one = make_one("CREATE EXTENSION isn")
+    a, b = one.raw(), one.raw()
+    b.query("SELECT 1")
+    a.query("SELECT isn_weak(true)")
+    assert b.query("SELECT isn_weak()").value() == "f"
+
+
+# Bodies that look dangerous at first sight.
+HARMLESS = {
+    "dynamic query": """DECLARE q text; BEGIN q := 'SELECT 1 WHERE ' || 'true'; EXECUTE q;
+                        RETURN 1; END""",
+    "dynamic query of format": """BEGIN EXECUTE format('UPDATE %I SET %I = 1', 't', 'a');
+                                  RETURN 1; END""",
+    "quoted column": """BEGIN UPDATE t SET "a" = 2; RETURN 1; END""",
+    "name for a transaction": """BEGIN PERFORM set_config(n, coalesce(n, 'x'), true) FROM
+                                 (SELECT 'app' || '.z' AS n) x; RETURN 1; END""",
+    "name in a comment": """BEGIN -- set_config is for others, load too
+                            RETURN 1; END""",
+}
+
+
+@pytest.mark.parametrize("how", HARMLESS)
+def test_no_link_is_lost_for_nothing(make_one, how):
+    one = make_one(CODE + f"""; CREATE FUNCTION g() RETURNS int LANGUAGE plpgsql AS
+                              $g$ {HARMLESS[how]} $g$""")
+    a = one.raw()
+    a.query("SELECT 1")
+    for _ in range(3):
+        assert keeps_its_link(one, a, "SELECT g()")
+
+
+def test_function_that_is_made_through_the_pooler(make_one):
+    """It counts at once, whoever makes it."""
+    one = make_one(CODE + "; GRANT CREATE ON SCHEMA public TO public")
+    a, b = one.raw(), one.raw()
+    assert keeps_its_link(one, a, "SELECT plain(1)")
+    assert b.query("CREATE FUNCTION late(n text) RETURNS text LANGUAGE sql AS"
+                   " $$ SELECT set_ctx(n, 'leak') $$").error is None
+    a.query("SELECT late(reverse('1c.ppa'))")
+    assert value(b, "app.c1") == ""
+
+
+def test_change_past_the_pooler(make_one, pg, db):
+    """It is noticed after a while; then all connections from before are replaced."""
+    one = make_one(CODE)
+    a = one.raw()
+    before = pid(a)
+    with pg.connect(db) as c:
+        c.execute(OPAQUE.replace("set_ctx", "plain2"))
+    wait_for(lambda: pid(a) != before, timeout=40)

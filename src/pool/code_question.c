@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * One query finds the functions whose bodies hold a word that may leave something in a session,
+ * then whatever speaks of these, and then which of them a trigger, view, policy, operator or the
+ * like depends on. It errs towards doubt: words in comments and names of columns count.
+ *
+ * Each step goes over all bodies at most once: a database may have thousands of them, of which any
+ * may call any.
+ */
+#include "config.h"
+
+#include "pgweir/pool/code.h"
+
+#include "pgweir/pool/catalog.h"
+
+/* Extensions that leave nothing in a session ... */
+#define HARMLESS_EXTENSIONS                                                                        \
+	"amcheck,bloom,btree_gin,btree_gist,citext,cube,dict_int,dict_xsyn,earthdistance,"         \
+	"fuzzystrmatch,hstore,intagg,intarray,isn,lo,ltree,moddatetime,pageinspect,"               \
+	"pg_buffercache,pg_freespacemap,pg_prewarm,pg_stat_statements,pg_trgm,pg_visibility,"      \
+	"pg_walinspect,pgcrypto,pgrowlocks,pgstattuple,plpgsql,postgis,refint,seg,sslinfo,tcn,"    \
+	"tsm_system_rows,tsm_system_time,unaccent,uuid-ossp,vector"
+/* ... but by these functions of theirs: pg_trgm's sets a setting, isn's what no server tells. */
+#define THEIR_OTHERS "set_limit,isn_weak"
+
+/* Regular expressions are written without a backslash: in a literal it would mean what
+ * standard_conforming_strings says. All that they look at is in small letters. */
+#define IN_C        " COLLATE pg_catalog.\"C\""
+#define WORD_BEGINS "[[:<:]]"
+#define WORD_ENDS   "[[:>:]]"
+#define WORD(words) WORD_BEGINS "(?:" words ")" WORD_ENDS
+#define NAME_CHARS  "[[:alnum:]_]*"
+#define SPACES      "[[:space:]]"
+#define COMMENT     "/[*].*?[*]/|--[^\n]*\n"
+/* What may stand between two words, and what then does. */
+#define GAP   "(?:" SPACES "|" COMMENT ")*"
+#define A_GAP "(?:" SPACES "|" COMMENT ")+"
+/* A name as it may be written without quotes, beyond ASCII too. */
+#define NAME_BEGINS "[^[:space:]!-@[-^`{-~]"
+#define NAME_GOES   "[^[:space:]!-#%-/:-@[-^`{-~]"
+#define NAME        NAME_BEGINS NAME_GOES "*"
+
+/* Words that do not stand in a body which leaves nothing. */
+#define DOUBTFUL_WORDS                                                                             \
+	WORD("set_config|execute|discard|reset|listen|unlisten|deallocate|prepare|load|create|"    \
+	     "temp|temporary|pg_temp|hold|setseed|query_to_xml" NAME_CHARS                         \
+	     "|ts_stat|ts_rewrite|xpath_table|dblink" NAME_CHARS                                   \
+	     "|pg_advisory_lock|pg_advisory_lock_shared|pg_advisory_unlock" NAME_CHARS             \
+	     "|pg_try_advisory_lock|pg_try_advisory_lock_shared|"                                  \
+	     "pg_replication_origin" NAME_CHARS "|pg_backup_" NAME_CHARS "|pg_" NAME_CHARS         \
+	     "replication_slot|binary_upgrade_" NAME_CHARS "|pg_settings|currval|lastval")
+/* A name that is written in escapes, and DO, whose text may be. */
+#define ESCAPED "u&\""
+#define DO_TEXT WORD("do") GAP "(?:language" A_GAP NAME GAP ")?(?:e|u&)?[''$]"
+/* SET where a statement begins, or where no UPDATE explains it. */
+#define SET_STATEMENT "(?:^|;|" WORD("begin|then|else|loop|atomic") "|>>)" GAP WORD("set")
+#define WITHOUT_UPDATES(text)                                                                      \
+	"pg_catalog.regexp_replace(" text ", '" WORD("update") "[^;]*?" WORD("set") "', '', 'g')"
+#define MATCHES(text, pattern) text IN_C PW_OP("~") "'" pattern "'"
+#define HAS(text, word)        "pg_catalog.strpos(" text ", '" word "')" PW_OP(">") "0"
+#define IS_DOUBTFUL                                                                                                                          \
+	"NOT (language" PW_IS_ONE_OF("sql,plpgsql") ") OR " MATCHES(                                                                         \
+	    "src",                                                                                                                           \
+	    DOUBTFUL_WORDS) " OR " HAS("src",                                                                                                \
+				       ESCAPED) " OR " MATCHES("src",                                                                        \
+							       DO_TEXT) " OR (" HAS("src",                                                   \
+										    "set") " AND"                                            \
+											   " " MATCHES("src", WORD("set")) " AND (" MATCHES( \
+											       WITHOUT_UPDATES(                              \
+												   "src"),                                   \
+											       WORD(                                         \
+												   "set")) " OR " MATCHES("src",             \
+															  SET_STATEMENT) "))"
+
+/* A setting with a dot, in quotes or behind SET. */
+#define DOTTED                                                                                     \
+	"(?:''|" WORD_BEGINS "set" SPACES "+(?:session" SPACES "+|local" SPACES "+)?)"             \
+	"(" NAME "(?:[.]" NAME ")+)"
+
+/* What cannot be asked about afterwards. A setting whose name is no plain literal, unless it ends
+ * with the transaction ... */
+#define LITERAL  "''{1,2}[^'']*''{1,2}" SPACES "*(?:::[a-z._]+" SPACES "*)?"
+#define ARGUMENT "(?:[^(),;]|[(][^()]*[)])*"
+#define SETS_ANY                                                                                   \
+	"set_config\"?" GAP "[(](?!" SPACES "*" LITERAL ",|" ARGUMENT "," ARGUMENT "," SPACES      \
+	"*true" SPACES "*[)])"
+#define SET_OTHER                                                                                  \
+	WORD_BEGINS "set" A_GAP "(?:(?:session|local)" A_GAP ")?(?:[''\"%]|" NAME "(?:" A_GAP      \
+		    "[.]|[.](?:" A_GAP "|[''\"%])))"
+/* ... or is put together from its first part: 'app.' || x, 'app.n' || x, format('app.%s', x) ... */
+#define MADE "([a-z_]" NAME_CHARS ")[.](?:''|" NAME_CHARS "''" SPACES "*[|][|]|" NAME_CHARS "%)"
+/* ... what is no setting ... */
+#define UNASKABLE                                                                                  \
+	WORD("setseed|pg_replication_origin" NAME_CHARS "|pg_backup_" NAME_CHARS "|pg_" NAME_CHARS \
+	     "replication_slot|binary_upgrade_" NAME_CHARS)                                        \
+	"|" WORD("load") GAP "(?:e|u&)?[''$]|" ESCAPED
+/* ... EXECUTE of what is not begun by a literal that begins with another command ... */
+#define OTHER_COMMAND                                                                              \
+	"(?:pg_catalog[.])?(?:(?:format|concat)" GAP "[(]" GAP ")?e?(?:''|[$]" NAME_CHARS          \
+	"[$])" SPACES "*[(]?" SPACES                                                               \
+	"*" WORD("select|with|insert|update|delete|merge|values|create|drop|"                      \
+		 "alter|truncate|refresh|analyze|vacuum|copy|lock|grant|revoke|call|comment|"      \
+		 "notify|explain|reindex|cluster|listen|unlisten|deallocate|prepare")
+#define EXECUTES_OTHER                                                                             \
+	WORD("execute")                                                                            \
+	"(?!" GAP "(?:" OTHER_COMMAND "|" WORD("function|procedure|on") "|" NAME WORD_ENDS         \
+									"(?!" SPACES "*[(.])))"
+#define RUNS_OTHER                                                                                 \
+	WORD("query_to_xml" NAME_CHARS "|ts_stat|ts_rewrite|xpath_table")                          \
+	GAP "[(](?!" GAP OTHER_COMMAND ")"
+#define EXECUTES_NAMED WORD_BEGINS "execute" SPACES "+([a-z_]" NAME_CHARS ")" WORD_ENDS
+/* ... and in languages that nobody here reads: SQL that sets, SQL from elsewhere, shared data. */
+#define FOREIGN                                                                                    \
+	WORD_BEGINS "set|_shared|" WORD("gd") "|(?:execute|prepare|query)" SPACES "*[(]" SPACES    \
+					      "*[^''\"[:space:]]"
+
+/* PostgreSQL's own functions that leave something in a session. */
+#define INNER                                                                                      \
+	"^(set_config|setseed|query_to_xml.*|ts_stat|ts_rewrite|pg_advisory_lock(_shared)?|"       \
+	"pg_advisory_unlock.*|pg_try_advisory_lock(_shared)?|pg_replication_origin_.*|"            \
+	"pg_backup_.*|pg_.*replication_slot|binary_upgrade_.*)$"
+
+#define LOWER(text)   "pg_catalog.lower(" text IN_C ")"
+#define IS_INNER(oid) "(SELECT oids FROM inner_code)" PW_OP("@>") "ARRAY[" oid "::pg_catalog.oid]"
+#define HAS_INNER(tree)                                                                            \
+	"(" tree ")::pg_catalog.text" IN_C PW_OP("~") "(SELECT pattern FROM inner_code)"
+
+/* clang-format off */
+static const char tables[] =
+    /* No dependency on PostgreSQL's own functions is recorded: they are looked for in trees. */
+    "WITH RECURSIVE inner_code AS MATERIALIZED (SELECT pg_catalog.array_agg(oid) AS oids,"
+     " pg_catalog.concat(':funcid (', pg_catalog.string_agg(oid::pg_catalog.text, '|'),"
+     " ')" WORD_ENDS "|:relid ', 'pg_catalog.pg_settings'::pg_catalog.regclass::pg_catalog.oid,"
+     " ' ') AS pattern FROM pg_catalog.pg_proc WHERE oid" PW_OP("<") "16384::pg_catalog.oid"
+     " AND proname::pg_catalog.text" PW_OP("~") "'" INNER "'),"
+    /* All that can be called; aggregates have no body. */
+    " body AS MATERIALIZED (SELECT p.oid, p.proname::pg_catalog.text AS name, p.prokind,"
+     " CASE WHEN p.prokind" PW_OP("=") "'a'::pg_catalog.\"char\" THEN 'sql'"
+     " ELSE l.lanname::pg_catalog.text END AS language, "
+     LOWER("pg_catalog.concat(COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc),"
+     " ' ; ', p.proconfig::pg_catalog.text, ' ; ', CASE WHEN p.proargdefaults IS NOT NULL"
+     " THEN pg_catalog.pg_get_function_arguments(p.oid) END)") IN_C " AS src"
+     " FROM pg_catalog.pg_proc p, pg_catalog.pg_language l"
+     " WHERE l.oid" PW_OP("=") "p.prolang AND p.oid" PW_IS_USERS
+     " AND (p.proname::pg_catalog.text" PW_IS_ONE_OF(THEIR_OTHERS)
+      " OR NOT EXISTS (SELECT FROM pg_catalog.pg_depend d, pg_catalog.pg_extension e"
+      " WHERE d.classid" PW_OP("=") PW_CLASS("pg_proc") " AND d.objid" PW_OP("=") "p.oid"
+      " AND d.refclassid" PW_OP("=") PW_CLASS("pg_extension")
+      " AND d.refobjid" PW_OP("=") "e.oid"
+      " AND e.extname::pg_catalog.text" PW_IS_ONE_OF(HARMLESS_EXTENSIONS) "))),"
+    /* Aggregates over PostgreSQL's own. */
+    " gathering AS MATERIALIZED (SELECT aggfnoid::pg_catalog.oid AS oid FROM"
+     " pg_catalog.pg_aggregate WHERE aggfnoid::pg_catalog.oid" PW_IS_USERS
+     " AND (SELECT oids FROM inner_code)" PW_OP("&&") "ARRAY[aggtransfn::pg_catalog.oid,"
+     " aggfinalfn::pg_catalog.oid, aggcombinefn::pg_catalog.oid, aggmtransfn::pg_catalog.oid,"
+     " aggminvtransfn::pg_catalog.oid, aggmfinalfn::pg_catalog.oid]),"
+    " base AS MATERIALIZED (SELECT oid FROM body WHERE " IS_DOUBTFUL
+     " UNION SELECT oid FROM gathering),"
+    /* What speaks of what: names that may be called, and dependencies of which PostgreSQL knows. */
+    " word AS MATERIALIZED (SELECT b.oid, w AS tail FROM (SELECT oid, ARRAY(SELECT DISTINCT"
+     " pg_catalog.lower(pg_catalog.rtrim(m[1], ' \n\t\r\f\v\"(/*-'))"
+     " FROM pg_catalog.regexp_matches(src, '" NAME_GOES "+\"?" SPACES "*(?:[(]|/[*]|--)', 'g') m)"
+     " AS words FROM body WHERE EXISTS (SELECT FROM base) OFFSET 0) b,"
+     " pg_catalog.unnest(b.words) w),"
+    " callee AS MATERIALIZED (SELECT oid, pg_catalog.substring(pg_catalog.lower(name) " IN_C ","
+     " '" NAME_GOES "*$') AS tail FROM body),"
+    " edge AS MATERIALIZED (SELECT callee, pg_catalog.array_agg(caller) AS callers FROM ("
+     "SELECT w.oid AS caller, c.oid AS callee FROM word w, callee c"
+     " WHERE w.tail" IN_C PW_OP("=") "c.tail"
+     " UNION ALL SELECT b.oid, c.oid FROM body b, callee c WHERE c.tail" PW_OP("=") "''"
+     " UNION ALL SELECT objid, refobjid FROM pg_catalog.pg_depend"
+     " WHERE classid" PW_OP("=") PW_CLASS("pg_proc") " AND refclassid" PW_OP("=")
+     PW_CLASS("pg_proc") " AND refobjid" PW_IS_USERS ") x GROUP BY callee),"
+    /* What trees hold that call PostgreSQL's own. */
+    " tree AS MATERIALIZED (SELECT " LOWER("src") IN_C " AS src FROM ("
+     "SELECT pg_catalog.pg_get_ruledef(oid) AS src FROM pg_catalog.pg_rewrite"
+     " WHERE oid" PW_IS_USERS " AND " HAS_INNER("pg_catalog.concat(ev_qual, ev_action)")
+     " UNION ALL SELECT pg_catalog.pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef"
+     " WHERE " HAS_INNER("adbin")
+     " UNION ALL SELECT pg_catalog.concat(pg_catalog.pg_get_expr(polqual, polrelid), ' ; ',"
+     " pg_catalog.pg_get_expr(polwithcheck, polrelid)) FROM pg_catalog.pg_policy"
+     " WHERE " HAS_INNER("pg_catalog.concat(polqual, polwithcheck)")
+     " UNION ALL SELECT pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint"
+     " WHERE oid" PW_IS_USERS " AND " HAS_INNER("conbin")
+     " UNION ALL SELECT pg_catalog.pg_get_triggerdef(oid) FROM pg_catalog.pg_trigger"
+     " WHERE " HAS_INNER("tgqual")
+     " UNION ALL SELECT pg_catalog.pg_get_statisticsobjdef(oid) FROM pg_catalog.pg_statistic_ext"
+     " WHERE " HAS_INNER("stxexprs")
+     " UNION ALL SELECT typdefault FROM pg_catalog.pg_type WHERE " HAS_INNER("typdefaultbin")
+     ") x),"
+    /* Whose effects nobody can ask about. */
+    " piece AS MATERIALIZED (SELECT b.oid, b.language, b.src, " WITHOUT_UPDATES("b.src") " AS rest"
+     " FROM body b, base WHERE b.oid" PW_OP("=") "base.oid"
+     " UNION ALL SELECT 0::pg_catalog.oid, 'sql', src, src FROM tree),"
+    " lost AS MATERIALIZED (SELECT oid FROM piece WHERE " MATCHES("src", SETS_ANY "|" UNASKABLE "|" RUNS_OTHER)
+     " OR " MATCHES("rest", SET_OTHER)
+     " OR (language" PW_OP("=") "'plpgsql' AND " MATCHES("src", EXECUTES_OTHER) ")"
+     " OR (NOT (language" PW_IS_ONE_OF("sql,plpgsql,c,internal") ") AND " MATCHES("src", FOREIGN) ")"
+     " OR language" PW_OP("=") "'c' AND " MATCHES("src", WORD("isn_weak|weak_input_mode|accept_weak_input"))
+     " UNION SELECT oid FROM (SELECT oid, src, pg_catalog.regexp_matches(src,"
+     " '" MADE "', 'g') AS m FROM piece WHERE " MATCHES("src", "set_config|" WORD("set")) ") x"
+     " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n"
+     " WHERE n.nspname::pg_catalog.text" PW_OP("=") "m[1])"
+     " UNION SELECT oid FROM (SELECT oid, src, pg_catalog.regexp_matches(src,"
+     " '" EXECUTES_NAMED "', 'g') AS m FROM piece WHERE language" PW_OP("=") "'plpgsql') x"
+     " WHERE NOT (m[1]" PW_IS_ONE_OF("function,procedure,on,format,concat") ")"
+     " AND NOT src" IN_C PW_OP("~") "pg_catalog.concat('" WORD_BEGINS "', m[1],"
+     " '" WORD_ENDS "[^;]*?(?::=|=|" WORD("default") ")" GAP OTHER_COMMAND "')"
+     " UNION SELECT oid FROM gathering),"
+    " marked AS (SELECT oid, 'd' AS mark FROM base"
+     " UNION SELECT oid, 'o' FROM lost WHERE oid" PW_OP("<>") "0::pg_catalog.oid"
+     " UNION SELECT pg_catalog.unnest(e.callers), m.mark FROM marked m, edge e"
+     " WHERE e.callee" PW_OP("=") "m.oid),"
+     /* Grouped, so that the planner takes them for few. */
+     " known AS MATERIALIZED (SELECT oid, pg_catalog.bool_or(mark" PW_OP("=") "'o') AS is_lost"
+     " FROM marked GROUP BY oid),"
+    /* Where a table is used, or by an operator; languages have functions too. */
+    " reached AS MATERIALIZED (SELECT m.is_lost FROM known m, pg_catalog.pg_depend d"
+     " WHERE d.refclassid" PW_OP("=") PW_CLASS("pg_proc") " AND d.refobjid" PW_OP("=") "m.oid"
+     " AND d.classid" PW_OP("<>") PW_CLASS("pg_proc")
+     " AND d.classid" PW_OP("<>") PW_CLASS("pg_language")
+     /* A function of a row can be called like a column of it. */
+     " UNION ALL SELECT m.is_lost FROM known m, pg_catalog.pg_proc p, pg_catalog.pg_type y"
+     " WHERE m.oid" PW_OP("=") "p.oid AND p.pronargs" PW_OP(">=") "1"
+     " AND p.pronargs" PW_OP("-") "p.pronargdefaults" PW_OP("<=") "1"
+     " AND y.oid" PW_OP("=") "p.proargtypes[0] AND (y.typtype" PW_OP("<>") "'b'::pg_catalog.\"char\""
+     " OR p.provariadic" PW_OP("<>") "0::pg_catalog.oid OR EXISTS (SELECT FROM pg_catalog.pg_cast c,"
+     " pg_catalog.pg_type s WHERE c.oid" PW_IS_USERS " AND c.castcontext" PW_OP("=")
+     "'i'::pg_catalog.\"char\" AND s.oid" PW_OP("=") "c.castsource"
+     " AND s.typtype" PW_OP("<>") "'b'::pg_catalog.\"char\"))"
+     " UNION ALL SELECT false FROM tree"
+     " UNION ALL SELECT true FROM lost WHERE oid" PW_OP("=") "0::pg_catalog.oid"
+     " UNION ALL SELECT true FROM (SELECT oprcode::pg_catalog.oid AS f FROM pg_catalog.pg_operator"
+     " WHERE oid" PW_IS_USERS " UNION ALL SELECT castfunc FROM pg_catalog.pg_cast"
+     " WHERE oid" PW_IS_USERS ") x WHERE " IS_INNER("f") "),"
+    /* Settings with a dot that all these may set. */
+    " dotted AS (SELECT DISTINCT m[1] AS name FROM (SELECT pg_catalog.regexp_matches("
+     "src, '" DOTTED "', 'g') AS m FROM (SELECT b.src FROM body b, known k"
+     " WHERE k.oid" PW_OP("=") "b.oid UNION SELECT src FROM tree) x) y) ";
+
+static const char letters[] =
+    "pg_catalog.concat("
+     "CASE WHEN EXISTS (SELECT FROM reached) THEN 'd' END,"
+     " CASE WHEN EXISTS (SELECT FROM reached WHERE is_lost) THEN 'o' END)";
+/* clang-format on */
+
+/* In the same transaction, and no longer: compiling takes longer than running. */
+static const char in_peace[] =
+    "SELECT FROM pg_catalog.pg_settings WHERE CASE"
+    " WHEN name" PW_IS_ONE_OF("jit,statement_timeout") " THEN pg_catalog.set_config(name, '0', "
+						       "true) IS NULL ELSE false END;";
+
+void pw_code_add_question(struct pw_strbuf *sql)
+{
+	pw_strbuf_add_string(sql, in_peace);
+	pw_strbuf_add_string(sql, tables);
+	pw_strbuf_printf(
+	    sql,
+	    "(SELECT pg_catalog.concat('t', %s))"
+	    " UNION ALL (SELECT pg_catalog.concat('s', name) FROM dotted LIMIT %d)"
+	    " UNION ALL (SELECT pg_catalog.concat(CASE WHEN pg_catalog.bool_or(is_lost)"
+	    " THEN 'o' ELSE 'd' END, name) FROM known k, body b"
+	    " WHERE k.oid" PW_OP("=") "b.oid GROUP BY name"
+				      " ORDER BY pg_catalog.bool_or(is_lost) DESC LIMIT %d)",
+	    letters, PW_CODE_NAMES_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1);
+}
+
+void pw_code_add_settings(struct pw_strbuf *sql)
+{
+	pw_strbuf_add_char(sql, '(');
+	pw_strbuf_add_string(sql, tables);
+	pw_strbuf_printf(
+	    sql,
+	    "SELECT 'c'::pg_catalog.text, %s, NULL::pg_catalog.text"
+	    " UNION ALL SELECT 'f'::pg_catalog.text, b.name, NULL FROM known k, body b"
+	    " WHERE k.oid" PW_OP("=") "b.oid AND k.is_lost"
+				      " UNION ALL SELECT 's'::pg_catalog.text, name, "
+				      "pg_catalog.current_setting(name, true) FROM dotted)",
+	    letters);
+}
