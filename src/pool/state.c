@@ -141,7 +141,11 @@ static struct pw_state *intern(struct pw_states *states, const struct pw_setting
 	struct pw_map_node *node;
 	struct pw_state *state;
 
+#ifdef PW_MUTANT_STATE_ID_OFF_BY_ONE
+	for (unsigned i = 1; i < n; i++) {
+#else
 	for (unsigned i = 0; i < n; i++) {
+#endif
 		if (!add_to_id(states, &id, &settings[i]))
 			return NULL;
 	}
