@@ -267,7 +267,7 @@ void pw_code_add_question(struct pw_strbuf *sql)
 
 void pw_code_add_settings(struct pw_strbuf *sql)
 {
-	pw_strbuf_add_char(sql, '(');
+	pw_strbuf_add_string(sql, in_peace);
 	pw_strbuf_add_string(sql, tables);
 	pw_strbuf_printf(
 	    sql,
@@ -275,6 +275,6 @@ void pw_code_add_settings(struct pw_strbuf *sql)
 	    " UNION ALL SELECT 'f'::pg_catalog.text, b.name, NULL FROM known k, body b"
 	    " WHERE k.oid" PW_OP("=") "b.oid AND k.is_lost"
 				      " UNION ALL SELECT 's'::pg_catalog.text, name, "
-				      "pg_catalog.current_setting(name, true) FROM dotted)",
+				      "pg_catalog.current_setting(name, true) FROM dotted",
 	    letters);
 }

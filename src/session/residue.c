@@ -148,10 +148,6 @@ bool pw_residue_ask(struct pw_residue *residue, const struct pw_effects *effects
 	residue->objects = effects->flags & PW_EFFECTS_OF_OBJECTS;
 	if (residue->scope == PW_RESIDUE_NO_SETTINGS && residue->objects == 0 && !with_code)
 		return false;
-	if (with_code) {
-		begin_select(sql, &is_first);
-		pw_code_add_settings(sql);
-	}
 	if (residue->scope == PW_RESIDUE_ALL)
 		ask_all_settings(sql, effects, context, &is_first);
 	else if (residue->scope == PW_RESIDUE_NAMED)
@@ -162,6 +158,11 @@ bool pw_residue_ask(struct pw_residue *residue, const struct pw_effects *effects
 		begin_select(sql, &is_first);
 		pw_strbuf_printf(sql, "SELECT 'o'::pg_catalog.text, '%s', NULL WHERE %s",
 				 objects[i].name, objects[i].condition);
+	}
+	/* Behind the settings: it changes one for itself. */
+	if (with_code) {
+		pw_strbuf_add_string(sql, is_first ? "" : ";");
+		pw_code_add_settings(sql);
 	}
 	return true;
 }

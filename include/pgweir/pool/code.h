@@ -65,7 +65,8 @@ void pw_code_end(struct pw_code *code, struct pw_verdict *verdict, uint64_t now_
  * A statement without rows comes before it. */
 void pw_code_add_question(struct pw_strbuf *sql);
 /* A SELECT of three columns: 'c', those letters, NULL; 'f', an opaque function, NULL; 's', name,
- * value: settings of which the code speaks. */
+ * value: settings of which the code speaks. A statement without rows comes before it, too, which
+ * changes settings for what follows: not ahead of a question about these. */
 void pw_code_add_settings(struct pw_strbuf *sql);
 
 /* Names with a dot that a session has had or code speaks of. Each once, and not endlessly many:
