@@ -201,7 +201,7 @@ HIDDEN = {
 
 
 # Its client keeps the link until it goes.
-PINNED = ("DO in the text", "set_config within DO")
+PINNED = ("set_config within DO", "query of an argument", "function for a moment")
 
 
 @pytest.mark.parametrize("how", HIDDEN)

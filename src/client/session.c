@@ -130,13 +130,23 @@ static bool are_readable(const struct pw_client *c, const struct pw_params *para
 	return strings && strcmp(strings, "on") == 0 && encoding && pw_lexer_reads(encoding);
 }
 
+static bool may_set_by_code(const struct pw_client *c)
+{
+	bool is_known;
+	unsigned flags = pw_session_flags(c, &is_known);
+
+	return !is_known || flags & PW_EFFECT_SETTINGS;
+}
+
 /* May what was sent change how later texts are to be read? */
 static bool may_change_reading(const struct pw_client *c)
 {
 	const struct pw_effects *effects = &c->session->effects;
 	const struct pw_strbuf *names = &effects->names;
 
-	if (effects->flags & PW_EFFECT_SETTINGS)
+	/* What the database's code may have set is told by the time that nothing is owed. */
+	if (effects->flags & PW_EFFECT_SETTINGS ||
+	    (pw_link_has_request(c->loan.link) && may_set_by_code(c)))
 		return true;
 	if (effects->flags & PW_EFFECT_RESET_ALL && !are_readable(c, c->loan.pool->welcome_params))
 		return true;
@@ -190,8 +200,7 @@ static void judge(struct pw_client *c, struct pw_effects *effects, const char *t
 	if (is_readable(c))
 		pw_effects_judge(effects, &clients->shapes, &clients->shape_key, text, len);
 	else {
-		effects->flags |= PW_EFFECTS_UNREAD;
-		pw_effects_scan(effects, text, len);
+		pw_effects_judge_unread(effects, text, len);
 		guess_statements(c, effects, text, len);
 	}
 	/* What is prepared is executed later, what is created is called later. */
@@ -234,7 +243,9 @@ bool pw_session_note_query(struct pw_client *c, const struct pw_piece *piece)
 	pw_strbuf_reset(&s->unnamed_parse); /* a simple query drops it */
 	pw_strbuf_reset(&s->effects.statements);
 	before = s->effects.flags;
-	s->effects.flags &= PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL; /* what is read hangs on it */
+	/* What is read hangs on these. */
+	s->effects.flags &=
+	    PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL | PW_EFFECT_CALLS | PW_EFFECT_QUERIES;
 	judge_rest(c, &s->effects, piece, &body);
 	flags = s->effects.flags;
 	s->effects.flags |= before;

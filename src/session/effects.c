@@ -14,14 +14,22 @@
 
 #include "pgweir/base/status.h"
 #include "pgweir/sql/builtin.h"
+#include "pgweir/sql/lexer.h"
+#include "pgweir/sql/scan.h"
 
 enum { NAME_BYTES_MAX = 4096 };
+
+/* The whole text is looked through once, however many items ask for it. */
+struct looks {
+	bool at_names, at_code;
+};
 
 struct judgement {
 	struct pw_effects *effects;
 	const char *text;
 	size_t len;
 	const struct pw_shape *shape;
+	struct looks *looks;
 };
 
 void pw_effects_fini(struct pw_effects *effects)
@@ -86,19 +94,6 @@ void pw_effects_mention(struct pw_effects *effects, const char *name, size_t len
 	effects->n_names++;
 }
 
-void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t len)
-{
-	static const char session_user[] = "session_authorization";
-
-	effects->flags |= PW_EFFECT_NAMED;
-	pw_effects_mention(effects, name, len);
-	/* Whoever becomes somebody else has no role any more. */
-	if (len == strlen(session_user) && strncasecmp(name, session_user, len) == 0)
-		pw_effects_mention(effects, "role", strlen("role"));
-}
-
-/* Beyond ASCII, what a name is hangs on who says it: in which encoding, with which small letters.
- */
 static bool is_ascii(const char *name, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -108,6 +103,24 @@ static bool is_ascii(const char *name, size_t len)
 	return true;
 }
 
+void pw_effects_add_name(struct pw_effects *effects, const char *name, size_t len)
+{
+	static const char session_user[] = "session_authorization";
+
+	/* On another link, and for another client, its bytes might mean something else. */
+	if (!is_ascii(name, len)) {
+		effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE;
+		return;
+	}
+	effects->flags |= PW_EFFECT_NAMED;
+	pw_effects_mention(effects, name, len);
+	/* Whoever becomes somebody else has no role any more. */
+	if (len == strlen(session_user) && strncasecmp(name, session_user, len) == 0)
+		pw_effects_mention(effects, "role", strlen("role"));
+}
+
+/* Beyond ASCII, what a name is hangs on who says it: in which encoding, with which small letters.
+ */
 void pw_effects_add_call(struct pw_effects *effects, const char *name, size_t len)
 {
 	char function[PW_FUNCTION_NAME_SIZE];
@@ -160,138 +173,65 @@ void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
 		pw_effects_add_call(effects, calls->data + at, strlen(calls->data + at));
 }
 
-/* ---- names in texts ---- */
+/* ---- texts that nobody can parse ---- */
 
-static bool begins_name(char c)
+static void mention(const char *name, size_t len, void *effects)
 {
-	return isalpha((unsigned char)c) || c == '_' || (c & 0x80);
+	pw_effects_mention(effects, name, len);
 }
 
-static bool continues_name(char c)
+static struct pw_scan scan_text(struct pw_effects *effects, const char *text, size_t len)
 {
-	return begins_name(c) || isdigit((unsigned char)c) || c == '$';
-}
+	struct pw_scan scan = {.on_name = mention, .arg = effects};
 
-/* Is what stands before it a quote, or SET [SESSION | LOCAL]? */
-static bool may_be_setting(const char *text, const char *name)
-{
-	static const char *const words[] = {"set", "session", "local"};
-	const char *end = name;
-
-	if (name > text && (name[-1] == '\'' || name[-1] == '"'))
-		return true;
-	while (end > text && isspace((unsigned char)end[-1]))
-		end--;
-	for (size_t i = 0; end < name && i < PW_COUNTOF(words); i++) {
-		size_t len = strlen(words[i]);
-
-		if ((size_t)(end - text) >= len && strncasecmp(end - len, words[i], len) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Goes on behind it: 'app.' || x, 'app.n' || x, format('app.%s', x). */
-static bool is_put_together(const char *end)
-{
-	if (*end == '%')
-		return true;
-	if (*end != '\'')
-		return false;
-	for (end++; isspace((unsigned char)*end); end++)
-		;
-	return end[0] == '|' && end[1] == '|';
+	pw_scan(&scan, text, len);
+	if (scan.makes_names)
+		effects->flags |= PW_EFFECT_MADE;
+	return scan;
 }
 
 void pw_effects_scan(struct pw_effects *effects, const char *text, size_t len)
 {
-	const char *end = text + len;
+	(void)scan_text(effects, text, len);
+}
 
-	for (const char *at = text; at < end; at++) {
-		const char *name = at, *dot = NULL;
+/* Functions that leave what no server can be asked about. */
+static const unsigned lasting[PW_BUILTIN_N_CLASSES] = {
+    [PW_BUILTIN_SEED] = PW_EFFECT_SEED,
+    [PW_BUILTIN_ORIGIN] = PW_EFFECT_ORIGIN,
+    [PW_BUILTIN_SLOT] = PW_EFFECT_SLOT,
+    [PW_BUILTIN_BACKUP] = PW_EFFECT_BACKUP,
+};
 
-		if (!begins_name(*at))
-			continue;
-		for (; at < end && (continues_name(*at) || (*at == '.' && at > name)); at++)
-			dot = *at == '.' ? at : dot;
-		if (!dot || !may_be_setting(text, name))
-			continue;
-		if (is_put_together(at))
-			effects->flags |= PW_EFFECT_MADE;
-		if (dot + 1 < at)
-			pw_effects_mention(effects, name, (size_t)(at - name));
+/* The text holds code, or may hold it. */
+static struct pw_scan scan_code(struct pw_effects *effects, const char *text, size_t len)
+{
+	struct pw_scan scan = scan_text(effects, text, len);
+
+	effects->flags |= PW_EFFECTS_UNREAD;
+	if (scan.hides_names)
+		effects->flags |= PW_EFFECT_MADE;
+	for (unsigned class = 0; class < PW_BUILTIN_N_CLASSES; class ++) {
+		if (scan.classes & 1u << class)
+			effects->flags |= lasting[class];
 	}
+	if (scan.has_load)
+		effects->flags |= PW_EFFECT_LOAD;
+	if (strcasestr(text, "currval") || strcasestr(text, "lastval"))
+		effects->flags |= PW_EFFECT_SEQUENCES;
+	return scan;
 }
 
-/* ---- code in texts ---- */
-
-static bool is_word(const char *at, size_t len, const char *word)
+void pw_effects_judge_unread(struct pw_effects *effects, const char *text, size_t len)
 {
-	return len == strlen(word) && strncasecmp(at, word, len) == 0;
-}
+	struct pw_scan scan = scan_code(effects, text, len);
 
-static const char *skip_spaces(const char *at)
-{
-	while (isspace((unsigned char)*at))
-		at++;
-	return at;
-}
-
-/* Behind set_config: ( 'name', */
-static bool has_plain_name(const char *at)
-{
-	at = skip_spaces(*at == '"' ? at + 1 : at);
-	if (*at != '(')
-		return true; /* no call */
-	at = skip_spaces(at + 1);
-	if (*at != '\'')
-		return false;
-	for (at++; *at && *at != '\''; at++)
-		;
-	at = skip_spaces(*at ? at + 1 : at);
-	return *at == ',' || *at == ':';
-}
-
-/* Behind SET: no name as it stands. */
-static bool is_set_of_any(const char *at)
-{
-	static const char *const scopes[] = {"session", "local"};
-
-	at = skip_spaces(at);
-	for (size_t i = 0; i < PW_COUNTOF(scopes); i++) {
-		size_t len = strlen(scopes[i]);
-
-		if (strncasecmp(at, scopes[i], len) == 0 && !continues_name(at[len]))
-			at = skip_spaces(at + len);
-	}
-	return *at == '\'' || *at == '"' || *at == '%';
-}
-
-/* May the code that is in the text set what the text does not name? */
-static bool sets_any(const char *text, size_t len)
-{
-	const char *end = text + len;
-	bool is_update = false;
-
-	for (const char *at = text; at < end;) {
-		const char *word = at;
-
-		while (at < end && continues_name(*at))
-			at++;
-		if (at == word) {
-			is_update &= *at++ != ';';
-			continue;
-		}
-		if (is_word(word, (size_t)(at - word), "set_config") && !has_plain_name(at))
-			return true;
-		if (is_word(word, (size_t)(at - word), "set")) {
-			if (!is_update && is_set_of_any(at))
-				return true;
-			is_update = false;
-		}
-		is_update |= is_word(word, (size_t)(at - word), "update");
-	}
-	return false;
+	effects->flags |= PW_EFFECT_QUERIES;
+	/* EXECUTE may also be that of a prepared statement. */
+	if (scan.has_do && (scan.runs_made || scan.has_backslash))
+		effects->flags |= PW_EFFECT_UNSEEN;
+	if (scan.runs_made && scan.classes & 1u << PW_BUILTIN_QUERIES)
+		effects->flags |= PW_EFFECT_UNSEEN;
 }
 
 /* ---- items ---- */
@@ -355,27 +295,47 @@ static void take_set_config(const struct judgement *j, const struct pw_sql_item 
 	j->effects->flags |= PW_EFFECT_RESET; /* by a NULL */
 }
 
-static bool has_word(const struct judgement *j, const char *word)
+/* Escapes in the string that holds the code hide its words. */
+static bool is_escaped(const struct judgement *j)
 {
-	return strcasestr(j->text, word) != NULL;
+	struct pw_lexer lexer;
+	struct pw_token token;
+
+	pw_lexer_init(&lexer, j->text, j->len);
+	do {
+		pw_lexer_next(&lexer, &token);
+		if (token.kind == PW_TOKEN_STRING && isalpha((unsigned char)j->text[token.begin]))
+			return true;
+	} while (token.kind != PW_TOKEN_END && token.kind != PW_TOKEN_BROKEN);
+	return false;
 }
 
-/* Code that nobody here reads, in a text. */
+static void take_names(const struct judgement *j)
+{
+	if (!j->looks->at_names)
+		pw_effects_scan(j->effects, j->text, j->len);
+	j->looks->at_names = true;
+}
+
+/* Code within the text. */
 static void take_code(const struct judgement *j)
 {
-	j->effects->flags |= PW_EFFECTS_UNREAD;
-	pw_effects_scan(j->effects, j->text, j->len);
-	if (has_word(j, "currval") || has_word(j, "lastval"))
-		j->effects->flags |= PW_EFFECT_SEQUENCES;
+	struct pw_scan scan;
+
+	if (j->looks->at_code)
+		return;
+	j->looks->at_code = true;
+	scan = scan_code(j->effects, j->text, j->len);
+	if (scan.runs_made || is_escaped(j))
+		j->effects->flags |= PW_EFFECT_UNSEEN;
 }
 
 static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 {
 	static const unsigned by_class[PW_BUILTIN_N_CLASSES] = {
-	    [PW_BUILTIN_LOCKS] = PW_EFFECT_LOCKS,     [PW_BUILTIN_SEED] = PW_EFFECT_SEED,
-	    [PW_BUILTIN_ORIGIN] = PW_EFFECT_ORIGIN,   [PW_BUILTIN_SLOT] = PW_EFFECT_SLOT,
-	    [PW_BUILTIN_BACKUP] = PW_EFFECT_BACKUP,   [PW_BUILTIN_SEQUENCE] = PW_EFFECT_SEQUENCES,
-	    [PW_BUILTIN_QUERIES] = PW_EFFECTS_UNREAD, [PW_BUILTIN_INNER] = PW_EFFECTS_UNREAD,
+	    [PW_BUILTIN_LOCKS] = PW_EFFECT_LOCKS,   [PW_BUILTIN_SEED] = PW_EFFECT_SEED,
+	    [PW_BUILTIN_ORIGIN] = PW_EFFECT_ORIGIN, [PW_BUILTIN_SLOT] = PW_EFFECT_SLOT,
+	    [PW_BUILTIN_BACKUP] = PW_EFFECT_BACKUP, [PW_BUILTIN_SEQUENCE] = PW_EFFECT_SEQUENCES,
 	};
 	enum pw_builtin class = pw_builtin_find(item->name);
 	unsigned before = j->effects->flags;
@@ -387,8 +347,10 @@ static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 	else
 		j->effects->flags |= by_class[class];
 	/* It may be given more text to run. */
-	if (class == PW_BUILTIN_QUERIES || class == PW_BUILTIN_INNER || class == PW_BUILTIN_UNKNOWN)
-		pw_effects_scan(j->effects, j->text, j->len);
+	if (class == PW_BUILTIN_QUERIES || class == PW_BUILTIN_INNER)
+		take_code(j);
+	else if (class == PW_BUILTIN_UNKNOWN)
+		take_names(j);
 	/* These leave a value, and tell nobody else's. */
 	if (strcmp(item->name, "nextval") == 0 || strcmp(item->name, "setval") == 0)
 		j->effects->flags &= ~(unsigned)PW_EFFECT_SEQUENCES | before;
@@ -416,14 +378,16 @@ static void take_deallocate(const struct judgement *j, const struct pw_sql_item 
 		name_statement(j, PW_STATEMENT_DROPPED, item->name);
 }
 
-/* Code within the text. */
+static bool has_word(const struct judgement *j, const char *word)
+{
+	return strcasestr(j->text, word) != NULL;
+}
+
 static void take_body(const struct judgement *j, const struct pw_sql_item *item PW_UNUSED)
 {
 	static const char *const words[] = {"create", "alter", "drop", "execute", "call"};
 
 	take_code(j);
-	if (sets_any(j->text, j->len))
-		j->effects->flags |= PW_EFFECT_MADE;
 	for (size_t i = 0; i < PW_COUNTOF(words); i++) {
 		if (has_word(j, words[i]))
 			j->effects->flags |= PW_EFFECT_DDL;
@@ -508,9 +472,10 @@ static bool is_plain(const struct pw_shape *shape)
 /* What the body of a function speaks of, even if it is not there for long. */
 static void take_created(const struct judgement *j)
 {
-	if (sets_any(j->text, j->len))
+	struct pw_scan scan = scan_text(j->effects, j->text, j->len);
+
+	if (scan.makes_names || scan.hides_names || scan.runs_made)
 		j->effects->flags |= PW_EFFECT_UNSEEN;
-	pw_effects_scan(j->effects, j->text, j->len);
 }
 
 void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
@@ -518,7 +483,8 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 {
 	static const char pg_prepared[] = "pg_prepared_statement"; /* the view, the function */
 	const struct pw_analysis *analysis;
-	struct judgement j = {effects, text, len, NULL};
+	struct looks looks = {false, false};
+	struct judgement j = {effects, text, len, NULL, &looks};
 	struct pw_shape shape;
 
 	pw_shape_take(&shape, key, text, len);
@@ -535,7 +501,7 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 	if (analysis && analysis->is_parsed)
 		judge_items(&j, analysis);
 	else
-		take_code(&j);
+		pw_effects_judge_unread(effects, text, len);
 	if (shape.firsts & PW_SQL_BIT(CREATE))
 		take_created(&j);
 	if (has_into(&shape) && shape.firsts & PW_SQL_BIT(SELECT))

@@ -133,6 +133,7 @@ static void test_names_that_are_made(void **state PW_UNUSED)
 	assert_effects("SELECT set_config($1, 'x', false)", " reset settings opaque queries");
 	assert_effects("SELECT set_config('a' || 'b', 'x', false)",
 		       " reset settings opaque queries");
+	assert_effects("SET app.caf\xc3\xa9 = 1", " settings opaque queries");
 	assert_effects("SELECT set_config(E'a', 'x', false)", " reset settings opaque queries");
 	assert_effects("SELECT set_config('a''b', 'x', false)", " reset settings opaque queries");
 	assert_effects("SELECT set_config(name, 'x', false) FROM t",
@@ -226,29 +227,34 @@ static void test_calls(void **state PW_UNUSED)
 static void test_code_in_texts(void **state PW_UNUSED)
 {
 	static const char *const made[] = {
+	    "DO $$ BEGIN PERFORM set_config('a' || 'b', 'c', false); END $$",
+	    "DO $$ BEGIN PERFORM set_config('a'::text || 'b', 'c', false); END $$",
+	    "DO $$ BEGIN PERFORM \"set_config\" (x, 'c', false); END $$",
+	};
+	static const char *const run[] = {
 	    "DO $$ BEGIN EXECUTE 'SET ' || x || ' = 1'; END $$",
 	    "DO $$ BEGIN EXECUTE format('SET LOCAL %I = 1', x); END $$",
-	    "DO $$ BEGIN PERFORM set_config('a' || 'b', 'c', false); END $$",
-	    "DO $$ BEGIN PERFORM \"set_config\" (x, 'c', false); END $$",
-	    "DO $$ BEGIN SET \"a\" = 1; END $$",
 	};
 	static const char *const clear[] = {
 	    "DO $$ BEGIN UPDATE t SET \"a\" = 1; END $$",
-	    "DO $$ BEGIN PERFORM set_config ( 'a' , 'c', false); END $$",
-	    "DO $$ BEGIN PERFORM set_config('a'::text, 'c', false); SET a = 1; END $$",
+	    "DO $$ BEGIN SET \"a\" = 1; END $$",
+	    "DO $$ BEGIN PERFORM set_config ( 'a' , 'c', false); SET a = 1; END $$",
 	};
 
 	for (size_t i = 0; i < PW_COUNTOF(made); i++)
 		assert_effects(made[i], " reset settings temp hold locks prepared listens code any "
 					"made queries");
+	for (size_t i = 0; i < PW_COUNTOF(run); i++)
+		assert_effects(run[i], " reset settings temp hold locks prepared listens code any "
+				       "unseen queries");
 	for (size_t i = 0; i < PW_COUNTOF(clear); i++)
 		assert_effects(clear[i], unknown);
 	assert_effects("CREATE FUNCTION f(n text) RETURNS text LANGUAGE sql AS "
 		       "'SELECT set_config(n, ''x'', false)'",
-		       " temp drops unseen queries");
+		       " temp drops made unseen queries");
 	assert_effects("CREATE FUNCTION f(n text DEFAULT g()) RETURNS text LANGUAGE sql AS "
 		       "$$ SELECT set_config(n, 'app.x', false) $$",
-		       " unseen queries =app.x g()");
+		       " made unseen queries =app.x g()");
 }
 
 static void test_many_calls(void **state PW_UNUSED)

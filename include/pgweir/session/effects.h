@@ -105,6 +105,8 @@ void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
 /* Mentions names with a dot that may be settings: in quotes or behind SET, for code that is in a
  * text, and for texts that nobody can read. One that is put together there may be any. */
 void pw_effects_scan(struct pw_effects *effects, const char *text, size_t len);
+/* Adds those of a text that nobody can read: all that it may have. */
+void pw_effects_judge_unread(struct pw_effects *effects, const char *text, size_t len);
 /* Adds those of a text, which must be one that the lexer is right for (sql/lexer.h), followed by a
  * zero byte. */
 void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
