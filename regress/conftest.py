@@ -88,6 +88,14 @@ def db(pg):
 
 
 @pytest.fixture
+def second_db(pg):
+    """Another one, for the same on PostgreSQL itself."""
+    name = pg.create_database()
+    yield name
+    pg.drop_database(name)
+
+
+@pytest.fixture
 def make_pooler(tmp_path, pg, db):
     """make_pooler(setting=value, databases={...}, users={...}, auth={...}) -> a started Pooler."""
     made = []
