@@ -16,7 +16,13 @@ PW_BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libevent-dev 
 	libidn-dev libsystemd-dev libpg-query-dev libprotobuf-c-dev)
 PW_RUN_PACKAGES=(postgresql-15 postgresql-contrib)
 PW_TEST_PACKAGES=(libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-psycopg
-	python3-asyncpg postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl openssl)
+	python3-asyncpg postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl openssl
+	python3-psycopg2 python3-sqlalchemy ruby-pg php8.2-cli php8.2-pgsql
+	libpostgresql-jdbc-java openjdk-17-jre-headless ecj)
+# For Debian's nodejs; with one of another origin, which brings npm along, npm installs the same version.
+PW_NODE_PACKAGES=(nodejs node-pg)
+PW_NODE_MODULE=pg@8.8.0
+PW_NODE_PATH=/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules
 PW_LINT_PACKAGES=(clang-format-14)
 PW_FULL_PACKAGES=(clang libclang-rt-14-dev)
 
@@ -101,6 +107,22 @@ install_packages() (
 	fi
 	rm -f "$log"
 )
+
+has_node_pg() {
+	NODE_PATH=$PW_NODE_PATH /usr/bin/node -e 'require("pg")' 2>/dev/null
+}
+
+install_node_pg() {
+	has_node_pg && return
+	if [ ! -x /usr/bin/npm ]; then
+		install_packages "${PW_NODE_PACKAGES[@]}"
+		return
+	fi
+	[ "$(id -u)" -eq 0 ] || die "node-postgres is missing and only root can install it: npm install --global $PW_NODE_MODULE"
+	say "installing $PW_NODE_MODULE with npm"
+	npm install --global --silent "$PW_NODE_MODULE" >&2 && has_node_pg ||
+		die "npm could not install $PW_NODE_MODULE: check the network, then run this again"
+}
 
 ensure_user() {
 	[ "$(id -u)" -eq 0 ] || return 0
