@@ -123,6 +123,47 @@ def test_welcome_carries_the_clients_own_values(one_link):
     assert len(names) == len(set(names))
 
 
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("name, value", [
+    ("DateStyle", "ISO"), ("DateStyle", "iso"), ("DateStyle", "sql,dmy"), ("DateStyle", "German"),
+    ("DateStyle", "German, MDY"), ("DateStyle", "postgresql , european"), ("DateStyle", "US"),
+    ("DateStyle", "YMD,ISO"), ("DateStyle", "default"), ("DateStyle", "SQL, default"),
+    ("DateStyle", "noneuropean"), ("DateStyle", "ISO, ISO"),
+    ("client_encoding", "utf8"), ("client_encoding", "'utf-8'"), ("client_encoding", "Unicode"),
+    ("client_encoding", "latin-1"), ("client_encoding", "ISO_8859-15"), ("client_encoding", "win1252"),
+    ("client_encoding", "windows-1251"), ("client_encoding", "shift_jis"), ("client_encoding", "sql_ascii"),
+    ("standard_conforming_strings", "TRUE"), ("standard_conforming_strings", "n"),
+    ("standard_conforming_strings", "0"), ("standard_conforming_strings", "of"),
+])
+def test_startup_values_are_spelled_as_by_the_server(one_link, pg, db, name, value):
+    one_link.raw(DateStyle="German").query("SELECT 1")
+    with pg.raw("alice", db, **{name: value}) as direct:
+        wanted = direct.params
+    conn = one_link.raw(**{name: value})
+    assert conn.params[name] == wanted[name]
+    assert show(conn, name) == wanted[name]
+
+
+@pytest.mark.pgweir_only
+def test_client_is_told_how_the_server_spells_its_values(one_link):
+    conn = one_link.raw(TimeZone="asia/tokyo")
+    told = [m.parameter() for m in conn.query("SELECT 1").messages if m.kind == "S"]
+    assert told == [("TimeZone", "Asia/Tokyo")]
+    assert "S" not in conn.query("SELECT 1").kinds
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("name, value", [
+    ("DateStyle", "ISO, SQL"), ("DateStyle", "MDY, DMY"), ("DateStyle", "ISO,"), ("DateStyle", "some"),
+    ("client_encoding", "utf9"), ("standard_conforming_strings", "o"),
+    ("standard_conforming_strings", ""),
+])
+def test_startup_values_that_mean_nothing(one_link, name, value):
+    bad = one_link.raw(**{name: value})
+    bad.send(query("SELECT 1"))
+    assert_refused(bad.expect_fatal(), "invalid server parameter")
+
+
 def test_invalid_value(one_link):
     conn = one_link.raw()
     bad = one_link.raw(TimeZone="Nowhere/At_All")

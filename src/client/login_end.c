@@ -10,6 +10,7 @@
 #include "client_priv.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/base/rng.h"
+#include "pgweir/pool/spelling.h"
 #include "pgweir/proto/startup.h"
 #include "pgweir/proto/writer.h"
 
@@ -231,20 +232,57 @@ void pw_login_authenticated(struct pw_client *c)
 	pw_pool_await_welcome(&c->loan);
 }
 
-/* Writes what the client's own server, or else one of the pool, has reported at login. Returns the
- * tracked values that go with it, a new reference; NULL without memory. */
-static struct pw_params *write_welcome(struct pw_client *c, struct pw_strbuf *out)
+static void replace_params(struct pw_client *c, struct pw_params *params)
+{
+	pw_params_unref(&c->clients->pools->params, c->params);
+	c->params = params;
+	c->loan.params = params;
+}
+
+/* What the client has asked for as a server would report it, who began with `base`. */
+static struct pw_params *spell_params(struct pw_client *c, const struct pw_params *base)
+{
+	const char *values[PW_TRACKED_MAX] = {NULL};
+
+	for (size_t i = 0; i < c->params->n; i++) {
+		if (c->params->values[i])
+			values[i] = pw_spelling(c->clients->tracked->names[i], c->params->values[i],
+						base->values[i]);
+	}
+	return pw_params_intern(&c->clients->pools->params, values);
+}
+
+/* Writes what the client's own server, or else one of the pool, has reported at login; the client's
+ * own parameters are then spelled as there. False without memory. */
+static bool write_welcome(struct pw_client *c, struct pw_strbuf *out)
+{
+	struct pw_pool *pool = c->loan.pool;
+	struct pw_params *spelled;
+
+	if (c->loan.link) {
+		pw_link_welcome(c->loan.link, out);
+		return true;
+	}
+	spelled = pw_pool_welcome(pool, out) ? spell_params(c, pool->welcome_params) : NULL;
+	if (spelled)
+		replace_params(c, spelled);
+	return spelled;
+}
+
+/* What the client has not asked for is as on its server, or as where the pool began. */
+static bool fill_params(struct pw_client *c)
 {
 	struct pw_pool *pool = c->loan.pool;
 	const struct pw_link *link = c->loan.link;
+	struct pw_params *all;
 
-	if (link) {
-		pw_link_welcome(link, out);
-		return pw_params_ref(link->params ? link->params : c->params);
-	}
-	if (!pw_pool_welcome(pool, out))
-		return NULL;
-	return pw_params_overlay(&pool->pools->params, pool->welcome_params, c->params);
+	if (link)
+		all = pw_params_ref(link->params ? link->params : c->params);
+	else
+		all = pw_params_overlay(&pool->pools->params, pool->welcome_params, c->params);
+	if (all)
+		replace_params(c, all);
+	return all;
 }
 
 static void begin_reading(struct pw_client *c)
@@ -282,22 +320,16 @@ static bool begin_session(struct pw_client *c)
 
 void pw_login_finish(struct pw_client *c)
 {
-	struct pw_params_table *table = &c->clients->pools->params;
 	struct pw_pool *pool = c->loan.pool;
 	struct pw_strbuf out = PW_STRBUF_INIT;
-	struct pw_params *params;
 
 	(void)!pw_strbuf_reserve(&out, USUAL_WELCOME); /* or it grows step by step */
 	pw_write_auth(&out, PW_AUTH_REQ_OK, NULL, 0);
-	params = begin_session(c) ? write_welcome(c, &out) : NULL;
-	if (!params) {
+	if (!write_welcome(c, &out) || !begin_session(c) || !fill_params(c)) {
 		pw_strbuf_fini(&out);
 		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
 		return;
 	}
-	pw_params_unref(table, c->params);
-	c->params = params;
-	c->loan.params = params;
 	if (!make_key(c)) {
 		pw_strbuf_fini(&out);
 		return;

@@ -179,15 +179,33 @@ void pw_relay_leave_if_free(struct pw_client *c)
 	pw_pool_return(&c->loan, false, false);
 }
 
-/* From now on the client has the server's spelling of its values. */
+/* From now on the client has the server's spelling of its values, and knows it. */
+static void take_spelling(struct pw_client *c, struct pw_params *params)
+{
+	const struct pw_tracked *tracked = c->clients->tracked;
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	for (size_t i = 0; params && i < params->n; i++) {
+		const char *before = c->params->values[i], *value = params->values[i];
+
+		if (before && value && strcmp(before, value) != 0)
+			pw_write_parameter_status(&out, tracked->names[i], value);
+	}
+	if (out.has_failed)
+		link_of(c)->facts.must_close = true;
+	else if (out.len > 0)
+		pw_batch_copy(pw_relay_to_client(c), out.data, out.len);
+	pw_strbuf_fini(&out);
+	pw_params_unref(&c->clients->pools->params, c->params);
+	c->params = pw_params_ref(params);
+	c->loan.params = c->params;
+}
+
 static void adopt(struct pw_client *c)
 {
-	struct pw_params_table *table = &c->clients->pools->params;
 	struct pw_link *link = link_of(c);
 
-	pw_params_unref(table, c->params);
-	c->params = pw_params_ref(link->params);
-	c->loan.params = c->params;
+	take_spelling(c, link->params);
 	pw_state_unref(link->settings);
 	link->settings = pw_state_ref(c->settings);
 	c->loan.needs_new = false;
