@@ -103,7 +103,7 @@ def start_up():
     show("discarded", shown(conn))
     conn.close()
     conn = connect(True, options="-c DateStyle=German")
-    show("made ISO", value(conn, "SHOW DateStyle"), value(conn, "SELECT '2020-02-29'::date"))
+    show("made ISO", conn.encoding, value(conn, "SHOW DateStyle"), value(conn, "SELECT '2020-02-29'::date"))
     conn.close()
 
 

@@ -85,6 +85,9 @@ def start_up():
         show("set", shown(conn))
         conn.execute("DISCARD ALL")
         show("discarded", shown(conn))
+    with connect(options="-c TimeZone=asia/tokyo -c datestyle=iso", client_encoding="latin-1") as conn:
+        show("spelled", value(conn, "SELECT '2020-02-29 12:00+00'::timestamptz, %s", "é"), conn.info.encoding)
+        show("reported", conn.info.timezone.key, conn.info.parameter_status("DateStyle"))
 
 
 def custom():
