@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from lib.check import assert_refused
-from lib.wire import query
+from lib.wire import bind, execute, parse, query, sync
 
 @pytest.fixture
 def one_link(make_pooler):
@@ -150,6 +150,48 @@ def test_client_is_told_how_the_server_spells_its_values(one_link):
     told = [m.parameter() for m in conn.query("SELECT 1").messages if m.kind == "S"]
     assert told == [("TimeZone", "Asia/Tokyo")]
     assert "S" not in conn.query("SELECT 1").kinds
+
+
+def run_simply(conn, text):
+    return conn.query(text)
+
+
+def run_extended(conn, text):
+    return conn.run(parse("", text), bind(), execute(), sync())
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("run", [run_simply, run_extended])
+@pytest.mark.parametrize("reset", ["RESET ALL", "DISCARD ALL", "RESET client_encoding", "SET NAMES DEFAULT",
+                                   "SET client_encoding TO DEFAULT"])
+def test_client_knows_what_it_went_back_to_before_it_goes_on(make_pooler, run, reset):
+    """A driver takes the encoding of its next query from what it has been told by then."""
+    pooler = make_pooler(pool_mode="transaction", session_state="track")
+    conn = pooler.raw(client_encoding="LATIN1", application_name="mine")
+    for text in ("SET client_encoding = 'UTF8'", reset, reset):
+        for m in run(conn, text).messages:
+            if m.kind == "S":
+                name, value = m.parameter()
+                conn.params[name] = value
+        if text == reset:
+            assert conn.params["client_encoding"] == "LATIN1"
+            assert conn.params["application_name"] == "mine"
+            assert "S" not in conn.query("SELECT 1").kinds
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("run", [run_simply, run_extended])
+def test_answers_to_resets_end_once(make_pooler, run):
+    pooler = make_pooler(pool_mode="transaction", session_state="track")
+    conn = pooler.raw(TimeZone="Asia/Tokyo")
+    for text, status in (("BEGIN", "T"), ("RESET TimeZone", "T"), ("SELECT 1/0", "E"), ("RESET TimeZone", "E"),
+                         ("ROLLBACK", "I"), ("RESET nothing", "I"), ("DISCARD ALL", "I"), ("SHOW TimeZone", "I")):
+        result = run(conn, text)
+        assert result.status == status
+    assert result.rows == [["Asia/Tokyo"]]
+    conn.send(query("RESET ALL") + query("SELECT 1/0") + query("RESET ALL; SELECT 1/0") + query("SELECT 'end'"))
+    assert [conn.result().kinds[-1] for _ in range(3)] == ["Z"] * 3
+    assert conn.result().rows == [["end"]]
 
 
 @pytest.mark.pgweir_only

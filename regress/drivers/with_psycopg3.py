@@ -87,6 +87,9 @@ def start_up():
         show("discarded", shown(conn))
     with connect(options="-c TimeZone=asia/tokyo -c datestyle=iso", client_encoding="latin-1") as conn:
         show("spelled", value(conn, "SELECT '2020-02-29 12:00+00'::timestamptz, %s", "é"), conn.info.encoding)
+        for text in ("RESET ALL", "DISCARD ALL"):
+            conn.execute(text)
+            show("after it", value(conn, "SELECT %s || chr(233)", "é"), value(conn, "SELECT length('é')"))
         show("reported", conn.info.timezone.key, conn.info.parameter_status("DateStyle"))
 
 

@@ -112,17 +112,17 @@ static void note_request(struct pw_client *c, uint8_t type)
 	}
 }
 
-static bool forward_as(struct pw_client *c, const struct pw_piece *piece, bool may_forget)
+static bool forward_as(struct pw_client *c, const struct pw_piece *piece, unsigned flags)
 {
 	const struct pw_expect entry = {.role = pw_frontend_messages.rows[piece->type].role,
-					.flags = may_forget ? PW_EXPECT_FORGETS : 0};
+					.flags = flags};
 
 	return pw_relay_forward(c, piece, &entry);
 }
 
 static bool forward_role(struct pw_client *c, const struct pw_piece *piece)
 {
-	return forward_as(c, piece, false);
+	return forward_as(c, piece, 0);
 }
 
 static bool forward_copy_end(struct pw_client *c, const struct pw_piece *piece)
@@ -144,14 +144,24 @@ static bool bring_names(struct pw_client *c)
 	       pw_names_bring(c, &c->session->effects, true);
 }
 
+/* And behind it, if it goes back to what the session began with, what makes that true. */
+static bool forward_sync_point(struct pw_client *c, const struct pw_piece *piece, unsigned flags,
+			       bool must_restore)
+{
+	if (!must_restore)
+		return forward_as(c, piece, flags);
+	return forward_as(c, piece, flags | PW_EXPECT_GOES_ON) && pw_session_restore(c);
+}
+
 static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
 {
 	bool must_restore = pw_session_note_query(c, piece);
+	bool may_forget = c->is_tracking && pw_relay_may_forget(piece);
 
 	if (!c->clients->pools->snapshot->conf->disable_pqexec)
 		return bring_names(c) &&
-		       forward_as(c, piece, c->is_tracking && pw_relay_may_forget(piece)) &&
-		       (!must_restore || pw_session_restore(c));
+		       forward_sync_point(c, piece, may_forget ? PW_EXPECT_FORGETS : 0,
+					  must_restore);
 	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");
 	return false;
 }
@@ -193,13 +203,12 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 	case PW_ROLE_CLOSE:
 		return c->is_tracking ? pw_relay_close(c, piece) : forward_role(c, piece);
 	case PW_ROLE_EXECUTE:
-		return forward_as(c, piece, c->portal_forgets);
+		return forward_as(c, piece, c->portal_forgets ? PW_EXPECT_FORGETS : 0);
 	case PW_ROLE_FUNCTION:
 		pw_session_note_unknown(c);
 		return forward_role(c, piece);
 	case PW_ROLE_SYNC:
-		return forward_role(c, piece) &&
-		       (!pw_session_note_sync(c) || pw_session_restore(c));
+		return forward_sync_point(c, piece, 0, pw_session_note_sync(c));
 	case PW_ROLE_COPY_END:
 		return forward_copy_end(c, piece);
 	case PW_ROLE_FLUSH:

@@ -196,10 +196,11 @@ static void build_restoring(const struct pw_client *c, struct pw_strbuf *sql)
 	add_initial_dotted(sql, s->initial);
 }
 
+/* The client learns of its end: a driver must know what it has before it goes on. */
 bool pw_session_restore(struct pw_client *c)
 {
 	const struct pw_expect entry = {.role = PW_ROLE_QUERY,
-					.flags = PW_EXPECT_SWALLOW | PW_EXPECT_TELLS};
+					.flags = PW_EXPECT_SWALLOW | PW_EXPECT_ENDS};
 	struct pw_strbuf sql = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
 
 	build_restoring(c, &sql);

@@ -300,22 +300,8 @@ static bool is_of_unsure_sync(const struct pw_link *link)
 	return head->role != PW_ROLE_SYNC && !link->is_answering;
 }
 
-static enum verdict decide_ready(struct pw_link *link, const struct pw_piece *piece)
-{
-	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
-	char status = (char)piece->data[PW_HEADER_SIZE];
-
-	if (!piece->is_last || (status != 'I' && status != 'T' && status != 'E'))
-		return BROKEN;
-	if (!head)
-		return link->is_unsure ? PASS : BROKEN;
-	if (is_of_unsure_sync(link))
-		return PASS;
-	return head_is_ours(link) && !link->is_skipping ? SWALLOW : PASS;
-}
-
-/* Pops the entry that this ReadyForQuery answers, and undoes what the server skipped before. */
-static void pop_sync_point(struct pw_link *link)
+/* Index of what a ReadyForQuery answers. */
+static uint32_t find_sync_point(const struct pw_link *link)
 {
 	uint32_t i = 0;
 
@@ -327,7 +313,31 @@ static void pop_sync_point(struct pw_link *link)
 			break;
 		i++;
 	}
-	pw_link_undo_first(link, i);
+	return i;
+}
+
+static enum verdict decide_ready(struct pw_link *link, const struct pw_piece *piece)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+	const struct pw_expect *answered;
+	char status = (char)piece->data[PW_HEADER_SIZE];
+
+	if (!piece->is_last || (status != 'I' && status != 'T' && status != 'E'))
+		return BROKEN;
+	if (!head)
+		return link->is_unsure ? PASS : BROKEN;
+	if (is_of_unsure_sync(link))
+		return PASS;
+	answered = pw_expect_at(&link->expects, find_sync_point(link));
+	if (answered && answered->flags & (PW_EXPECT_GOES_ON | PW_EXPECT_ENDS))
+		return answered->flags & PW_EXPECT_GOES_ON ? SWALLOW : PASS;
+	return head_is_ours(link) && !link->is_skipping ? SWALLOW : PASS;
+}
+
+/* Pops the entry that this ReadyForQuery answers, and undoes what the server skipped before. */
+static void pop_sync_point(struct pw_link *link)
+{
+	pw_link_undo_first(link, find_sync_point(link));
 	link->is_skipping = false;
 	if (link->expects.n > 0)
 		pop_done(link);
@@ -413,7 +423,7 @@ static enum verdict decide_parameter(struct pw_link *link, const struct pw_piece
 		pw_params_unref(table, link->params);
 		link->params = changed;
 	}
-	if (head_is_ours(link) && !(pw_expect_at(&link->expects, 0)->flags & PW_EXPECT_TELLS))
+	if (head_is_ours(link) && !(pw_expect_at(&link->expects, 0)->flags & PW_EXPECT_ENDS))
 		return SWALLOW;
 	if (link->loan)
 		link->loan->ops->on_parameter(link->loan, name, value);

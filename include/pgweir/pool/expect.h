@@ -25,7 +25,8 @@ enum {
 	PW_EXPECT_MARKER = 1 << 3,  /* an empty query that shows where earlier answers end */
 	PW_EXPECT_REFUSED = 1 << 4, /* made to fail: the borrower words the error */
 	PW_EXPECT_FORGETS = 1 << 5, /* may be a DISCARD ALL or DEALLOCATE ALL */
-	PW_EXPECT_TELLS = 1 << 6,   /* swallowed, but for the parameters that it changes */
+	PW_EXPECT_ENDS = 1 << 6, /* swallowed, but for the parameters that it changes and its end */
+	PW_EXPECT_GOES_ON = 1 << 7, /* ends for the borrower with the ENDS that comes behind it */
 };
 
 struct pw_expect {
