@@ -579,6 +579,22 @@ def test_setting_that_changes_while_a_description_is_asked_for(one_link):
 
 
 @pytest.mark.pgweir_only
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("text", [
+    "RESET ALL", "SELECT set_config(name, setting, true) FROM pg_settings WHERE name = 'search_path'"])
+def test_description_is_asked_for_once_behind_settings(make_pooler, text):
+    """What is parsed there is of no use to others, yet good for the client itself."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    conn, other = pooler.raw(), pooler.raw()
+    conn.run(parse("s", "SELECT 1"), describe("S", "s"), sync())
+    other.query("DISCARD ALL")  # the server has it no longer
+    conn.query("BEGIN")
+    conn.query(text)
+    for _ in range(2):
+        assert run(conn, "s").rows == [["1"]]
+    conn.query("COMMIT")
+
+
 def test_others_find_fresh_plans_after_a_change(make_pooler):
     """Every link has the statement as it was before the change; a client that comes after it must
     neither see the old plan nor an error."""

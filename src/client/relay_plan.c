@@ -300,6 +300,15 @@ static bool ask(struct pw_client *c, struct pw_prepared_name *name)
 	return pw_plan_send(c, &out);
 }
 
+/* The client has waited since for what the link has now: nothing is more recent. */
+static bool is_as_asked(const struct pw_client *c, const struct pw_prepared_name *name)
+{
+	const struct pw_parse_state now = pw_plan_parse_state(c);
+
+	return pw_known_description(&c->loan.link->facts.known, name->statement->id) > 0 &&
+	       pw_parse_states_equal(&name->statement->parse_state, &now);
+}
+
 enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name)
 {
 	struct pw_link *link = c->loan.link;
@@ -309,7 +318,7 @@ enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name)
 	uint64_t description;
 
 	c->prepared->asked = NULL;
-	if (!pw_plan_have(c, name))
+	if (!(was_asked && is_as_asked(c, name)) && !pw_plan_have(c, name))
 		return PW_PLAN_FAILED;
 	id = name->statement->id;
 	description = pw_known_description(known, id);

@@ -102,8 +102,10 @@ void pw_known_doubt(struct pw_known *known, struct pw_id id)
 {
 	struct known_statement *s = find(known, id);
 
-	if (s && !is_parse_due(known, s))
+	if (s && !is_parse_due(known, s)) {
 		s->epoch = 0;
+		s->description = 0;
+	}
 }
 
 void pw_known_describe(struct pw_known *known, struct pw_id id, uint64_t description)
