@@ -49,18 +49,33 @@ static const char *lifetime_reason(struct pw_pool *pool, const struct pw_link *l
 		   : NULL;
 }
 
-const char *pw_pool_obsolete_reason(const struct pw_pool *pool, const struct pw_link *link)
+/* Would another one be opened now? */
+static const char *outdated_reason(const struct pw_pool *pool, const struct pw_link *link)
 {
 	/* It was under way when the reload came. */
 	if (!pool->db)
 		return "database removed";
 	if (link->facts.epoch != atomic_load(&pool->shared->epoch))
 		return "obsolete connection";
-	if (link->facts.code_generation != atomic_load(&pool->shared->db->code.generation))
-		return "code of the database changed";
 	if (link->facts.definition != pool->definition)
 		return "database configuration changed";
 	return NULL;
+}
+
+const char *pw_pool_obsolete_reason(const struct pw_pool *pool, const struct pw_link *link)
+{
+	const char *reason = outdated_reason(pool, link);
+
+	if (!reason &&
+	    link->facts.code_generation != atomic_load(&pool->shared->db->code.generation))
+		reason = "code of the database changed";
+	return reason;
+}
+
+const char *pw_pool_recall_reason(const struct pw_loan *loan)
+{
+	return pw_pool_is_paused(loan->pool) ? "pause mode"
+					     : outdated_reason(loan->pool, loan->link);
 }
 
 const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *link)

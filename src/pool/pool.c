@@ -76,6 +76,22 @@ void pw_pool_return(struct pw_loan *loan, bool has_left, bool may_finish)
 	pw_link_end_loan(loan->link, has_left, may_finish);
 }
 
+void pw_pool_pass_on(struct pw_loan *from, struct pw_loan *to)
+{
+	struct pw_link *link = from->link;
+
+	pw_assert(from->state == PW_LOAN_HOLDING && to->state == PW_LOAN_NONE &&
+		  from->pool == to->pool && pw_link_is_free(link));
+	from->state = PW_LOAN_NONE;
+	from->link = NULL;
+	to->state = PW_LOAN_HOLDING;
+	to->link = link;
+	link->loan = to;
+	link->request_us = 0;
+	link->transaction_us = 0;
+	pw_stream_set_reading(&link->stream, true);
+}
+
 /* ---- refusing ---- */
 
 static void refuse_failing(struct pw_pool *pool)

@@ -63,6 +63,12 @@ void pw_pool_withdraw(struct pw_loan *loan);
  * pw_link_end_loan(). */
 void pw_pool_return(struct pw_loan *loan, bool has_left, bool may_finish);
 
+/* Gives the link, which must be free, to another loan of the same pool that has none. */
+void pw_pool_pass_on(struct pw_loan *from, struct pw_loan *to);
+/* Why a link that is kept for long is to be given back now: PAUSE, RECONNECT, another definition.
+ * NULL = it may stay. */
+const char *pw_pool_recall_reason(const struct pw_loan *loan);
+
 /* Remembers what a client's login brought, for logins to this pool's servers. */
 void pw_pool_learn_secret(struct pw_pool *pool, const char *secret);
 void pw_pool_learn_keys(struct pw_pool *pool, const struct pw_scram_keys *keys);
