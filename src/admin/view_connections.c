@@ -238,10 +238,9 @@ static uint64_t request_wall_us(const struct pw_link *link, uint64_t now, uint64
 	return wall_of(last, now, wall_us, link->facts.connect_wall_us);
 }
 
-/* Who has borrowed the link: the loan lies in the client. */
 static const struct pw_client *borrower(const struct pw_link *link)
 {
-	return link->loan ? PW_CONTAINER(link->loan, const struct pw_client, loan) : NULL;
+	return link->loan ? pw_client_of_loan(link->loan) : NULL;
 }
 
 static void collect_server(const struct visit *visit, const struct pw_pool *pool,

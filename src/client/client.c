@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "client_priv.h"
+#include "listening_priv.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -69,6 +70,11 @@ uint64_t pw_client_queue_limit(const struct pw_client *c)
 	return nearest > pw_client_waited(c) ? nearest - pw_client_waited(c) : 1;
 }
 
+static uint64_t hub_limit(const struct pw_client *c PW_UNUSED)
+{
+	return PW_HUB_PATIENCE_US;
+}
+
 static uint64_t cancel_limit(const struct pw_client *c)
 {
 	return conf_of(c)->cancel_wait_timeout;
@@ -95,11 +101,13 @@ static const struct client_step steps[PW_CLIENT_N_STATES] = {
 			  pw_client_queue_limit},
     [PW_CLIENT_SYNCING] = {"active", BIT(QUEUED) | BIT(RELAYING) | BIT(CLOSED), NULL},
     [PW_CLIENT_RELAYING] = {"active",
-			    BIT(READY) | BIT(SETTLING) | BIT(PREPARING) | BIT(ASKING) | BIT(CLOSED),
+			    BIT(READY) | BIT(SETTLING) | BIT(PREPARING) | BIT(ASKING) |
+				BIT(UNLISTENING) | BIT(CLOSED),
 			    NULL},
     [PW_CLIENT_SETTLING] = {"active", BIT(RELAYING) | BIT(CLOSED), NULL},
     [PW_CLIENT_PREPARING] = {"active", BIT(RELAYING) | BIT(CLOSED), NULL},
     [PW_CLIENT_ASKING] = {"active", BIT(RELAYING) | BIT(ASKING) | BIT(CLOSED), NULL},
+    [PW_CLIENT_UNLISTENING] = {"active", BIT(READY) | BIT(RELAYING) | BIT(CLOSED), hub_limit},
     [PW_CLIENT_CONSOLE] = {"active", BIT(CLOSED), NULL},
     [PW_CLIENT_CANCELING] = {"active_cancel_req", BIT(CLOSED), cancel_limit},
     [PW_CLIENT_CLOSED] = {"closed", 0, NULL},

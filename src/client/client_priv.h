@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Between the files of a client, lowest first: what its statements leave (session.c), states and
- * end (client.c), bytes on their way (relay_io.c), login from its end to its beginning
- * (login_end.c, login_lookup.c, login_auth.c, login.c), relay (relay_plan.c, relay_names.c,
- * relay_session.c, relay_loan.c, relay_prepared.c, relay.c), the set of clients and their events
- * (clients.c).
+ * Between the files of a client, lowest first: what it listens to (listening.c), what its
+ * statements leave (session.c), states and end (client.c), bytes on their way (relay_io.c,
+ * hearing.c), login from its end to its beginning (login_end.c, login_lookup.c, login_auth.c,
+ * login.c), relay (relay_plan.c, relay_names.c, relay_session.c, relay_loan.c, relay_hub.c,
+ * relay_prepared.c, relay.c), the set of clients and their events (clients.c).
  */
 #ifndef PGWEIR_CLIENT_CLIENT_PRIV_H
 #define PGWEIR_CLIENT_CLIENT_PRIV_H
@@ -73,6 +73,7 @@ struct pw_client_session {
 	bool is_taking_back; /* ASKING: of names, no more */
 	bool with_code;      /* ASKING: also about settings of which the code speaks */
 	char sqlstate[6];    /* ASKING: of an error */
+	struct pw_client_listening *listening; /* NULL = to nothing */
 };
 
 /* ---- session.c ---- */
@@ -191,7 +192,7 @@ void pw_relay_note_ready(struct pw_client *c);
 void pw_relay_leave_if_free(struct pw_client *c);
 /* What went ahead of the client's messages is answered. False: it is closed. */
 bool pw_relay_ahead_passed(struct pw_client *c);
-/* SYNCING, ASKING: the server has answered. */
+/* SYNCING, ASKING: the server, or the hub, has answered. */
 void pw_relay_synced(struct pw_client *c);
 void pw_relay_answered(struct pw_client *c);
 

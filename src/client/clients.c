@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "client_priv.h"
+#include "listening_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,11 +135,12 @@ static const struct client_events events[PW_CLIENT_N_STATES] = {
     [PW_CLIENT_LINKING] = {on_queue_timeout, on_early_data},
     [PW_CLIENT_READY] = {on_idle_timeout, pw_relay_on_client_data},
     [PW_CLIENT_QUEUED] = {on_queue_timeout, pw_relay_on_client_data},
-    [PW_CLIENT_SYNCING] = {NULL, pw_relay_on_client_data},
+    [PW_CLIENT_SYNCING] = {pw_relay_on_hub_timeout, pw_relay_on_client_data},
     [PW_CLIENT_RELAYING] = {on_pin_timeout, pw_relay_on_client_data},
     [PW_CLIENT_SETTLING] = {NULL, pw_relay_on_client_data},
     [PW_CLIENT_PREPARING] = {NULL, pw_relay_on_client_data},
     [PW_CLIENT_ASKING] = {NULL, pw_relay_on_client_data},
+    [PW_CLIENT_UNLISTENING] = {pw_relay_on_hub_timeout, pw_relay_on_client_data},
     [PW_CLIENT_CONSOLE] = {NULL, on_console_data},
     [PW_CLIENT_CANCELING] = {on_cancel_timeout, ignore_data},
     [PW_CLIENT_CLOSED] = {NULL, NULL},
@@ -190,7 +192,7 @@ static bool has_said_goodbye(const struct pw_client *c)
 
 	return (c->state == PW_CLIENT_QUEUED || c->state == PW_CLIENT_SYNCING ||
 		c->state == PW_CLIENT_SETTLING || c->state == PW_CLIENT_PREPARING ||
-		c->state == PW_CLIENT_ASKING) &&
+		c->state == PW_CLIENT_ASKING || c->state == PW_CLIENT_UNLISTENING) &&
 	       c->held && c->held->len >= sizeof(goodbye) &&
 	       memcmp(c->held->data + c->held->len - sizeof(goodbye), goodbye, sizeof(goodbye)) ==
 		   0;
@@ -278,6 +280,7 @@ enum pw_status pw_clients_init(struct pw_clients *clients)
 	pw_list_init(&clients->all);
 	pw_map_init(&clients->keys);
 	pw_map_init(&clients->verifiers);
+	clients->hubs.ops = &pw_relay_hub_ops;
 	return PW_OK;
 }
 
@@ -313,6 +316,7 @@ void pw_clients_pool_dropped(struct pw_pools *pools, struct pw_pool *pool, const
 	struct pw_clients *clients = pools->clients_arg;
 	struct pw_list *node = clients->all.next;
 
+	pw_hubs_leave_pool(&clients->hubs, pool);
 	/* Closing one may let another run, and end, too: begin again after each. */
 	while (node != &clients->all) {
 		struct pw_client *c = PW_CONTAINER(node, struct pw_client, node);

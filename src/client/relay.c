@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "listening_priv.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/pool/known.h"
 #include "pgweir/proto/writer.h"
@@ -338,7 +339,7 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 		if (link_of(c))
 			pw_relay_leave_if_free(c);
 	}
-	if (c->state == PW_CLIENT_ASKING)
+	if (c->state == PW_CLIENT_ASKING || c->state == PW_CLIENT_UNLISTENING)
 		return hold_rest(c, in);
 	return c->state != PW_CLIENT_CLOSED;
 }
@@ -429,6 +430,8 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 	}
 	if (c->state == PW_CLIENT_CLOSED)
 		return;
+	if (piece->type == 'A' && pw_hearing_take(c, piece))
+		return;
 	if (pw_plan_is_repeating(c) && !is_asynchronous(piece->type))
 		return;
 	/* Notices too: a client that wants to see debugging sees its own. */
@@ -494,6 +497,9 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed)
 		return;
 	case PW_CLIENT_ASKING:
 		pw_relay_answered(c);
+		return;
+	case PW_CLIENT_UNLISTENING:
+		pw_relay_unlistened(c);
 		return;
 	case PW_CLIENT_SETTLING:
 	case PW_CLIENT_RELAYING:
@@ -561,6 +567,11 @@ void pw_relay_on_client_drained(struct pw_client *c)
 		pw_stream_set_reading(&link->stream, true);
 	/* It may have been stopped for not reading our own answers. */
 	resume(c);
+}
+
+const struct pw_client *pw_client_of_loan(const struct pw_loan *loan)
+{
+	return loan->ops == &pw_relay_ops ? PW_CONTAINER(loan, const struct pw_client, loan) : NULL;
 }
 
 static void free_object(void *object)

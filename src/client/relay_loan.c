@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "listening_priv.h"
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
 
@@ -88,7 +89,7 @@ static bool build_sync(struct pw_client *c, struct pw_strbuf *sql)
 		pw_strbuf_add_string(sql, discard_sequences);
 		link->facts.has_foreign_sequences = false;
 	}
-	return is_guarding;
+	return is_guarding || pw_listening_must_follow(c);
 }
 
 static void begin_waiting(struct pw_client *c, const char *sql)
@@ -99,7 +100,10 @@ static void begin_waiting(struct pw_client *c, const char *sql)
 	link->is_syncing = true;
 	link->has_own_error = false;
 	link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
-	if (pw_link_query(link, sql) != PW_OK)
+	if (pw_listening_must_follow(c))
+		pw_loop_arm(c->clients->loop, &c->timer, PW_HUB_PATIENCE_US);
+	if ((sql[0] && pw_link_query(link, sql) != PW_OK) ||
+	    (pw_listening_must_follow(c) && !pw_listening_follow(c)))
 		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
 #ifdef PW_MUTANT_SYNC_NOT_AWAITED
 	else
@@ -151,6 +155,35 @@ void pw_relay_note_ready(struct pw_client *c)
 	c->request_us = 0;
 }
 
+static void unpin(struct pw_client *c)
+{
+	if (c->session && c->session->pins != 0)
+		(void)pw_session_pin(c, 0);
+}
+
+/* True: its link is not needed. */
+static bool leave_listening(struct pw_client *c)
+{
+	switch (pw_listening_leave(c)) {
+	case PW_LISTENING_LEFT:
+		unpin(c);
+		return true;
+	case PW_LISTENING_GIVEN:
+		unpin(c);
+		pw_client_goto(c, PW_CLIENT_UNLISTENING);
+		return false;
+	case PW_LISTENING_WAITS:
+		pw_client_goto(c, PW_CLIENT_UNLISTENING);
+		return false;
+	case PW_LISTENING_STAYS:
+		(void)pw_session_keep(c);
+		return false;
+	case PW_LISTENING_CLOSED:
+		break;
+	}
+	return false;
+}
+
 /* The link goes back to its pool if nothing is owed. */
 void pw_relay_leave_if_free(struct pw_client *c)
 {
@@ -171,7 +204,7 @@ void pw_relay_leave_if_free(struct pw_client *c)
 	pw_relay_note_ready(c);
 	c->portal_forgets = false;
 	pw_prepared_forget_portals(c->prepared);
-	if (!pw_session_settle(c))
+	if (!pw_session_settle(c) || !leave_listening(c))
 		return;
 	/* Only a client that may be read again is one that can be let go. */
 	pw_stream_set_reading(&c->stream, true);
@@ -245,6 +278,8 @@ void pw_relay_synced(struct pw_client *c)
 {
 	struct pw_link *link = link_of(c);
 
+	if (link->expects.n > 0 || (!link->has_own_error && !pw_listening_has_followed(c)))
+		return;
 	link->is_syncing = false;
 	if (link->has_own_error && !c->loan.needs_new && c->session) {
 		sync_elsewhere(c);
@@ -255,6 +290,8 @@ void pw_relay_synced(struct pw_client *c)
 		return;
 	}
 	adopt(c);
+	pw_listening_followed(c);
+	pw_hearing_go_on(c);
 	pw_client_goto(c, PW_CLIENT_RELAYING);
 	pw_relay_release(c);
 	if (c->state == PW_CLIENT_RELAYING && link_of(c))
@@ -274,16 +311,52 @@ bool pw_relay_ahead_passed(struct pw_client *c)
 	return false;
 }
 
+/* The link may go; what came meanwhile has its turn now. */
+static void go_on(struct pw_client *c)
+{
+	pw_client_goto(c, PW_CLIENT_RELAYING);
+	pw_relay_leave_if_free(c);
+	if (c->state == PW_CLIENT_UNLISTENING || c->state == PW_CLIENT_CLOSED)
+		return;
+	if (c->held)
+		pw_relay_release(c);
+	else if (link_of(c))
+		pw_stream_set_reading(&c->stream, true);
+}
+
 /* The server has said what has become of the session. */
 void pw_relay_answered(struct pw_client *c)
 {
 	if (!pw_session_answered(c))
 		return;
 	link_of(c)->request_us = 0;
-	pw_client_goto(c, PW_CLIENT_RELAYING);
-	pw_relay_leave_if_free(c);
+	go_on(c);
+}
+
+/* The link has become the hub. */
+static void go_on_without_link(struct pw_client *c)
+{
+	pw_client_goto(c, PW_CLIENT_READY);
+	pw_hearing_go_on(c);
 	if (c->held)
 		pw_relay_release(c);
-	else if (link_of(c))
+	else
 		pw_stream_set_reading(&c->stream, true);
+}
+
+void pw_relay_unlistened(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+
+	if (!link) {
+		go_on_without_link(c);
+		return;
+	}
+	if (link->expects.n > 0)
+		return;
+	if (!pw_listening_needs_hub(c)) {
+		pw_listening_left(c);
+		pw_hearing_go_on(c);
+	}
+	go_on(c);
 }

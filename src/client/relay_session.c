@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "listening_priv.h"
 #include "pgweir/pool/catalog.h"
 #include "pgweir/pool/code.h"
 #include "pgweir/proto/writer.h"
@@ -95,15 +96,29 @@ static bool pin(struct pw_client *c, unsigned pins)
 }
 
 /* It may stay idle on a link of its own for a while. */
-static bool is_free(struct pw_client *c)
+static void stay(struct pw_client *c)
 {
 	uint64_t limit = c->clients->pools->snapshot->conf->pin_timeout;
 
-	if (c->session->pins == 0)
-		return true;
 	if (limit > 0)
 		pw_loop_arm(c->clients->loop, &c->timer, limit);
+}
+
+/* Does nothing keep it but what it listens to? */
+static bool is_free(struct pw_client *c)
+{
+	if ((c->session->pins & ~(unsigned)PW_EFFECT_LISTENS) == 0)
+		return true;
+	stay(c);
 	return false;
+}
+
+bool pw_session_keep(struct pw_client *c)
+{
+	if (!pin(c, c->session->pins | PW_EFFECT_LISTENS))
+		return false;
+	stay(c);
+	return true;
 }
 
 bool pw_session_settle(struct pw_client *c)
@@ -311,8 +326,18 @@ bool pw_session_answered(struct pw_client *c)
 		lose_state(c, "gave no good answer");
 		return false;
 	}
+	if (s->residue.objects & PW_EFFECT_LISTENS && !pw_listening_take(c, &found.channels)) {
+		pw_channels_fini(&found.channels);
+		pw_state_unref(found.settings);
+		lose_state(c, "there was no memory");
+		return false;
+	}
+	pw_channels_fini(&found.channels);
 	take_over(c, &found);
 	pins = (s->pins & ~s->residue.objects) | found.objects;
+	/* Whether that keeps it, is seen when the link goes. */
+	if ((pins & ~(unsigned)PW_EFFECT_LISTENS) == 0)
+		pins &= s->pins;
 #ifdef PW_MUTANT_UNPINNED_WITHOUT_PROOF
 	pins = 0;
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "listening_priv.h"
 #include "pgweir/pool/code.h"
 #include "pgweir/proto/writer.h"
 #include "pgweir/sql/lexer.h"
@@ -40,6 +41,7 @@ void pw_session_end(struct pw_client *c)
 	pw_strbuf_fini(&c->session->brought);
 	pw_strbuf_fini(&c->session->dropping);
 	pw_residue_fini(&c->session->residue);
+	pw_listening_end(c);
 	pw_state_unref(c->session->initial);
 	pw_params_unref(&c->clients->pools->params, c->session->initial_params);
 	free(c->session);
@@ -447,6 +449,7 @@ void pw_session_leave(struct pw_client *c)
 	if (c->loan.state != PW_LOAN_HOLDING)
 		return;
 	/* DISCARD ALL does not take these back, or not all of them. */
+	link->must_reset |= c->session->listening != NULL;
 	if (flags & (PW_EFFECTS_FOR_EVER | PW_EFFECT_CODE) || !note_dotted(c))
 		link->facts.must_close = true;
 	else if (flags & ~(unsigned)(PW_EFFECT_DROPS | PW_EFFECT_SEQUENCES) ||

@@ -108,7 +108,8 @@ static bool init_workers(struct pw_process *p)
 {
 	p->workers = calloc(p->n_workers, sizeof(*p->workers));
 	p->peers = calloc(p->n_workers, sizeof(struct pw_pools *));
-	if (!p->workers || !p->peers)
+	p->hubs = calloc(p->n_workers, sizeof(struct pw_hubs *));
+	if (!p->workers || !p->peers || !p->hubs)
 		return false;
 	for (unsigned i = 0; i < p->n_workers; i++) {
 		if (pw_worker_init(&p->workers[i], p, i) != PW_OK)
@@ -181,6 +182,7 @@ static void stop(struct pw_process *p)
 	pw_snapshot_unref(p->snapshot);
 	free(p->workers);
 	free(p->peers);
+	free(p->hubs);
 	pw_log_fini(&p->log);
 	explicit_bzero(p, sizeof(*p));
 }

@@ -54,6 +54,7 @@ struct pw_process {
 	struct pw_resolver *resolver;
 	struct pw_worker *workers;
 	struct pw_pools **peers;
+	struct pw_hubs **hubs;
 	unsigned n_workers;
 	char version_line[64];
 

@@ -122,6 +122,9 @@ static void init_clients(struct pw_worker *w)
 	w->clients.loop = &w->loop;
 	w->clients.pools = &w->pools;
 	w->clients.registry = &process->registry;
+	w->clients.hubs.pools = &w->pools;
+	w->clients.hubs.peers = process->hubs;
+	process->hubs[w->index] = &w->clients.hubs;
 	w->clients.tracked = &process->tracked;
 	w->clients.console_ops = &pw_console_ops;
 	w->clients.console_arg = &w->actions;
@@ -144,7 +147,7 @@ enum pw_status pw_worker_init(struct pw_worker *w, struct pw_process *process, u
 	init_pools(w);
 	init_clients(w);
 	if (pw_pools_init(&w->pools, process->snapshot) != PW_OK ||
-	    pw_clients_init(&w->clients) != PW_OK)
+	    pw_clients_init(&w->clients) != PW_OK || pw_hubs_init(&w->clients.hubs) != PW_OK)
 		return PW_ENOMEM;
 	return PW_OK;
 }
@@ -157,6 +160,7 @@ static void *run_worker(void *arg)
 	if (w->index == 0)
 		pw_accept_stop(w->process);
 	pw_clients_fini(&w->clients);
+	pw_hubs_fini(&w->clients.hubs);
 	pw_pools_fini(&w->pools);
 	pw_statements_fini(&w->clients.statements);
 	pw_shape_cache_fini(&w->clients.shapes);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * The query is a chain of SELECTs with three columns of text: what a row is about ('s' a setting,
- * 'o' an object, 'c' the code, 'f' a function of it that is opaque), a name, a value.
+ * 'o' an object, 'l' a channel, 'c' the code, 'f' a function of it that is opaque), a name, a
+ * value.
  */
 #include "config.h"
 
@@ -34,8 +35,10 @@ static const struct object_row objects[] = {
 	 "=") "pg_catalog.pg_backend_pid())"},
     {PW_EFFECT_PREPARED, "prepared",
      "EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql)"},
-    {PW_EFFECT_LISTENS, "listens", "EXISTS (SELECT FROM pg_catalog.pg_listening_channels())"},
 };
+
+static const char channels[] =
+    "SELECT 'l'::pg_catalog.text, c, NULL FROM pg_catalog.pg_listening_channels() AS c";
 
 /* ---- asking ---- */
 
@@ -159,6 +162,10 @@ bool pw_residue_ask(struct pw_residue *residue, const struct pw_effects *effects
 		pw_strbuf_printf(sql, "SELECT 'o'::pg_catalog.text, '%s', NULL WHERE %s",
 				 objects[i].name, objects[i].condition);
 	}
+	if (residue->objects & PW_EFFECT_LISTENS) {
+		begin_select(sql, &is_first);
+		pw_strbuf_add_string(sql, channels);
+	}
 	/* Behind the settings: it changes one for itself. */
 	if (with_code) {
 		pw_strbuf_add_string(sql, is_first ? "" : ";");
@@ -276,6 +283,10 @@ static bool take_row(const struct pw_residue_context *context, struct pw_residue
 	case 'f':
 		found->is_opaque |= may_call(context, row->name);
 		return true;
+	case 'l':
+		found->objects |= PW_EFFECT_LISTENS;
+		pw_channels_add(&found->channels, row->name);
+		return true;
 	case 'o':
 		for (size_t i = 0; i < PW_COUNTOF(objects); i++) {
 			if (strcmp(row->name, objects[i].name) == 0)
@@ -343,7 +354,9 @@ enum pw_status pw_residue_find(const struct pw_residue *residue,
 	if (!found->settings)
 		return PW_ENOMEM;
 	status = read_rows(residue, context, found);
-	if (status != PW_OK)
-		pw_state_unref(found->settings);
+	if (status == PW_OK)
+		return PW_OK;
+	pw_state_unref(found->settings);
+	pw_channels_fini(&found->channels);
 	return status;
 }

@@ -88,6 +88,11 @@ const char *pw_client_user(const struct pw_client *c)
 	return c->right == PW_RIGHT_STATS ? "watcher" : "boss";
 }
 
+const struct pw_client *pw_client_of_loan(const struct pw_loan *loan)
+{
+	return PW_CONTAINER(loan, const struct pw_client, loan);
+}
+
 size_t pw_client_statement_count(const struct pw_client *c)
 {
 	return c->prepared ? 1 : 0;

@@ -183,6 +183,27 @@ static void assert_found(struct session *s, const char *settings, unsigned objec
 	pw_state_unref(found.settings);
 }
 
+/* Channels come with their names. */
+static void test_channels(void **state)
+{
+	struct pw_residue_found found;
+	struct session s;
+
+	begin(&s, *state);
+	assert_true(ask(&s, PW_EFFECT_LISTENS, NULL));
+	hear(&s, "l", "Mixed Name", NULL);
+	hear(&s, "l", "b", NULL);
+	assert_int_equal(pw_residue_find(&s.residue, &s.context, &found), PW_OK);
+	assert_int_equal(found.objects, PW_EFFECT_LISTENS);
+	assert_int_equal(found.channels.n, 2);
+	assert_true(pw_channels_have(&found.channels, "Mixed Name"));
+	pw_channels_fini(&found.channels);
+	pw_state_unref(found.settings);
+	assert_true(ask(&s, PW_EFFECT_LISTENS, NULL));
+	assert_found(&s, "", 0);
+	end(&s);
+}
+
 static void test_named_settings(void **state)
 {
 	struct session s;
@@ -284,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_nothing_to_ask, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_scope, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_channels, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_all_names_with_a_dot, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_objects, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_named_settings, setup, teardown),

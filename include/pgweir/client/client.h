@@ -20,6 +20,7 @@
 #include "pgweir/base/list.h"
 #include "pgweir/base/log.h"
 #include "pgweir/base/map.h"
+#include "pgweir/hub/hub.h"
 #include "pgweir/net/batch.h"
 #include "pgweir/net/stream.h"
 #include "pgweir/pool/pool.h"
@@ -37,19 +38,20 @@ struct pw_console;
 enum pw_client_state {
 	PW_CLIENT_STARTUP, /* waits for the first packet, or the next one */
 	PW_CLIENT_TLS_HANDSHAKE,
-	PW_CLIENT_AUTH,      /* waits for a password or SASL message */
-	PW_CLIENT_LOOKUP,    /* auth_query: waits for a link, or for its answer */
-	PW_CLIENT_WELCOMING, /* waits for the pool's first server login */
-	PW_CLIENT_LINKING,   /* waits for a link of its own (replication) */
-	PW_CLIENT_READY,     /* no link; nothing asked */
-	PW_CLIENT_QUEUED,    /* has asked; waits for a link */
-	PW_CLIENT_SYNCING,   /* the link takes over the client's parameters */
-	PW_CLIENT_RELAYING,  /* has a link */
-	PW_CLIENT_SETTLING,  /* has a link, whose answers decide what comes next is to mean */
-	PW_CLIENT_PREPARING, /* has a link, which is asked about one of its statements */
-	PW_CLIENT_ASKING,    /* has a link, which is asked what has become of its session */
-	PW_CLIENT_CONSOLE,   /* logged in to the console */
-	PW_CLIENT_CANCELING, /* brought a cancel request, waits for its end */
+	PW_CLIENT_AUTH,        /* waits for a password or SASL message */
+	PW_CLIENT_LOOKUP,      /* auth_query: waits for a link, or for its answer */
+	PW_CLIENT_WELCOMING,   /* waits for the pool's first server login */
+	PW_CLIENT_LINKING,     /* waits for a link of its own (replication) */
+	PW_CLIENT_READY,       /* no link; nothing asked */
+	PW_CLIENT_QUEUED,      /* has asked; waits for a link */
+	PW_CLIENT_SYNCING,     /* the link takes over the client's parameters */
+	PW_CLIENT_RELAYING,    /* has a link */
+	PW_CLIENT_SETTLING,    /* has a link, whose answers decide what comes next is to mean */
+	PW_CLIENT_PREPARING,   /* has a link, which is asked about one of its statements */
+	PW_CLIENT_ASKING,      /* has a link, which is asked what has become of its session */
+	PW_CLIENT_UNLISTENING, /* has a link, which is to listen no more: the hub takes over */
+	PW_CLIENT_CONSOLE,     /* logged in to the console */
+	PW_CLIENT_CANCELING,   /* brought a cancel request, waits for its end */
 	PW_CLIENT_CLOSED,
 	PW_CLIENT_N_STATES,
 };
@@ -126,6 +128,7 @@ struct pw_clients {
 	struct pw_loop *loop;
 	struct pw_pools *pools;
 	struct pw_registry *registry;
+	struct pw_hubs hubs; /* who listens, hub/hub.h */
 	const struct pw_tracked *tracked;
 	const struct pw_console_ops *console_ops;
 	void *console_arg;                       /* the admin layer's */
@@ -172,6 +175,9 @@ void pw_client_cancel(struct pw_client *c, void (*done)(void *arg), void *arg);
 const uint8_t *pw_client_cancel_key(const struct pw_client *requester, size_t *len);
 /* The requester's end of a cancel request. */
 void pw_client_cancel_done(struct pw_client *requester);
+
+/* NULL = it is not a client's. */
+const struct pw_client *pw_client_of_loan(const struct pw_loan *loan);
 
 /* What SHOW CLIENTS prints. */
 const char *pw_client_state_name(const struct pw_client *c);

@@ -62,6 +62,8 @@ struct pw_shared_db {
 	atomic_bool reads_sequences;
 	struct pw_code code;
 	struct pw_parsed parsed;
+	/* The id of the connection that listens for all clients, and its encoding (hub/hub.h). */
+	_Atomic uint64_t hub, hub_encoding;
 };
 
 struct pw_shared_user {

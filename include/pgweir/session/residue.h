@@ -18,6 +18,7 @@
 
 #include "pgweir/base/status.h"
 #include "pgweir/base/strbuf.h"
+#include "pgweir/hub/channels.h"
 #include "pgweir/pool/params.h"
 #include "pgweir/pool/state.h"
 #include "pgweir/session/effects.h"
@@ -60,6 +61,8 @@ struct pw_residue_found {
 	bool is_opaque;            /* code was asked about, and settings may have any name there */
 	unsigned objects;          /* PW_EFFECTS_OF_OBJECTS: those that are there, of the ones
 				    * that were asked about */
+	struct pw_channels channels; /* that are listened to: with PW_EFFECT_LISTENS. Wherever
+				      * pw_residue_find() succeeds, the caller's to end */
 };
 /* The answer is complete. PW_EPROTO where it is none, PW_ENOMEM. */
 PW_MUSTCHECK enum pw_status pw_residue_find(const struct pw_residue *residue,
