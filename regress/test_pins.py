@@ -35,7 +35,7 @@ THINGS = [
     ("SELECT pg_advisory_lock(1)", "advisory locks", "SELECT pg_advisory_unlock(1)"),
     ("SELECT pg_try_advisory_lock_shared(1)", "advisory locks", "SELECT pg_advisory_unlock_all()"),
     ("PREPARE p AS SELECT 1", "prepared statements", "DEALLOCATE p"),
-    ("LISTEN x", "listen", "UNLISTEN x"),
+    ("LISTEN x; PREPARE p AS SELECT 1", "prepared statements, listen", "DEALLOCATE p"),
     ("DO $$ BEGIN EXECUTE 'CREATE TEMP TABLE x (a int)'; END $$", "temporary objects",
      "DO $$ BEGIN EXECUTE 'DROP TABLE x'; END $$"),
     ("LISTEN x; PREPARE p AS SELECT 1", "prepared statements, listen", "DISCARD ALL"),
@@ -89,16 +89,16 @@ def test_extended_protocol(pooler):
 def test_no_more_than_a_share_of_the_pool(pooler):
     conns = [pooler.raw() for _ in range(3)]
     for conn in conns[:2]:
-        conn.query("LISTEN x")
+        conn.query("PREPARE p AS SELECT 1")
     wait_for(lambda: len(pins(pooler)) == 2)
-    conns[2].query("LISTEN x")
+    conns[2].query("PREPARE p AS SELECT 1")
     error = conns[2].expect_fatal()
     assert error.code == "53400"
-    assert "listen" in error.fields["D"] and "max_pinned_share" in error.fields["H"]
-    conns[0].query("UNLISTEN x")
+    assert "prepared" in error.fields["D"] and "max_pinned_share" in error.fields["H"]
+    conns[0].query("DEALLOCATE p")
     wait_for(lambda: len(pins(pooler)) == 1)
     with pooler.raw() as conn:
-        conn.query("LISTEN x")
+        conn.query("PREPARE p AS SELECT 1")
         wait_for(lambda: len(pins(pooler)) == 2)
         assert conn.query("SELECT 1").value() == "1"
 
@@ -108,10 +108,10 @@ def test_idle_for_too_long(make_pooler):
                          session_state="track")
     conn, other = pooler.raw(), pooler.raw()
     other.query("SELECT 1")
-    conn.query("LISTEN x")
+    conn.query("LISTEN x; CREATE TEMP TABLE x (a int)")
     error = conn.expect_fatal()
     assert "pin_timeout" in error.message
-    assert "listen" in error.fields["D"]
+    assert "temporary objects, listen" in error.fields["D"]
     assert other.query("SELECT count(*) FROM pg_listening_channels()").value() == "0"
 
 
