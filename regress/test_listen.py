@@ -604,6 +604,7 @@ def test_a_client_that_does_not_read(make_pooler, notifier):
     slow, quick = pooler.raw(), pooler.raw()
     slow.query("LISTEN x")
     quick.query("LISTEN x")
+    wait_for(lambda: not is_held(pooler))
     payload = "y" * 7900
     for i in range(20000):
         notifier("x", payload)

@@ -160,6 +160,8 @@ static bool is_logged_in(const struct pw_client *c)
 	case PW_CLIENT_RELAYING:
 	case PW_CLIENT_SETTLING:
 	case PW_CLIENT_PREPARING:
+	case PW_CLIENT_ASKING:
+	case PW_CLIENT_UNLISTENING:
 	case PW_CLIENT_CONSOLE:
 	case PW_CLIENT_CANCELING:
 		return true;

@@ -120,6 +120,8 @@ static void pass_on(struct pw_client *c, const struct pw_piece *piece, uint32_t 
 		keep_for_later(listening_of(c), copy.data, copy.len);
 	else
 		pw_batch_copy(pw_relay_to_client(c), copy.data, copy.len);
+	if (c->state != PW_CLIENT_RELAYING && listening_of(c))
+		check_flood(listening_of(c));
 	pw_strbuf_fini(&copy);
 }
 

@@ -547,7 +547,8 @@ static void on_chunk_end(struct pw_loan *loan)
 	else if (c->state == PW_CLIENT_SETTLING && pw_link_is_settled(loan->link))
 		end_settling(c);
 	if (pw_stream_is_full(&c->stream)) {
-		if (loan->link)
+		/* What we ask a link ourselves it must be able to answer. */
+		if (loan->link && c->state != PW_CLIENT_ASKING && c->state != PW_CLIENT_UNLISTENING)
 			pw_stream_set_reading(&loan->link->stream, false);
 	} else if (!c->stream.is_reading) {
 		resume(c);

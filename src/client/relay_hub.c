@@ -65,5 +65,9 @@ void pw_relay_on_hub_timeout(struct pw_client *c)
 		pw_subscriber_doubt(&l->subscriber);
 		pw_listening_give_up(c);
 		pw_relay_synced(c);
+	} else if (c->state == PW_CLIENT_UNLISTENING && pw_stream_is_full(&c->stream)) {
+		/* Its link waits for it, and so does whoever is next. */
+		pw_client_fail(c, PW_SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
+			       "too many notifications are waiting");
 	}
 }

@@ -174,6 +174,7 @@ static bool leave_listening(struct pw_client *c)
 		return false;
 	case PW_LISTENING_WAITS:
 		pw_client_goto(c, PW_CLIENT_UNLISTENING);
+		pw_stream_set_reading(&link_of(c)->stream, true);
 		return false;
 	case PW_LISTENING_STAYS:
 		(void)pw_session_keep(c);

@@ -63,6 +63,7 @@ static bool ask(struct pw_client *c)
 	if (is_asked) {
 		pw_write_query(&out, sql.data ? sql.data : "");
 		pw_client_goto(c, PW_CLIENT_ASKING);
+		pw_stream_set_reading(&c->loan.link->stream, true);
 		c->loan.link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
 		if (dotted.has_failed || sql.has_failed || out.has_failed ||
 		    pw_link_expect(c->loan.link, &entry) != PW_OK)

@@ -115,5 +115,13 @@ bool pw_mark_is_late(const struct pw_station *station)
 	struct pw_list *node = pw_list_first(&station->marks_by_age);
 	uint64_t now = station->hubs->pools->loop->now_us;
 
-	return node && now - PW_CONTAINER(node, struct pw_mark, age_node)->since_us > PATIENCE_US;
+	while (node && node != &station->marks_by_age) {
+		const struct pw_mark *mark = PW_CONTAINER(node, const struct pw_mark, age_node);
+
+		/* The other kind waits for a client's own link, which may be slow. */
+		if (mark == &mark->subscriber->until)
+			return now - mark->since_us > PATIENCE_US;
+		node = node->next;
+	}
+	return false;
 }
