@@ -13,6 +13,7 @@ void pw_code_init(struct pw_code *code)
 	atomic_init(&code->version, 0);
 	atomic_init(&code->epoch, 0);
 	atomic_init(&code->given_us, 0);
+	atomic_init(&code->took_us, 0);
 	atomic_init(&code->generation, 0);
 	atomic_init(&code->is_asked, false);
 	atomic_init(&code->is_full, false);

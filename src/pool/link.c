@@ -294,7 +294,12 @@ static void tell_borrower(struct pw_loan *loan, const struct pw_error *err, bool
 
 void pw_link_end_learning(struct pw_link *link, struct pw_verdict *verdict)
 {
-	pw_code_end(&link->shared->db->code, verdict, link->pool->pools->loop->now_us);
+	struct pw_code *code = &link->shared->db->code;
+	uint64_t now = link->pool->pools->loop->now_us;
+
+	pw_code_end(code, verdict, now);
+	atomic_store(&code->took_us, pw_clock_since(link->learning->since_us, now));
+	link->pool->n_learning--;
 	pw_strbuf_fini(&link->learning->rows);
 	free(link->learning);
 	link->learning = NULL;

@@ -43,6 +43,8 @@ bool pw_link_learn(struct pw_link *link)
 		return false;
 	}
 	link->learning->ddl_epoch = epoch;
+	link->learning->since_us = link->pool->pools->loop->now_us;
+	link->pool->n_learning++;
 	pw_code_add_question(&sql);
 	pw_write_query(&out, sql.data ? sql.data : "");
 	pw_link_goto(link, PW_LINK_LEARNING);

@@ -147,7 +147,12 @@ static bool check_a_stale_link(struct pw_pool *pool)
 
 static unsigned links_to_come(const struct pw_pool *pool)
 {
-	return pool->asked + pool->n_opening + (unsigned)pw_list_length(&pool->checking);
+	const struct pw_code *code = &pool->shared->db->code;
+	bool is_quick =
+	    atomic_load_explicit(&code->took_us, memory_order_relaxed) <= PW_CODE_QUICK_US;
+
+	return pool->asked + pool->n_opening + (unsigned)pw_list_length(&pool->checking) +
+	       (is_quick ? pool->n_learning : 0);
 }
 
 static void serve_welcome(struct pw_pool *pool)

@@ -27,16 +27,19 @@ enum {
 	PW_CODE_AGE_US = 10 * 1000 * 1000,
 	PW_CODE_AGE_MAX_US = 60 * 1000 * 1000,
 	PW_CODE_PAUSE_US = 1000 * 1000,
+	/* An answer that takes no longer is waited for; else another link is opened. */
+	PW_CODE_QUICK_US = 100 * 1000,
 };
 
 struct pw_code {
 	atomic_uint version; /* raised with each verdict; 0 = there is none yet */
 	atomic_uint epoch;   /* the verdict's; 0 = never */
 	_Atomic uint64_t given_us;
-	atomic_uint generation; /* raised when it was too mild: what links had since is unknown */
-	atomic_bool is_asked;   /* by one link at a time */
-	atomic_bool is_full;    /* not all names are remembered */
-	pthread_mutex_t lock;   /* rank 4; guards what follows */
+	_Atomic uint64_t took_us; /* the last answer */
+	atomic_uint generation;   /* raised when it was too mild: what links had since is unknown */
+	atomic_bool is_asked;     /* by one link at a time */
+	atomic_bool is_full;      /* not all names are remembered */
+	pthread_mutex_t lock;     /* rank 4; guards what follows */
 	struct pw_verdict *verdict; /* a reference */
 	struct pw_strbuf dotted;    /* names of settings with a dot, each with its zero byte */
 	size_t n_dotted;

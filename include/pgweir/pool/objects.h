@@ -148,6 +148,7 @@ struct pw_pool {
 	unsigned next_peer;  /* workers below have been asked since the last link or waiter came */
 	bool goes_on_asking; /* an answer was: none. Those that were asked are not asked again */
 	unsigned n_opening;
+	unsigned n_learning;     /* links that ask what code the database holds */
 	uint64_t empty_since_us; /* no guests and no links; 0 = in use */
 	struct pw_counter_history stats;
 	struct pw_task serve_task;
