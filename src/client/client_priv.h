@@ -94,7 +94,7 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement);
 const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c);
 /* A Sync: was one bound since the last? */
 bool pw_session_note_sync(struct pw_client *c);
-/* A statement is bound that SQL made. */
+/* A statement is bound that only SQL can have made, if anybody has. */
 void pw_session_note_foreign(struct pw_client *c);
 void pw_session_note_unknown(struct pw_client *c);
 /* Was a setting changed since the link's state was last known that a server keeps in what it

@@ -103,9 +103,10 @@ unsigned pw_plan_epoch(const struct pw_client *c)
 struct pw_parse_state pw_plan_parse_state(const struct pw_client *c)
 {
 	const struct pw_link *link = c->loan.link;
+	/* What went ahead has not been told yet. */
+	const struct pw_params *params = link && !link->is_syncing ? link->params : c->params;
 
-	return (struct pw_parse_state){pw_params_parse_id(link ? link->params : c->params),
-				       c->settings->parse_id};
+	return (struct pw_parse_state){pw_params_parse_id(params), c->settings->parse_id};
 }
 
 /* The link would parse it under the settings that the client has by now. */

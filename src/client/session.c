@@ -346,8 +346,10 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
 /* One that SQL's PREPARE made: what it speaks of was noted then. */
 void pw_session_note_foreign(struct pw_client *c)
 {
-	if (c->session)
-		c->session->effects.flags |= PW_EFFECTS_UNREAD;
+	struct pw_client_session *s = c->session;
+
+	if (s && (s->pins | s->effects.flags) & PW_EFFECT_PREPARED)
+		s->effects.flags |= PW_EFFECTS_UNREAD;
 }
 
 void pw_session_note_unknown(struct pw_client *c)

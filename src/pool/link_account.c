@@ -416,8 +416,9 @@ static enum verdict decide_parameter(struct pw_link *link, const struct pw_piece
 		changed = pw_params_with(table, link->params, (size_t)index, value);
 		if (!changed)
 			return BROKEN;
-		/* Which of the two was in force when the server parsed? */
-		if (link->is_parse_unsure &&
+		/* Which of the two was in force when the server parsed? What went ahead was first.
+		 */
+		if (link->is_parse_unsure && !(link->is_syncing && head_is_ours(link)) &&
 		    !pw_id_equal(changed->parse_id, pw_params_parse_id(link->params)))
 			link->facts.must_close = true;
 		pw_params_unref(table, link->params);
