@@ -5,6 +5,7 @@ held with PostgreSQL and with a pool whose links change in between, and must rea
 
 import pytest
 
+from lib.proc import resident_kb
 from lib.wire import (RawConn, bind, close, describe, execute, parse, query, run_named,
                       sync)
 
@@ -56,6 +57,26 @@ CONVERSATIONS = {
     "deallocate of a statement whose table is gone": [
         [query("CREATE TABLE g (v int)")], [parse("s", "SELECT * FROM g"), sync()],
         [query("DROP TABLE g")], [query("DEALLOCATE s")], [run_named("s")],
+    ],
+    "execute of a statement whose table is gone": [
+        [query("CREATE TABLE g (v int)")], [parse("s", "SELECT * FROM g"), sync()],
+        [query("DROP TABLE g")], [query("EXECUTE s")], [query("SELECT 'next'")],
+        [query("BEGIN")], [query("EXECUTE s")], [query("SELECT 'failed'")], [query("ROLLBACK")],
+        [query("SELECT 'next'")],
+    ],
+    "execute in a failed transaction": [
+        [parse("s", "SELECT 'x'"), sync()], [query("BEGIN")], [query("SELECT 1/0")],
+        [query("EXECUTE s")], [query("ROLLBACK")], [query("SELECT 'next'")], [query("EXECUTE s")],
+    ],
+    "deallocate all, and prepared anew": [
+        [parse("s", "SELECT 'protocol'"), sync()], [query("BEGIN")], [query("EXECUTE s")],
+        [query("DEALLOCATE ALL")], [query("PREPARE s AS SELECT 'sql'")], [query("COMMIT")],
+        [query("EXECUTE s")], [query("DEALLOCATE s")],
+    ],
+    "closed, and prepared anew": [
+        [parse("s", "SELECT 'protocol'"), sync()], [query("BEGIN")], [query("EXECUTE s")],
+        [close("S", "s"), sync()], [query("PREPARE s AS SELECT 'sql'")], [query("COMMIT")],
+        [query("EXECUTE s")], [query("DEALLOCATE s")],
     ],
     "execute": [
         [parse("s", "SELECT $1::int + 1"), sync()], [query("EXECUTE s(41)")],
@@ -184,3 +205,41 @@ def test_deallocate_keeps_no_link(make_pooler):
         assert a.run(parse(f"s{i}", f"SELECT {i}"), run_named(f"s{i}")).value() == str(i)
         assert a.query(f"DEALLOCATE s{i}").error is None
         assert b.query("SELECT pg_backend_pid()").value() == pid
+
+
+def test_pipeline_behind_a_failed_transaction(make_pooler):
+    """Each answer belongs to its own query."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a = pooler.raw("bob")
+    a.run(parse("s", "SELECT 'x'"), sync())
+    a.send(b"".join(query(text) for text in ("BEGIN", "SELECT 1/0", "EXECUTE s", "ROLLBACK",
+                                             "SELECT 'next'")))
+    results = [a.result() for _ in range(5)]
+    assert [r.error.code if r.error else r.tag for r in results] == [
+        "BEGIN", "22012", "25P02", "ROLLBACK", "SELECT 1"]
+    assert a.query("EXECUTE s").value() == "x"
+
+
+def test_the_list_has_what_can_be_had(make_pooler):
+    """A statement whose table is gone costs nobody a transaction."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a = pooler.raw("bob")
+    a.query("CREATE TABLE g (v int)")
+    a.run(parse("gone", "SELECT * FROM g"), parse("here", "SELECT 1"), sync())
+    a.query("DROP TABLE g")
+    assert "here" in [r[0] for r in a.query(NAMES).rows]
+    a.query("BEGIN")
+    assert a.query(NAMES).error is None
+    assert a.query("SELECT 'next'").value() == "next"
+    assert a.query("COMMIT").tag == "COMMIT"
+
+
+def test_a_pipeline_brings_a_text_once(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a = pooler.raw("bob")
+    assert a.run(parse("s", f"SELECT 1 /* {'x' * 1000000} */"), sync()).kinds == "1Z"
+    before = resident_kb(pooler.process.pid)
+    a.send(query("EXECUTE s") * 300)
+    for _ in range(300):
+        assert a.result().value() == "1"
+    assert resident_kb(pooler.process.pid) - before < 20 * 1024

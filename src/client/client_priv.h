@@ -66,9 +66,10 @@ struct pw_client_session {
 	/* Names of statements, each with its zero: what the link has under the client's own names
 	 * (relay_names.c), and what it was asked to drop and has not said yet. */
 	struct pw_strbuf brought, dropping;
-	struct pw_residue residue; /* ASKING */
-	unsigned pins;             /* PW_EFFECT_*: why the link cannot be given back */
-	uint64_t pinned_us;        /* since when; 0 = it can */
+	struct pw_strbuf ahead_error; /* why something could not be brought */
+	struct pw_residue residue;    /* ASKING */
+	unsigned pins;                /* PW_EFFECT_*: why the link cannot be given back */
+	uint64_t pinned_us;           /* since when; 0 = it can */
 	unsigned attempts;
 	bool is_taking_back; /* ASKING: of names, no more */
 	bool with_code;      /* ASKING: also about settings of which the code speaks */
@@ -220,7 +221,7 @@ bool pw_plan_expect(struct pw_client *c, enum pw_message_role role, unsigned fla
 /* The count of changes seen in the database: a plan is as old as it was then. */
 unsigned pw_plan_epoch(const struct pw_client *c);
 /* Close of a statement that the link has; its answer is not for the client. */
-bool pw_plan_drop(struct pw_client *c, struct pw_id id);
+bool pw_plan_drop(struct pw_client *c, struct pw_id id, unsigned flags);
 /* The link parses the statement now; `flags` and `name` say whose answer it will be. */
 bool pw_plan_parse(struct pw_client *c, struct pw_statement *statement, unsigned flags,
 		   struct pw_prepared_name *name);
@@ -265,12 +266,19 @@ bool pw_names_bring(struct pw_client *c, const struct pw_effects *effects, bool 
 void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects);
 /* A DEALLOCATE was done. */
 void pw_names_deallocated(struct pw_client *c);
+/* What was brought could not be parsed: that is what the client's own message is about. */
+void pw_names_take_error(struct pw_client *c, const struct pw_piece *piece);
+/* The client's message has failed for want of it. True: it was told why. */
+bool pw_names_give_error(struct pw_client *c, const struct pw_piece *piece);
+/* ... or DEALLOCATE ALL, or DISCARD ALL. */
+void pw_names_deallocated_all(struct pw_client *c);
 /* The client closes the statement: nor is it to be there by its name. False: it is closed. */
 bool pw_names_close(struct pw_client *c, const char *name);
 /* Ahead of a Parse: an error if SQL's PREPARE has made a statement of that name. */
 bool pw_names_probe(struct pw_client *c, const char *name);
-/* The link is free but for them: true = it is asked to close them, in ASKING. */
-bool pw_names_take_back(struct pw_client *c);
+/* Is the link free but for them? Then it is to be asked to close them (ASKING). */
+bool pw_names_are_there(const struct pw_client *c);
+void pw_names_take_back(struct pw_client *c);
 
 /* ---- relay_prepared.c ---- */
 /* Must the message wait until it is certain what names and statements there are? */

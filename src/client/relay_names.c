@@ -11,23 +11,34 @@
 
 #include "client_priv.h"
 #include "pgweir/pool/known.h"
+#include "pgweir/pool/parsed.h"
 #include "pgweir/proto/writer.h"
 
 /* ---- lists of names ---- */
 
-/* Each with its zero; where it stands, or len. */
+/* How the link has a name: parsed as the client's statement reads, or as nothing, which is enough
+ * for a DEALLOCATE. */
+enum form { FORM_WHOLE = 'w', FORM_EMPTY = 'e' };
+
+/* Of entries that are a byte, a name and its zero; where that of the name stands, or len. */
 static size_t find_name(const struct pw_strbuf *names, const char *name)
 {
 	size_t at = 0;
 
-	while (at < names->len && strcmp(names->data + at, name) != 0)
+	while (at < names->len && strcmp(names->data + at + 1, name) != 0)
 		at += strlen(names->data + at) + 1;
 	return at;
 }
 
+static void add_name(struct pw_strbuf *names, char kind, const char *name)
+{
+	pw_strbuf_add_char(names, kind);
+	pw_strbuf_add(names, name, strlen(name) + 1);
+}
+
 static void remove_name(struct pw_strbuf *names, const char *name)
 {
-	size_t at = find_name(names, name), end = at + strlen(name) + 1;
+	size_t at = find_name(names, name), end = at + strlen(name) + 2;
 
 	if (at == names->len)
 		return;
@@ -37,7 +48,7 @@ static void remove_name(struct pw_strbuf *names, const char *name)
 
 /* ---- messages ---- */
 
-static bool send_close(struct pw_client *c, const char *name)
+static bool send_close(struct pw_client *c, const char *name, unsigned flags)
 {
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	size_t begin = pw_writer_begin(&out, 'C');
@@ -45,14 +56,15 @@ static bool send_close(struct pw_client *c, const char *name)
 	pw_strbuf_add_char(&out, 'S');
 	pw_strbuf_add(&out, name, strlen(name) + 1);
 	pw_writer_end(&out, begin);
-	if (pw_plan_expect(c, PW_ROLE_CLOSE, PW_EXPECT_SWALLOW, NULL, NULL))
+	if (pw_plan_expect(c, PW_ROLE_CLOSE, PW_EXPECT_SWALLOW | flags, NULL, NULL))
 		return pw_plan_send(c, &out);
 	pw_strbuf_fini(&out);
 	return false;
 }
 
-/* Whatever it stands for, if `statement` is NULL. */
-static bool send_parse(struct pw_client *c, const char *name, const struct pw_statement *statement)
+/* `statement` NULL: of no text. */
+static bool send_parse(struct pw_client *c, const char *name, const struct pw_statement *statement,
+		       unsigned flags)
 {
 	static const char nothing[] = "\0\0"; /* no text, no types */
 	struct pw_strbuf out = PW_STRBUF_INIT;
@@ -65,17 +77,17 @@ static bool send_parse(struct pw_client *c, const char *name, const struct pw_st
 	else
 		pw_strbuf_add(&out, nothing, sizeof(nothing));
 	pw_writer_end(&out, begin);
-	if (pw_plan_expect(c, PW_ROLE_PARSE, PW_EXPECT_SWALLOW, NULL, NULL))
+	if (pw_plan_expect(c, PW_ROLE_PARSE, PW_EXPECT_SWALLOW | flags, NULL, NULL))
 		return pw_plan_send(c, &out);
 	pw_strbuf_fini(&out);
 	return false;
 }
 
-static bool send_sync(struct pw_client *c)
+static bool send_sync(struct pw_client *c, unsigned flags)
 {
 	static const uint8_t sync[] = {'S', 0, 0, 0, 4};
 
-	if (!pw_plan_expect(c, PW_ROLE_SYNC, PW_EXPECT_SWALLOW, NULL, NULL))
+	if (!pw_plan_expect(c, PW_ROLE_SYNC, PW_EXPECT_SWALLOW | flags, NULL, NULL))
 		return false;
 	pw_batch_copy(pw_relay_to_server(c), sync, sizeof(sync));
 	return true;
@@ -83,63 +95,92 @@ static bool send_sync(struct pw_client *c)
 
 /* ---- bringing ---- */
 
-/* A text that only drops it needs no more than that it is there: its tables may be gone. */
-static bool bring(struct pw_client *c, struct pw_prepared_name *name, bool is_dropped)
+/* Once for each name: a pipeline that calls one a thousand times sends its text once. */
+static bool bring(struct pw_client *c, struct pw_prepared_name *name, enum form form,
+		  unsigned flags)
 {
 	struct pw_strbuf *brought = &c->session->brought;
+	size_t at = find_name(brought, name->name);
 
-	if (find_name(brought, name->name) == brought->len)
-		pw_strbuf_add(brought, name->name, strlen(name->name) + 1);
+	if (at < brought->len && (form == FORM_EMPTY || brought->data[at] == FORM_WHOLE))
+		return true;
+	remove_name(brought, name->name);
+	add_name(brought, (char)form, name->name);
 	if (brought->has_failed)
 		return pw_relay_out_of_memory(c);
-	return send_close(c, name->name) &&
-	       send_parse(c, name->name, is_dropped ? NULL : name->statement);
+	return send_close(c, name->name, flags) &&
+	       send_parse(c, name->name, form == FORM_EMPTY ? NULL : name->statement, flags);
+}
+
+/* Where an error would cost the client its transaction, only what a server has parsed since the
+ * last change of the database. */
+static bool is_certain(const struct pw_client *c, const struct pw_prepared_name *name)
+{
+	const struct pw_shared_pool *shared = c->loan.pool->shared;
+
+	return pw_parsed_is_current(&shared->db->parsed, shared->id, name->statement->id,
+				    pw_plan_epoch(c));
 }
 
 /* The link has the client's statements and no others. */
-static bool bring_all(struct pw_client *c)
+static bool bring_all(struct pw_client *c, unsigned flags)
 {
 	struct pw_known *known = &c->loan.link->facts.known;
 	const struct pw_map *names = c->prepared ? &c->prepared->map : NULL;
 	struct pw_map_node *node = names ? pw_map_next(names, NULL) : NULL;
+	bool may_fail = flags && c->loan.link->transaction == 'I' && c->loan.link->expects.n == 0;
 	struct pw_id id;
 
 	while (pw_known_oldest(known, &id)) {
-		if (!pw_plan_drop(c, id))
+		if (!pw_plan_drop(c, id, flags))
 			return false;
 	}
 	for (; node; node = pw_map_next(names, node)) {
-		if (!bring(c, PW_CONTAINER(node, struct pw_prepared_name, node), false))
+		struct pw_prepared_name *name = PW_CONTAINER(node, struct pw_prepared_name, node);
+
+		if (!may_fail && !is_certain(c, name))
+			continue;
+		/* One that fails is not to take the others along. */
+		if (!bring(c, name, FORM_WHOLE, flags) || (may_fail && !send_sync(c, flags)))
 			return false;
 	}
 	return true;
 }
 
-static bool bring_named(struct pw_client *c, char use, const char *name)
+static bool bring_named(struct pw_client *c, char use, const char *name, unsigned flags)
 {
 	struct pw_prepared_name *listed = pw_prepared_find(c->prepared, name);
 
-	return !listed || bring(c, listed, use == PW_STATEMENT_DROPPED);
+	if (listed)
+		return bring(c, listed, use == PW_STATEMENT_DROPPED ? FORM_EMPTY : FORM_WHOLE,
+			     flags);
+	/* From now on it is SQL's own. */
+	if (use == PW_STATEMENT_MADE)
+		remove_name(&c->session->brought, name);
+	return true;
 }
 
 bool pw_names_bring(struct pw_client *c, const struct pw_effects *effects, bool is_query)
 {
 	const struct pw_strbuf *list = effects ? &effects->statements : NULL;
 	const struct pw_link *link = c->loan.link;
+	unsigned flags = is_query ? PW_EXPECT_AHEAD : 0;
 	uint32_t before = link->expects.n;
-	bool is_ok = true;
+	size_t at = 0;
 
 	/* The server skips to a Sync of the client's, which must be the first it sees. */
 	if (!c->session || !list || list->len == 0 || (is_query && link->is_batch_open) ||
 	    pw_link_skips_next(link))
 		return true;
-	for (size_t at = 0; is_ok && at < list->len; at += strlen(list->data + at) + 1) {
-		char use = list->data[at];
+	while (at < list->len) {
+		const char *entry = list->data + at;
 
-		is_ok = use == PW_STATEMENT_ALL ? bring_all(c)
-						: bring_named(c, use, list->data + at + 1);
+		at += strlen(entry) + 1;
+		if (entry[0] == PW_STATEMENT_ALL ? !bring_all(c, flags)
+						 : !bring_named(c, entry[0], entry + 1, flags))
+			return false;
 	}
-	return is_ok && (!is_query || link->expects.n == before || send_sync(c));
+	return !is_query || link->expects.n == before || send_sync(c, flags);
 }
 
 /* ---- what becomes of them ---- */
@@ -176,13 +217,53 @@ void pw_names_deallocated(struct pw_client *c)
 	pw_strbuf_consume(dropping, strlen(dropping->data) + 1);
 }
 
+void pw_names_take_error(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_strbuf *error = &c->session->ahead_error;
+	struct pw_strbuf *brought = &c->session->brought;
+
+	/* Nor may what was to come with it be there. */
+	for (size_t at = 0; at < brought->len; at += strlen(brought->data + at) + 1)
+		brought->data[at] = FORM_EMPTY;
+	pw_strbuf_reset(error);
+	if (piece->is_first && piece->is_last)
+		pw_strbuf_add(error, piece->data, piece->len);
+}
+
+bool pw_names_give_error(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_strbuf *error = c->session ? &c->session->ahead_error : NULL;
+	struct pw_error_fields fields;
+	bool is_told;
+
+	if (!error || error->len == 0)
+		return false;
+	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
+	is_told = !error->has_failed && piece->is_last &&
+		  (strcmp(fields.sqlstate, PW_SQLSTATE_INVALID_STATEMENT_NAME) == 0 ||
+		   strcmp(fields.sqlstate, PW_SQLSTATE_IN_FAILED_TRANSACTION) == 0);
+	if (is_told)
+		pw_batch_copy(pw_relay_to_client(c), error->data, error->len);
+	pw_strbuf_fini(error);
+	return is_told;
+}
+
+void pw_names_deallocated_all(struct pw_client *c)
+{
+	if (c->session)
+		pw_strbuf_reset(&c->session->brought);
+}
+
 bool pw_names_close(struct pw_client *c, const char *name)
 {
 	struct pw_strbuf *brought = c->session ? &c->session->brought : NULL;
+	size_t at = brought ? find_name(brought, name) : 0;
 
-	if (!brought || find_name(brought, name) == brought->len)
+	if (!brought || at == brought->len)
 		return true;
-	return send_close(c, name);
+	/* The server may skip the message: whatever is there by then is to be closed. */
+	brought->data[at] = FORM_EMPTY;
+	return send_close(c, name, 0);
 }
 
 bool pw_names_probe(struct pw_client *c, const char *name)
@@ -191,22 +272,25 @@ bool pw_names_probe(struct pw_client *c, const char *name)
 
 	if (!s || !((s->pins | s->effects.flags) & PW_EFFECT_PREPARED))
 		return true;
-	return send_parse(c, name, NULL) && send_close(c, name);
+	return send_parse(c, name, NULL, 0) && send_close(c, name, 0);
 }
 
-bool pw_names_take_back(struct pw_client *c)
+bool pw_names_are_there(const struct pw_client *c)
 {
-	struct pw_strbuf *brought = c->session ? &c->session->brought : NULL;
+	return c->session && c->session->brought.len > 0;
+}
+
+void pw_names_take_back(struct pw_client *c)
+{
+	struct pw_strbuf names = c->session->brought;
 	size_t at = 0;
 
-	if (!brought || brought->len == 0)
-		return false;
+	c->session->brought = (struct pw_strbuf)PW_STRBUF_INIT;
 	pw_client_goto(c, PW_CLIENT_ASKING);
-	while (at < brought->len && send_close(c, brought->data + at))
-		at += strlen(brought->data + at) + 1;
-	if (at < brought->len || !send_sync(c))
-		return true;
-	pw_strbuf_reset(brought);
-	pw_clients_flush(c->clients);
-	return true;
+	c->loan.link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
+	while (at < names.len && send_close(c, names.data + at + 1, 0))
+		at += strlen(names.data + at) + 1;
+	if (at == names.len && send_sync(c, 0))
+		pw_clients_flush(c->clients);
+	pw_strbuf_fini(&names);
 }

@@ -49,11 +49,12 @@ bool pw_plan_send(struct pw_client *c, struct pw_strbuf *out)
 /* ---- what the link has ---- */
 
 /* Close of a statement that the link has; its answer is not for the client. */
-bool pw_plan_drop(struct pw_client *c, struct pw_id id)
+bool pw_plan_drop(struct pw_client *c, struct pw_id id, unsigned flags)
 {
 	struct pw_strbuf out = PW_STRBUF_INIT;
-	struct pw_expect entry = {
-	    .role = PW_ROLE_CLOSE, .flags = PW_EXPECT_SWALLOW | PW_EXPECT_KNOWN, .statement = id};
+	struct pw_expect entry = {.role = PW_ROLE_CLOSE,
+				  .flags = PW_EXPECT_SWALLOW | PW_EXPECT_KNOWN | flags,
+				  .statement = id};
 	char body[1 + PW_STATEMENT_NAME_SIZE] = "S";
 
 	pw_statement_name(id, body + 1);
@@ -77,7 +78,7 @@ static bool make_room(struct pw_client *c)
 	if (max < 1)
 		max = 1;
 	while (pw_known_count(known) >= (size_t)max && pw_known_oldest(known, &oldest)) {
-		if (!pw_plan_drop(c, oldest))
+		if (!pw_plan_drop(c, oldest, 0))
 			return false;
 	}
 	return true;
@@ -278,7 +279,7 @@ bool pw_plan_have(struct pw_client *c, struct pw_prepared_name *name)
 			begin_repeat(c, name);
 			return true;
 		}
-		if (!pw_plan_drop(c, id))
+		if (!pw_plan_drop(c, id, 0))
 			return false;
 	}
 	return pw_plan_parse(c, name->statement, PW_EXPECT_SWALLOW, name);
@@ -329,8 +330,8 @@ enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name)
 	if (was_asked && description > 0)
 		return PW_PLAN_CHANGED;
 	/* The link's may be the older one of the two. */
-	if (description > 0 &&
-	    (!pw_plan_drop(c, id) || !pw_plan_parse(c, name->statement, PW_EXPECT_SWALLOW, name)))
+	if (description > 0 && (!pw_plan_drop(c, id, 0) ||
+				!pw_plan_parse(c, name->statement, PW_EXPECT_SWALLOW, name)))
 		return PW_PLAN_FAILED;
 	return ask(c, name) ? PW_PLAN_ASKED : PW_PLAN_FAILED;
 }

@@ -64,7 +64,8 @@ bool pw_relay_must_wait(const struct pw_client *c, const struct pw_piece *piece)
 	if (pw_link_is_settled(c->loan.link))
 		return false;
 	/* What is dropped by name is known by the order of the answers. */
-	if ((role == PW_ROLE_QUERY && pw_relay_may_forget(piece)) ||
+	if ((role == PW_ROLE_QUERY &&
+	     (c->loan.link->expects.n_forgets > 0 || pw_relay_may_forget(piece))) ||
 	    (role == PW_ROLE_BIND && c->unnamed_forgets))
 		return true;
 	return statement_name(piece)[0] != '\0';
@@ -106,7 +107,7 @@ static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)
 			return true;
 		}
 		/* In doubt the server says it: parsed once more under the same name. */
-		if (!pw_plan_drop(c, statement->id))
+		if (!pw_plan_drop(c, statement->id, 0))
 			return false;
 	}
 	return pw_plan_parse(c, statement, 0, name);
@@ -451,6 +452,12 @@ void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool i
 		pw_prepared_name_unref(name);
 }
 
+static void forget_all(struct pw_client *c)
+{
+	pw_prepared_clear(c->prepared);
+	pw_names_deallocated_all(c);
+}
+
 void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece)
 {
 	const char *tag = (const char *)piece->data + PW_HEADER_SIZE;
@@ -458,7 +465,7 @@ void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece
 	if (!piece->is_first || !piece->is_last || piece->data[piece->len - 1] != '\0')
 		return;
 	if (strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0)
-		pw_prepared_clear(c->prepared);
+		forget_all(c);
 	else if (strcmp(tag, "DEALLOCATE") == 0)
 		pw_names_deallocated(c);
 }
@@ -522,7 +529,12 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	size_t begin;
 
-	if (name && piece->is_last && pw_plan_repeat(c, piece, name))
+	if (about && about->flags & PW_EXPECT_AHEAD) {
+		pw_names_take_error(c, piece);
+		return;
+	}
+	if (pw_names_give_error(c, piece) ||
+	    (name && piece->is_last && pw_plan_repeat(c, piece, name)))
 		return;
 	(void)pw_plan_answer(c, piece);
 	if (!name || !piece->is_last) {

@@ -133,9 +133,11 @@ bool pw_session_settle(struct pw_client *c)
 #endif
 	if (!s)
 		return true;
-	s->is_taking_back = pw_names_take_back(c);
-	if (s->is_taking_back)
+	if (pw_names_are_there(c)) {
+		s->is_taking_back = true;
+		pw_names_take_back(c);
 		return false;
+	}
 	if (s->effects.flags & PW_EFFECT_DDL)
 		atomic_fetch_add(&db_of(c)->ddl_epoch, 1);
 	flags = pw_session_flags(c, &is_known);

@@ -40,6 +40,7 @@ void pw_session_end(struct pw_client *c)
 	pw_strbuf_wipe(&c->session->unnamed_parse);
 	pw_strbuf_fini(&c->session->brought);
 	pw_strbuf_fini(&c->session->dropping);
+	pw_strbuf_fini(&c->session->ahead_error);
 	pw_residue_fini(&c->session->residue);
 	pw_listening_end(c);
 	pw_state_unref(c->session->initial);
@@ -188,7 +189,7 @@ static void guess_statements(struct pw_client *c, struct pw_effects *effects, co
 {
 	struct pw_effects guess = PW_EFFECTS_INIT;
 
-	if (pw_prepared_count(c->prepared) == 0)
+	if (pw_prepared_count(c->prepared) == 0 && c->session->brought.len == 0)
 		return;
 	pw_effects_judge(&guess, &c->clients->shapes, &c->clients->shape_key, text, len);
 	pw_strbuf_add(&effects->statements, guess.statements.data, guess.statements.len);

@@ -329,6 +329,8 @@ static enum verdict decide_ready(struct pw_link *link, const struct pw_piece *pi
 	if (is_of_unsure_sync(link))
 		return PASS;
 	answered = pw_expect_at(&link->expects, find_sync_point(link));
+	if (answered && answered->flags & PW_EXPECT_AHEAD)
+		return SWALLOW;
 	if (answered && answered->flags & (PW_EXPECT_GOES_ON | PW_EXPECT_ENDS))
 		return answered->flags & PW_EXPECT_GOES_ON ? SWALLOW : PASS;
 	return head_is_ours(link) && !link->is_skipping ? SWALLOW : PASS;

@@ -372,6 +372,11 @@ static void take_statement(const struct judgement *j, const struct pw_sql_item *
 	name_statement(j, PW_STATEMENT_USED, item->name);
 }
 
+static void take_prepare(const struct judgement *j, const struct pw_sql_item *item)
+{
+	name_statement(j, PW_STATEMENT_MADE, item->name);
+}
+
 static void take_deallocate(const struct judgement *j, const struct pw_sql_item *item)
 {
 	if (item->name[0])
@@ -416,7 +421,7 @@ static const struct item_row rows[PW_SQL_ITEM_N_KINDS] = {
     [PW_SQL_ITEM_RESET_ALL] = {NULL, PW_EFFECT_RESET_ALL},
     [PW_SQL_ITEM_DISCARD] = {take_discard, 0},
     [PW_SQL_ITEM_TRANSACTION] = {NULL, 0},
-    [PW_SQL_ITEM_PREPARE] = {take_statement, PW_EFFECT_PREPARED},
+    [PW_SQL_ITEM_PREPARE] = {take_prepare, PW_EFFECT_PREPARED},
     /* What it runs was prepared under another text. */
     [PW_SQL_ITEM_EXECUTE] = {take_statement, PW_EFFECTS_UNREAD},
     [PW_SQL_ITEM_DEALLOCATE] = {take_deallocate, PW_EFFECT_DROPS},

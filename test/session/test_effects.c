@@ -155,7 +155,7 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("DROP TABLE t", " drops queries");
 	assert_effects("SELECT pg_advisory_lock(1)", " locks queries");
 	assert_effects("SELECT pg_advisory_unlock_all()", " locks queries");
-	assert_effects("PREPARE p AS SELECT 1", " prepared queries u:p");
+	assert_effects("PREPARE p AS SELECT 1", " prepared queries m:p");
 	assert_effects("DEALLOCATE p; DEALLOCATE PREPARE \"Q\"", " drops queries d:p d:Q");
 	assert_effects("DEALLOCATE ALL", " drops queries");
 	assert_effects("SELECT * FROM pg_prepared_statements", " queries a:");
@@ -214,7 +214,7 @@ static void test_calls(void **state PW_UNUSED)
 	assert_effects("EXPLAIN ANALYZE SELECT f()", " queries f()");
 	assert_effects("CREATE INDEX ON t (f(a))", " queries f()");
 	assert_effects("DECLARE c CURSOR FOR SELECT f()", " queries f()");
-	assert_effects("PREPARE p AS SELECT f()", " prepared queries f() u:p");
+	assert_effects("PREPARE p AS SELECT f()", " prepared queries f() m:p");
 	assert_effects("MERGE INTO t USING u ON f(a) WHEN MATCHED THEN DELETE", " queries f()");
 	/* Its name hangs on the encoding. */
 	assert_effects("SELECT \"f\xc3\xa4\"(1)", " any queries");

@@ -26,6 +26,7 @@ enum {
 	PW_EXPECT_REFUSED = 1 << 4, /* made to fail: the borrower words the error */
 	PW_EXPECT_FORGETS = 1 << 5, /* may be a DISCARD ALL or DEALLOCATE ALL */
 	PW_EXPECT_ENDS = 1 << 6, /* swallowed, but for the parameters that it changes and its end */
+	PW_EXPECT_AHEAD = 1 << 8,   /* of a batch of our own, whose end is nobody's to see */
 	PW_EXPECT_GOES_ON = 1 << 7, /* ends for the borrower with the ENDS that comes behind it */
 };
 

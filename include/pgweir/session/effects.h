@@ -65,7 +65,8 @@ enum {
 
 /* What a text does with a prepared statement that it names. */
 enum pw_statement_use {
-	PW_STATEMENT_USED = 'u',    /* EXECUTE, PREPARE */
+	PW_STATEMENT_USED = 'u',    /* EXECUTE */
+	PW_STATEMENT_MADE = 'm',    /* PREPARE */
 	PW_STATEMENT_DROPPED = 'd', /* DEALLOCATE */
 	PW_STATEMENT_ALL = 'a',     /* the text may look at all there are */
 };
