@@ -110,3 +110,22 @@ def test_a_client_that_leaves_forgets_its_server(make_pooler):
         a.close()
         assert b.query("SELECT 2").value() == "2"
         b.close()
+
+
+@pytest.mark.parametrize("begin", [None, "BEGIN"])
+def test_the_first_who_asks(one_link, begin):
+    """Nobody has asked before, and something of the client's goes ahead of its question."""
+    a, b = one_link.raw(application_name="a"), one_link.raw(application_name="b")
+    b.query("SELECT 1")
+    a.query("SELECT nextval('s')")
+    if begin:
+        b.query(begin)
+    assert b.query("SELECT lastval()").error.code == NOT_YET
+
+
+def test_the_first_who_asks_within_its_transaction(one_link):
+    a, b = one_link.raw(), one_link.raw()
+    a.query("SELECT nextval('s')")
+    b.query("BEGIN")
+    b.query("INSERT INTO t (v) VALUES ('mine')")
+    assert b.query("SELECT lastval()").rows == [["1"]]

@@ -8,7 +8,7 @@ import pytest
 
 from lib.fakepg import complete, parameter_status, ready
 from lib.wait import stays_true, wait_for
-from lib.wire import query
+from lib.wire import describe, parse, query, run_named, sync
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -121,3 +121,21 @@ def test_a_value_that_no_server_takes_ends_its_client(make_pooler):
     bad.send(query("SELECT 1"))
     assert bad.expect_fatal().message == "invalid server parameter"
     assert pooler.raw().query("SELECT 1").value() == "1"
+
+
+def test_what_rides_ahead_of_a_statement_that_must_be_asked_about(make_pooler):
+    """The client waits for a description when what went ahead is answered: the link is none the
+    worse for it."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a, b = pooler.raw(), pooler.raw()
+    a.query("SET work_mem = '5MB'")
+    b.query("SET work_mem = '6MB'")
+    for conn in (a, b, a, b):
+        conn.query("SELECT 1")
+    a.run(parse("s", "SELECT pg_backend_pid() AS pid, current_setting('work_mem')"),
+          describe("S", "s"), sync())
+    b.query("DISCARD ALL")
+    b.query("SET work_mem = '6MB'")
+    pid = b.query("SELECT pg_backend_pid()").value()
+    assert a.run(run_named("s")).rows == [[pid, "5MB"]]
+    assert b.query("SELECT pg_backend_pid()").value() == pid

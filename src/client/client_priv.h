@@ -51,6 +51,7 @@ struct pw_client_login {
 /* What a client in transaction or statement mode leaves in its links (session_state = track). */
 struct pw_client_session {
 	struct pw_effects effects; /* of what was sent since the link's state was last known */
+	unsigned before;           /* flags of these, before the last query */
 	struct pw_effects unnamed; /* of the unnamed statement */
 	/* The Parse of the unnamed statement, which outlives its link; and has the present one it?
 	 */
@@ -183,8 +184,9 @@ void pw_login_on_tls_open(struct pw_client *c);
 /* The client has got a link: it is brought to what the client has set (SYNCING), or fits. */
 void pw_relay_begin(struct pw_client *c);
 /* Ahead of a text with these effects (NULL = none): what others' sequences have left in the link is
- * discarded, unless it may be the client's own. False: it is closed. */
-bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects);
+ * discarded, unless it may be the client's own: `done` (PW_EFFECT_*) came before. False: it is
+ * closed. */
+bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects, unsigned done);
 /* True: the client has a link that fits, now. */
 bool pw_relay_acquire(struct pw_client *c);
 /* The server has answered all: the time of the client's query is over. */
@@ -257,28 +259,6 @@ bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_prepared_name *name);
 bool pw_plan_is_repeating(const struct pw_client *c);
 void pw_plan_repeat_now(struct pw_client *c);
-
-/* ---- relay_names.c ---- */
-/* Ahead of a text with these effects (NULL = none), whose names are those of the last one judged:
- * the link has the client's statements by the names that the text uses. False: it is closed. */
-bool pw_names_bring(struct pw_client *c, const struct pw_effects *effects, bool is_query);
-/* A text is run with these: its DEALLOCATEs are expected, in their order. Not while others are. */
-void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects);
-/* A DEALLOCATE was done. */
-void pw_names_deallocated(struct pw_client *c);
-/* What was brought could not be parsed: that is what the client's own message is about. */
-void pw_names_take_error(struct pw_client *c, const struct pw_piece *piece);
-/* The client's message has failed for want of it. True: it was told why. */
-bool pw_names_give_error(struct pw_client *c, const struct pw_piece *piece);
-/* ... or DEALLOCATE ALL, or DISCARD ALL. */
-void pw_names_deallocated_all(struct pw_client *c);
-/* The client closes the statement: nor is it to be there by its name. False: it is closed. */
-bool pw_names_close(struct pw_client *c, const char *name);
-/* Ahead of a Parse: an error if SQL's PREPARE has made a statement of that name. */
-bool pw_names_probe(struct pw_client *c, const char *name);
-/* Is the link free but for them? Then it is to be asked to close them (ASKING). */
-bool pw_names_are_there(const struct pw_client *c);
-void pw_names_take_back(struct pw_client *c);
 
 /* ---- relay_prepared.c ---- */
 /* Must the message wait until it is certain what names and statements there are? */

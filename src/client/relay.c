@@ -14,6 +14,7 @@
 
 #include "client_priv.h"
 #include "listening_priv.h"
+#include "names_priv.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/pool/known.h"
 #include "pgweir/proto/writer.h"
@@ -141,7 +142,7 @@ static bool bring_names(struct pw_client *c)
 	if (!c->session)
 		return true;
 	pw_names_note_drops(c, &c->session->effects);
-	return pw_relay_own_sequences(c, &c->session->effects) &&
+	return pw_relay_own_sequences(c, &c->session->effects, c->session->before) &&
 	       pw_names_bring(c, &c->session->effects, true);
 }
 
@@ -479,11 +480,20 @@ static void on_parameter(struct pw_loan *loan, const char *name, const char *val
 	loan->params = changed;
 }
 
+/* Is what the ReadyForQuery ends a batch that nobody waits for? */
+static bool has_ahead(const struct pw_client *c)
+{
+	return c->loan.link->is_syncing && c->state != PW_CLIENT_SYNCING &&
+	       c->state != PW_CLIENT_LOOKUP;
+}
+
 static void on_ready(struct pw_loan *loan, bool was_swallowed)
 {
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
 	struct pw_link *link = loan->link;
 
+	if (was_swallowed && has_ahead(c) && !pw_relay_ahead_passed(c))
+		return;
 	switch (c->state) {
 	case PW_CLIENT_LOOKUP:
 		pw_lookup_on_ready(c);
@@ -507,10 +517,6 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed)
 	default:
 		return;
 	}
-	if (was_swallowed && link->is_syncing && !pw_relay_ahead_passed(c))
-		return;
-	if (c->is_cancel_due)
-		pw_client_cancel_now(c);
 	pw_relay_note_ready(c);
 	if (loan->mode == PW_MODE_STATEMENT && link->transaction != 'I') {
 		link->facts.must_close = true;

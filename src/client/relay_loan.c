@@ -45,15 +45,23 @@ static bool send_ahead(struct pw_client *c, const char *sql)
 
 static const char discard_sequences[] = "DISCARD SEQUENCES;";
 
-bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects)
+/* Nothing but what went ahead is owed, and nothing of the client's own can have drawn a value. */
+static bool may_discard(const struct pw_link *link, unsigned done)
+{
+	const unsigned draws = PW_EFFECT_QUERIES | PW_EFFECT_CALLS | PW_EFFECT_CODE;
+
+	return link->expects.n <= (link->is_syncing ? 1 : 0) && !link->is_batch_open &&
+	       link->transaction != 'E' && (link->transaction == 'I' || !(done & draws));
+}
+
+bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects, unsigned done)
 {
 	struct pw_link *link = link_of(c);
 
 	if (!c->session || !effects || !(effects->flags & PW_EFFECT_SEQUENCES))
 		return true;
 	atomic_store_explicit(reads_sequences(c), true, memory_order_relaxed);
-	if (!link->facts.has_foreign_sequences || link->transaction != 'I' ||
-	    pw_link_has_request(link))
+	if (!link->facts.has_foreign_sequences || !may_discard(link, done))
 		return true;
 	link->facts.has_foreign_sequences = false;
 	return send_ahead(c, discard_sequences);
@@ -306,6 +314,8 @@ bool pw_relay_ahead_passed(struct pw_client *c)
 	link->is_syncing = false;
 	if (!link->has_own_error) {
 		adopt(c);
+		if (c->is_cancel_due)
+			pw_client_cancel_now(c);
 		return true;
 	}
 	refuse_sync(c);

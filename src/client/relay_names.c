@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "names_priv.h"
 #include "pgweir/pool/known.h"
 #include "pgweir/pool/parsed.h"
 #include "pgweir/proto/writer.h"

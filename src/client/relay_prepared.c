@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "names_priv.h"
 #include "pgweir/pool/known.h"
 #include "pgweir/proto/writer.h"
 
@@ -118,7 +119,8 @@ static bool bring_for(struct pw_client *c, struct pw_statement *statement)
 {
 	const struct pw_effects *effects = pw_session_effects_of(c, statement);
 
-	return pw_relay_own_sequences(c, effects) && pw_names_bring(c, effects, false);
+	return pw_relay_own_sequences(c, effects, c->session ? c->session->effects.flags : 0) &&
+	       pw_names_bring(c, effects, false);
 }
 
 static bool refuse_size(struct pw_client *c, size_t len)
@@ -296,13 +298,13 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	if (!listed) {
 		if (name[0] == '\0' && !bring_unnamed(c))
 			return false;
+		if (name[0] == '\0' && !bring_for(c, NULL))
+			return false;
 		if (name[0] == '\0')
 			pw_session_note_bind(c, NULL);
 		else
 			pw_session_note_foreign(c);
 		pw_names_note_drops(c, name[0] ? NULL : pw_session_effects_of(c, NULL));
-		if (name[0] == '\0' && !bring_for(c, NULL))
-			return false;
 		if (c->prepared)
 			pw_prepared_note_bind(c->prepared, portal, NULL);
 		return pw_relay_forward(c, piece, &plain);

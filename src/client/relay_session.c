@@ -13,6 +13,7 @@
 
 #include "client_priv.h"
 #include "listening_priv.h"
+#include "names_priv.h"
 #include "pgweir/pool/catalog.h"
 #include "pgweir/pool/code.h"
 #include "pgweir/proto/writer.h"

@@ -245,7 +245,7 @@ bool pw_session_note_query(struct pw_client *c, const struct pw_piece *piece)
 	s->is_unnamed_there = true;
 	pw_strbuf_reset(&s->unnamed_parse); /* a simple query drops it */
 	pw_strbuf_reset(&s->effects.statements);
-	before = s->effects.flags;
+	before = s->before = s->effects.flags;
 	/* What is read hangs on these. */
 	s->effects.flags &=
 	    PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL | PW_EFFECT_CALLS | PW_EFFECT_QUERIES;

@@ -312,7 +312,9 @@ static void note_harm(const char *name, const char *value PW_UNUSED, void *arg)
 bool pw_sync_is_harmless(const struct pw_tracked *tracked, const struct pw_sync_side *have,
 			 const struct pw_sync_side *wanted)
 {
-	bool result = true;
+	/* A short one strikes the batch itself. */
+	bool result = !pw_state_find(have->settings, "statement_timeout") &&
+		      !pw_state_find(have->settings, "transaction_timeout");
 
 	for (size_t i = 0; wanted->params && i < wanted->params->n; i++) {
 		const char *value = wanted->params->values[i];

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * SQL that speaks of a client's statements by their names (relay_names.c), for the relay.
+ */
+#ifndef PGWEIR_CLIENT_NAMES_PRIV_H
+#define PGWEIR_CLIENT_NAMES_PRIV_H
+
+#include "client_priv.h"
+
+/* Ahead of a text with these effects (NULL = none), whose names are those of the last one judged:
+ * the link has the client's statements by the names that the text uses. False: it is closed. */
+bool pw_names_bring(struct pw_client *c, const struct pw_effects *effects, bool is_query);
+/* A text is run with these: its DEALLOCATEs are expected, in their order. Not while others are. */
+void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects);
+/* A DEALLOCATE was done. */
+void pw_names_deallocated(struct pw_client *c);
+/* What was brought could not be parsed: that is what the client's own message is about. */
+void pw_names_take_error(struct pw_client *c, const struct pw_piece *piece);
+/* The client's message has failed for want of it. True: it was told why. */
+bool pw_names_give_error(struct pw_client *c, const struct pw_piece *piece);
+/* ... or DEALLOCATE ALL, or DISCARD ALL. */
+void pw_names_deallocated_all(struct pw_client *c);
+/* The client closes the statement: nor is it to be there by its name. False: it is closed. */
+bool pw_names_close(struct pw_client *c, const char *name);
+/* Ahead of a Parse: an error if SQL's PREPARE has made a statement of that name. */
+bool pw_names_probe(struct pw_client *c, const char *name);
+/* Is the link free but for them? Then it is to be asked to close them (ASKING). */
+bool pw_names_are_there(const struct pw_client *c);
+void pw_names_take_back(struct pw_client *c);
+
+#endif
