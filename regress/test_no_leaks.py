@@ -5,7 +5,8 @@ that the second client always comes to where the first has been."""
 import pytest
 
 from lib.wait import wait_for
-from lib.wire import bind, close, describe, execute, message, parse, query, sync, terminate
+from lib.wire import (bind, close, describe, execute, message, parse, query, run_named, sync,
+                      terminate)
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -198,3 +199,59 @@ def test_close_and_describe_by_name_still_work(one):
     a = one.raw()
     assert a.run(parse("s", "SELECT 1"), describe("S", "s"), close("S", "s"), sync()).error is None
     wait_for(lambda: one.pool()["sv_active"] == 0)
+
+
+LOCALLY = ["SET LOCAL transform_null_equals = on", "SAVEPOINT p; SET LOCAL transform_null_equals = on",
+           "SELECT set_config('transform_null_equals', 'on', true)",
+           'SET LOCAL "Transform_Null_Equals" = on']
+
+
+@pytest.mark.parametrize("how", LOCALLY)
+def test_parsed_under_a_setting_of_one_transaction(one, how):
+    text = "SELECT count(*) FROM (VALUES (NULL::int)) v(a) WHERE a = NULL"
+    a, b = one.raw(), one.raw()
+    for end in ("ROLLBACK", "COMMIT"):
+        a.query("BEGIN")
+        a.query(how)
+        assert a.run(parse(end, text), run_named(end)).value() == "1"
+        a.query(end)
+        assert b.run(parse(end, text), run_named(end)).value() == "0"
+
+
+@pytest.mark.parametrize("how", ["SET LOCAL search_path = priv", "SET search_path = priv",
+                                 "SELECT set_config('search_path', 'priv', true)"])
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_parsed_in_a_schema_of_one_transaction(one, pg, db, how, is_linked):
+    """Whether its names are there the server says to each client."""
+    define(pg, db, """CREATE SCHEMA priv; CREATE TABLE priv.tt (v int);
+                      GRANT ALL ON SCHEMA priv TO public; GRANT ALL ON priv.tt TO public""")
+    a, b = one.raw(), one.raw()
+    a.query("BEGIN")
+    a.query(how)
+    assert a.run(parse("s", "SELECT * FROM tt"), run_named("s")).error is None
+    a.query("ROLLBACK")
+    if is_linked:
+        b.query("BEGIN")
+    assert b.run(parse("s", "SELECT * FROM tt"), sync()).error.code == "42P01"
+
+
+def test_unnamed_statement_of_another_behind_an_error(one):
+    """What was to bring the client's own, or to drop the other's, was skipped."""
+    own = parse("", "SELECT 'mine'")
+    for first in (b"", own, query("SELECT 1")):
+        a, b = one.raw(), one.raw()
+        a.run(parse("b", "BEGIN"), parse("sp", "SAVEPOINT p"), parse("rb", "ROLLBACK TO p"), own,
+              sync())
+        assert b.run(parse("", "SELECT 'theirs'"), bind(), execute(), sync()).error is None
+        a.run(run_named("b"))
+        a.run(run_named("sp"))
+        a.send(bind("", "nope") + first + bind() + sync())
+        a.send(run_named("rb") + bind() + execute() + sync())
+        got = [a.result() for _ in range(3)]
+        assert got[0].error.code == "26000"
+        assert got[2].error or got[2].rows == [["mine"]], got[2].rows
+        a.run(run_named("rb"))
+        got = a.run(bind(), execute(), sync())
+        assert got.error or got.rows == [["mine"]], got.rows
+        a.close()
+        b.close()

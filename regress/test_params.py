@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from lib.check import assert_refused
-from lib.wire import bind, execute, parse, query, sync
+from lib.wire import bind, execute, message, parse, query, sync
 
 @pytest.fixture
 def one_link(make_pooler):
@@ -276,3 +276,38 @@ def test_values_that_differ_by_case_alone(make_pooler):
     for _ in range(2):
         assert upper.query("SHOW application_name").value() == "APP"
         assert lower.query("SHOW application_name").value() == "app"
+
+
+@pytest.fixture
+def followed(make_pooler):
+    return make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+
+
+@pytest.mark.parametrize("reset", ["RESET ALL", "RESET work_mem"])
+def test_second_reset_of_one_transaction(followed, reset):
+    conn = followed.raw(options="-c work_mem=5MB")
+    for text in ("BEGIN", reset, "SET work_mem = '9MB'", reset):
+        assert conn.query(text).error is None
+    assert show(conn, "work_mem") == "5MB"
+
+
+def test_second_reset_of_one_pipeline(followed):
+    conn = followed.raw(options="-c work_mem=5MB")
+    texts = ("SET work_mem = '6MB'", "DISCARD ALL", "SHOW work_mem", "RESET ALL", "SHOW work_mem")
+    conn.send(b"".join(query(text) for text in texts))
+    results = [conn.result() for _ in texts]
+    assert (results[2].value(), results[4].value()) == ("5MB", "5MB")
+
+
+def test_reset_before_a_copy_in_one_batch(followed, pg, db):
+    """The Sync behind a COPY FROM STDIN is not its end."""
+    with pg.connect(db) as c:
+        c.execute("CREATE TABLE copied (v int); GRANT ALL ON copied TO public")
+    conn = followed.raw(options="-c work_mem=5MB")
+    conn.query("SET work_mem = '6MB'")
+    result = conn.run(parse("", "RESET ALL"), bind(), execute(),
+                      parse("", "COPY copied FROM STDIN"), bind(), execute(), sync(),
+                      message("d", b"1\n"), message("c"), sync())
+    assert result.error is None
+    assert conn.query("SELECT * FROM copied").rows == [["1"]]
+    assert show(conn, "work_mem") == "5MB"

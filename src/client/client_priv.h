@@ -53,10 +53,12 @@ struct pw_client_session {
 	struct pw_effects effects; /* of what was sent since the link's state was last known */
 	unsigned before;           /* flags of these, before the last query */
 	struct pw_effects unnamed; /* of the unnamed statement */
-	/* The Parse of the unnamed statement, which outlives its link; and has the present one it?
-	 */
+	/* The Parse of the unnamed statement, which outlives its link; was it, or what drops
+	 * another's, sent to the present one, and has the server taken it for certain? */
 	struct pw_strbuf unnamed_parse;
 	bool is_unnamed_there;
+	bool is_unnamed_sure;
+	bool is_unnamed_fresh; /* sent since the last Sync */
 	/* What the start-up packet asked for: where RESET goes back to. References. */
 	struct pw_state *initial;
 	struct pw_params *initial_params; /* NULL where it asked for none */
@@ -64,6 +66,7 @@ struct pw_client_session {
 	bool is_accepted;                 /* no value that no server has had */
 	bool is_readable;                 /* the lexer is right for its texts */
 	bool must_restore;                /* a RESET was bound: behind the next Sync */
+	bool may_copy;                    /* ... where nothing that was bound is a COPY */
 	/* Names of statements, each with its zero: what the link has under the client's own names
 	 * (relay_names.c), and what it was asked to drop and has not said yet. */
 	struct pw_strbuf brought, dropping;
@@ -94,6 +97,8 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement);
 /* What brings the link to the client's unnamed statement: its Parse, or a Close of another's. To be
  * swallowed; NULL where nothing is to be done. */
 const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c);
+/* The server may skip what it has not answered. */
+void pw_session_note_error(struct pw_client *c);
 /* A Sync: was one bound since the last? */
 bool pw_session_note_sync(struct pw_client *c);
 /* A statement is bound that only SQL can have made, if anybody has. */
@@ -102,6 +107,8 @@ void pw_session_note_unknown(struct pw_client *c);
 /* Was a setting changed since the link's state was last known that a server keeps in what it
  * parses? */
 bool pw_session_may_parse_otherwise(const struct pw_client *c);
+/* The same, or one by which a server tells what names stand for? */
+bool pw_session_parses_aside(const struct pw_client *c);
 /* Does the link, as far as it goes, stand for nothing but what is known of the session? */
 bool pw_session_is_clean(const struct pw_client *c);
 /* PW_EFFECT_*: what they come to, by what is known of the database's code; is that known? */

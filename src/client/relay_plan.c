@@ -140,6 +140,7 @@ bool pw_plan_parse(struct pw_client *c, struct pw_statement *statement, unsigned
 	pw_known_parse_sent(known, statement->id);
 	pw_known_set_epoch(known, statement->id,
 			   pw_session_may_parse_otherwise(c) ? 0 : pw_plan_epoch(c));
+	pw_known_set_aside(known, statement->id, pw_session_parses_aside(c));
 	return send_parse(c, statement);
 }
 

@@ -88,10 +88,14 @@ bool pw_relay_may_forget(const struct pw_piece *piece)
 /* ---- Parse ---- */
 
 /* An answer without the server is right only where the server would have given it: not in a failed
- * transaction, and not while earlier requests may still fail one. */
-static bool may_answer_parse(const struct pw_link *link)
+ * transaction, and not while earlier requests may still fail one. Nor where the text may mean
+ * something else than it does elsewhere. */
+static bool may_answer_parse(const struct pw_client *c)
 {
-	return link->transaction != 'E' && !link->is_skipping && link->expects.n_sync_points == 0;
+	const struct pw_link *link = c->loan.link;
+
+	return !pw_session_parses_aside(c) && link->transaction != 'E' && !link->is_skipping &&
+	       link->expects.n_sync_points == 0;
 }
 
 static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)
@@ -100,7 +104,7 @@ static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)
 	struct pw_link *link = c->loan.link;
 
 	if (pw_known_use(&link->facts.known, statement->id)) {
-		if (may_answer_parse(link) &&
+		if (may_answer_parse(c) && !pw_known_is_aside(&link->facts.known, statement->id) &&
 		    pw_known_epoch(&link->facts.known, statement->id) == name->epoch) {
 			if (!pw_plan_expect(c, PW_ROLE_PARSE, PW_EXPECT_LOCAL, statement, name))
 				return false;
@@ -531,6 +535,7 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	size_t begin;
 
+	pw_session_note_error(c);
 	if (about && about->flags & PW_EXPECT_AHEAD) {
 		pw_names_take_error(c, piece);
 		return;

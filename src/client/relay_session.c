@@ -160,6 +160,7 @@ bool pw_session_settle(struct pw_client *c)
 		return false;
 	pw_effects_clear(&s->effects);
 	s->is_unnamed_there &= s->pins != 0;
+	s->is_unnamed_sure &= s->pins != 0;
 	return is_free(c);
 }
 

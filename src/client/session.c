@@ -234,42 +234,94 @@ static bool must_restore(const struct pw_client_session *s, unsigned flags)
 	       (s->initial->n > 0 || s->initial_params);
 }
 
+/* ---- the unnamed statement ---- */
+
+/* Once the server has taken one of the client's, or dropped what was there, what it has is never
+ * again another client's. Not one that an error may have made it skip. */
+static void note_unnamed_proof(struct pw_client *c)
+{
+	struct pw_client_session *s = c->session;
+
+	s->is_unnamed_sure |= s->is_unnamed_there && !pw_link_has_request(c->loan.link);
+}
+
+static void note_unnamed_sent(struct pw_client *c)
+{
+	note_unnamed_proof(c);
+	c->session->is_unnamed_fresh = true;
+	c->session->is_unnamed_there |= !pw_link_skips_next(c->loan.link);
+}
+
+void pw_session_note_error(struct pw_client *c)
+{
+	if (c->session)
+		c->session->is_unnamed_there &= c->session->is_unnamed_sure;
+}
+
+/* Is what was sent certain to have been taken if the server takes the next message? Not where a
+ * Sync is between them, at which the skipping of the first may end. */
+static bool has_unnamed(struct pw_client *c)
+{
+	const struct pw_client_session *s = c->session;
+
+	note_unnamed_proof(c);
+	return s->is_unnamed_sure ||
+	       (s->is_unnamed_there &&
+		(s->is_unnamed_fresh || c->loan.link->expects.n_sync_points == 0));
+}
+
 bool pw_session_note_query(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_cursor body = pw_piece_body(piece);
 	struct pw_client_session *s = c->session;
-	unsigned before, flags;
+	struct pw_effects effects = PW_EFFECTS_INIT; /* of this text alone */
+	bool result;
 
 	if (!s)
 		return false;
-	s->is_unnamed_there = true;
+	note_unnamed_sent(c);
+	s->is_unnamed_fresh = false;
 	pw_strbuf_reset(&s->unnamed_parse); /* a simple query drops it */
-	pw_strbuf_reset(&s->effects.statements);
-	before = s->before = s->effects.flags;
-	/* What is read hangs on these. */
-	s->effects.flags &=
-	    PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL | PW_EFFECT_CALLS | PW_EFFECT_QUERIES;
-	judge_rest(c, &s->effects, piece, &body);
-	flags = s->effects.flags;
-	s->effects.flags |= before;
-	return must_restore(s, flags & ~(before & PW_EFFECT_RESET_ALL));
+	s->before = s->effects.flags;
+	judge_rest(c, &effects, piece, &body);
+	result = must_restore(s, effects.flags);
+	pw_effects_merge(&s->effects, &effects);
+	pw_strbuf_fini(&s->effects.statements);
+	s->effects.statements = effects.statements;
+	effects.statements = (struct pw_strbuf)PW_STRBUF_INIT;
+	pw_effects_fini(&effects);
+	return result;
 }
 
 bool pw_session_note_sync(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
-	bool result = s && s->must_restore;
+	bool result = s && s->must_restore && !s->may_copy;
 
-	if (s)
+	if (s) {
 		s->must_restore = false;
+		s->may_copy = false;
+		s->is_unnamed_fresh = false;
+	}
 	return result;
 }
 
-/* One that is too long is not there for the next link, as it is with other poolers. */
-static void keep_unnamed(struct pw_client_session *s, const struct pw_piece *piece)
+/* A text that is bound, with these effects. The Sync behind a COPY FROM STDIN is not its end, and
+ * what is sent behind that would be taken for data: what was set back is seen when the transaction
+ * is over. */
+static void note_bound(struct pw_client_session *s, unsigned flags)
 {
+	s->must_restore |= must_restore(s, flags);
+	s->may_copy |= (flags & (PW_EFFECT_COPY | PW_EFFECT_CODE)) != 0;
+}
+
+/* One that is too long is not there for the next link, as it is with other poolers. */
+static void keep_unnamed(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_client_session *s = c->session;
+
 	pw_strbuf_reset(&s->unnamed_parse);
-	s->is_unnamed_there = true;
+	note_unnamed_sent(c);
 	if (piece->is_last && piece->len <= UNNAMED_MAX)
 		pw_strbuf_add(&s->unnamed_parse, piece->data, piece->len);
 }
@@ -278,9 +330,9 @@ const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
 
-	if (!s || s->is_unnamed_there)
+	if (!s || has_unnamed(c))
 		return NULL;
-	s->is_unnamed_there = true;
+	note_unnamed_sent(c);
 	/* It has none: nor may it find another client's. */
 	if (s->unnamed_parse.len == 0 || s->unnamed_parse.has_failed) {
 		pw_strbuf_reset(&s->unnamed_parse);
@@ -295,7 +347,7 @@ void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
 	if (!c->session)
 		return;
 	pw_effects_clear(&c->session->unnamed);
-	keep_unnamed(c->session, piece);
+	keep_unnamed(c, piece);
 	judge_rest(c, &c->session->unnamed, piece, body);
 }
 
@@ -313,11 +365,12 @@ static bool judge_statement(struct pw_client *c, struct pw_statement *statement)
 static void add_effects_of(struct pw_client *c, struct pw_statement *statement)
 {
 	if (!judge_statement(c, statement)) {
+		c->session->may_copy = true;
 		pw_strbuf_reset(&c->session->effects.statements);
 		judge(c, &c->session->effects, (const char *)statement->body, statement->text_len);
 		return;
 	}
-	c->session->must_restore |= must_restore(c->session, statement->effects.flags);
+	note_bound(c->session, statement->effects.flags);
 	pw_effects_merge(&c->session->effects, &statement->effects);
 }
 
@@ -340,7 +393,7 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
 		add_effects_of(c, statement);
 		return;
 	}
-	s->must_restore |= must_restore(s, s->unnamed.flags);
+	note_bound(s, s->unnamed.flags);
 	pw_effects_merge(&s->effects, &s->unnamed);
 }
 
@@ -355,8 +408,10 @@ void pw_session_note_foreign(struct pw_client *c)
 
 void pw_session_note_unknown(struct pw_client *c)
 {
-	if (c->session)
-		c->session->effects.flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_UNSEEN;
+	if (!c->session)
+		return;
+	c->session->may_copy = true;
+	c->session->effects.flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_UNSEEN;
 }
 
 bool pw_session_may_parse_otherwise(const struct pw_client *c)
@@ -372,6 +427,12 @@ bool pw_session_may_parse_otherwise(const struct pw_client *c)
 			return true;
 	}
 	return false;
+}
+
+bool pw_session_parses_aside(const struct pw_client *c)
+{
+	return c->session &&
+	       (c->session->effects.flags & PW_EFFECT_PARSES || pw_session_may_parse_otherwise(c));
 }
 
 bool pw_session_is_clean(const struct pw_client *c)
@@ -416,7 +477,8 @@ unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
 	/* More names than are remembered: some of what was set may not be asked for. */
 	if (flags & PW_EFFECT_SETTINGS && atomic_load(&db->code.is_full))
 		flags |= PW_EFFECT_UNSEEN;
-	return flags & ~(unsigned)(PW_EFFECTS_BY_CODE | PW_EFFECT_MADE | PW_EFFECT_COPY);
+	return flags &
+	       ~(unsigned)(PW_EFFECTS_BY_CODE | PW_EFFECT_MADE | PW_EFFECT_COPY | PW_EFFECT_PARSES);
 }
 
 /* Names with a dot stay, with an empty value, whatever becomes of the rest. */

@@ -17,6 +17,7 @@ struct known_statement {
 	unsigned epoch;
 	uint32_t parse; /* the last one, counted among all of the link */
 	uint64_t description;
+	bool is_aside;
 };
 
 void pw_statement_name(struct pw_id id, char out[PW_STATEMENT_NAME_SIZE])
@@ -90,6 +91,21 @@ unsigned pw_known_epoch(const struct pw_known *known, struct pw_id id)
 	const struct known_statement *s = find(known, id);
 
 	return s ? s->epoch : 0;
+}
+
+void pw_known_set_aside(struct pw_known *known, struct pw_id id, bool is_aside)
+{
+	struct known_statement *s = find(known, id);
+
+	if (s)
+		s->is_aside = is_aside;
+}
+
+bool pw_known_is_aside(const struct pw_known *known, struct pw_id id)
+{
+	const struct known_statement *s = find(known, id);
+
+	return s && s->is_aside;
 }
 
 /* What is answered now is about an earlier one. */

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pgweir/base/assert.h"
 #include "pgweir/base/status.h"
@@ -62,7 +63,7 @@ bool pw_setting_is_baked(const char *name)
 	    "lc_time",     "timezone_abbreviations", "xmloption",   "transform_null_equals"};
 
 	for (size_t i = 0; i < PW_COUNTOF(names); i++) {
-		if (strcmp(names[i], name) == 0)
+		if (strcasecmp(names[i], name) == 0)
 			return true;
 	}
 	return false;
@@ -70,17 +71,17 @@ bool pw_setting_is_baked(const char *name)
 
 /* These as well: a server looks at them again when it runs the statement, and makes a new plan
  * where they differ. */
-static bool is_parse_setting(const char *name)
+bool pw_setting_is_parsed_under(const char *name)
 {
-	return pw_setting_is_baked(name) || strcmp(name, "search_path") == 0 ||
-	       strcmp(name, "role") == 0 || strcmp(name, "session_authorization") == 0;
+	return pw_setting_is_baked(name) || strcasecmp(name, "search_path") == 0 ||
+	       strcasecmp(name, "role") == 0 || strcasecmp(name, "session_authorization") == 0;
 }
 
 static bool identify_parsing(struct pw_state *state)
 {
 	state->parse_id = (struct pw_id){0, 0};
 	for (unsigned i = 0; i < state->n; i++) {
-		if (is_parse_setting(state->settings[i].name) &&
+		if (pw_setting_is_parsed_under(state->settings[i].name) &&
 		    !add_to_id(state->states, &state->parse_id, &state->settings[i]))
 			return false;
 	}

@@ -9,10 +9,12 @@
 #include "pgweir/session/effects.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "pgweir/base/status.h"
+#include "pgweir/pool/state.h"
 #include "pgweir/sql/builtin.h"
 #include "pgweir/sql/lexer.h"
 #include "pgweir/sql/scan.h"
@@ -236,9 +238,16 @@ void pw_effects_judge_unread(struct pw_effects *effects, const char *text, size_
 
 /* ---- items ---- */
 
+static void note_parsing(const struct judgement *j, const char *name)
+{
+	if (pw_setting_is_parsed_under(name))
+		j->effects->flags |= PW_EFFECT_PARSES;
+}
+
 static void take_name(const struct judgement *j, const char *name)
 {
 	pw_effects_add_name(j->effects, name, strlen(name));
+	note_parsing(j, name);
 }
 
 static void take_set(const struct judgement *j, const struct pw_sql_item *item)
@@ -263,11 +272,15 @@ static void take_reset(const struct judgement *j, const struct pw_sql_item *item
 	take_set(j, item);
 }
 
-/* A name with a dot is there afterwards, with an empty value, where it was not there before. */
+/* A name with a dot is there afterwards, with an empty value, where it was not there before. What
+ * the others do is over with the transaction, but for what is parsed until then. */
 static void take_set_local(const struct judgement *j, const struct pw_sql_item *item)
 {
 	if (strchr(item->name, '.'))
 		take_name(j, item->name);
+	if (pw_setting_is_baked(item->name))
+		pw_effects_mention(j->effects, item->name, strlen(item->name));
+	note_parsing(j, item->name);
 }
 
 static void take_discard(const struct judgement *j, const struct pw_sql_item *item)
@@ -277,6 +290,16 @@ static void take_discard(const struct judgement *j, const struct pw_sql_item *it
 		    PW_EFFECT_DISCARD | PW_EFFECT_RESET_ALL | PW_EFFECTS_OF_OBJECTS;
 	else if (strcmp(item->name, "temp") == 0)
 		j->effects->flags |= PW_EFFECT_TEMP;
+}
+
+static void take_literal(const struct judgement *j, const char *literal, size_t len)
+{
+	char name[64];
+
+	pw_effects_add_name(j->effects, literal, len);
+	/* None that is parsed under is longer. */
+	snprintf(name, sizeof(name), "%.*s", (int)len, literal);
+	note_parsing(j, name);
 }
 
 /* set_config('name', ...), where the name is written out. */
@@ -289,7 +312,7 @@ static void take_set_config(const struct judgement *j, const struct pw_sql_item 
 
 	if (len >= 2 && literal[0] == '\'' && literal[len - 1] == '\'' &&
 	    !memchr(literal + 1, '\'', len - 2))
-		pw_effects_add_name(j->effects, literal + 1, len - 2);
+		take_literal(j, literal + 1, len - 2);
 	else
 		j->effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE;
 	j->effects->flags |= PW_EFFECT_RESET; /* by a NULL */

@@ -33,7 +33,7 @@ static const struct {
     {PW_EFFECT_CODE, "code"},           {PW_EFFECT_RESET_ALL, "reset-all"},
     {PW_EFFECT_COPY, "copy"},           {PW_EFFECT_CALLS_ANY, "any"},
     {PW_EFFECT_MADE, "made"},           {PW_EFFECT_UNSEEN, "unseen"},
-    {PW_EFFECT_QUERIES, "queries"},
+    {PW_EFFECT_QUERIES, "queries"},     {PW_EFFECT_PARSES, "parses"},
 };
 
 static void describe(const struct pw_effects *effects, struct pw_strbuf *out)
@@ -92,6 +92,12 @@ static void test_nothing(void **state PW_UNUSED)
 	assert_effects("INSERT INTO t (a) VALUES (lower('x'))", " queries");
 	assert_effects("SELECT 'SET x', \"set\" /* set */ FROM t -- set x", " queries");
 	assert_effects("SET LOCAL work_mem = '1MB'", " queries");
+	assert_effects("SET LOCAL search_path = a", " queries parses");
+	assert_effects("SET LOCAL ROLE bob", " queries parses");
+	assert_effects("SET LOCAL \"Transform_Null_Equals\" = on",
+		       " queries parses =transform_null_equals");
+	assert_effects("SELECT set_config('Role', 'bob', true)", " reset queries parses =role");
+	assert_effects("SELECT set_config('rol', 'bob', true)", " reset queries =rol");
 	assert_effects("SET TRANSACTION READ ONLY", " queries");
 	assert_effects("NOTIFY a, 'b'", " queries");
 	assert_effects("DISCARD PLANS", " queries");
@@ -104,9 +110,9 @@ static void test_settings(void **state PW_UNUSED)
 	assert_effects("set \"Work_Mem\" to '1MB'; SET work_mem = 2", " queries =work_mem");
 	assert_effects("SET TIME ZONE 'UTC'", " queries =timezone");
 	assert_effects("SET ROLE bob; SET SESSION AUTHORIZATION bob",
-		       " queries =role =session_authorization");
+		       " queries parses =role =session_authorization");
 	assert_effects("RESET SESSION AUTHORIZATION",
-		       " reset queries =session_authorization =role");
+		       " reset queries parses =session_authorization =role");
 	assert_effects("UPDATE pg_settings SET setting = 'a'", " reset settings queries");
 	assert_effects("WITH x AS (UPDATE pg_settings SET setting = 'a' RETURNING 1) SELECT 1",
 		       " reset settings queries");
@@ -121,7 +127,7 @@ static void test_settings(void **state PW_UNUSED)
 		       "=default_transaction_deferrable");
 	assert_effects("SET LOCAL app.x = 'a'", " queries =app.x");
 	assert_effects("SELECT set_config('session_authorization', 'bob', false)",
-		       " reset queries =session_authorization =role");
+		       " reset queries parses =session_authorization =role");
 	assert_effects("SELECT set_config('App.X', 'y', false)", " reset queries =app.x");
 	assert_effects("SELECT pg_catalog.set_config('a', $1, true)", " reset queries =a");
 	assert_effects("SET SEED TO 0.5", " seed queries");

@@ -36,6 +36,10 @@ bool pw_known_use(struct pw_known *known, struct pw_id id);
 /* Which ddl_epoch of the database the link parsed it in; 0 where it is not there. */
 void pw_known_set_epoch(struct pw_known *known, struct pw_id id, unsigned epoch);
 unsigned pw_known_epoch(const struct pw_known *known, struct pw_id id);
+/* It was parsed where names may have stood for something else: a server sees to that when it is
+ * run, but a Parse of it may be refused elsewhere. */
+void pw_known_set_aside(struct pw_known *known, struct pw_id id, bool is_aside);
+bool pw_known_is_aside(const struct pw_known *known, struct pw_id id);
 /* An answer casts doubt on what the link has: it is not to be used again, unless it is being
  * parsed anew already, and the answer is to what came before. */
 void pw_known_doubt(struct pw_known *known, struct pw_id id);

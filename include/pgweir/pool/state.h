@@ -57,6 +57,9 @@ void pw_state_unref(struct pw_state *state);
 
 /* Does a server keep the setting's value in what it parses, and never look at it again? */
 bool pw_setting_is_baked(const char *name);
+/* Does a text mean something else under another value of it? Of those that a server does not
+ * report. In whatever letters. */
+bool pw_setting_is_parsed_under(const char *name);
 /* NULL: not set. */
 const char *pw_state_find(const struct pw_state *state, const char *name);
 /* What must be set (value) or reset (NULL) on what has `from`, that it has `to`; in the order of

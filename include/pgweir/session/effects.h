@@ -40,6 +40,8 @@ enum pw_effect {
 	PW_EFFECT_UNSEEN = 1 << 23, /* of a text too long to be looked at */
 	PW_EFFECT_DDL = 1 << 22,    /* none: but the database's code may be another afterwards */
 	PW_EFFECT_COPY = 1 << 21,   /* none: but bytes behind it may be data */
+	/* None: but what is parsed before it is over may mean something else than elsewhere. */
+	PW_EFFECT_PARSES = 1 << 26,
 	PW_EFFECT_RESET_ALL = 1 << 20, /* all settings go back to what they began as */
 	/* What these mean hangs on the code that the database holds: */
 	PW_EFFECT_CALLS = 1 << 16,     /* functions are called that are not PostgreSQL's own */
