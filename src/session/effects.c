@@ -283,11 +283,12 @@ static void take_set_local(const struct judgement *j, const struct pw_sql_item *
 	note_parsing(j, item->name);
 }
 
+/* It makes nothing: what is pinned is asked for. What is listened to elsewhere pins nothing. */
 static void take_discard(const struct judgement *j, const struct pw_sql_item *item)
 {
 	if (strcmp(item->name, "all") == 0)
 		j->effects->flags |=
-		    PW_EFFECT_DISCARD | PW_EFFECT_RESET_ALL | PW_EFFECTS_OF_OBJECTS;
+		    PW_EFFECT_DISCARD | PW_EFFECT_RESET_ALL | PW_EFFECT_DROPS | PW_EFFECT_LISTENS;
 	else if (strcmp(item->name, "temp") == 0)
 		j->effects->flags |= PW_EFFECT_TEMP;
 }

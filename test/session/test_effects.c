@@ -170,8 +170,7 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("LOAD 'x'", " load queries");
 	assert_effects("SELECT setseed(0.1)", " seed queries");
 	assert_effects("SELECT currval('s')", " sequences queries");
-	assert_effects("DISCARD ALL",
-		       " temp hold locks prepared listens discard reset-all queries");
+	assert_effects("DISCARD ALL", " listens discard drops reset-all queries");
 	assert_effects("COPY t FROM STDIN", " drops copy queries");
 }
 
