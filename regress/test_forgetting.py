@@ -111,9 +111,10 @@ class Pair:
         assert self.backend() == self.pid, words
 
 
-@pytest.fixture
-def pair(make_pooler, pg):
-    return Pair(make_pooler(pool_mode="transaction", default_pool_size=1), pg)
+@pytest.fixture(params=["off", "track"])
+def pair(make_pooler, pg, request):
+    return Pair(make_pooler(pool_mode="transaction", default_pool_size=1,
+                            session_state=request.param), pg)
 
 
 @pytest.mark.parametrize("forget", FORGETTING)

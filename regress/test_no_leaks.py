@@ -255,14 +255,3 @@ def test_unnamed_statement_of_another_behind_an_error(one):
         assert got.error or got.rows == [["mine"]], got.rows
         a.close()
         b.close()
-
-
-def test_forgetting_all_costs_no_server(one):
-    """DISCARD ALL makes nothing that could be run by a name that nobody has."""
-    b = one.raw()
-    pid = b.query("SELECT pg_backend_pid()").value()
-    a = one.raw()
-    a.send(query("DISCARD ALL") + parse("s", "SELECT 1") + run_named("s") + run_named("none"))
-    a.recv_until("Z")
-    a.close()
-    assert b.query("SELECT pg_backend_pid()").value() == pid

@@ -228,6 +228,7 @@ def test_the_list_has_what_can_be_had(make_pooler):
     a.run(parse("gone", "SELECT * FROM g"), parse("here", "SELECT 1"), sync())
     a.query("DROP TABLE g")
     assert "here" in [r[0] for r in a.query(NAMES).rows]
+    assert a.query("EXECUTE nope").error.code == "26000"
     a.query("BEGIN")
     assert a.query(NAMES).error is None
     assert a.query("SELECT 'next'").value() == "next"

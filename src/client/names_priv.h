@@ -16,6 +16,8 @@ void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects);
 void pw_names_deallocated(struct pw_client *c);
 /* What was brought could not be parsed: that is what the client's own message is about. */
 void pw_names_take_error(struct pw_client *c, const struct pw_piece *piece);
+/* A message of the client's is answered: it was not about that. */
+void pw_names_forget_error(struct pw_client *c);
 /* The client's message has failed for want of it. True: it was told why. */
 bool pw_names_give_error(struct pw_client *c, const struct pw_piece *piece);
 /* ... or DEALLOCATE ALL, or DISCARD ALL. */

@@ -517,6 +517,8 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed)
 	default:
 		return;
 	}
+	if (!was_swallowed)
+		pw_names_forget_error(c);
 	pw_relay_note_ready(c);
 	if (loan->mode == PW_MODE_STATEMENT && link->transaction != 'I') {
 		link->facts.must_close = true;

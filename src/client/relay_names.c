@@ -231,6 +231,12 @@ void pw_names_take_error(struct pw_client *c, const struct pw_piece *piece)
 		pw_strbuf_add(error, piece->data, piece->len);
 }
 
+void pw_names_forget_error(struct pw_client *c)
+{
+	if (c->session && c->session->ahead_error.len > 0)
+		pw_strbuf_fini(&c->session->ahead_error);
+}
+
 bool pw_names_give_error(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_strbuf *error = c->session ? &c->session->ahead_error : NULL;
