@@ -15,8 +15,8 @@ PW_PASS_ENV=()
 PW_BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libevent-dev libssl-dev libinih-dev
 	libidn-dev libsystemd-dev libpg-query-dev libprotobuf-c-dev)
 PW_RUN_PACKAGES=(postgresql-15 postgresql-contrib)
-PW_TEST_PACKAGES=(libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-psycopg
-	python3-asyncpg postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl openssl
+PW_TEST_PACKAGES=(libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-pytest-timeout
+	python3-psycopg python3-asyncpg postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl openssl
 	python3-psycopg2 python3-sqlalchemy ruby-pg php8.2-cli php8.2-pgsql
 	libpostgresql-jdbc-java openjdk-17-jre-headless ecj)
 # For Debian's nodejs; with one of another origin, which brings npm along, npm installs the same version.

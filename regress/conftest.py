@@ -13,8 +13,11 @@ from lib.fakepg import FakePG
 from lib.netproxy import NetProxy
 from lib.pg import ENV, Postgres, pgcluster, start_cluster
 from lib.pooler import Pooler, is_pgweir
+from lib.wait import TIME_FACTOR
 
 CERTS = "PW_CERTS"
+# Seconds for one test with its fixtures.
+LIMIT = 300
 
 
 def is_worker(config):
@@ -24,6 +27,7 @@ def is_worker(config):
 def pytest_configure(config):
     if is_worker(config) or config.option.collectonly or config.option.help:
         return
+    config.pluginmanager.register(TellAtOnce(config))
     if os.geteuid() == 0:
         pytest.exit("PostgreSQL and the pooler do not run as root: use contrib/regress", 4)
     config.private = Path(tempfile.mkdtemp(prefix="pw_regress."))
@@ -38,6 +42,30 @@ def pytest_configure(config):
 def pytest_unconfigure(config):
     if getattr(config, "own_cluster", None):
         pgcluster("stop", str(config.own_cluster))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item):
+    """pytest-timeout breaks off what hangs, and shows where; long tests bound themselves."""
+    if not item.get_closest_marker("full"):
+        item.add_marker(pytest.mark.timeout(LIMIT * TIME_FACTOR))
+
+
+class TellAtOnce:
+    """A run that is broken off has said by then what failed."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+            reporter.ensure_newline()
+            reporter.write_line(f"{report.nodeid} ({report.when}): {last_line(report)}")
+
+
+def last_line(report):
+    return (report.longreprtext.strip() or "no reason given").splitlines()[-1]
 
 
 def pytest_collection_modifyitems(items):
