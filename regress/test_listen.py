@@ -7,6 +7,7 @@ import random
 import select
 import struct
 import threading
+import time
 from collections import namedtuple
 
 import asyncpg
@@ -457,8 +458,11 @@ class Listener(threading.Thread):
             self.idle(self.rng.random() * 0.05)
 
     def idle(self, seconds):
-        while self.conn.buffer or select.select([self.conn.sock], [], [], seconds)[0]:
-            self.note(self.conn.recv())
+        """Hears what comes, however much that is, for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self.conn.buffer or select.select([self.conn.sock], [], [], left)[0]:
+                self.note(self.conn.recv())
 
     def run(self):
         self.begin(self.channels[0])

@@ -210,8 +210,8 @@ def test_long_batch_costs_no_more_per_message(make_pooler, make_fake):
         assert a.run(sync()).kinds == "312C" * count + "Z"
         return (pooler.cpu_seconds() - before) / count
 
-    short = cost(5_000)
-    assert cost(50_000) < 3 * short
+    short = min(cost(5_000) for _ in range(5))
+    assert min(cost(50_000) for _ in range(2)) < 3 * short
 
 
 def test_closed_statements_count_while_their_answers_wait(make_pooler):
