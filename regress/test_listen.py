@@ -621,6 +621,20 @@ def test_a_client_that_does_not_read(make_pooler, notifier):
     assert hear(quick) == [("x", "still")]
 
 
+def test_many_channels(make_pooler):
+    """Whose set does not change pays for no more than what is sent."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=3, session_state="track",
+                         worker_threads=1)
+    conn = pooler.raw()
+    conn.query(";".join(f'LISTEN "c{i:04}"' for i in range(1000)))
+    wait_for(lambda: not is_held(pooler))
+    before = pooler.cpu_seconds()
+    for _ in range(50):
+        conn.query("SELECT 1")
+    cost = (pooler.cpu_seconds() - before) / 50
+    assert cost < 0.0015, f"{cost * 1000} ms a transaction"
+
+
 # ---- the console, and reloads ----
 
 def test_pause_and_resume(pooler, notifier):

@@ -13,6 +13,7 @@
 struct channel {
 	struct pw_map_node node;
 	struct pw_list subscriptions;
+	struct subscription *own; /* within pw_subscriptions_set(): its subscriber's, if any */
 	uint64_t ticket;
 	char name[];
 };
@@ -62,14 +63,11 @@ static struct channel *get_channel(struct pw_station *station, const char *name)
 
 static bool subscribe(struct pw_subscriber *s, const char *name)
 {
+	struct channel *channel = find_channel(s->station, name);
 	struct subscription *sub;
-	struct channel *channel;
 
-	PW_LIST_FOREACH (node, &s->subscriptions) {
-		sub = PW_CONTAINER(node, struct subscription, of_subscriber);
-		if (strcmp(sub->channel->name, name) != 0)
-			continue;
-		sub->is_wanted = true;
+	if (channel && channel->own) {
+		channel->own->is_wanted = true;
 		return true;
 	}
 	sub = calloc(1, sizeof(*sub));
@@ -81,6 +79,7 @@ static bool subscribe(struct pw_subscriber *s, const char *name)
 	sub->subscriber = s;
 	sub->channel = channel;
 	sub->is_wanted = true;
+	channel->own = sub;
 	pw_list_append(&channel->subscriptions, &sub->of_channel);
 	pw_list_append(&s->subscriptions, &sub->of_subscriber);
 	return true;
@@ -101,13 +100,34 @@ static void free_subscription(struct subscription *sub, struct pw_strbuf *droppe
 	free(channel);
 }
 
+/* In the same order: what is listened to anew comes last, for servers as for us. */
+static bool is_unchanged(const struct pw_subscriber *s, const struct pw_channels *channels)
+{
+	const struct pw_list *node = s->subscriptions.next;
+
+	PW_CHANNELS_FOREACH (name, channels) {
+		if (node == &s->subscriptions ||
+		    strcmp(
+			PW_CONTAINER(node, const struct subscription, of_subscriber)->channel->name,
+			name) != 0)
+			return false;
+		node = node->next;
+	}
+	return node == &s->subscriptions;
+}
+
 bool pw_subscriptions_set(struct pw_subscriber *s, const struct pw_channels *channels,
 			  struct pw_strbuf *dropped)
 {
 	bool ok = true;
 
+	if (is_unchanged(s, channels))
+		return true;
 	PW_LIST_FOREACH (node, &s->subscriptions) {
-		PW_CONTAINER(node, struct subscription, of_subscriber)->is_wanted = false;
+		struct subscription *sub = PW_CONTAINER(node, struct subscription, of_subscriber);
+
+		sub->is_wanted = false;
+		sub->channel->own = sub;
 	}
 	PW_CHANNELS_FOREACH (name, channels) {
 		ok &= subscribe(s, name);
@@ -115,6 +135,7 @@ bool pw_subscriptions_set(struct pw_subscriber *s, const struct pw_channels *cha
 	PW_LIST_FOREACH_SAFE (node, &s->subscriptions) {
 		struct subscription *sub = PW_CONTAINER(node, struct subscription, of_subscriber);
 
+		sub->channel->own = NULL;
 		if (!sub->is_wanted)
 			free_subscription(sub, dropped);
 	}
