@@ -13,6 +13,7 @@ from collections import namedtuple
 import asyncpg
 import pytest
 
+from lib.netproxy import NetProxy
 from lib.wait import stays_true, wait_for
 from lib.wire import Closed, bind, execute, parse, query, sync
 
@@ -619,6 +620,46 @@ def test_a_client_that_does_not_read(make_pooler, notifier):
         slow.recv_until("Z")
     notifier("x", "still")
     assert hear(quick) == [("x", "still")]
+
+
+class Trap(NetProxy):
+    """Once it is set nothing passes any more from when those bytes come from the client."""
+
+    bait = None
+
+    def pump(self, source, sink, way):
+        super().pump(Watched(source, self), sink, way)
+
+
+class Watched:
+    def __init__(self, sock, trap):
+        self.sock, self.trap, self.shutdown = sock, trap, sock.shutdown
+
+    def recv(self, size):
+        data = self.sock.recv(size)
+        if self.trap.bait and self.trap.bait in data:
+            self.trap.stall()
+        return data
+
+
+@pytest.mark.parametrize("settings, why", [({"query_timeout": 1}, "query timeout"),
+                                           ({}, "server does not answer")])
+def test_a_server_that_hangs_when_it_is_left(make_pooler, pg, db, settings, why):
+    """The client has its answer and would never know: neither it nor its server stay for ever."""
+    trap = Trap(pg.port).start()
+    try:
+        pooler = make_pooler(databases={db: {"host": trap.host, "port": trap.port}},
+                             pool_mode="transaction", default_pool_size=3, session_state="track",
+                             server_tls_sslmode="disable", **settings)
+        conn, other = pooler.raw(), pooler.raw()
+        conn.query("LISTEN x")
+        wait_for(lambda: not is_held(pooler))
+        trap.bait = b"UNLISTEN *"
+        other.query("LISTEN x")
+        assert other.expect_fatal().message == why
+        wait_for(lambda: not is_held(pooler))
+    finally:
+        trap.stop()
 
 
 def test_many_channels(make_pooler):

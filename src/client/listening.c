@@ -147,6 +147,7 @@ static bool send_mark(struct pw_client *c)
 	pw_subscriber_go_on_at(&l->subscriber, &sql);
 	l->is_mark_sent = true;
 	link->has_own_error = false;
+	link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
 	ok = !sql.has_failed && pw_link_query(link, sql.data) == PW_OK &&
 	     pw_link_query(link, end) == PW_OK;
 	pw_strbuf_fini(&sql);
@@ -203,6 +204,7 @@ void pw_listening_left(struct pw_client *c)
 	 * have lost it. */
 	if (link->has_own_error || l->is_counting)
 		pw_mark_give_up(&l->subscriber.from);
+	link->request_us = 0;
 	l->is_mark_sent = false;
 	l->is_on_link = false;
 	l->is_counting = true;

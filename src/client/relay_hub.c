@@ -47,6 +47,19 @@ const struct pw_subscriber_ops pw_relay_hub_ops = {
     .on_change = on_change,
 };
 
+/* The client owes nothing and waits for nothing: it would never know. */
+static void end_in_silence(struct pw_client *c)
+{
+	struct pw_error err;
+
+	pw_error_set(&err, PW_SQLSTATE_CONNECTION_FAILURE, "server does not answer");
+	pw_error_detail(&err,
+			"It was asked to listen no more, on behalf of the session, and has said "
+			"nothing for %d seconds.",
+			PW_HUB_PATIENCE_US / (1000 * 1000));
+	pw_link_close(c->loan.link, PW_LINK_END_BROKEN, err.message, &err);
+}
+
 void pw_relay_on_hub_timeout(struct pw_client *c)
 {
 	struct pw_client_listening *l = c->session ? c->session->listening : NULL;
@@ -69,5 +82,7 @@ void pw_relay_on_hub_timeout(struct pw_client *c)
 		/* Its link waits for it, and so does whoever is next. */
 		pw_client_fail(c, PW_SQLSTATE_PROGRAM_LIMIT_EXCEEDED,
 			       "too many notifications are waiting");
+	} else if (c->state == PW_CLIENT_UNLISTENING) {
+		end_in_silence(c);
 	}
 }
