@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,15 +59,22 @@ static void tell_all(struct pw_hub *hub, enum pw_hub_mail_kind kind, bool with_n
 	}
 }
 
+/* Nobody is to come to it any more; the link may still be there. */
+static void resign(struct pw_hub *hub)
+{
+	if (hub->state != PW_HUB_HERE)
+		return;
+	atomic_store(&hub->db->hub, 0);
+	tell_all(hub, PW_HUB_MAIL_GONE, false);
+	hub->state = PW_HUB_LEAVING;
+	hub->id = 0;
+}
+
 /* The loan is void. */
 static void forget(struct pw_hub *hub)
 {
-	if (hub->state == PW_HUB_HERE) {
-		atomic_store(&hub->db->hub, 0);
-		tell_all(hub, PW_HUB_MAIL_GONE, false);
-	}
+	resign(hub);
 	hub->state = PW_HUB_AWAY;
-	hub->id = 0;
 	hub->is_asking = false;
 	/* One that has just begun to fail would do so again. */
 	hub->retry_at_us = hub->since_us > 0 && now(hub) - hub->since_us > RETRY_US
@@ -91,11 +99,12 @@ void pw_hub_give_up(struct pw_hub *hub, const char *why)
 	pw_log_info(&link->log, "no longer listens for other clients: %s", why);
 	/* It listens, and has settings that nobody asked for. */
 	link->facts.must_close = true;
+	resign(hub);
 	if (pw_link_is_free(link))
 		pw_pool_return(&hub->loan, false, false);
 	else
 		pw_link_close(link, PW_LINK_END_CLEAN, why, NULL);
-	if (hub->state == PW_HUB_HERE)
+	if (hub->state == PW_HUB_LEAVING)
 		forget(hub);
 }
 

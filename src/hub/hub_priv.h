@@ -73,6 +73,7 @@ enum pw_hub_state {
 	PW_HUB_AWAY,    /* there is none here */
 	PW_HUB_SEEKING, /* asks the pool for a link */
 	PW_HUB_HERE,
+	PW_HUB_LEAVING, /* its link is being given back */
 };
 
 /* A worker, as the hub sees it. */
