@@ -584,6 +584,23 @@ def test_pool_of_one(make_pooler, notifier):
     wait_for(lambda: pooler.console("SHOW PINS") == [])
 
 
+def test_hub_of_another_encoding_later(pooler, pg, db, notifier):
+    """Its encoding is that of those who hear on it, and nobody's once they have gone."""
+    with pooler.raw() as conn:
+        conn.query("LISTEN x")
+        hub = hub_pid(pg, db)
+    wait_for(lambda: pg.execute("SELECT query FROM pg_stat_activity WHERE pid = %s",
+                                (hub,)) == [('UNLISTEN "x";',)])
+    pg.execute("SELECT pg_terminate_backend(%s)", (hub,))
+    wait_for(lambda: pooler.console("SHOW SERVERS") == [])
+    conn = pooler.raw(client_encoding="LATIN1")
+    conn.query("LISTEN x")
+    wait_for(lambda: hubs(pooler) == 2)
+    assert pooler.console("SHOW PINS") == []
+    notifier("x", "käse")
+    assert b"k\xe4se" in conn.recv_until("A")[-1].body
+
+
 def test_other_encodings(pooler, notifier):
     """The hub has one; whoever has another keeps a server."""
     conn, other = pooler.raw(), pooler.raw(client_encoding="LATIN1")

@@ -290,7 +290,7 @@ static bool claim(struct pw_hub *hub)
 	uint64_t before = atomic_load(&hub->db->hub_encoding), none = 0;
 
 	/* Subscribers of the hub of before wait for one like it. */
-	if (before != 0 && before != encoding)
+	if (before != encoding && atomic_load(&hub->db->n_hearing) > 0)
 		return false;
 	if (!atomic_compare_exchange_strong(&hub->db->hub, &none, PW_HUB_IN_THE_MAKING))
 		return false;
@@ -440,7 +440,5 @@ void pw_hub_tend(struct pw_hub *hub)
 		why = "nobody listens any more";
 	if (!why)
 		return;
-	if (hub->board.map.count == 0)
-		atomic_store(&hub->db->hub_encoding, 0);
 	pw_hub_give_up(hub, why);
 }

@@ -135,6 +135,7 @@ struct pw_station {
 };
 
 /* ---- marks.c ---- */
+void pw_subscriber_set_away(struct pw_subscriber *s, bool is_away);
 /* It is awaited no more. */
 void pw_mark_end(struct pw_mark *mark);
 /* One that came with the hub's notifications; NULL = it is nobody's. */

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,9 +83,20 @@ void pw_mark_give_up(struct pw_mark *mark)
 	s->is_on &= s->station && s->station->attached != 0;
 }
 
+void pw_subscriber_set_away(struct pw_subscriber *s, bool is_away)
+{
+	if (s->is_away == is_away)
+		return;
+	s->is_away = is_away;
+	if (is_away)
+		atomic_fetch_sub(&s->station->db->n_hearing, 1);
+	else
+		atomic_fetch_add(&s->station->db->n_hearing, 1);
+}
+
 void pw_subscriber_stop_at(struct pw_subscriber *s, struct pw_strbuf *sql)
 {
-	s->is_away = true;
+	pw_subscriber_set_away(s, true);
 	if (s->is_on || s->from.is_awaited)
 		make(&s->until, sql);
 	else
@@ -93,7 +105,7 @@ void pw_subscriber_stop_at(struct pw_subscriber *s, struct pw_strbuf *sql)
 
 void pw_subscriber_go_on_at(struct pw_subscriber *s, struct pw_strbuf *sql)
 {
-	s->is_away = false;
+	pw_subscriber_set_away(s, false);
 	make(&s->from, sql);
 }
 

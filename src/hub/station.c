@@ -171,10 +171,16 @@ void pw_station_hub_gone(struct pw_hubs *hubs, const struct pw_hub_mail *m)
 		seek(station);
 }
 
+static bool is_of_hub(const struct pw_station *station, const char *encoding)
+{
+	return atomic_load(&station->db->hub_encoding) ==
+	       pw_hub_encoding_id(station->hubs, encoding);
+}
+
 void pw_station_listens(struct pw_hubs *hubs, const struct pw_hub_mail *m)
 {
 	struct pw_station *station = attached_station(hubs, m->hub);
-	bool is_first;
+	bool is_first, is_ours;
 
 	if (!station || m->ticket <= station->done_ticket)
 		return;
@@ -184,11 +190,14 @@ void pw_station_listens(struct pw_hubs *hubs, const struct pw_hub_mail *m)
 		tell_waiting(station);
 		return;
 	}
+	/* Another worker's hub may be of another encoding, if it thought that nobody heard any
+	 * more. */
+	is_ours = is_of_hub(station, station->encoding);
 	PW_LIST_FOREACH (node, &station->subscribers) {
 		struct pw_subscriber *s = PW_CONTAINER(node, struct pw_subscriber, node);
 
 		pw_list_remove(&s->wait_node);
-		s->is_on |= !s->is_away && !s->from.is_awaited;
+		s->is_on |= is_ours && !s->is_away && !s->from.is_awaited;
 	}
 	tell_all(station);
 }
@@ -251,12 +260,6 @@ static bool ask(struct pw_subscriber *s)
 	return (names.len == 0 && !names.has_failed) || post_want(s->station, &names);
 }
 
-static bool is_of_hub(const struct pw_station *station, const char *encoding)
-{
-	return atomic_load(&station->db->hub_encoding) ==
-	       pw_hub_encoding_id(station->hubs, encoding);
-}
-
 static void set_encoding(struct pw_station *station, const char *encoding)
 {
 	snprintf(station->encoding, sizeof(station->encoding), "%s", encoding);
@@ -303,7 +306,7 @@ bool pw_subscriber_found(struct pw_subscriber *s, const struct pw_channels *chan
 	    !pw_hub_take(&station->hub, loan, encoding))
 		return false;
 	set_encoding(station, encoding);
-	s->is_away = false;
+	pw_subscriber_set_away(s, false);
 	s->has_missed |= station->hub.state != PW_HUB_HERE;
 	if (station->hub.state != PW_HUB_HERE)
 		return true;
@@ -413,6 +416,7 @@ void pw_subscriber_leave(struct pw_subscriber *s)
 	(void)set_channels(s, &none);
 	pw_mark_end(&s->from);
 	pw_mark_end(&s->until);
+	pw_subscriber_set_away(s, true);
 	pw_list_remove(&s->node);
 	pw_list_remove(&s->wait_node);
 	pw_subscriber_init(s);

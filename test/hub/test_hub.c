@@ -319,6 +319,23 @@ static void test_no_other_encoding(void **state PW_UNUSED)
 	end(&f);
 }
 
+/* Who waits for the hub of before waits for one like it; when nobody does, it may be any. */
+static void test_another_encoding_after_a_loss(void **state PW_UNUSED)
+{
+	struct fixture f;
+
+	begin_hub(&f, "");
+	fake_server_close(&f.server);
+	fake_turn(&f.env);
+	assert_false(fake_borrow(&f.b));
+	fake_accept_login(&f.env, &f.server);
+	fake_assert_heard(&f.b, "link");
+	assert_false(found(&f, &f.hearers[1], "LATIN1"));
+	pw_subscriber_leave(&f.hearers[0].subscriber);
+	assert_true(found(&f, &f.hearers[1], "LATIN1"));
+	end(&f);
+}
+
 static void test_no_hub_where_none_would_be_left(void **state PW_UNUSED)
 {
 	struct fixture f;
@@ -371,6 +388,7 @@ int main(void)
 	    cmocka_unit_test(test_marks_cut),
 	    cmocka_unit_test(test_loss),
 	    cmocka_unit_test(test_no_other_encoding),
+	    cmocka_unit_test(test_another_encoding_after_a_loss),
 	    cmocka_unit_test(test_no_hub_where_none_would_be_left),
 	    cmocka_unit_test(test_unused),
 	    cmocka_unit_test(test_a_server_that_swallows_marks),
