@@ -588,6 +588,7 @@ def test_hub_of_another_encoding_later(pooler, pg, db, notifier):
     """Its encoding is that of those who hear on it, and nobody's once they have gone."""
     with pooler.raw() as conn:
         conn.query("LISTEN x")
+        wait_for(lambda: not is_held(pooler))
         hub = hub_pid(pg, db)
     wait_for(lambda: pg.execute("SELECT query FROM pg_stat_activity WHERE pid = %s",
                                 (hub,)) == [('UNLISTEN "x";',)])
