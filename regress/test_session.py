@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.disturbance import Disturbance, prepare_database
+from lib.disturbance import OTHERS, Disturbance, prepare_database
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -45,19 +45,20 @@ def transcript(text):
     return VARIES.sub("", text)
 
 
-# A third of them in the quick form, the others in the full one.
-PARAMS = [pytest.param(script, id=script.stem, marks=() if i % 3 == 0 else pytest.mark.full)
-          for i, script in enumerate(SCRIPTS)]
+# A third of them with a few others, for a start; all with many in the full form.
+PARAMS = ([pytest.param(script, OTHERS, id=script.stem) for script in SCRIPTS[::3]]
+          + [pytest.param(script, 10, id=f"{script.stem}-many", marks=pytest.mark.full)
+             for script in SCRIPTS])
 
 
-@pytest.mark.parametrize("script", PARAMS)
-def test_script(make_pooler, pg, db, second_db, script):
+@pytest.mark.parametrize("script, others", PARAMS)
+def test_script(make_pooler, pg, db, second_db, script, others):
     for name in (db, second_db):
         prepare_database(pg, name)
     wanted = transcript(run_psql(pg, pg.port, second_db, script, "bob-pw"))
     pooler = make_pooler(pool_mode="transaction", default_pool_size=LINKS, server_round_robin=1,
                          worker_threads=2, server_reset_query="", session_state="track")
-    with Disturbance(pooler, db):
+    with Disturbance(pooler, db, others):
         got = transcript(run_psql(pg, pooler.port, db, script, "bob-pw"))
     if got != wanted:
         pytest.fail("\n".join(difflib.unified_diff(wanted.splitlines(), got.splitlines(),

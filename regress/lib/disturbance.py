@@ -68,12 +68,12 @@ def disturb(port, db, seed, over):
 
 
 class Disturbance:
-    def __init__(self, pooler, db):
+    def __init__(self, pooler, db, others=OTHERS):
         self.over = threading.Event()
         seed = random.randrange(1 << 32)
         print("seed", seed)
         self.threads = [threading.Thread(target=disturb, args=(pooler.port, db, seed + i, self.over))
-                        for i in range(OTHERS)]
+                        for i in range(others)]
 
     def __enter__(self):
         for thread in self.threads:

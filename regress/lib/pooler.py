@@ -112,6 +112,11 @@ def auth_file(users):
     return "".join(f"{quote(u)} {quote(p)}\n" for u, p in users.items())
 
 
+def settings_of_the_run():
+    """Those of every pooler that is not told otherwise: PW_SETTINGS, as name=value name=value."""
+    return dict(pair.split("=", 1) for pair in os.environ.get("PW_SETTINGS", "").split())
+
+
 class Pooler:
     """settings are those of [pgbouncer]; databases, users, auth are dicts; hba, ident are texts."""
 
@@ -157,6 +162,7 @@ class Pooler:
             "logfile": self.log,
             "pidfile": self.pidfile,
             "server_login_retry": 1,
+            **settings_of_the_run(),
         }
 
     # -- files --
