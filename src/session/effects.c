@@ -498,6 +498,17 @@ static bool is_plain(const struct pw_shape *shape)
 	       (shape->firsts & ~firsts) == 0;
 }
 
+/* Does it read the list of prepared statements, by the view or its function? */
+static bool may_list_statements(const struct pw_shape *shape, const char *text, size_t len)
+{
+	static const char function[] = "pg_prepared_statement"; /* the view's name begins so */
+
+	if (shape->words & PW_SQL_BIT(PG_PREPARED_STATEMENTS))
+		return true;
+	return (shape->has_quoted || !is_plain(shape)) &&
+	       memmem(text, len, function, sizeof(function) - 1);
+}
+
 /* What the body of a function speaks of, even if it is not there for long. */
 static void take_created(const struct judgement *j)
 {
@@ -510,7 +521,6 @@ static void take_created(const struct judgement *j)
 void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		      const struct pw_shape_key *key, const char *text, size_t len)
 {
-	static const char pg_prepared[] = "pg_prepared_statement"; /* the view, the function */
 	const struct pw_analysis *analysis;
 	struct looks looks = {false, false};
 	struct judgement j = {effects, text, len, NULL, &looks};
@@ -522,7 +532,7 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		effects->flags |= PW_EFFECT_QUERIES;
 	if (shape.words & PW_SQL_BIT(COPY))
 		effects->flags |= PW_EFFECT_COPY;
-	if (memmem(text, len, pg_prepared, sizeof(pg_prepared) - 1))
+	if (may_list_statements(&shape, text, len))
 		name_statement(&j, PW_STATEMENT_ALL, "");
 	if (is_plain(&shape))
 		return;

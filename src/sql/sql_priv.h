@@ -13,10 +13,10 @@
 
 #include "pgweir/sql/shape.h"
 
-enum { PW_SQL_WORD_MAX = 11 };
+enum { PW_SQL_WORD_MAX = 22 };
 
 struct pw_sql_word_row {
-	char text[PW_SQL_WORD_MAX]; /* in small letters, zeros behind */
+	char text[PW_SQL_WORD_MAX]; /* in small letters, _ as UNDERSCORE, zeros behind */
 	uint8_t len;
 };
 

@@ -165,6 +165,10 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("DEALLOCATE p; DEALLOCATE PREPARE \"Q\"", " drops queries d:p d:Q");
 	assert_effects("DEALLOCATE ALL", " drops queries");
 	assert_effects("SELECT * FROM pg_prepared_statements", " queries a:");
+	assert_effects("SELECT * FROM PG_Prepared_Statements", " queries a:");
+	assert_effects("SELECT * FROM \"pg_prepared_statements\"", " queries a:");
+	assert_effects("TABLE pg_prepared_statements", " queries a:");
+	assert_effects("SELECT 'pg_prepared_statements'", " queries");
 	assert_effects("LISTEN a", " listens queries");
 	assert_effects("UNLISTEN *", " listens queries");
 	assert_effects("LOAD 'x'", " load queries");

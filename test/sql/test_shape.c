@@ -178,7 +178,7 @@ static void test_every_word(void **state PW_UNUSED)
 	    "abort alter analyze begin call close commit copy create deallocate declare delete "
 	    "discard do drop end execute explain fetch for hold insert into listen load lock merge "
 	    "move notify prepare release reset rollback savepoint select set show start table temp "
-	    "temporary unlisten update values with ";
+	    "temporary unlisten update values with pg_prepared_statements ";
 	uint64_t seen = 0;
 	char word[32];
 

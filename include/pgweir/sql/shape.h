@@ -67,6 +67,7 @@ enum pw_sql_word {
 	PW_SQL_UPDATE,
 	PW_SQL_VALUES,
 	PW_SQL_WITH,
+	PW_SQL_PG_PREPARED_STATEMENTS, /* the view */
 	PW_SQL_N_WORDS,
 };
 
@@ -92,6 +93,7 @@ struct pw_shape {
 	uint64_t firsts;   /* of these, those with which a statement begins */
 	bool has_other;    /* a statement begins with another word, or with none */
 	bool has_call;     /* a name stands before a bracket */
+	bool has_quoted;   /* a name in quotes */
 	bool is_broken;    /* PostgreSQL's scanner would refuse it; the id means nothing */
 	size_t statements; /* that are not empty */
 	size_t tokens;
