@@ -352,14 +352,16 @@ run_lexer() {
 
 # -- sessions --
 
+# What is compared differs by less than this machine does from one moment to the next: many short
+# turns.
 run_tracking() {
-	local round peer mode
+	local round peer mode SECONDS_EACH=1
 	start_postgresql
 	for peer in track off; do
 		start_pooler pgweir-$peer "${PORT[direct]}" "worker_threads = 1" "session_state = $peer"
 	done
-	for round in $(seq "$ROUNDS"); do
-		say "tracking: round $round of $ROUNDS"
+	for round in $(seq $((4 * ROUNDS))); do
+		say "tracking: round $round of $((4 * ROUNDS))"
 		for mode in simple extended prepared; do
 			for peer in $(in_turn "$round" pgweir-track pgweir-off); do
 				measure_pgbench tracking $mode "$peer" $mode "$BENCH_DB"
