@@ -218,6 +218,32 @@ def test_parsed_under_a_setting_of_one_transaction(one, how):
         assert b.run(parse(end, text), run_named(end)).value() == "0"
 
 
+SETTERS = """
+CREATE FUNCTION set_it() RETURNS text LANGUAGE sql AS
+    $$SELECT set_config('transform_null_equals', 'on', true)$$;
+CREATE FUNCTION set_by_name() RETURNS void LANGUAGE plpgsql AS
+    $$BEGIN SET LOCAL transform_null_equals = on; END$$;
+CREATE TABLE tt (a int);
+CREATE FUNCTION set_by_trigger() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN SET LOCAL transform_null_equals = on; RETURN NEW; END$$;
+CREATE TRIGGER tr BEFORE INSERT ON tt FOR EACH ROW EXECUTE FUNCTION set_by_trigger();
+GRANT ALL ON tt TO public"""
+
+
+@pytest.mark.parametrize("how", ["SELECT set_it()", "SELECT set_by_name()",
+                                 "INSERT INTO tt VALUES (1)", "DO 'BEGIN PERFORM set_it(); END'"])
+def test_parsed_under_a_setting_of_code(one, pg, db, how):
+    define(pg, db, SETTERS)
+    text = "SELECT count(*) FROM (VALUES (NULL::int)) v(a) WHERE a = NULL"
+    a, b = one.raw(), one.raw()
+    for end in ("ROLLBACK", "COMMIT"):
+        a.query("BEGIN")
+        assert a.query(how).error is None
+        assert a.run(parse(end, text), run_named(end)).value() == "1"
+        a.query(end)
+        assert b.run(parse(end, text), run_named(end)).value() == "0"
+
+
 @pytest.mark.parametrize("how", ["SET LOCAL search_path = priv", "SET search_path = priv",
                                  "SELECT set_config('search_path', 'priv', true)"])
 @pytest.mark.parametrize("is_linked", [False, True])

@@ -417,10 +417,13 @@ void pw_session_note_unknown(struct pw_client *c)
 bool pw_session_may_parse_otherwise(const struct pw_client *c)
 {
 	const struct pw_effects *effects = c->session ? &c->session->effects : NULL;
+	bool is_known;
 
 	if (!effects)
 		return false;
-	if (effects->flags & (PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL | PW_EFFECT_DISCARD))
+	/* Code may set what its transaction ends. */
+	if ((effects->flags | pw_session_flags(c, &is_known)) &
+	    (PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL | PW_EFFECT_DISCARD))
 		return true;
 	for (size_t at = 0; at < effects->names.len; at += strlen(effects->names.data + at) + 1) {
 		if (pw_setting_is_baked(effects->names.data + at))
