@@ -103,6 +103,30 @@ def test_no_more_than_a_share_of_the_pool(pooler):
         assert conn.query("SELECT 1").value() == "1"
 
 
+def test_counts_by_reason(pooler, db):
+    def counts():
+        rows = pooler.console("SHOW PIN_COUNTS")
+        assert all(row["database"] == db for row in rows)
+        return {row["reason"]: (int(row["clients"]), int(row["total"])) for row in rows}
+
+    assert counts() == {}
+    a, b = pooler.raw(), pooler.raw()
+    a.query("CREATE TEMP TABLE x (a int); PREPARE p AS SELECT 1")
+    b.query("SELECT pg_advisory_lock(1)")
+    wait_for(lambda: len(pins(pooler)) == 2)
+    assert counts() == {"temporary objects": (1, 1), "prepared statements": (1, 1),
+                        "advisory locks": (1, 1)}
+    a.query("DROP TABLE x")
+    b.query("SELECT pg_advisory_unlock(1)")
+    b.query("PREPARE p AS SELECT 1")
+    wait_for(lambda: pins(pooler) == ["prepared statements"] * 2)
+    a.close()
+    b.query("SELECT 1")
+    wait_for(lambda: len(pins(pooler)) == 1)
+    assert counts() == {"temporary objects": (0, 1), "prepared statements": (1, 2),
+                        "advisory locks": (0, 1)}
+
+
 def test_idle_for_too_long(make_pooler):
     pooler = make_pooler(pool_mode="transaction", default_pool_size=2, pin_timeout=1,
                          session_state="track")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * SHOW PINS: clients that keep their server connection between transactions, and why.
+ * SHOW PINS: clients that keep their server connection between transactions, and why; SHOW
+ * PIN_COUNTS: how many, and how often, by reason.
  */
 #include "config.h"
 
@@ -77,4 +78,59 @@ const struct pw_view pw_view_pins = {
     .is_per_worker = true,
     .collect = collect,
     .finish = finish,
+};
+
+/* ---- PIN_COUNTS ---- */
+
+enum count_column { COUNT_DATABASE, COUNT_REASON, COUNT_CLIENTS, COUNT_TOTAL };
+
+/* clang-format off */
+static const struct pw_column count_columns[] = {
+    [COUNT_DATABASE] = {"database", PW_COL_TEXT, PW_MERGE_KEY, "The database as clients call it."},
+    [COUNT_REASON] = {"reason", PW_COL_TEXT, PW_MERGE_KEY, "As in SHOW PINS."},
+    [COUNT_CLIENTS] = {"clients", PW_COL_INT4, PW_MERGE_SUM,
+                       "Clients that keep their server connection for it at present."},
+    [COUNT_TOTAL] = {"total", PW_COL_NUMERIC, PW_MERGE_SUM, "How often one began to."},
+    {.name = NULL},
+};
+/* clang-format on */
+
+static void visit_database(struct pw_shared_db *db, void *arg)
+{
+	struct pw_rows *rows = arg;
+
+	for (size_t i = 0; i < PW_PIN_REASONS; i++) {
+		uint64_t total = atomic_load_explicit(&db->pins[i].total, memory_order_relaxed);
+		struct pw_cell *row = total > 0 ? pw_rows_add(rows) : NULL;
+
+		if (!row)
+			continue;
+		pw_cell_set_text(rows, &row[COUNT_DATABASE], db->name);
+		pw_cell_set_text(rows, &row[COUNT_REASON], pw_client_pin_reason(i));
+		pw_cell_set_number(&row[COUNT_CLIENTS], atomic_load(&db->pins[i].now));
+		pw_cell_set_number(&row[COUNT_TOTAL], (int64_t)total);
+	}
+}
+
+static void collect_counts(struct pw_rows *rows, const void *source)
+{
+	const struct pw_worker_view *worker = source;
+
+	pw_registry_each_db(worker->registry, visit_database, rows);
+}
+
+static void finish_counts(struct pw_rows *rows)
+{
+	static const size_t order[] = {COUNT_DATABASE, COUNT_REASON};
+
+	pw_rows_sort_by(rows, order, PW_COUNTOF(order));
+}
+
+const struct pw_view pw_view_pin_counts = {
+    .name = "PIN_COUNTS",
+    .help = "For each database and reason, how many clients keep their server connection between "
+	    "transactions; only of reasons that there were since it was first used.",
+    .columns = count_columns,
+    .collect = collect_counts,
+    .finish = finish_counts,
 };

@@ -54,7 +54,7 @@ void pw_session_end(struct pw_client *c)
 static const struct {
 	unsigned effect;
 	const char *name;
-} reasons[] = {
+} reasons[PW_PIN_REASONS] = {
     {PW_EFFECT_TEMP, "temporary objects"},
     {PW_EFFECT_HOLD, "cursors with hold"},
     {PW_EFFECT_LOCKS, "advisory locks"},
@@ -77,6 +77,23 @@ void pw_client_pins(const struct pw_client *c, char *out, size_t size)
 		if (c->session->pins & reasons[i].effect && len < size)
 			len += (size_t)snprintf(out + len, size - len, "%s%s", len > 0 ? ", " : "",
 						reasons[i].name);
+	}
+}
+
+const char *pw_client_pin_reason(size_t i)
+{
+	return reasons[i].name;
+}
+
+static void count_pins(struct pw_pin_count *counts, unsigned before, unsigned pins)
+{
+	for (size_t i = 0; i < PW_COUNTOF(reasons); i++) {
+		if (before & ~pins & reasons[i].effect)
+			atomic_fetch_sub_explicit(&counts[i].now, 1, memory_order_relaxed);
+		if (~before & pins & reasons[i].effect) {
+			atomic_fetch_add_explicit(&counts[i].now, 1, memory_order_relaxed);
+			atomic_fetch_add_explicit(&counts[i].total, 1, memory_order_relaxed);
+		}
 	}
 }
 
@@ -110,6 +127,8 @@ bool pw_session_pin(struct pw_client *c, unsigned pins)
 		s->pinned_us = 0;
 	if (is_new)
 		s->pinned_us = c->clients->loop->now_us;
+	if (pins != s->pins)
+		count_pins(c->loan.pool->shared->db->pins, s->pins, pins);
 	s->pins = pins;
 	return !is_new || atomic_fetch_add(pinned, 1) < allowed || allowed == 0;
 }

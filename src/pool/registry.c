@@ -131,6 +131,10 @@ static struct pw_shared_db *create_db(struct pw_registry *r, const char *name, u
 	atomic_init(&db->hub, 0);
 	atomic_init(&db->hub_encoding, 0);
 	atomic_init(&db->n_hearing, 0);
+	for (size_t i = 0; i < PW_PIN_REASONS; i++) {
+		atomic_init(&db->pins[i].now, 0);
+		atomic_init(&db->pins[i].total, 0);
+	}
 	return db;
 }
 

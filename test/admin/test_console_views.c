@@ -53,6 +53,8 @@ static void test_columns(void **state)
 		       "max_user_client_connections:int4, current_client_connections:int4");
 	assert_columns(&pw_view_pins, "database:text, user:text, client:text, server:text, "
 				      "reasons:text, seconds:int4, id:int4");
+	assert_columns(&pw_view_pin_counts,
+		       "database:text, reason:text, clients:int4, total:numeric");
 	assert_columns(&pw_view_lists, "list:text, items:int4");
 	assert_columns(&pw_view_config, "key:text, value:text, default:text, changeable:text");
 	assert_columns(&pw_view_state, "key:text, value:text");
@@ -98,7 +100,8 @@ static void test_all_on_an_idle_process(void **state)
 	for (const struct pw_view *const *view = pw_console_views; *view; view++) {
 		struct pw_rows rows = collect(p, *view);
 
-		assert_true(rows.n_rows > 0 || *view == &pw_view_servers || *view == &pw_view_pins);
+		assert_true(rows.n_rows > 0 || *view == &pw_view_servers ||
+			    *view == &pw_view_pins || *view == &pw_view_pin_counts);
 		for (size_t i = 0; i < rows.n_rows; i++) {
 			for (size_t k = 0; (*view)->columns[k].name; k++) {
 				if ((*view)->columns[k].type != PW_COL_TEXT)

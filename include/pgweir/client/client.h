@@ -187,6 +187,8 @@ size_t pw_client_statement_count(const struct pw_client *c);
 /* What SHOW PINS prints: why it keeps its link between transactions, separated by commas (""
  * where it does not), and since when. */
 void pw_client_pins(const struct pw_client *c, char *out, size_t size);
+/* The name of reason i < PW_PIN_REASONS, as there. */
+const char *pw_client_pin_reason(size_t i);
 uint64_t pw_client_pinned_us(const struct pw_client *c);
 
 #endif

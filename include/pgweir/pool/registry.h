@@ -45,6 +45,14 @@ bool pw_limit_has_room(struct pw_limit *limit, int max);
 bool pw_limit_give(struct pw_limit *limit);
 int pw_limit_used(struct pw_limit *limit);
 
+/* Reasons for which clients keep their links between transactions (client/client.h names them). */
+enum { PW_PIN_REASONS = 11 };
+
+struct pw_pin_count {
+	atomic_int now;         /* clients */
+	_Atomic uint64_t total; /* how often one had it that had not before */
+};
+
 struct pw_shared_db {
 	struct pw_map_node node;
 	unsigned refs; /* under the registry's mutex */
@@ -65,6 +73,7 @@ struct pw_shared_db {
 	/* The id of the connection that listens for all clients, and its encoding (hub/hub.h). */
 	_Atomic uint64_t hub, hub_encoding;
 	atomic_uint n_hearing; /* whoever hears on it, or would if it were there */
+	struct pw_pin_count pins[PW_PIN_REASONS];
 };
 
 struct pw_shared_user {
