@@ -584,11 +584,53 @@ def test_pool_of_one(make_pooler, notifier):
     wait_for(lambda: pooler.console("SHOW PINS") == [])
 
 
+def test_hub_and_pinned_leave_something(make_pooler):
+    """Together they never have the whole pool."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, session_state="track")
+    conn, greedy, other = pooler.raw(), pooler.raw(), pooler.raw()
+    conn.query("LISTEN x")
+    wait_for(lambda: hubs(pooler) == 1)
+    greedy.send(query("CREATE TEMP TABLE t (v int)"))
+    assert greedy.expect_fatal().code == "53400"
+    assert other.query("SELECT 1").value() == "1"
+    assert texts(conn.query("NOTIFY x, 'on'").messages) == [("x", "on")]
+
+
+def test_pinned_then_hub(make_pooler):
+    """Whoever listens and is pinned becomes the hub when only that keeps it; others do not before."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, session_state="track")
+    conn, greedy, other = pooler.raw(), pooler.raw(), pooler.raw()
+    conn.query("CREATE TEMP TABLE t (v int)")
+    conn.query("LISTEN x")
+    wait_for(lambda: len(pooler.console("SHOW PINS")) == 1)
+    greedy.send(query("LISTEN y"))
+    assert greedy.expect_fatal().code == "53400"
+    assert other.query("SELECT 1").value() == "1"
+    assert conn.query("DROP TABLE t").error is None
+    wait_for(lambda: pooler.console("SHOW PINS") == [])
+    assert hubs(pooler) == 1
+    assert texts(conn.query("NOTIFY x, 'on'").messages) == [("x", "on")]
+
+
+@pytest.mark.parametrize("share", [0, 100])
+def test_hub_and_pinned_may_have_all(make_pooler, share):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, session_state="track",
+                         max_pinned_share=share)
+    conn, greedy = pooler.raw(), pooler.raw()
+    conn.query("LISTEN x")
+    wait_for(lambda: hubs(pooler) == 1)
+    greedy.query("CREATE TEMP TABLE t (v int)")
+    wait_for(lambda: len(pooler.console("SHOW PINS")) == 1)
+    assert greedy.query("SELECT count(*) FROM t").value() == "0"
+
+
 def test_hub_of_another_encoding_later(pooler, pg, db, notifier):
     """Its encoding is that of those who hear on it, and nobody's once they have gone."""
     with pooler.raw() as conn:
         conn.query("LISTEN x")
-        wait_for(lambda: not is_held(pooler))
+        wait_for(lambda: hubs(pooler) == 1 and not is_held(pooler))
+        notifier("x", "by the hub")
+        assert hear(conn) == [("x", "by the hub")]
         hub = hub_pid(pg, db)
     wait_for(lambda: pg.execute("SELECT query FROM pg_stat_activity WHERE pid = %s",
                                 (hub,)) == [('UNLISTEN "x";',)])

@@ -176,7 +176,7 @@ enum pw_listening_step pw_listening_leave(struct pw_client *c)
 	case PW_HUB_NONE:
 		break;
 	}
-	if (!pw_subscriber_found(s, &l->channels, encoding, &c->loan))
+	if (!pw_subscriber_found(s, &l->channels, encoding, &c->loan, c->session->pins != 0))
 		return PW_LISTENING_STAYS;
 	l->is_on_link = false;
 	return PW_LISTENING_GIVEN;

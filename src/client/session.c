@@ -102,35 +102,24 @@ uint64_t pw_client_pinned_us(const struct pw_client *c)
 	return c->session ? c->session->pinned_us : 0;
 }
 
-/* How many links of its pool may be kept; 0 = as many as there are. */
-static int pins_allowed(const struct pw_client *c)
-{
-	int share = c->clients->pools->snapshot->conf->max_pinned_share;
-	int size = c->loan.pool->conf.pool_size;
-	int allowed = (int)((int64_t)size * share / 100);
-
-	if (share == 0 || size <= 0)
-		return 0;
-	return allowed > 0 ? allowed : 1;
-}
-
 bool pw_session_pin(struct pw_client *c, unsigned pins)
 {
 	struct pw_client_session *s = c->session;
-	atomic_int *pinned = &c->loan.pool->shared->pinned;
-	int allowed = pins_allowed(c);
+	struct pw_shared_pool *shared = c->loan.pool->shared;
+	bool has_hub = atomic_load(&shared->db->hub_pool) == shared->id;
 	bool is_new = pins != 0 && s->pins == 0;
 
 	if (pins == 0 && s->pins != 0)
-		atomic_fetch_sub(pinned, 1);
+		atomic_fetch_sub(&shared->pinned, 1);
 	if (pins == 0)
 		s->pinned_us = 0;
 	if (is_new)
 		s->pinned_us = c->clients->loop->now_us;
 	if (pins != s->pins)
-		count_pins(c->loan.pool->shared->db->pins, s->pins, pins);
+		count_pins(shared->db->pins, s->pins, pins);
 	s->pins = pins;
-	return !is_new || atomic_fetch_add(pinned, 1) < allowed || allowed == 0;
+	return !is_new ||
+	       atomic_fetch_add(&shared->pinned, 1) < pw_pool_keepable(c->loan.pool, has_hub);
 }
 
 /* ---- what goes by ---- */

@@ -64,6 +64,7 @@ static void resign(struct pw_hub *hub)
 {
 	if (hub->state != PW_HUB_HERE)
 		return;
+	atomic_store(&hub->db->hub_pool, 0);
 	atomic_store(&hub->db->hub, 0);
 	tell_all(hub, PW_HUB_MAIL_GONE, false);
 	hub->state = PW_HUB_LEAVING;
@@ -304,6 +305,7 @@ static bool claim(struct pw_hub *hub)
 static void begin(struct pw_hub *hub)
 {
 	hub->state = PW_HUB_HERE;
+	atomic_store(&hub->db->hub_pool, hub->loan.pool->shared->id);
 	hub->since_us = now(hub);
 	pw_log_info(&hub->loan.link->log, "listens for all clients of the database");
 	set_up(hub);
@@ -387,7 +389,8 @@ static void set_encoding(struct pw_hub *hub, const char *encoding)
 
 void pw_hub_seek(struct pw_hub *hub, struct pw_pool *pool, const char *encoding)
 {
-	if (hub->state != PW_HUB_AWAY || now(hub) < hub->retry_at_us || !pw_hub_may_be_of(pool))
+	if (hub->state != PW_HUB_AWAY || now(hub) < hub->retry_at_us || !pw_hub_may_be_of(pool) ||
+	    !pw_pool_has_room_for_hub(pool, 0))
 		return;
 	set_encoding(hub, encoding);
 	pw_loan_bind(&hub->loan, pool);
@@ -404,9 +407,10 @@ void pw_hub_stop_seeking(struct pw_hub *hub)
 	forget(hub);
 }
 
-bool pw_hub_take(struct pw_hub *hub, struct pw_loan *loan, const char *encoding)
+bool pw_hub_take(struct pw_hub *hub, struct pw_loan *loan, const char *encoding, bool is_kept)
 {
-	if (pw_pool_recall_reason(loan) || !pw_list_is_empty(&loan->link->cancels))
+	if (!pw_pool_has_room_for_hub(loan->pool, is_kept) || pw_pool_recall_reason(loan) ||
+	    !pw_list_is_empty(&loan->link->cancels))
 		return false;
 	pw_hub_stop_seeking(hub);
 	if (hub->state != PW_HUB_AWAY)

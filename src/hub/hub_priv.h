@@ -104,8 +104,9 @@ void pw_hub_fini(struct pw_hub *hub);
 /* Asks for a link; the hub comes with it, unless there is one by then. */
 void pw_hub_seek(struct pw_hub *hub, struct pw_pool *pool, const char *encoding);
 void pw_hub_stop_seeking(struct pw_hub *hub);
-/* That loan's link is the hub from now on. False: there is one already. */
-bool pw_hub_take(struct pw_hub *hub, struct pw_loan *loan, const char *encoding);
+/* That loan's link is the hub from now on; is_kept as in pw_subscriber_found(). False: there is one
+ * already, or it cannot be. */
+bool pw_hub_take(struct pw_hub *hub, struct pw_loan *loan, const char *encoding, bool is_kept);
 /* Names with their zero bytes. */
 void pw_hub_want(struct pw_hub *hub, unsigned worker, const struct pw_strbuf *names,
 		 uint64_t ticket);

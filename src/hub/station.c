@@ -297,13 +297,13 @@ enum pw_hub_answer pw_subscriber_want(struct pw_subscriber *s, const struct pw_c
 }
 
 bool pw_subscriber_found(struct pw_subscriber *s, const struct pw_channels *channels,
-			 const char *encoding, struct pw_loan *loan)
+			 const char *encoding, struct pw_loan *loan, bool is_kept)
 {
 	struct pw_station *station = s->station;
 	struct pw_strbuf names = PW_STRBUF_INIT;
 
 	if (station->attached != 0 || !pw_hub_may_be_of(loan->pool) || !set_channels(s, channels) ||
-	    !pw_hub_take(&station->hub, loan, encoding))
+	    !pw_hub_take(&station->hub, loan, encoding, is_kept))
 		return false;
 	set_encoding(station, encoding);
 	pw_subscriber_set_away(s, false);

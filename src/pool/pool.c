@@ -9,6 +9,7 @@
 
 #include "pool_priv.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "pgweir/base/assert.h"
@@ -90,6 +91,33 @@ void pw_pool_pass_on(struct pw_loan *from, struct pw_loan *to)
 	link->request_us = 0;
 	link->transaction_us = 0;
 	pw_stream_set_reading(&link->stream, true);
+}
+
+/* ---- keeping ---- */
+
+static bool may_keep_all(const struct pw_pool *pool)
+{
+	int share = pool->pools->snapshot->conf->max_pinned_share;
+
+	return share == 0 || share == 100 || pool->conf.pool_size <= 0;
+}
+
+int pw_pool_keepable(const struct pw_pool *pool, bool has_hub)
+{
+	int size = pool->conf.pool_size;
+	int allowed = (int)((int64_t)size * pool->pools->snapshot->conf->max_pinned_share / 100);
+
+	if (may_keep_all(pool))
+		return INT_MAX;
+	if (has_hub && allowed > size - 2)
+		return size - 2;
+	return allowed > 0 ? allowed : 1;
+}
+
+bool pw_pool_has_room_for_hub(const struct pw_pool *pool, int n_ending)
+{
+	return may_keep_all(pool) ||
+	       atomic_load(&pool->shared->pinned) - n_ending <= pool->conf.pool_size - 2;
 }
 
 /* ---- refusing ---- */

@@ -130,6 +130,7 @@ static struct pw_shared_db *create_db(struct pw_registry *r, const char *name, u
 	pw_parsed_init(&db->parsed);
 	atomic_init(&db->hub, 0);
 	atomic_init(&db->hub_encoding, 0);
+	atomic_init(&db->hub_pool, 0);
 	atomic_init(&db->n_hearing, 0);
 	for (size_t i = 0; i < PW_PIN_REASONS; i++) {
 		atomic_init(&db->pins[i].now, 0);

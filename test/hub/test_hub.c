@@ -156,7 +156,7 @@ static bool found(struct fixture *f, struct hearer *h, const char *encoding)
 	bool is_hub;
 
 	pw_channels_add(&channels, "a");
-	is_hub = pw_subscriber_found(&h->subscriber, &channels, encoding, &f->b.loan);
+	is_hub = pw_subscriber_found(&h->subscriber, &channels, encoding, &f->b.loan, false);
 	pw_channels_fini(&channels);
 	return is_hub;
 }

@@ -102,9 +102,10 @@ enum pw_hub_answer {
 enum pw_hub_answer pw_subscriber_want(struct pw_subscriber *s, const struct pw_channels *channels,
 				      const char *encoding);
 /* Where there is no hub the link of that loan, which is free and listens to these channels, becomes
- * it, and the loan is void. False: it cannot. */
+ * it, and the loan is void. False: it cannot. is_kept: it is counted among the links that clients
+ * keep, and will be no more. */
 bool pw_subscriber_found(struct pw_subscriber *s, const struct pw_channels *channels,
-			 const char *encoding, struct pw_loan *loan);
+			 const char *encoding, struct pw_loan *loan, bool is_kept);
 
 /* Has the hub begun, if there is one? Before that no mark would come. on_change() follows. */
 bool pw_subscriber_is_settled(const struct pw_subscriber *s);

@@ -69,6 +69,12 @@ void pw_pool_pass_on(struct pw_loan *from, struct pw_loan *to);
  * NULL = it may stay. */
 const char *pw_pool_recall_reason(const struct pw_loan *loan);
 
+/* How many of its links clients may keep between transactions (max_pinned_share). With a hub among
+ * them (hub/hub.h) they leave one to everybody else, unless they may keep all. */
+int pw_pool_keepable(const struct pw_pool *pool, bool has_hub);
+/* Would a hub leave one? Of those that clients keep, n_ending will not be kept any more. */
+bool pw_pool_has_room_for_hub(const struct pw_pool *pool, int n_ending);
+
 /* Remembers what a client's login brought, for logins to this pool's servers. */
 void pw_pool_learn_secret(struct pw_pool *pool, const char *secret);
 void pw_pool_learn_keys(struct pw_pool *pool, const struct pw_scram_keys *keys);
