@@ -73,7 +73,7 @@ struct pw_shared_db {
 	/* The id of the connection that listens for all clients, and its encoding (hub/hub.h). */
 	_Atomic uint64_t hub, hub_encoding;
 	_Atomic uint64_t hub_pool; /* the id of the pool that it is of; 0 = there is none */
-	atomic_uint n_hearing; /* whoever hears on it, or would if it were there */
+	atomic_uint n_hearing;     /* whoever hears on it, or would if it were there */
 	struct pw_pin_count pins[PW_PIN_REASONS];
 };
 
