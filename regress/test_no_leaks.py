@@ -185,7 +185,8 @@ def test_limits_of_the_client_are_not_its_end(one):
 
 
 def test_client_from_before_tracking(make_pooler):
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1)
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1,
+                         session_state="off")
     old = pooler.raw()
     old.query("SELECT 1")
     pooler.settings["session_state"] = "track"
@@ -216,6 +217,37 @@ def test_parsed_under_a_setting_of_one_transaction(one, how):
         assert a.run(parse(end, text), run_named(end)).value() == "1"
         a.query(end)
         assert b.run(parse(end, text), run_named(end)).value() == "0"
+
+
+LEAVING = ["SET search_path = evil", "SET app.tenant = 'other'", "SET ROLE bob",
+           "CREATE TEMP TABLE leak (a int)", "SELECT pg_advisory_lock(77)"]
+SEEN = ("SELECT current_user, current_setting('work_mem'), current_setting('search_path'),"
+        " coalesce(current_setting('app.tenant', true), ''), to_regclass('pg_temp.leak')")
+
+
+@pytest.mark.parametrize("first, second", [("track", "off"), ("off", "track")])
+@pytest.mark.parametrize("size", [1, 3])
+def test_session_state_changed_by_reload(make_pooler, pg, first, second, size):
+    """Who is tracked never comes to what others have left, whoever logged in before."""
+    pg.execute("SELECT pg_advisory_xact_lock(1); GRANT bob TO alice")
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=size, session_state=first)
+    old = pooler.raw()
+    old.query("SELECT 1")
+    pooler.settings["session_state"] = second
+    pooler.reload()
+    new = pooler.raw()
+    tracked, other = (old, new) if first == "track" else (new, old)
+    tracked.query("SET work_mem = '7MB'")
+    wanted = tracked.query(SEEN).rows
+    for _ in range(3):
+        for text in LEAVING:
+            other.query(text)
+            assert tracked.query(SEEN).rows == wanted, text
+    pooler.settings["session_state"] = "track"
+    pooler.reload()
+    last = pooler.raw()
+    last.query("SET work_mem = '7MB'")
+    assert [last.query(SEEN).rows for _ in range(size + 1)] == [wanted] * (size + 1)
 
 
 SETTERS = """

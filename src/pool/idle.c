@@ -121,12 +121,20 @@ static void find_alien(const char *name, const char *value, void *arg)
 		*(bool *)arg = true;
 }
 
+bool pw_pool_mixes(const struct pw_link *link, const struct pw_loan *loan)
+{
+	return loan->is_strict ? link->facts.is_untracked
+			       : loan->is_untracked && link->settings->n > 0;
+}
+
 bool pw_pool_suits(const struct pw_link *link, const struct pw_loan *loan)
 {
 	bool is_alien = false;
 
 	if (!loan->settings)
 		return link->settings->n == 0; /* a look-up */
+	if (pw_pool_mixes(link, loan))
+		return false;
 	if (loan->needs_new)
 		return link->facts.last_owner == 0;
 	if (!loan->is_strict || link->settings->n == 0 ||

@@ -52,8 +52,10 @@ void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish)
 	link->facts.last_used_us = link->pool->pools->loop->now_us;
 	link->clean_todo = 0;
 	link->facts.must_close |= link->is_syncing;
-	/* It began before sessions were tracked: what it has set is not known. */
+	/* A client that logged in under another session_state leaves nothing to those of now. */
+	link->facts.is_untracked |= loan->is_untracked;
 	link->must_reset |= loan->is_untracked && conf->session_state == PW_SESSION_TRACK;
+	link->must_reset |= loan->is_strict && conf->session_state == PW_SESSION_OFF;
 	if (link->must_reset || conf->server_reset_query_always ||
 	    (has_left && loan->mode == PW_MODE_SESSION))
 		link->clean_todo |= PW_CLEAN_RESET;
@@ -113,6 +115,8 @@ void pw_link_clean_next(struct pw_link *link)
 	} else if (wants_reset) {
 		link->clean_todo = 0;
 		link->must_reset = false;
+		if (strcasecmp(reset, "DISCARD ALL") == 0)
+			link->facts.is_untracked = false;
 		/* What another query makes of settings is not known. */
 		if (link->settings->n > 0 && strcasecmp(reset, "DISCARD ALL") != 0)
 			link->facts.must_close = true;

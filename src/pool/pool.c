@@ -146,7 +146,8 @@ static void refuse_failing(struct pw_pool *pool)
 /* A link that does not suit has to be brought round, which a look-up would not do. */
 static bool may_serve(const struct pw_link *link, const struct pw_loan *loan)
 {
-	return pw_pool_suits(link, loan) || (loan->settings && !loan->needs_new);
+	return pw_pool_suits(link, loan) ||
+	       (loan->settings && !loan->needs_new && !pw_pool_mixes(link, loan));
 }
 
 /* Another worker that has an idle link and was not asked in this round. */

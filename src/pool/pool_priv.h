@@ -35,6 +35,8 @@ void pw_pool_welcome_all(struct pw_pool *pool);
 /* An idle link that may be lent now to that loan (NULL = to whomever); the one that fits best if
  * there is a choice. */
 struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *loan);
+/* Would the loan come to what clients have left that logged in under another session_state? */
+bool pw_pool_mixes(const struct pw_link *link, const struct pw_loan *loan);
 /* Had it rather be lent to another one? A setting whose name has a dot stays in a server's session
  * once it was there, with an empty value at least; whoever has not set it can tell that. */
 bool pw_pool_suits(const struct pw_link *link, const struct pw_loan *loan);

@@ -73,6 +73,7 @@ struct pw_link_facts {
 	uint16_t cancel_key_len;
 	bool is_tls;
 	bool must_close;            /* when it is given back */
+	bool is_untracked;          /* has what clients have left whom nobody looks at */
 	bool has_foreign_sequences; /* maybe: of whoever had it before the last owner */
 	struct pw_known known;
 	char host[PW_HOST_SIZE]; /* as configured: TLS checks it; "" = none */
