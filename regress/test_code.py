@@ -260,6 +260,38 @@ def test_function_that_is_made_through_the_pooler(make_one):
     assert value(b, "app.c1") == ""
 
 
+@pytest.mark.parametrize("text, is_asked", [
+    ("CREATE TEMP TABLE x (a int) ON COMMIT DROP", False),
+    ("CREATE TABLE y (a int)", False),
+    ("CREATE TABLE z (a int DEFAULT plain(1))", True),
+    ("CREATE VIEW v AS SELECT 1", True),
+])
+def test_new_tables_are_no_new_code(make_pooler, pg, db, text, is_asked):
+    """After a change of code each transaction is asked what it has left, until that is known."""
+    with pg.connect(db) as c:
+        c.execute(CODE + "; GRANT CREATE ON SCHEMA public TO public")
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1)
+    a, b = pooler.raw(), pooler.raw()
+    call = "SELECT plain(1)"
+
+    def last_of(backend):
+        return pg.execute("SELECT query FROM pg_stat_activity WHERE pid = %s", (backend,))[0][0]
+
+    a.query("BEGIN")
+    b.query("BEGIN")
+    backend = pid(b)
+    b.query("COMMIT")
+    wait_for(lambda: last_of(backend) == "COMMIT")
+    assert a.query(text).error is None
+    a.query("ROLLBACK" if "z" in text else "COMMIT")
+    b.query("BEGIN")
+    backend = pid(b)
+    a.query("BEGIN")
+    b.query(call + "; COMMIT")
+    wait_for(lambda: pooler.pool()["sv_active"] == 1)
+    assert (last_of(backend) != call + "; COMMIT") == is_asked
+
+
 def test_change_past_the_pooler(make_one, pg, db):
     """It is noticed after a while; then all connections from before are replaced."""
     one = make_one(CODE)

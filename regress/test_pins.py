@@ -28,6 +28,8 @@ def pooler(make_pooler):
 THINGS = [
     ("CREATE TEMP TABLE x (a int)", "temporary objects", "DROP TABLE x"),
     ("CREATE TEMP TABLE x (a int)", "temporary objects", "DISCARD TEMP"),
+    ("SET search_path = pg_temp; CREATE TABLE x (a text DEFAULT upper('a'))", "temporary objects",
+     "DROP TABLE x"),
     ("CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "temporary objects",
      "DROP FUNCTION pg_temp.f()"),
     ("SELECT 1 AS a INTO TEMP x", "temporary objects", "DROP TABLE x"),

@@ -139,8 +139,10 @@ bool pw_session_settle(struct pw_client *c)
 		pw_names_take_back(c);
 		return false;
 	}
-	if (s->effects.flags & PW_EFFECT_DDL)
+	if (s->effects.flags & PW_EFFECT_DDL) {
 		atomic_fetch_add(&db_of(c)->ddl_epoch, 1);
+		atomic_fetch_add(&db_of(c)->code_epoch, 1);
+	}
 	flags = pw_session_flags(c, &is_known);
 	/* Values of before are other bytes now. */
 	if (pw_effects_name(&s->effects, "client_encoding"))

@@ -462,7 +462,7 @@ static unsigned ask_code(const struct pw_client *c, bool *is_known)
 	const struct pw_verdict *verdict;
 
 	verdict = pw_code_look(&db->code, &pool->code,
-			       atomic_load_explicit(&db->ddl_epoch, memory_order_relaxed));
+			       atomic_load_explicit(&db->code_epoch, memory_order_relaxed));
 	*is_known = verdict != NULL;
 #ifdef PW_MUTANT_CODE_NOT_ASKED
 	return 0;

@@ -31,7 +31,7 @@ void pw_code_fini(struct pw_code *code)
 }
 
 const struct pw_verdict *pw_code_look(struct pw_code *code, struct pw_code_view *view,
-				      unsigned ddl_epoch)
+				      unsigned code_epoch)
 {
 	if (atomic_load_explicit(&code->version, memory_order_acquire) != view->version) {
 		pw_verdict_unref(view->verdict);
@@ -40,7 +40,7 @@ const struct pw_verdict *pw_code_look(struct pw_code *code, struct pw_code_view 
 		view->verdict = pw_verdict_ref(code->verdict);
 		pthread_mutex_unlock(&code->lock);
 	}
-	return view->verdict && view->verdict->epoch == ddl_epoch ? view->verdict : NULL;
+	return view->verdict && view->verdict->epoch == code_epoch ? view->verdict : NULL;
 }
 
 void pw_code_view_fini(struct pw_code_view *view)
@@ -50,7 +50,7 @@ void pw_code_view_fini(struct pw_code_view *view)
 }
 
 /* What was asked for a moment ago is not asked again at every change of a table. */
-static bool is_due(struct pw_code *code, unsigned ddl_epoch, uint64_t now_us, bool is_waited_for)
+static bool is_due(struct pw_code *code, unsigned code_epoch, uint64_t now_us, bool is_waited_for)
 {
 	/* Another worker's clock may be ahead. */
 	uint64_t given_us = atomic_load_explicit(&code->given_us, memory_order_relaxed);
@@ -59,14 +59,14 @@ static bool is_due(struct pw_code *code, unsigned ddl_epoch, uint64_t now_us, bo
 
 	if (given_us == 0)
 		return true;
-	if (epoch != ddl_epoch)
+	if (epoch != code_epoch)
 		return age > PW_CODE_PAUSE_US;
 	return age > (is_waited_for ? PW_CODE_AGE_MAX_US : PW_CODE_AGE_US);
 }
 
-bool pw_code_begin(struct pw_code *code, unsigned ddl_epoch, uint64_t now_us, bool is_waited_for)
+bool pw_code_begin(struct pw_code *code, unsigned code_epoch, uint64_t now_us, bool is_waited_for)
 {
-	return is_due(code, ddl_epoch, now_us, is_waited_for) &&
+	return is_due(code, code_epoch, now_us, is_waited_for) &&
 	       !atomic_exchange(&code->is_asked, true);
 }
 

@@ -187,6 +187,46 @@ static bool is_ddl(const struct pw_piece *piece)
 	       (len > 5 && memcmp(tag, "DROP ", 5) == 0);
 }
 
+/* Of these, by which functions may come, or be run where they were not. DROP takes away; and what a
+ * CREATE TABLE has of calls is seen in its text (session/effects.h). */
+static bool is_code(const struct pw_piece *piece)
+{
+	static const char *const harmless[] = {"DROP ",
+					       "CREATE TABLE",
+					       "CREATE INDEX",
+					       "CREATE SEQUENCE",
+					       "CREATE ROLE",
+					       "CREATE DATABASE",
+					       "CREATE TABLESPACE",
+					       "CREATE STATISTICS",
+					       "ALTER INDEX",
+					       "ALTER SEQUENCE",
+					       "ALTER ROLE",
+					       "ALTER DATABASE",
+					       "ALTER TABLESPACE",
+					       "ALTER STATISTICS"};
+	const char *tag = (const char *)piece->data + PW_HEADER_SIZE;
+	size_t len = piece->len - PW_HEADER_SIZE;
+
+	for (size_t i = 0; i < PW_COUNTOF(harmless); i++) {
+		size_t n = strlen(harmless[i]);
+
+		if (len >= n && memcmp(tag, harmless[i], n) == 0)
+			return false;
+	}
+	return true;
+}
+
+static void raise_epochs(struct pw_link *link)
+{
+	struct pw_shared_db *db = link->shared->db;
+
+	if (link->has_seen_ddl)
+		atomic_fetch_add(&db->ddl_epoch, 1);
+	if (link->has_seen_code)
+		atomic_fetch_add(&db->code_epoch, 1);
+}
+
 /* Names with a dot stay, with an empty value. */
 static void forget_settings(struct pw_link *link)
 {
@@ -204,7 +244,8 @@ static void finish_command(struct pw_link *link, const struct pw_piece *piece)
 {
 	if (is_ddl(piece)) {
 		link->has_seen_ddl = true;
-		atomic_fetch_add(&link->shared->db->ddl_epoch, 1);
+		link->has_seen_code |= is_code(piece);
+		raise_epochs(link);
 	}
 	if (tag_is(piece, "DISCARD ALL") || tag_is(piece, "DEALLOCATE ALL"))
 		pw_known_clear(&link->facts.known);
@@ -393,8 +434,9 @@ static void finish_ready(struct pw_link *link, const struct pw_piece *piece)
 	link->is_parse_unsure &= link->expects.n > 0;
 	/* Once more at its commit: what others parsed meanwhile saw the tables as they had been. */
 	if (link->has_seen_ddl && link->transaction == 'I') {
+		raise_epochs(link);
 		link->has_seen_ddl = false;
-		atomic_fetch_add(&link->shared->db->ddl_epoch, 1);
+		link->has_seen_code = false;
 	}
 	note_times(link);
 	if (link->loan)

@@ -30,7 +30,7 @@ static bool matters(const struct pw_link *link)
 bool pw_link_learn(struct pw_link *link)
 {
 	struct pw_shared_db *db = db_of(link);
-	unsigned epoch = atomic_load(&db->ddl_epoch);
+	unsigned epoch = atomic_load(&db->code_epoch);
 	const struct pw_expect entry = {.role = PW_ROLE_QUERY};
 	struct pw_strbuf sql = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
 
@@ -42,7 +42,7 @@ bool pw_link_learn(struct pw_link *link)
 		pw_code_end(&db->code, NULL, link->pool->pools->loop->now_us);
 		return false;
 	}
-	link->learning->ddl_epoch = epoch;
+	link->learning->epoch = epoch;
 	link->learning->since_us = link->pool->pools->loop->now_us;
 	link->pool->n_learning++;
 	pw_code_add_question(&sql);
@@ -131,7 +131,7 @@ static bool read_answer(struct pw_link *link, struct pw_verdict *verdict)
 
 void pw_link_learned(struct pw_link *link)
 {
-	struct pw_verdict *verdict = pw_verdict_create(link->learning->ddl_epoch);
+	struct pw_verdict *verdict = pw_verdict_create(link->learning->epoch);
 
 	if (verdict && !link->learning->has_failed && !link->learning->rows.has_failed &&
 	    read_answer(link, verdict)) {

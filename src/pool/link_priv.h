@@ -63,7 +63,7 @@ enum { PW_CLEAN_ROLLBACK = 1 << 0, PW_CLEAN_RESET = 1 << 1, PW_CLEAN_CHECK = 1 <
 /* ---- link_code.c ---- */
 struct pw_link_learning {
 	uint64_t since_us;
-	unsigned ddl_epoch; /* when it was asked */
+	unsigned epoch; /* the code_epoch when it was asked */
 	bool has_failed;
 	struct pw_strbuf rows;
 };

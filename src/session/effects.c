@@ -518,6 +518,18 @@ static void take_created(const struct judgement *j)
 		j->effects->flags |= PW_EFFECT_UNSEEN;
 }
 
+/* A server's answer does not tell whether the use of a new table runs functions. */
+static void take_created_table(const struct judgement *j)
+{
+	static const char *const words[] = {"default",  "generated", "check",    "exclude",
+					    "inherits", "like",      "partition"};
+
+	for (size_t i = 0; i < PW_COUNTOF(words); i++) {
+		if (has_word(j, words[i]))
+			j->effects->flags |= PW_EFFECT_DDL;
+	}
+}
+
 void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		      const struct pw_shape_key *key, const char *text, size_t len)
 {
@@ -543,6 +555,8 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		pw_effects_judge_unread(effects, text, len);
 	if (shape.firsts & PW_SQL_BIT(CREATE))
 		take_created(&j);
+	if (shape.firsts & PW_SQL_BIT(CREATE) && shape.words & PW_SQL_BIT(TABLE))
+		take_created_table(&j);
 	if (has_into(&shape) && shape.firsts & PW_SQL_BIT(SELECT))
 		effects->flags |= PW_EFFECT_TEMP;
 }

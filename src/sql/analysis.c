@@ -289,11 +289,24 @@ static void walk(struct build *b, const ProtobufCMessage *message)
 		walk_field(b, message, &message->descriptor->fields[i]);
 }
 
+/* Is there one since then that tells more of a CREATE than what it calls? */
+static bool has_own_item(const struct build *b, size_t since)
+{
+	for (size_t at = since; at < b->items.len; at += sizeof(struct draft)) {
+		struct draft draft;
+
+		memcpy(&draft, b->items.data + at, sizeof(draft));
+		if (draft.kind != PW_SQL_ITEM_CALL)
+			return true;
+	}
+	return false;
+}
+
 /* Statements that no row above knows, other than queries. */
 static void note_statement(struct build *b, const PgQuery__Node *node)
 {
 	const ProtobufCFieldDescriptor *field;
-	uint32_t before = (uint32_t)b->items.len;
+	size_t before = b->items.len;
 
 	walk(b, &node->base);
 	switch (node->node_case) {
@@ -308,7 +321,10 @@ static void note_statement(struct build *b, const PgQuery__Node *node)
 	}
 	field = protobuf_c_message_descriptor_get_field(&pg_query__node__descriptor,
 							(unsigned)node->node_case);
-	if (b->items.len == before && field)
+	if (!field)
+		return;
+	if (b->items.len == before ||
+	    (strncmp(field->name, "create", 6) == 0 && !has_own_item(b, before)))
 		add_item(b, PW_SQL_ITEM_OTHER, field->name, PW_SQL_NO_LITERAL);
 }
 

@@ -149,7 +149,10 @@ static void test_names_that_are_made(void **state PW_UNUSED)
 static void test_objects(void **state PW_UNUSED)
 {
 	assert_effects("CREATE TABLE t (a int)", " temp drops queries");
+	assert_effects("CREATE TABLE t (a int DEFAULT f())", " temp drops queries f()");
+	assert_effects("DROP FUNCTION f()", " drops queries");
 	assert_effects("CREATE TEMP TABLE t (a int)", " temp queries");
+	assert_effects("CREATE TEMP TABLE t (a int DEFAULT f())", " temp queries f()");
 	assert_effects("CREATE TEMPORARY VIEW v AS SELECT 1", " temp queries");
 	assert_effects("SELECT 1 INTO TEMP t", " temp queries");
 	assert_effects("SELECT 1 INTO pg_temp.t", " temp queries");
@@ -176,6 +179,33 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("SELECT currval('s')", " sequences queries");
 	assert_effects("DISCARD ALL", " listens discard drops reset-all queries");
 	assert_effects("COPY t FROM STDIN", " drops copy queries");
+}
+
+static bool changes_code(const char *text)
+{
+	struct pw_effects effects = PW_EFFECTS_INIT;
+	struct pw_shape_cache cache;
+	struct pw_shape_key key;
+	bool result;
+
+	pw_shape_cache_init(&cache, 100000);
+	pw_shape_key_init(&key, &secret);
+	pw_effects_judge(&effects, &cache, &key, text, strlen(text));
+	result = effects.flags & PW_EFFECT_DDL;
+	pw_effects_fini(&effects);
+	pw_shape_cache_fini(&cache);
+	return result;
+}
+
+static void test_changes_of_code(void **state PW_UNUSED)
+{
+	assert_true(changes_code("CREATE TABLE t (a int DEFAULT f())"));
+	assert_true(changes_code("create temp table t (a int, check (f(a)))"));
+	assert_true(changes_code("CREATE TABLE t (LIKE u)"));
+	assert_true(changes_code("DO 'BEGIN EXECUTE x; END'"));
+	assert_false(changes_code("CREATE TABLE t (a int, b text)"));
+	assert_false(changes_code("CREATE TEMP TABLE t (a numeric(10, 2)) ON COMMIT DROP"));
+	assert_false(changes_code("SELECT f()"));
 }
 
 static void assert_described_with(const char *flags_wanted, const char *names, const char *text)
@@ -263,7 +293,7 @@ static void test_code_in_texts(void **state PW_UNUSED)
 		       " temp drops made unseen queries");
 	assert_effects("CREATE FUNCTION f(n text DEFAULT g()) RETURNS text LANGUAGE sql AS "
 		       "$$ SELECT set_config(n, 'app.x', false) $$",
-		       " made unseen queries =app.x g()");
+		       " temp drops made unseen queries =app.x g()");
 }
 
 static void test_many_calls(void **state PW_UNUSED)
@@ -380,6 +410,7 @@ int main(void)
 	    cmocka_unit_test(test_settings),
 	    cmocka_unit_test(test_names_that_are_made),
 	    cmocka_unit_test(test_objects),
+	    cmocka_unit_test(test_changes_of_code),
 	    cmocka_unit_test(test_code),
 	    cmocka_unit_test(test_calls),
 	    cmocka_unit_test(test_code_in_texts),

@@ -55,12 +55,12 @@ void pw_code_init(struct pw_code *code);
 void pw_code_fini(struct pw_code *code);
 /* The verdict as of that epoch, valid until the view's next use; NULL: it is not known. */
 const struct pw_verdict *pw_code_look(struct pw_code *code, struct pw_code_view *view,
-				      unsigned ddl_epoch);
+				      unsigned code_epoch);
 void pw_code_view_fini(struct pw_code_view *view);
 
 /* Is it time to ask, and the caller the one to do it? Then pw_code_end() must follow: with a
  * finished verdict, whose reference it takes over, or NULL where there was no answer. */
-bool pw_code_begin(struct pw_code *code, unsigned ddl_epoch, uint64_t now_us, bool is_waited_for);
+bool pw_code_begin(struct pw_code *code, unsigned code_epoch, uint64_t now_us, bool is_waited_for);
 void pw_code_end(struct pw_code *code, struct pw_verdict *verdict, uint64_t now_us);
 
 /* A query of one column, of which the first letter says what follows: t letters of what is reached

@@ -114,8 +114,9 @@ struct pw_link {
 	bool is_skipping;     /* after an error: the server waits for Sync */
 	bool is_copy_in;      /* the server wants CopyData */
 	bool is_copy_both;
-	bool has_seen_ddl; /* in the present transaction */
-	bool is_unsure;    /* a Sync may have been eaten by a COPY that failed */
+	bool has_seen_ddl;  /* in the present transaction */
+	bool has_seen_code; /* the same, of what code may be in or hang on */
+	bool is_unsure;     /* a Sync may have been eaten by a COPY that failed */
 	bool is_marker_seen;
 	bool is_answering;     /* something came since the last ReadyForQuery */
 	bool is_swallowing;    /* the message at hand is not the borrower's */

@@ -66,6 +66,9 @@ struct pw_shared_db {
 	 * that a plan no longer fits): what was parsed before may have an older idea of its result.
 	 */
 	atomic_uint ddl_epoch;
+	/* Raised when its code may have changed, which new tables and indexes do not do: what was
+	 * known of that (pool/code.h) is out of date. */
+	atomic_uint code_epoch;
 	/* Somebody asks for currval() or lastval(): a link is given on without what they tell. */
 	atomic_bool reads_sequences;
 	struct pw_code code;
