@@ -145,6 +145,27 @@ static void check_syslog(const struct check *c)
 				"unknown syslog_facility \"%.64s\", daemon is used", facility);
 }
 
+/* What a connect_query sets cannot be told from what clients set. */
+static void check_tracking(const struct check *c)
+{
+	const struct pw_conf *conf = c->conf;
+	struct pw_ini_pos pos = find_place(c, "session_state");
+
+	if (conf->session_state != PW_SESSION_TRACK)
+		return;
+	for (size_t i = 0; i < conf->n_databases; i++) {
+		const struct pw_conf_db *db = &conf->databases[i];
+		int mode = db->pool_mode >= 0 ? db->pool_mode : conf->pool_mode;
+
+		if (is_set(db->connect_query) && mode != PW_MODE_SESSION)
+			pw_conf_problem(
+			    c->warnings, &pos,
+			    "database \"%.64s\" has a connect_query: what its clients set "
+			    "stays on the server connection, as with session_state = off",
+			    db->name);
+	}
+}
+
 void pw_conf_check(const struct pw_conf *conf, const struct pw_ini_pos *file,
 		   const struct pw_ini_pos *set_at, struct pw_conf_problems *problems,
 		   struct pw_conf_problems *warnings)
@@ -156,4 +177,5 @@ void pw_conf_check(const struct pw_conf *conf, const struct pw_ini_pos *file,
 	check_server_tls(&c);
 	check_auth(&c);
 	check_syslog(&c);
+	check_tracking(&c);
 }

@@ -256,6 +256,34 @@ static void test_rules_that_hold(void **state)
 	pw_conf_unref(must_parse(MAIN "client_tls_protocols = legacy\n", NULL));
 }
 
+static void test_connect_query_and_tracking(void **state)
+{
+	static const char databases[] = "[databases]\na = connect_query='x'\n"
+					"b = connect_query='x' pool_mode=session\nc =\n" MAIN;
+	static const char *const modes[] = {"pool_mode = transaction\n", "",
+					    "pool_mode = transaction\nsession_state = off\n"};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(modes); i++) {
+		struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
+		char text[512];
+		struct pw_conf *conf;
+
+		snprintf(text, sizeof(text), "%s%s", databases, modes[i]);
+		conf = parse(text, NULL, &said);
+		assert_non_null(conf);
+		if (i == 0)
+			assert_string_equal(said.warnings.data,
+					    "t.ini: database \"a\" has a connect_query: what its "
+					    "clients set stays on "
+					    "the server connection, as with session_state = off");
+		else
+			assert_int_equal(said.warnings.len, 0);
+		pw_conf_unref(conf);
+		said_fini(&said);
+	}
+}
+
 static void test_warnings(void **state)
 {
 	struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
@@ -375,6 +403,7 @@ int main(void)
 	    cmocka_unit_test(test_main_section_again),
 	    cmocka_unit_test(test_rules_across_settings),
 	    cmocka_unit_test(test_rules_that_hold),
+	    cmocka_unit_test(test_connect_query_and_tracking),
 	    cmocka_unit_test(test_warnings),
 	    cmocka_unit_test(test_reload),
 	    cmocka_unit_test(test_failed_reload_changes_nothing),
