@@ -300,3 +300,85 @@ def test_change_past_the_pooler(make_one, pg, db):
     with pg.connect(db) as c:
         c.execute(OPAQUE.replace("set_ctx", "plain2"))
     wait_for(lambda: pid(a) != before, timeout=40)
+
+
+def make_shared(make_pooler, pg, db, code, size=4):
+    with pg.connect(db) as c:
+        c.execute(code)
+    return make_pooler(pool_mode="transaction", default_pool_size=size, worker_threads=1)
+
+
+def test_server_that_cannot_say(make_pooler, pg, db):
+    """What keeps it from saying what code there is says nothing about anybody's session."""
+    pooler = make_shared(make_pooler, pg, db, CODE + """;
+        REVOKE EXECUTE ON FUNCTION pg_get_function_sqlbody(oid) FROM PUBLIC""")
+    clients = [pooler.raw() for _ in range(6)]
+    for a in clients:
+        assert a.query("SELECT * FROM t").error is None
+    before = opened(pooler)
+    for a in clients:
+        for text in ("SELECT plain(1)", "SELECT set_wm()", "CREATE TEMP TABLE x (a int)",
+                     "SELECT * FROM x", "DROP TABLE x", "SELECT 'app.' || a FROM t"):
+            assert a.query(text).error is None
+        assert value(a, "work_mem") == "9MB"
+    assert pooler.console("SHOW PINS") == []
+    assert value(pooler.raw(), "work_mem") != "9MB"
+    assert opened(pooler) >= before
+    assert pooler.log_count("did not say what code the database holds") == 1
+    assert pooler.log_count("permission denied for function pg_get_function_sqlbody") == 1
+
+
+def test_server_that_cannot_say_any_more(make_pooler, pg, db):
+    """What was known of the worst still counts."""
+    pooler = make_shared(make_pooler, pg, db, CODE + "; GRANT CREATE ON SCHEMA public TO public",
+                         size=1)
+    a, b = pooler.raw(), pooler.raw()
+    assert keeps_its_link(pooler, a, "SELECT plain(1)")
+    with pg.connect(db) as c:
+        c.execute("REVOKE EXECUTE ON FUNCTION pg_get_function_sqlbody(oid) FROM PUBLIC")
+    assert a.query("CREATE VIEW v AS SELECT 1").error is None
+    assert a.query("SELECT plain(1)").error is None
+    pooler.wait_log("did not say what code the database holds")
+    assert keeps_its_link(pooler, a, "SELECT plain(1)")
+    assert a.query("SELECT set_ctx(reverse('1c.ppa'), 'leak')").error is None
+    assert value(b, "app.c1") == ""
+
+
+@pytest.mark.parametrize("setting", ["lock_timeout", "statement_timeout"])
+def test_answer_that_is_late(make_pooler, pg, db, setting):
+    """Where the server cannot tell at the moment, it is asked again after the next transaction."""
+    pooler = make_shared(make_pooler, pg, db, CODE)
+    a = pooler.raw()
+    a.query(f"SET {setting} = '50ms'")
+    a.query("SELECT 1")
+    with pg.connect(db) as holder:
+        holder.execute("BEGIN; LOCK TABLE pg_catalog.pg_depend IN ACCESS EXCLUSIVE MODE")
+        assert a.query("DO $$ BEGIN PERFORM set_config('app.x', 'y', false); END $$").error is None
+        wait_for(lambda: [row["reasons"] for row in pooler.console("SHOW PINS")]
+                 == ["no answer yet"])
+        assert a.query("SELECT 1").error is None
+        holder.execute("COMMIT")
+    assert a.query("SELECT 1").error is None
+    wait_for(lambda: pooler.console("SHOW PINS") == [])
+    b = pooler.raw()
+    a.query("BEGIN")
+    assert value(b, "app.x") == ""
+    a.query("COMMIT")
+    b.query("BEGIN")
+    assert value(a, "app.x") == "y"
+
+
+def test_client_that_leaves_before_the_answer(make_pooler, pg, db):
+    pooler = make_shared(make_pooler, pg, db, CODE, size=1)
+    a = pooler.raw()
+    a.query("SET lock_timeout = '50ms'")
+    before = pid(a)
+    with pg.connect(db) as holder:
+        holder.execute("BEGIN; LOCK TABLE pg_catalog.pg_depend IN ACCESS EXCLUSIVE MODE")
+        assert a.query("DO $$ BEGIN PERFORM set_config('app.x', 'y', false); END $$").error is None
+        wait_for(lambda: pooler.console("SHOW PINS") != [])
+        a.close()
+        holder.execute("COMMIT")
+    b = pooler.raw()
+    assert value(b, "app.x") == ""
+    assert pid(b) != before

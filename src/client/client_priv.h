@@ -75,9 +75,11 @@ struct pw_client_session {
 	unsigned pins;                /* PW_EFFECT_*: why the link cannot be given back */
 	uint64_t pinned_us;           /* since when; 0 = it can */
 	unsigned attempts;
-	bool is_taking_back; /* ASKING: of names, no more */
-	bool with_code;      /* ASKING: also about settings of which the code speaks */
-	char sqlstate[6];    /* ASKING: of an error */
+	bool is_put_off;             /* the next question is that of another transaction */
+	bool is_taking_back;         /* ASKING: of names, no more */
+	bool with_code;              /* ASKING: also about settings of which the code speaks */
+	char sqlstate[6];            /* ASKING: of an error */
+	struct pw_strbuf code_error; /* ASKING again: why not with_code */
 	struct pw_client_listening *listening; /* NULL = to nothing */
 };
 

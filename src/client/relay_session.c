@@ -14,6 +14,7 @@
 #include "client_priv.h"
 #include "listening_priv.h"
 #include "names_priv.h"
+#include "pgweir/base/clock.h"
 #include "pgweir/pool/catalog.h"
 #include "pgweir/pool/code.h"
 #include "pgweir/proto/writer.h"
@@ -37,6 +38,7 @@ static struct pw_residue_context context_of(const struct pw_client *c,
 	    .dotted = dotted,
 	    .effects = &c->session->effects,
 	    .user = c->loan.link->shared->user->name,
+	    .server_version = c->loan.link->facts.server_version,
 	};
 }
 
@@ -134,6 +136,10 @@ bool pw_session_settle(struct pw_client *c)
 #endif
 	if (!s)
 		return true;
+	if (s->is_put_off) {
+		s->is_put_off = false;
+		return is_free(c);
+	}
 	if (pw_names_are_there(c)) {
 		s->is_taking_back = true;
 		pw_names_take_back(c);
@@ -157,7 +163,8 @@ bool pw_session_settle(struct pw_client *c)
 	s->effects.flags = flags | (s->effects.flags & PW_EFFECTS_BY_CODE);
 	s->attempts = 0;
 	s->sqlstate[0] = '\0';
-	s->with_code = !is_known && flags & PW_EFFECT_SETTINGS;
+	s->with_code = !is_known && flags & PW_EFFECT_SETTINGS &&
+		       !pw_code_is_failing(&db_of(c)->code, c->clients->loop->now_us);
 	if (flags != 0 && ask(c))
 		return false;
 	pw_effects_clear(&s->effects);
@@ -248,6 +255,9 @@ void pw_session_take_answer(struct pw_client *c, const struct pw_piece *piece)
 		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
 				      &fields);
 		snprintf(s->sqlstate, sizeof(s->sqlstate), "%s", fields.sqlstate);
+		pw_strbuf_reset(&s->code_error);
+		if (s->with_code)
+			pw_strbuf_add(&s->code_error, fields.message, strlen(fields.message) + 1);
 		s->residue.has_failed = true;
 	}
 }
@@ -304,6 +314,65 @@ static void take_over(struct pw_client *c, struct pw_residue_found *found)
 	have(c, with_initial(c, found->settings));
 }
 
+static bool is_error(const struct pw_client *c, const char *sqlstate)
+{
+	return strcmp(c->session->sqlstate, sqlstate) == 0;
+}
+
+/* Is the question asked once more, and at once? */
+static bool ask_again(struct pw_client *c)
+{
+	struct pw_client_session *s = c->session;
+	bool is_canceled = is_error(c, PW_SQLSTATE_QUERY_CANCELED);
+	uint64_t took = pw_clock_since(c->loan.link->request_us, c->clients->loop->now_us);
+
+	/* A cancel request that was meant for the client's own statement. */
+	if ((is_canceled && !(s->with_code && took >= PW_CODE_TIMEOUT_US)) ||
+	    is_error(c, PW_SQLSTATE_SERIALIZATION_FAILURE)) {
+		if (++s->attempts < ATTEMPTS_MAX)
+			return true;
+	}
+	/* That of the code may be what failed, and says nothing about the session. */
+	if (!s->with_code)
+		return false;
+	s->with_code = false;
+	s->attempts = 0;
+	return true;
+}
+
+/* Without the code it was answered. */
+static void tell_of_code(struct pw_client *c)
+{
+	struct pw_client_session *s = c->session;
+
+	if (s->code_error.len > 0 && !s->code_error.has_failed)
+		pw_code_failed(&c->log, &db_of(c)->code, s->code_error.data,
+			       c->clients->loop->now_us);
+	pw_strbuf_fini(&s->code_error);
+}
+
+/* Then the client stays where its session is, until the question after its next transaction if the
+ * moment may be to blame. What was done is kept for that. */
+static bool stay_untold(struct pw_client *c)
+{
+	struct pw_client_session *s = c->session;
+	bool is_of_moment = is_error(c, PW_SQLSTATE_QUERY_CANCELED) ||
+			    is_error(c, PW_SQLSTATE_LOCK_NOT_AVAILABLE) ||
+			    is_error(c, PW_SQLSTATE_SERIALIZATION_FAILURE);
+
+	pw_residue_fini(&s->residue);
+	pw_strbuf_fini(&s->code_error);
+	if (!is_of_moment) {
+		pw_effects_clear(&s->effects);
+		return pin(c, s->pins | PW_EFFECT_OPAQUE);
+	}
+	s->effects.flags &=
+	    PW_EFFECTS_OF_OBJECTS | PW_EFFECT_DROPS | PW_EFFECT_UNSEEN | PW_EFFECTS_BY_CODE;
+	s->effects.flags |= PW_EFFECT_SETTINGS;
+	s->is_put_off = true;
+	return pin(c, s->pins | PW_EFFECT_UNTOLD);
+}
+
 bool pw_session_answered(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
@@ -316,19 +385,15 @@ bool pw_session_answered(struct pw_client *c)
 		s->is_taking_back = false;
 		return true;
 	}
-	/* A cancel request that was meant for the client's own statement. */
-	if (s->residue.has_failed && strcmp(s->sqlstate, PW_SQLSTATE_QUERY_CANCELED) == 0 &&
-	    ++s->attempts < ATTEMPTS_MAX) {
+	if (s->residue.has_failed && s->sqlstate[0]) {
+		if (!ask_again(c))
+			return stay_untold(c);
 		pw_residue_fini(&s->residue);
+		s->sqlstate[0] = '\0';
 		(void)ask(c);
 		return false;
 	}
-	/* It may not ask, or not for so long: then the client stays where its session is. */
-	if (s->residue.has_failed && s->sqlstate[0]) {
-		pw_residue_fini(&s->residue);
-		pw_effects_clear(&s->effects);
-		return pin(c, s->pins | PW_EFFECT_OPAQUE);
-	}
+	tell_of_code(c);
 	if (pw_residue_find(&s->residue, &context, &found) != PW_OK) {
 		lose_state(c, "gave no good answer");
 		return false;
@@ -341,7 +406,7 @@ bool pw_session_answered(struct pw_client *c)
 	}
 	pw_channels_fini(&found.channels);
 	take_over(c, &found);
-	pins = (s->pins & ~s->residue.objects) | found.objects;
+	pins = (s->pins & ~(s->residue.objects | PW_EFFECT_UNTOLD)) | found.objects;
 	/* Whether that keeps it, is seen when the link goes. */
 	if ((pins & ~(unsigned)PW_EFFECT_LISTENS) == 0)
 		pins &= s->pins;

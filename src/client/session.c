@@ -42,6 +42,7 @@ void pw_session_end(struct pw_client *c)
 	pw_strbuf_fini(&c->session->dropping);
 	pw_strbuf_fini(&c->session->ahead_error);
 	pw_residue_fini(&c->session->residue);
+	pw_strbuf_fini(&c->session->code_error);
 	pw_listening_end(c);
 	pw_state_unref(c->session->initial);
 	pw_params_unref(&c->clients->pools->params, c->session->initial_params);
@@ -66,6 +67,7 @@ static const struct {
     {PW_EFFECT_SLOT, "temporary slot"},
     {PW_EFFECT_BACKUP, "backup"},
     {PW_EFFECT_OPAQUE, "settings of unknown names"},
+    {PW_EFFECT_UNTOLD, "no answer yet"},
 };
 
 void pw_client_pins(const struct pw_client *c, char *out, size_t size)
@@ -455,6 +457,11 @@ bool pw_session_is_clean(const struct pw_client *c)
 
 /* ---- what it comes to ---- */
 
+static bool is_failing(const struct pw_client *c)
+{
+	return pw_code_is_failing(&c->loan.pool->shared->db->code, c->clients->loop->now_us);
+}
+
 static unsigned ask_code(const struct pw_client *c, bool *is_known)
 {
 	struct pw_pool *pool = c->loan.pool;
@@ -467,7 +474,13 @@ static unsigned ask_code(const struct pw_client *c, bool *is_known)
 #ifdef PW_MUTANT_CODE_NOT_ASKED
 	return 0;
 #endif
-	return verdict ? pw_effects_by_code(&c->session->effects, verdict) : PW_CODE_DOUBTFUL;
+	if (verdict)
+		return pw_effects_by_code(&c->session->effects, verdict);
+	/* The worst of what was known before the server could say no more. */
+	if (is_failing(c) && pool->code.verdict)
+		return PW_CODE_DOUBTFUL |
+		       pw_effects_by_code(&c->session->effects, pool->code.verdict);
+	return PW_CODE_DOUBTFUL;
 }
 
 /* What the effects come to, by what is known of the database's code. */
@@ -475,15 +488,19 @@ unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
 {
 	unsigned flags = c->session->effects.flags, what = 0;
 	struct pw_shared_db *db = c->loan.pool->shared->db;
+	bool may_set_made;
 
 	*is_known = true;
 	if (flags & PW_EFFECTS_BY_CODE)
 		what = ask_code(c, is_known);
+	/* Not where all functions are doubtful for want of an answer: it would pin everybody. */
+	may_set_made =
+	    flags & PW_EFFECT_CODE || (what & PW_CODE_DOUBTFUL && (*is_known || !is_failing(c)));
 	if (what & PW_CODE_DOUBTFUL)
 		flags |= PW_EFFECTS_UNKNOWN;
 	if (what & PW_CODE_OPAQUE)
 		flags |= PW_EFFECT_UNSEEN;
-	if (flags & PW_EFFECT_CODE && flags & PW_EFFECT_MADE)
+	if (may_set_made && flags & PW_EFFECT_MADE)
 		flags |= PW_EFFECT_OPAQUE;
 	/* More names than are remembered: some of what was set may not be asked for. */
 	if (flags & PW_EFFECT_SETTINGS && atomic_load(&db->code.is_full))
@@ -526,7 +543,7 @@ void pw_session_leave(struct pw_client *c)
 		return;
 	/* DISCARD ALL does not take these back, or not all of them. */
 	link->must_reset |= c->session->listening != NULL;
-	if (flags & (PW_EFFECTS_FOR_EVER | PW_EFFECT_CODE) || !note_dotted(c))
+	if (flags & (PW_EFFECTS_FOR_EVER | PW_EFFECT_CODE | PW_EFFECT_UNTOLD) || !note_dotted(c))
 		link->facts.must_close = true;
 	else if (flags & ~(unsigned)(PW_EFFECT_DROPS | PW_EFFECT_SEQUENCES) ||
 		 c->session->brought.len > 0)

@@ -8,12 +8,15 @@
 
 #include <string.h>
 
+#include "pgweir/base/clock.h"
+
 void pw_code_init(struct pw_code *code)
 {
 	atomic_init(&code->version, 0);
 	atomic_init(&code->epoch, 0);
 	atomic_init(&code->given_us, 0);
 	atomic_init(&code->took_us, 0);
+	atomic_init(&code->failed_us, 0);
 	atomic_init(&code->generation, 0);
 	atomic_init(&code->is_asked, false);
 	atomic_init(&code->is_full, false);
@@ -66,7 +69,8 @@ static bool is_due(struct pw_code *code, unsigned code_epoch, uint64_t now_us, b
 
 bool pw_code_begin(struct pw_code *code, unsigned code_epoch, uint64_t now_us, bool is_waited_for)
 {
-	return is_due(code, code_epoch, now_us, is_waited_for) &&
+	return !pw_code_is_failing(code, now_us) &&
+	       is_due(code, code_epoch, now_us, is_waited_for) &&
 	       !atomic_exchange(&code->is_asked, true);
 }
 
@@ -88,10 +92,34 @@ static void replace(struct pw_code *code, struct pw_verdict *verdict)
 
 void pw_code_end(struct pw_code *code, struct pw_verdict *verdict, uint64_t now_us)
 {
-	if (verdict)
+	if (verdict) {
+		atomic_store(&code->failed_us, 0);
 		replace(code, verdict);
+	}
 	atomic_store(&code->given_us, now_us);
 	atomic_store(&code->is_asked, false);
+}
+
+bool pw_code_is_failing(const struct pw_code *code, uint64_t now_us)
+{
+	uint64_t failed_us = atomic_load_explicit(&code->failed_us, memory_order_relaxed);
+
+	return failed_us > 0 && pw_clock_since(failed_us, now_us) < PW_CODE_RETRY_US;
+}
+
+void pw_code_failed(const struct pw_logctx *log, struct pw_code *code, const char *error,
+		    uint64_t now_us)
+{
+	uint64_t before = atomic_load(&code->failed_us);
+
+	/* Of several threads that hear it at a time one tells. */
+	if (pw_code_is_failing(code, now_us) ||
+	    !atomic_compare_exchange_strong(&code->failed_us, &before, now_us))
+		return;
+	pw_log_warning(log,
+		       "the server did not say what code the database holds, so each call of a "
+		       "function makes work: %s",
+		       error[0] ? error : "not the answer that was expected");
 }
 
 static bool has_name(const struct pw_strbuf *names, const char *name)

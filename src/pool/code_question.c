@@ -108,7 +108,7 @@
 #define RUNS_OTHER                                                                                 \
 	WORD("query_to_xml" NAME_CHARS "|ts_stat|ts_rewrite|xpath_table")                          \
 	GAP "[(](?!" GAP OTHER_COMMAND ")"
-#define EXECUTES_NAMED WORD_BEGINS "execute" SPACES "+([a-z_]" NAME_CHARS ")" WORD_ENDS
+#define EXECUTES_NAMED  WORD_BEGINS "execute" SPACES "+([a-z_]" NAME_CHARS ")" WORD_ENDS
 /* ... and in languages that nobody here reads: SQL that sets, SQL from elsewhere, shared data. */
 #define FOREIGN                                                                                    \
 	WORD_BEGINS "set|_shared|" WORD("gd") "|(?:execute|prepare|query)" SPACES "*[(]" SPACES    \
@@ -133,9 +133,22 @@
 	"(" tree ")::pg_catalog.text" IN_C PW_OP("~") "(SELECT pattern FROM inner_code)"
 
 /* clang-format off */
+/* What is parsed when it is made, where the server is of a version that has it. */
+static const char parsed[] =
+    "WITH RECURSIVE parsed AS NOT MATERIALIZED (SELECT oid,"
+    " pg_catalog.pg_get_function_sqlbody(oid) AS src FROM pg_catalog.pg_proc"
+    " WHERE oid" PW_IS_USERS " AND prosqlbody IS NOT NULL),"
+    " statistic AS (SELECT oid, stxexprs::pg_catalog.text AS trees"
+    " FROM pg_catalog.pg_statistic_ext),";
+static const char nothing_parsed[] =
+    "WITH RECURSIVE parsed AS NOT MATERIALIZED (SELECT NULL::pg_catalog.oid AS oid,"
+    " NULL::pg_catalog.text AS src WHERE false),"
+    " statistic AS (SELECT NULL::pg_catalog.oid AS oid, NULL::pg_catalog.text AS trees"
+    " WHERE false),";
+
 static const char tables[] =
     /* No dependency on PostgreSQL's own functions is recorded: they are looked for in trees. */
-    "WITH RECURSIVE inner_code AS MATERIALIZED (SELECT pg_catalog.array_agg(oid) AS oids,"
+    " inner_code AS MATERIALIZED (SELECT pg_catalog.array_agg(oid) AS oids,"
      " pg_catalog.concat(':funcid (', pg_catalog.string_agg(oid::pg_catalog.text, '|'),"
      " ')" WORD_ENDS "|:relid ', 'pg_catalog.pg_settings'::pg_catalog.regclass::pg_catalog.oid,"
      " ' ') AS pattern FROM pg_catalog.pg_proc WHERE oid" PW_OP("<") "16384::pg_catalog.oid"
@@ -144,7 +157,7 @@ static const char tables[] =
     " body AS MATERIALIZED (SELECT p.oid, p.proname::pg_catalog.text AS name, p.prokind,"
      " CASE WHEN p.prokind" PW_OP("=") "'a'::pg_catalog.\"char\" THEN 'sql'"
      " ELSE l.lanname::pg_catalog.text END AS language, "
-     LOWER("pg_catalog.concat(COALESCE(pg_catalog.pg_get_function_sqlbody(p.oid), p.prosrc),"
+     LOWER("pg_catalog.concat(COALESCE((SELECT s.src FROM parsed s WHERE s.oid" PW_OP("=") "p.oid), p.prosrc),"
      " ' ; ', p.proconfig::pg_catalog.text, ' ; ', CASE WHEN p.proargdefaults IS NOT NULL"
      " THEN pg_catalog.pg_get_function_arguments(p.oid) END)") IN_C " AS src"
      " FROM pg_catalog.pg_proc p, pg_catalog.pg_language l"
@@ -191,8 +204,8 @@ static const char tables[] =
      " WHERE oid" PW_IS_USERS " AND " HAS_INNER("conbin")
      " UNION ALL SELECT pg_catalog.pg_get_triggerdef(oid) FROM pg_catalog.pg_trigger"
      " WHERE " HAS_INNER("tgqual")
-     " UNION ALL SELECT pg_catalog.pg_get_statisticsobjdef(oid) FROM pg_catalog.pg_statistic_ext"
-     " WHERE " HAS_INNER("stxexprs")
+     " UNION ALL SELECT pg_catalog.pg_get_statisticsobjdef(oid) FROM statistic"
+     " WHERE " HAS_INNER("trees")
      " UNION ALL SELECT typdefault FROM pg_catalog.pg_type WHERE " HAS_INNER("typdefaultbin")
      ") x),"
     /* Whose effects nobody can ask about. */
@@ -251,16 +264,26 @@ static const char letters[] =
      " CASE WHEN EXISTS (SELECT FROM reached WHERE is_lost) THEN 'o' END)";
 /* clang-format on */
 
-/* In the same transaction, and no longer: compiling takes longer than running. */
+/* In the same transaction, and no longer. Compiling takes longer than running; who waits for a lock
+ * or for a body that somebody made for it waits in vain. */
 static const char in_peace[] =
     "SELECT FROM pg_catalog.pg_settings WHERE CASE"
-    " WHEN name" PW_IS_ONE_OF("jit,statement_timeout") " THEN pg_catalog.set_config(name, '0', "
-						       "true) IS NULL ELSE false END;";
+    " WHEN name" PW_IS_ONE_OF("jit,lock_timeout") " THEN pg_catalog.set_config(name, '0', true)"
+						  " IS NULL WHEN name" PW_OP(
+						      "=") "'statement_timeout'"
+							   " THEN pg_catalog.set_config(name, "
+							   "'%u', true) IS NULL ELSE false END;";
 
-void pw_code_add_question(struct pw_strbuf *sql)
+static void add_beginning(struct pw_strbuf *sql, unsigned server_version)
 {
-	pw_strbuf_add_string(sql, in_peace);
+	pw_strbuf_printf(sql, in_peace, (unsigned)(PW_CODE_TIMEOUT_US / 1000));
+	pw_strbuf_add_string(sql, server_version >= 14 ? parsed : nothing_parsed);
 	pw_strbuf_add_string(sql, tables);
+}
+
+void pw_code_add_question(struct pw_strbuf *sql, unsigned server_version)
+{
+	add_beginning(sql, server_version);
 	pw_strbuf_printf(
 	    sql,
 	    "(SELECT pg_catalog.concat('t', %s))"
@@ -272,10 +295,9 @@ void pw_code_add_question(struct pw_strbuf *sql)
 	    letters, PW_CODE_NAMES_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1);
 }
 
-void pw_code_add_settings(struct pw_strbuf *sql)
+void pw_code_add_settings(struct pw_strbuf *sql, unsigned server_version)
 {
-	pw_strbuf_add_string(sql, in_peace);
-	pw_strbuf_add_string(sql, tables);
+	add_beginning(sql, server_version);
 	pw_strbuf_printf(
 	    sql,
 	    "SELECT 'c'::pg_catalog.text, %s, NULL::pg_catalog.text"

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +46,7 @@ bool pw_link_learn(struct pw_link *link)
 	link->learning->epoch = epoch;
 	link->learning->since_us = link->pool->pools->loop->now_us;
 	link->pool->n_learning++;
-	pw_code_add_question(&sql);
+	pw_code_add_question(&sql, link->facts.server_version);
 	pw_write_query(&out, sql.data ? sql.data : "");
 	pw_link_goto(link, PW_LINK_LEARNING);
 	if (sql.has_failed || out.has_failed || pw_link_expect(link, &entry) != PW_OK)
@@ -60,7 +61,13 @@ bool pw_link_learn(struct pw_link *link)
 void pw_link_learn_piece(struct pw_link *link, const struct pw_piece *piece)
 {
 	struct pw_link_learning *learning = link->learning;
+	struct pw_error_fields fields;
 
+	if (piece->type == 'E' && piece->is_first) {
+		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
+				      &fields);
+		snprintf(learning->error, sizeof(learning->error), "%s", fields.message);
+	}
 	if (piece->type == 'E' || learning->rows.len + piece->len > ANSWER_MAX)
 		learning->has_failed = true;
 	else if (piece->type == 'D')
@@ -140,6 +147,7 @@ void pw_link_learned(struct pw_link *link)
 		return;
 	}
 	pw_verdict_unref(verdict);
-	pw_log_warning(&link->log, "the server did not say what code the database holds");
+	pw_code_failed(&link->log, &db_of(link)->code, link->learning->error,
+		       link->pool->pools->loop->now_us);
 	pw_link_end_learning(link, NULL);
 }

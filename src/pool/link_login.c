@@ -399,6 +399,8 @@ static void read_parameter(struct pw_link *link, const struct pw_piece *piece)
 		fail(link, "server reports too many parameters");
 		return;
 	}
+	if (strcmp(name, "server_version") == 0)
+		link->facts.server_version = (unsigned)strtoul(value, NULL, 10);
 	if (index < 0)
 		return;
 	changed = pw_params_with(table, link->params, (size_t)index, value);

@@ -65,6 +65,7 @@ struct pw_link_learning {
 	uint64_t since_us;
 	unsigned epoch; /* the code_epoch when it was asked */
 	bool has_failed;
+	char error[128]; /* the server's */
 	struct pw_strbuf rows;
 };
 /* In link.c; pw_code_end(). */

@@ -169,7 +169,7 @@ bool pw_residue_ask(struct pw_residue *residue, const struct pw_effects *effects
 	/* Behind the settings: it changes one for itself. */
 	if (with_code) {
 		pw_strbuf_add_string(sql, is_first ? "" : ";");
-		pw_code_add_settings(sql);
+		pw_code_add_settings(sql, context->server_version);
 	}
 	return true;
 }

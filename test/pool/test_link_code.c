@@ -46,7 +46,7 @@ static void must_receive_question(struct fixture *f)
 {
 	struct pw_strbuf question = PW_STRBUF_INIT;
 
-	pw_code_add_question(&question);
+	pw_code_add_question(&question, 15);
 	fake_must_receive_query(&f->server, question.data);
 	pw_strbuf_fini(&question);
 }
@@ -89,6 +89,19 @@ static void end(struct fixture *f)
 	fake_borrower_fini(&f->b);
 	fake_server_close(&f->server);
 	fake_env_fini(&f->env);
+}
+
+static struct pw_verdict *verdict_of(unsigned epoch, unsigned tables, unsigned what,
+				     const char *name)
+{
+	struct pw_verdict *verdict = pw_verdict_create(epoch);
+
+	assert_non_null(verdict);
+	pw_verdict_add_tables(verdict, tables);
+	if (name)
+		pw_verdict_add(verdict, what, name, strlen(name));
+	pw_verdict_finish(verdict);
+	return verdict;
 }
 
 static void test_first_link_asks(void **state PW_UNUSED)
@@ -149,8 +162,54 @@ static void test_no_answer(void **state PW_UNUSED)
 		fake_assert_heard(&f.b, "link");
 		assert_false(is_known(code_of(&f), 1));
 		assert_false(atomic_load(&code_of(&f)->is_asked));
+		assert_true(pw_code_is_failing(
+		    code_of(&f), fake_pool_of(&f.env, 0, "bob")->pools->loop->now_us));
 		end(&f);
 	}
+}
+
+static void must_differ_by_version(void (*add)(struct pw_strbuf *, unsigned))
+{
+	static const char *const new_names[] = {"pg_get_function_sqlbody", "prosqlbody",
+						"stxexprs"};
+	struct pw_strbuf of_13 = PW_STRBUF_INIT, of_14 = PW_STRBUF_INIT;
+
+	add(&of_13, 13);
+	add(&of_14, 14);
+	for (size_t i = 0; i < PW_COUNTOF(new_names); i++) {
+		assert_null(strstr(of_13.data, new_names[i]));
+		assert_non_null(strstr(of_14.data, new_names[i]));
+	}
+	pw_strbuf_fini(&of_13);
+	pw_strbuf_fini(&of_14);
+}
+
+/* What PostgreSQL 14 brought is not looked for in older servers. */
+static void test_versions(void **state PW_UNUSED)
+{
+	must_differ_by_version(pw_code_add_question);
+	must_differ_by_version(pw_code_add_settings);
+}
+
+/* Nobody asks again for a while, whatever has changed. */
+static void test_pause_after_failure(void **state PW_UNUSED)
+{
+	struct fixture f;
+	struct pw_code *code;
+	uint64_t now;
+
+	begin(&f, "session_state = track");
+	code = code_of(&f);
+	must_receive_question(&f);
+	fake_answer(&f.server, "E=42501 Z=I");
+	fake_assert_heard(&f.b, "link");
+	now = atomic_load(&code->failed_us);
+	assert_true(now > 0);
+	assert_false(pw_code_begin(code, 2, now + 59 * SECOND, false));
+	assert_true(pw_code_begin(code, 2, now + 61 * SECOND, false));
+	pw_code_end(code, verdict_of(2, 0, PW_CODE_DOUBTFUL, "f"), now + 61 * SECOND);
+	assert_int_equal(atomic_load(&code->failed_us), 0);
+	end(&f);
 }
 
 static void test_link_is_lost_while_it_asks(void **state PW_UNUSED)
@@ -164,19 +223,6 @@ static void test_link_is_lost_while_it_asks(void **state PW_UNUSED)
 	fake_turn(&f.env);
 	assert_false(atomic_load(&code_of(&f)->is_asked));
 	end(&f);
-}
-
-static struct pw_verdict *verdict_of(unsigned epoch, unsigned tables, unsigned what,
-				     const char *name)
-{
-	struct pw_verdict *verdict = pw_verdict_create(epoch);
-
-	assert_non_null(verdict);
-	pw_verdict_add_tables(verdict, tables);
-	if (name)
-		pw_verdict_add(verdict, what, name, strlen(name));
-	pw_verdict_finish(verdict);
-	return verdict;
 }
 
 /* How often, by the clock alone. */
@@ -304,6 +350,8 @@ int main(void)
 	    cmocka_unit_test(test_first_link_asks),
 	    cmocka_unit_test(test_nobody_asks_where_sessions_are_not_tracked),
 	    cmocka_unit_test(test_no_answer),
+	    cmocka_unit_test(test_versions),
+	    cmocka_unit_test(test_pause_after_failure),
 	    cmocka_unit_test(test_link_is_lost_while_it_asks),
 	    cmocka_unit_test(test_when),
 	    cmocka_unit_test(test_change_of_which_nobody_told),

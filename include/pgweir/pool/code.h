@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pgweir/base/log.h"
 #include "pgweir/base/strbuf.h"
 #include "pgweir/pool/verdict.h"
 
@@ -27,6 +28,10 @@ enum {
 	PW_CODE_AGE_US = 10 * 1000 * 1000,
 	PW_CODE_AGE_MAX_US = 60 * 1000 * 1000,
 	PW_CODE_PAUSE_US = 1000 * 1000,
+	/* A server that could not say is asked again after this time, whatever has changed. */
+	PW_CODE_RETRY_US = 60 * 1000 * 1000,
+	/* How long a server may think about it. */
+	PW_CODE_TIMEOUT_US = 5 * 1000 * 1000,
 	/* An answer that takes no longer is waited for; else another link is opened. */
 	PW_CODE_QUICK_US = 100 * 1000,
 };
@@ -35,11 +40,12 @@ struct pw_code {
 	atomic_uint version; /* raised with each verdict; 0 = there is none yet */
 	atomic_uint epoch;   /* the verdict's; 0 = never */
 	_Atomic uint64_t given_us;
-	_Atomic uint64_t took_us; /* the last answer */
-	atomic_uint generation;   /* raised when it was too mild: what links had since is unknown */
-	atomic_bool is_asked;     /* by one link at a time */
-	atomic_bool is_full;      /* not all names are remembered */
-	pthread_mutex_t lock;     /* rank 4; guards what follows */
+	_Atomic uint64_t took_us;   /* the last answer */
+	_Atomic uint64_t failed_us; /* the last question, when it was last asked; 0 = it did not */
+	atomic_uint generation; /* raised when it was too mild: what links had since is unknown */
+	atomic_bool is_asked;   /* by one link at a time */
+	atomic_bool is_full;    /* not all names are remembered */
+	pthread_mutex_t lock;   /* rank 4; guards what follows */
 	struct pw_verdict *verdict; /* a reference */
 	struct pw_strbuf dotted;    /* names of settings with a dot, each with its zero byte */
 	size_t n_dotted;
@@ -63,14 +69,21 @@ void pw_code_view_fini(struct pw_code_view *view);
 bool pw_code_begin(struct pw_code *code, unsigned code_epoch, uint64_t now_us, bool is_waited_for);
 void pw_code_end(struct pw_code *code, struct pw_verdict *verdict, uint64_t now_us);
 
+/* The server could not say, for the reason that it gives: until it is asked again functions count
+ * as doubtful, and none as worse. Logged where it is news. */
+void pw_code_failed(const struct pw_logctx *log, struct pw_code *code, const char *error,
+		    uint64_t now_us);
+/* Has it failed so lately that nobody is to ask? */
+bool pw_code_is_failing(const struct pw_code *code, uint64_t now_us);
+
 /* A query of one column, of which the first letter says what follows: t letters of what is reached
  * through tables (d doubtful, o opaque), s a setting with a dot, d or o a function that is that.
  * A statement without rows comes before it. */
-void pw_code_add_question(struct pw_strbuf *sql);
+void pw_code_add_question(struct pw_strbuf *sql, unsigned server_version);
 /* A SELECT of three columns: 'c', those letters, NULL; 'f', an opaque function, NULL; 's', name,
  * value: settings of which the code speaks. A statement without rows comes before it, too, which
  * changes settings for what follows: not ahead of a question about these. */
-void pw_code_add_settings(struct pw_strbuf *sql);
+void pw_code_add_settings(struct pw_strbuf *sql, unsigned server_version);
 
 /* Names with a dot that a session has had or code speaks of. Each once, and not endlessly many:
  * then there are names that nobody knows. */

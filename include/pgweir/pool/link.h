@@ -68,6 +68,7 @@ struct pw_link_facts {
 	struct pw_addr local;
 	unsigned epoch;                        /* of the shared pool when it was opened */
 	unsigned code_generation;              /* of its database's code, the same */
+	unsigned server_version;               /* its first number; 0 = not told */
 	uint64_t definition;                   /* pool's definition when it was opened */
 	uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* body of BackendKeyData */
 	uint16_t cancel_key_len;

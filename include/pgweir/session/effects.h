@@ -42,6 +42,7 @@ enum pw_effect {
 	PW_EFFECT_COPY = 1 << 21,   /* none: but bytes behind it may be data */
 	/* None: but what is parsed before it is over may mean something else than elsewhere. */
 	PW_EFFECT_PARSES = 1 << 26,
+	PW_EFFECT_UNTOLD = 1 << 27, /* none: but the server could not say just now what is there */
 	PW_EFFECT_RESET_ALL = 1 << 20, /* all settings go back to what they began as */
 	/* What these mean hangs on the code that the database holds: */
 	PW_EFFECT_CALLS = 1 << 16,     /* functions are called that are not PostgreSQL's own */

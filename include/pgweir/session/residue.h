@@ -47,6 +47,7 @@ struct pw_residue_context {
 	    *dotted; /* all names with a dot that are known, each with its zero */
 	const struct pw_effects *effects; /* of what was done; NULL = of nothing */
 	const char *user;                 /* whom the link logged in as */
+	unsigned server_version;          /* its first number; 0 = not told */
 };
 
 /* True where something is to be asked; the question is then in `sql`, to be sent as a Query.
