@@ -382,3 +382,18 @@ def test_client_that_leaves_before_the_answer(make_pooler, pg, db):
     b = pooler.raw()
     assert value(b, "app.x") == ""
     assert pid(b) != before
+
+
+def many_names(n):
+    executes = " ".join(f"EXECUTE v{i};" for i in range(n))
+    return f"""SET check_function_bodies = off; CREATE FUNCTION many() RETURNS void
+               LANGUAGE plpgsql AS $$ BEGIN IF false THEN {executes} END IF; END $$"""
+
+
+def test_body_with_endless_names(make_one):
+    """No more of them are looked up than takes a moment."""
+    one = make_one(CODE + ";" + many_names(8000))
+    a = one.raw()
+    assert keeps_its_link(one, a, "SELECT plain(1)")
+    assert not keeps_its_link(one, a, "SELECT many()")
+    assert one.log_count("did not say what code the database holds") == 0

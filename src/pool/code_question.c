@@ -108,6 +108,8 @@
 #define RUNS_OTHER                                                                                 \
 	WORD("query_to_xml" NAME_CHARS "|ts_stat|ts_rewrite|xpath_table")                          \
 	GAP "[(](?!" GAP OTHER_COMMAND ")"
+/* Variables of one body that are looked up: with more it is taken for the worst. */
+#define NAMES_LOOKED_AT "50"
 #define EXECUTES_NAMED  WORD_BEGINS "execute" SPACES "+([a-z_]" NAME_CHARS ")" WORD_ENDS
 /* ... and in languages that nobody here reads: SQL that sets, SQL from elsewhere, shared data. */
 #define FOREIGN                                                                                    \
@@ -221,11 +223,15 @@ static const char tables[] =
      " '" MADE "', 'g') AS m FROM piece WHERE " MATCHES("src", "set_config|" WORD("set")) ") x"
      " WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n"
      " WHERE n.nspname::pg_catalog.text" PW_OP("=") "m[1])"
-     " UNION SELECT oid FROM (SELECT oid, src, pg_catalog.regexp_matches(src,"
-     " '" EXECUTES_NAMED "', 'g') AS m FROM piece WHERE language" PW_OP("=") "'plpgsql') x"
-     " WHERE NOT (m[1]" PW_IS_ONE_OF("function,procedure,on,format,concat") ")"
-     " AND NOT src" IN_C PW_OP("~") "pg_catalog.concat('" WORD_BEGINS "', m[1],"
-     " '" WORD_ENDS "[^;]*?(?::=|=|" WORD("default") ")" GAP OTHER_COMMAND "')"
+     " UNION SELECT oid FROM (SELECT oid, src, ARRAY(SELECT DISTINCT m[1]"
+     " FROM pg_catalog.regexp_matches(src, '" EXECUTES_NAMED "', 'g') m"
+     " WHERE NOT (m[1]" PW_IS_ONE_OF("function,procedure,on,format,concat") ")) AS names"
+     " FROM piece WHERE language" PW_OP("=") "'plpgsql' OFFSET 0) x"
+     /* Each is a regular expression of its own. */
+     " WHERE CASE WHEN pg_catalog.cardinality(names)" PW_OP(">") NAMES_LOOKED_AT " THEN true"
+     " ELSE EXISTS (SELECT FROM pg_catalog.unnest(names) n"
+     " WHERE NOT src" IN_C PW_OP("~") "pg_catalog.concat('" WORD_BEGINS "', n,"
+     " '" WORD_ENDS "[^;]*?(?::=|=|" WORD("default") ")" GAP OTHER_COMMAND "')) END"
      " UNION SELECT oid FROM gathering),"
     " marked AS (SELECT oid, 'd' AS mark FROM base"
      " UNION SELECT oid, 'o' FROM lost WHERE oid" PW_OP("<>") "0::pg_catalog.oid"
