@@ -397,3 +397,16 @@ def test_body_with_endless_names(make_one):
     assert keeps_its_link(one, a, "SELECT plain(1)")
     assert not keeps_its_link(one, a, "SELECT many()")
     assert one.log_count("did not say what code the database holds") == 0
+
+
+@pytest.mark.parametrize("extension", ["postgres_fdw", "dblink", "tablefunc"])
+def test_extensions_that_no_table_uses(make_pooler, pg, db, extension):
+    """What leads to a foreign server, or makes up a type, is no code that a query may run."""
+    pooler = make_shared(make_pooler, pg, db, CODE + f"; CREATE EXTENSION {extension}", size=1)
+    a = pooler.raw()
+    a.query("SELECT 1")
+    backend = pid(a)
+    a.query("SELECT * FROM t")
+    wait_for(lambda: pooler.pool()["sv_active"] == 0)
+    assert pg.execute("SELECT query FROM pg_stat_activity WHERE pid = %s",
+                      (backend,))[0][0] == "SELECT * FROM t"

@@ -240,11 +240,16 @@ static const char tables[] =
      /* Grouped, so that the planner takes them for few. */
      " known AS MATERIALIZED (SELECT oid, pg_catalog.bool_or(mark" PW_OP("=") "'o') AS is_lost"
      " FROM marked GROUP BY oid),"
-    /* Where a table is used, or by an operator; languages have functions too. */
+    /* Where a table is used, or by an operator; languages have functions too. What makes up base
+     * types, access methods and foreign data wrappers leaves nothing where it is in C. */
     " reached AS MATERIALIZED (SELECT m.is_lost FROM known m, pg_catalog.pg_depend d"
      " WHERE d.refclassid" PW_OP("=") PW_CLASS("pg_proc") " AND d.refobjid" PW_OP("=") "m.oid"
      " AND d.classid" PW_OP("<>") PW_CLASS("pg_proc")
      " AND d.classid" PW_OP("<>") PW_CLASS("pg_language")
+     " AND NOT (d.classid" PW_OP("=") "ANY (ARRAY[" PW_CLASS("pg_foreign_data_wrapper") ","
+     PW_CLASS("pg_am") "," PW_CLASS("pg_type") "]::pg_catalog.oid[])"
+     " AND EXISTS (SELECT FROM body b WHERE b.oid" PW_OP("=") "m.oid"
+     " AND b.language" PW_OP("=") "'c'))"
      /* A function of a row can be called like a column of it. */
      " UNION ALL SELECT m.is_lost FROM known m, pg_catalog.pg_proc p, pg_catalog.pg_type y"
      " WHERE m.oid" PW_OP("=") "p.oid AND p.pronargs" PW_OP(">=") "1"
