@@ -848,3 +848,26 @@ def test_batches_held_meanwhile(pooler):
     results = [conn.result() for _ in range(5)]
     assert [r.error for r in results] == [None] * 5
     assert sum((texts(r.messages) for r in results), []) == [("x", "1"), ("x", "2")]
+
+
+def channel_of_marks(pg, db):
+    """What everybody of the same role can see: the channel that pgweir itself listens to."""
+    rows = pg.execute("SELECT substring(query FROM 'pgweir_[0-9a-f]{32}') FROM pg_stat_activity"
+                      " WHERE datname = %s AND query ~ 'pgweir_[0-9a-f]{32}'", (db,))
+    return rows[0][0] if rows else None
+
+
+def test_a_client_that_listens_to_the_channel_of_marks(pooler, pg, db, notifier):
+    a, b = pooler.raw(), pooler.raw()
+    a.query("LISTEN foo")
+    hub_pid(pg, db)
+    marks = wait_for(lambda: a.query("SELECT 1").kinds and channel_of_marks(pg, db))
+    for i in range(3):
+        for text in (f'LISTEN "{marks}"', "SELECT 1", "UNLISTEN *", "SELECT 1",
+                     f'LISTEN "{marks}"; LISTEN foo', f'UNLISTEN "{marks}"', "UNLISTEN foo"):
+            assert "A" not in b.query(text).kinds
+            assert is_silent(a)
+        notifier("foo", str(i))
+        assert hear(a) == [("foo", str(i))]
+    assert hubs(pooler) == 1
+    assert not pooler.log_count("no longer listens for other clients")

@@ -61,6 +61,12 @@ static struct channel *get_channel(struct pw_station *station, const char *name)
 	return NULL;
 }
 
+/* Anybody can see that channel's name: the hub listens to it for as long as there is a hub. */
+static bool is_of_marks(const struct pw_subscriber *s, const char *name)
+{
+	return strcmp(name, s->station->hubs->channel) == 0;
+}
+
 static bool subscribe(struct pw_subscriber *s, const char *name)
 {
 	struct channel *channel = find_channel(s->station, name);
@@ -106,6 +112,8 @@ static bool is_unchanged(const struct pw_subscriber *s, const struct pw_channels
 	const struct pw_list *node = s->subscriptions.next;
 
 	PW_CHANNELS_FOREACH (name, channels) {
+		if (is_of_marks(s, name))
+			continue;
 		if (node == &s->subscriptions ||
 		    strcmp(
 			PW_CONTAINER(node, const struct subscription, of_subscriber)->channel->name,
@@ -130,7 +138,7 @@ bool pw_subscriptions_set(struct pw_subscriber *s, const struct pw_channels *cha
 		sub->channel->own = sub;
 	}
 	PW_CHANNELS_FOREACH (name, channels) {
-		ok &= subscribe(s, name);
+		ok &= is_of_marks(s, name) || subscribe(s, name);
 	}
 	PW_LIST_FOREACH_SAFE (node, &s->subscriptions) {
 		struct subscription *sub = PW_CONTAINER(node, struct subscription, of_subscriber);
@@ -146,7 +154,8 @@ void pw_subscriptions_ask(struct pw_subscriber *s, struct pw_strbuf *names)
 {
 	struct pw_station *station = s->station;
 
-	s->ticket = 0;
+	/* Without any there must still be a hub that hears marks. */
+	s->ticket = station->first_ticket;
 	PW_LIST_FOREACH (node, &s->subscriptions) {
 		struct channel *channel =
 		    PW_CONTAINER(node, struct subscription, of_subscriber)->channel;
