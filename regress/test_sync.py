@@ -6,29 +6,37 @@ import re
 
 import pytest
 
-from lib.fakepg import complete, parameter_status, ready
+from lib.fakepg import complete, description, parameter_status, ready, row
 from lib.wait import stays_true, wait_for
 from lib.wire import describe, parse, query, run_named, sync
 
 pytestmark = pytest.mark.pgweir_only
 
 
+def carried(name, value):
+    """As a text that is the same for all values in pg_stat_statements."""
+    return f"SELECT pg_catalog.set_config('{name}', '{value}', false);"
+
+
 class Server:
-    """A fake one that says so when application_name changes, and answers no SET on hold."""
+    """A fake one that says so when application_name changes, and sets nothing while on hold."""
 
     def __init__(self, make_fake):
         self.is_held = False
         self.fake = make_fake(on_message=self.on_message)
 
     def answer(self, session, text):
-        name = re.search(r"application_name='(\w*)'", text)
+        name = re.search(r"application_name', '(\w*)'", text)
         if name:
             session.send(parameter_status("application_name", name[1]))
-        session.send(complete("SET") * text.count(";") + ready())
+        for statement in text.split(";")[:-1]:
+            session.send(complete("RESET") if statement.startswith("RESET") else
+                         description("set_config") + row("value") + complete("SELECT 1"))
+        session.send(ready())
 
     def on_message(self, session, kind, body):
         text = body[:-1].decode() if kind == "Q" else ""
-        if not re.match(r"SET |RESET |SELECT pg_catalog.set_config", text):
+        if not re.match(r"RESET |SELECT pg_catalog.set_config", text):
             return self.is_held
         if not self.is_held:
             self.answer(session, text)
@@ -65,7 +73,7 @@ def two_clients(make_pooler, server, db, **second):
 def test_what_guards_nothing_rides_ahead(make_pooler, server, db):
     _pooler, b = two_clients(make_pooler, server, db, application_name="b")
     b.send(query("SELECT 1"))
-    wait_for(lambda: server.received()[-2:] == ["SET application_name='b';", "SELECT 1"])
+    wait_for(lambda: server.received()[-2:] == [carried("application_name", "b"), "SELECT 1"])
     server.release()
     assert b.result().value() == "1"
 
@@ -98,7 +106,7 @@ def test_cancel_does_not_strike_what_goes_ahead(make_pooler, server, db):
     b.cancel()
     assert stays_true(lambda: server.fake.cancels == [], 0.2)
     session = server.fake.sessions[0]
-    server.answer(session, "SET application_name='b';")
+    server.answer(session, carried("application_name", "b"))
     wait_for(lambda: len(server.fake.cancels) == 1)
     session.answer_query("SELECT 1")
     assert b.result().value() == "1"

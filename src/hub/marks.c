@@ -42,8 +42,9 @@ static void make(struct pw_mark *mark, struct pw_strbuf *sql)
 
 	pw_mark_end(mark);
 	pw_rng_secret(&mark->token, sizeof(mark->token));
-	pw_strbuf_printf(sql, "NOTIFY \"%s\", '%u.%016" PRIx64 "';", hubs->channel,
-			 hubs->pools->index, mark->token);
+	/* As NOTIFY each would be a statement of its own in pg_stat_statements. */
+	pw_strbuf_printf(sql, "SELECT pg_catalog.pg_notify('%s', '%u.%016" PRIx64 "');",
+			 hubs->channel, hubs->pools->index, mark->token);
 	if (pw_map_insert(&station->marks, &mark->node, hash_token(station, mark->token)) !=
 	    PW_OK) {
 		pw_mark_give_up(mark);

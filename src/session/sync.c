@@ -44,31 +44,16 @@ void pw_sync_add_quoted(struct pw_strbuf *sql, const char *value)
 	add_quoted(sql, value, false);
 }
 
-/* set_config() takes the value of a list of names as a start-up packet does, and as a server shows
- * it; SET would want each element quoted by itself (guc.c, GUC_LIST_QUOTE). */
-static bool is_list_of_names(const char *name)
-{
-	static const char *const lists[] = {"search_path", "temp_tablespaces",
-					    "local_preload_libraries", "session_preload_libraries"};
-
-	for (size_t i = 0; i < PW_COUNTOF(lists); i++) {
-		if (strcasecmp(name, lists[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
+/* As SET each value would be a statement of its own in pg_stat_statements. And set_config() takes
+ * the value of a list of names as a server shows it; SET would want each element quoted by itself
+ * (guc.c, GUC_LIST_QUOTE). */
 static void add_setting(struct pw_strbuf *sql, const char *name, const char *value, bool is_clear)
 {
-	if (is_list_of_names(name)) {
-		pw_strbuf_printf(sql, "SELECT pg_catalog.set_config('%s', ", name);
-		add_quoted(sql, value, is_clear);
-		pw_strbuf_add_string(sql, ", false);");
-	} else {
-		pw_strbuf_printf(sql, "SET %s=", name);
-		add_quoted(sql, value, is_clear);
-		pw_strbuf_add_char(sql, ';');
-	}
+	pw_strbuf_add_string(sql, "SELECT pg_catalog.set_config(");
+	add_quoted(sql, name, false);
+	pw_strbuf_add_string(sql, ", ");
+	add_quoted(sql, value, is_clear);
+	pw_strbuf_add_string(sql, ", false);");
 }
 
 /* ---- settings that the server does not report ---- */
@@ -135,7 +120,6 @@ static void add_difference(const char *name, const char *value, void *arg)
 {
 	const struct difference *d = arg;
 	struct pw_strbuf *sql = d->sql;
-	bool is_set;
 
 	if (is_identity(name))
 		return;
@@ -143,18 +127,13 @@ static void add_difference(const char *name, const char *value, void *arg)
 		add_as_hex(sql, name, value, d->encoding);
 		return;
 	}
-	if (value && is_list_of_names(name)) {
+	/* An empty one is what RESET leaves; a library that knows the name may know better. */
+	if (value && !(value[0] == '\0' && strchr(name, '.'))) {
 		add_setting(sql, name, value, d->is_clear);
 		return;
 	}
-	/* An empty one is what RESET leaves; a library that knows the name may know better. */
-	is_set = value && !(value[0] == '\0' && strchr(name, '.'));
-	pw_strbuf_add_string(sql, is_set ? "SET " : "RESET ");
+	pw_strbuf_add_string(sql, "RESET ");
 	add_name(sql, name);
-	if (is_set) {
-		pw_strbuf_add_char(sql, '=');
-		add_quoted(sql, value, d->is_clear);
-	}
 	pw_strbuf_add_char(sql, ';');
 }
 

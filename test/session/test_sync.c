@@ -55,14 +55,22 @@ static void test_quoting(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_set(f, DATESTYLE, "ISO, MDY", "SET DateStyle='ISO, MDY';");
-	assert_set(f, NAME, "", "SET application_name='';");
-	assert_set(f, NAME, "it's", "SET application_name='it''s';");
-	assert_set(f, NAME, "';drop table x;--", "SET application_name=''';drop table x;--';");
-	assert_set(f, NAME, "''", "SET application_name='''''';");
-	assert_set(f, NAME, "$$;x", "SET application_name='$$;x';");
-	assert_set(f, NAME, "a\nb", "SET application_name='a\nb';");
-	assert_set(f, NAME, "\xc3\xa9t\xc3\xa9", "SET application_name='\xc3\xa9t\xc3\xa9';");
+	assert_set(f, DATESTYLE, "ISO, MDY",
+		   "SELECT pg_catalog.set_config('DateStyle', 'ISO, MDY', false);");
+	assert_set(f, NAME, "", "SELECT pg_catalog.set_config('application_name', '', false);");
+	assert_set(f, NAME, "it's",
+		   "SELECT pg_catalog.set_config('application_name', 'it''s', false);");
+	assert_set(
+	    f, NAME, "';drop table x;--",
+	    "SELECT pg_catalog.set_config('application_name', ''';drop table x;--', false);");
+	assert_set(f, NAME, "''",
+		   "SELECT pg_catalog.set_config('application_name', '''''', false);");
+	assert_set(f, NAME, "$$;x",
+		   "SELECT pg_catalog.set_config('application_name', '$$;x', false);");
+	assert_set(f, NAME, "a\nb",
+		   "SELECT pg_catalog.set_config('application_name', 'a\nb', false);");
+	assert_set(f, NAME, "\xc3\xa9t\xc3\xa9",
+		   "SELECT pg_catalog.set_config('application_name', '\xc3\xa9t\xc3\xa9', false);");
 }
 
 /* With a backslash the value means the same whatever standard_conforming_strings is. */
@@ -70,14 +78,18 @@ static void test_backslashes(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_set(f, NAME, "\\", "SET application_name=E'\\\\';");
-	assert_set(f, NAME, "a\\'; x", "SET application_name=E'a\\\\''; x';");
-	assert_set(f, NAME, "\\\\", "SET application_name=E'\\\\\\\\';");
+	assert_set(f, NAME, "\\",
+		   "SELECT pg_catalog.set_config('application_name', E'\\\\', false);");
+	assert_set(f, NAME, "a\\'; x",
+		   "SELECT pg_catalog.set_config('application_name', E'a\\\\''; x', false);");
+	assert_set(f, NAME, "\\\\",
+		   "SELECT pg_catalog.set_config('application_name', E'\\\\\\\\', false);");
 	/* The second byte of a character in SJIS can be a backslash, which then is none. */
-	assert_set(f, NAME, "\x83\\'; x", "SET application_name=E'?\\\\''; x';");
+	assert_set(f, NAME, "\x83\\'; x",
+		   "SELECT pg_catalog.set_config('application_name', E'?\\\\''; x', false);");
 	assert_set(f, NAME, "\\\xc3\xa9",
-		   "SET application_name=E'\\\\?"
-		   "?';");
+		   "SELECT pg_catalog.set_config('application_name', E'\\\\?"
+		   "?', false);");
 }
 
 /* Read as PostgreSQL reads it, under both meanings of a backslash, every value comes back and
@@ -125,10 +137,10 @@ static void test_random_values_stay_inside(void **state)
 		wanted = pw_params_with(&f->table, NULL, index, value);
 		build(f, NULL, wanted, &out);
 		rest = out.data + (index == NAME
-				       ? strlen("SET application_name=")
+				       ? strlen("SELECT pg_catalog.set_config('application_name', ")
 				       : strlen("SELECT pg_catalog.set_config('search_path', "));
 		rest = read_literal(rest, back);
-		assert_string_equal(rest, index == NAME ? ";" : ", false);");
+		assert_string_equal(rest, ", false);");
 		for (size_t i = 0; strchr(value, '\\') && value[i]; i++)
 			value[i] = (char)(value[i] & 0x80 ? '?' : value[i]);
 		assert_string_equal(back, value);
@@ -160,11 +172,13 @@ static void test_only_the_difference(void **state)
 	struct pw_strbuf out = PW_STRBUF_INIT;
 
 	build(f, have, wanted, &out);
-	assert_string_equal(out.data, "SET client_encoding='LATIN1';");
+	assert_string_equal(out.data,
+			    "SELECT pg_catalog.set_config('client_encoding', 'LATIN1', false);");
 	pw_strbuf_reset(&out);
 	build(f, have, more, &out);
-	assert_string_equal(out.data, "SET client_encoding='LATIN1';"
-				      "SELECT pg_catalog.set_config('search_path', 'x', false);");
+	assert_string_equal(out.data,
+			    "SELECT pg_catalog.set_config('client_encoding', 'LATIN1', false);"
+			    "SELECT pg_catalog.set_config('search_path', 'x', false);");
 	pw_strbuf_reset(&out);
 	build(f, have, have, &out);
 	assert_int_equal(out.len, 0);
@@ -265,29 +279,33 @@ static void test_settings(void **state)
 
 	assert_sync(f, "", "", "");
 	assert_sync(f, "work_mem=4MB", "work_mem=4MB", "");
-	assert_sync(f, "", "work_mem=4MB", "SET \"work_mem\"='4MB';");
+	assert_sync(f, "", "work_mem=4MB",
+		    "SELECT pg_catalog.set_config('work_mem', '4MB', false);");
 	assert_sync(f, "work_mem=4MB", "", "RESET \"work_mem\";");
 	assert_sync(f, "work_mem=4MB|a=1", "work_mem=5MB|b=2",
-		    "RESET \"a\";SET \"b\"='2';SET \"work_mem\"='5MB';");
+		    "RESET \"a\";SELECT pg_catalog.set_config('b', '2', false);SELECT "
+		    "pg_catalog.set_config('work_mem', '5MB', false);");
 	/* What RESET leaves is made by RESET. */
 	assert_sync(f, "", "app.x=", "RESET \"app\".\"x\";");
-	assert_sync(f, "", "a=", "SET \"a\"='';");
+	assert_sync(f, "", "a=", "SELECT pg_catalog.set_config('a', '', false);");
 	/* Parts of a name may be key words. */
-	assert_sync(f, "", "app.user=x", "SET \"app\".\"user\"='x';");
-	assert_sync(f, "", "a\"b.c=x", "SET \"a\"\"b\".\"c\"='x';");
-	assert_sync(f, "", "app.x=it's \\ \xc3\xa9", "SET \"app\".\"x\"=E'it''s \\\\ \xc3\xa9';");
+	assert_sync(f, "", "app.user=x", "SELECT pg_catalog.set_config('app.user', 'x', false);");
+	assert_sync(f, "", "a\"b.c=x", "SELECT pg_catalog.set_config('a\"b.c', 'x', false);");
+	assert_sync(f, "", "app.x=it's \\ \xc3\xa9",
+		    "SELECT pg_catalog.set_config('app.x', E'it''s \\\\ \xc3\xa9', false);");
 	/* A list is set as it is shown. */
 	assert_sync(f, "", "search_path=\"$user\", public",
 		    "SELECT pg_catalog.set_config('search_path', '\"$user\", public', false);");
-	assert_sync_between(
-	    f, "LATIN1", "", "search_path=\xc3\xa9",
-	    "SET client_encoding='UTF8';SELECT pg_catalog.set_config('search_path', "
-	    "pg_catalog.convert_from(pg_catalog.decode('c3a9', 'hex'), 'UTF8'), "
-	    "false);");
+	assert_sync_between(f, "LATIN1", "", "search_path=\xc3\xa9",
+			    "SELECT pg_catalog.set_config('client_encoding', 'UTF8', false);SELECT "
+			    "pg_catalog.set_config('search_path', "
+			    "pg_catalog.convert_from(pg_catalog.decode('c3a9', 'hex'), 'UTF8'), "
+			    "false);");
 	assert_sync(f, "search_path=x", "", "RESET \"search_path\";");
 	/* The same bytes mean something else. */
 	assert_sync_between(f, "LATIN1", "app.x=\xc3\xa9|app.y=a", "app.x=\xc3\xa9|app.y=a",
-			    "SET client_encoding='UTF8';SELECT pg_catalog.set_config('app.x', "
+			    "SELECT pg_catalog.set_config('client_encoding', 'UTF8', false);SELECT "
+			    "pg_catalog.set_config('app.x', "
 			    "pg_catalog.convert_from(pg_catalog.decode('c3a9', 'hex'), 'UTF8'), "
 			    "false);");
 }
@@ -303,7 +321,8 @@ static void test_identity(void **state)
 	assert_sync(f, "role=bob|work_mem=1MB", "role=bob",
 		    "RESET session_authorization;RESET role;RESET \"work_mem\";SET role='bob';");
 	assert_sync(f, "role=bob", "role=it's|session_authorization=alice|work_mem=1MB",
-		    "RESET session_authorization;RESET role;SET \"work_mem\"='1MB';"
+		    "RESET session_authorization;RESET role;SELECT "
+		    "pg_catalog.set_config('work_mem', '1MB', false);"
 		    "SET session_authorization='alice';SET role='it''s';");
 }
 
