@@ -5,7 +5,7 @@ it is there, and not without bounds."""
 import pytest
 
 from lib.wait import wait_for
-from lib.wire import Closed, PgError, bind, execute, parse, sync
+from lib.wire import Closed, PgError, bind, execute, parse, query, sync
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -158,3 +158,20 @@ def test_loss_of_the_server_ends_the_client(pooler, pg):
         conn.recv_until("E")
         conn.query("SELECT 1")
     wait_for(lambda: pins(pooler) == [])
+
+
+@pytest.mark.parametrize("messages", [
+    (parse("", "SELECT set_config($1, $2, true)") + bind("", "", ("app.x", "mine")) + execute()
+     + sync(),),
+    (query("SELECT set_config('app.' || 'x', 'mine', TRUE)"),),
+    (query("BEGIN"), query("SELECT set_config('app.' || 'x', 'mine', true)"), query("COMMIT")),
+])
+def test_a_setting_of_any_name_for_a_transaction_pins_nothing(pooler, messages):
+    conn, other = pooler.raw(), pooler.raw()
+    for message in messages:
+        conn.send(message)
+        assert conn.result().error is None
+    assert pid(conn) == pid(other)
+    assert pins(pooler) == []
+    for each in (conn, other):
+        assert each.query("SELECT current_setting('app.x', true)").value() in (None, "")

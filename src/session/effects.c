@@ -303,7 +303,8 @@ static void take_literal(const struct judgement *j, const char *literal, size_t 
 	note_parsing(j, name);
 }
 
-/* set_config('name', ...), where the name is written out. */
+/* set_config('name', ...), where the name is written out. Where it is not, and all is over with the
+ * transaction, a name with a dot may stay that nobody knows of, with an empty value. */
 static void take_set_config(const struct judgement *j, const struct pw_sql_item *item)
 {
 	const struct pw_span *span =
@@ -314,6 +315,8 @@ static void take_set_config(const struct judgement *j, const struct pw_sql_item 
 	if (len >= 2 && literal[0] == '\'' && literal[len - 1] == '\'' &&
 	    !memchr(literal + 1, '\'', len - 2))
 		take_literal(j, literal + 1, len - 2);
+	else if (item->is_third_true)
+		j->effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_PARSES;
 	else
 		j->effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE;
 	j->effects->flags |= PW_EFFECT_RESET; /* by a NULL */

@@ -26,6 +26,7 @@ struct draft {
 	enum pw_sql_item_kind kind;
 	unsigned statement;
 	int argument;
+	bool is_third_true;
 	size_t name; /* offset in `names` */
 };
 
@@ -36,12 +37,17 @@ struct build {
 	unsigned statement;
 };
 
+static void add_draft(struct build *b, const struct draft *item, const char *name)
+{
+	pw_strbuf_add(&b->items, item, sizeof(*item));
+	pw_strbuf_add(&b->names, name, strlen(name) + 1);
+}
+
 static void add_item(struct build *b, enum pw_sql_item_kind kind, const char *name, int argument)
 {
-	const struct draft item = {kind, b->statement, argument, b->names.len};
+	const struct draft item = {kind, b->statement, argument, false, b->names.len};
 
-	pw_strbuf_add(&b->items, &item, sizeof(item));
-	pw_strbuf_add(&b->names, name, strlen(name) + 1);
+	add_draft(b, &item, name);
 }
 
 /* ---- what single nodes mean ---- */
@@ -169,6 +175,16 @@ static int first_argument(const struct build *b, const PgQuery__FuncCall *call)
 	return find_literal(b->shape, node->a_const->location);
 }
 
+/* The word is part of the shape, as a literal is not. */
+static bool is_third_true(const PgQuery__FuncCall *call)
+{
+	const PgQuery__Node *node = call->n_args == 3 ? call->args[2] : NULL;
+
+	return node && node->node_case == PG_QUERY__NODE__NODE_A_CONST && !call->func_variadic &&
+	       node->a_const->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL &&
+	       node->a_const->boolval->boolval;
+}
+
 static void take_call(struct build *b, const ProtobufCMessage *message)
 {
 	const PgQuery__FuncCall *call = (const PgQuery__FuncCall *)message;
@@ -182,7 +198,10 @@ static void take_call(struct build *b, const ProtobufCMessage *message)
 	if (name.has_failed)
 		b->names.has_failed = true;
 	else if (name.data)
-		add_item(b, PW_SQL_ITEM_CALL, name.data, first_argument(b, call));
+		add_draft(b,
+			  &(struct draft){PW_SQL_ITEM_CALL, b->statement, first_argument(b, call),
+					  is_third_true(call), b->names.len},
+			  name.data);
 	pw_strbuf_fini(&name);
 }
 
@@ -351,8 +370,9 @@ static struct pw_analysis *finish(const struct build *b)
 		struct draft draft;
 
 		memcpy(&draft, b->items.data + i * sizeof(draft), sizeof(draft));
-		analysis->items[i] = (struct pw_sql_item){draft.kind, draft.statement,
-							  names + draft.name, draft.argument};
+		analysis->items[i] =
+		    (struct pw_sql_item){draft.kind, draft.statement, names + draft.name,
+					 draft.argument, draft.is_third_true};
 		analysis->kinds |= UINT32_C(1) << draft.kind;
 	}
 	return analysis;

@@ -139,6 +139,16 @@ static void test_names_that_are_made(void **state PW_UNUSED)
 	assert_effects("SELECT set_config($1, 'x', false)", " reset settings opaque queries");
 	assert_effects("SELECT set_config('a' || 'b', 'x', false)",
 		       " reset settings opaque queries");
+	assert_effects("SELECT set_config($1, 'x', TRUE)", " reset settings queries parses");
+	assert_effects("SELECT set_config('a' || 'b', 'x', true)",
+		       " reset settings queries parses");
+	assert_effects("SELECT set_config('a' || 'b', 'x', not false)",
+		       " reset settings opaque queries");
+	assert_effects("SELECT set_config('a' || 'b', 'x', 't')", " reset settings opaque queries");
+	assert_effects("SELECT set_config('a' || 'b', 'x', 't'::bool)",
+		       " reset settings opaque queries");
+	assert_effects("SELECT set_config('a' || 'b', is_local => true, new_value => 'x')",
+		       " reset settings opaque queries");
 	assert_effects("SET app.caf\xc3\xa9 = 1", " settings opaque queries");
 	assert_effects("SELECT set_config(E'a', 'x', false)", " reset settings opaque queries");
 	assert_effects("SELECT set_config('a''b', 'x', false)", " reset settings opaque queries");

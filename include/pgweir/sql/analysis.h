@@ -60,6 +60,7 @@ struct pw_sql_item {
 	/* CALL: which literal of the shape its first argument is; or else PW_SQL_NO_LITERAL: a
 	 * parameter, an expression, or a literal of a statement that keeps them. */
 	int argument;
+	bool is_third_true; /* CALL: its third argument is the word true */
 };
 
 struct pw_analysis {
