@@ -114,6 +114,13 @@ CONVERSATIONS = {
         [query("DEALLOCATE a")], [query(NAMES)], [parse("", NAMES), bind(), execute(), sync()],
         [query("DEALLOCATE ALL")], [query(NAMES)], [run_named("b", ["x"])],
     ],
+    "the list in other letters": [
+        [parse("mine", "SELECT 'a'"), sync()],
+        *([query(NAMES.replace("pg_prepared_statements", spelling))] for spelling in (
+            "PG_PREPARED_STATEMENTS", "PG_PREPARED_STATEMENT()", '"pg_prepared_statement"()',
+            'U&"pg!005fprepared_statements" UESCAPE \'!\'', 'U&"pg\\005fprepared_statement"()')),
+        [query("DO $$ BEGIN PERFORM * FROM Pg_Prepared_Statements; ASSERT FOUND; END $$")],
+    ],
     "discard all": [
         [parse("a", "SELECT 'a'"), sync()], [query("DISCARD ALL")], [query("EXECUTE a")],
         [query(NAMES)],

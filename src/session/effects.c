@@ -501,15 +501,21 @@ static bool is_plain(const struct pw_shape *shape)
 	       (shape->firsts & ~firsts) == 0;
 }
 
+/* U&"...": any name. */
+static bool may_be_escaped(const char *text)
+{
+	return strcasestr(text, "u&\"") != NULL;
+}
+
 /* Does it read the list of prepared statements, by the view or its function? */
-static bool may_list_statements(const struct pw_shape *shape, const char *text, size_t len)
+static bool may_list_statements(const struct pw_shape *shape, const char *text)
 {
 	static const char function[] = "pg_prepared_statement"; /* the view's name begins so */
 
 	if (shape->words & PW_SQL_BIT(PG_PREPARED_STATEMENTS))
 		return true;
 	return (shape->has_quoted || !is_plain(shape)) &&
-	       memmem(text, len, function, sizeof(function) - 1);
+	       (strcasestr(text, function) || (shape->has_quoted && may_be_escaped(text)));
 }
 
 /* What the body of a function speaks of, even if it is not there for long. */
@@ -547,7 +553,7 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 		effects->flags |= PW_EFFECT_QUERIES;
 	if (shape.words & PW_SQL_BIT(COPY))
 		effects->flags |= PW_EFFECT_COPY;
-	if (may_list_statements(&shape, text, len))
+	if (may_list_statements(&shape, text))
 		name_statement(&j, PW_STATEMENT_ALL, "");
 	if (is_plain(&shape))
 		return;

@@ -118,7 +118,7 @@ static void test_settings(void **state PW_UNUSED)
 		       " reset settings queries");
 	assert_effects("UPDATE t SET a = 1", " queries");
 	assert_effects("SELECT U&\"set!005fconfig\" UESCAPE '!' ('a', 'b', false)",
-		       " reset queries =a");
+		       " reset queries =a a:");
 	assert_effects("RESET work_mem", " reset queries =work_mem");
 	assert_effects("SET work_mem TO DEFAULT", " reset queries =work_mem");
 	assert_effects("RESET ALL", " reset-all queries");
@@ -182,6 +182,11 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("SELECT * FROM \"pg_prepared_statements\"", " queries a:");
 	assert_effects("TABLE pg_prepared_statements", " queries a:");
 	assert_effects("SELECT 'pg_prepared_statements'", " queries");
+	assert_effects("SELECT * FROM PG_PREPARED_STATEMENT()", " queries a:");
+	assert_effects("SELECT * FROM Pg_Catalog . Pg_Prepared_Statement ( )", " queries a:");
+	assert_effects("SELECT * FROM U&\"pg!005fprepared_statement\" UESCAPE '!' ()",
+		       " queries a:");
+	assert_effects("SELECT * FROM u&\"pg\\005fprepared_statements\"", " queries a:");
 	assert_effects("LISTEN a", " listens queries");
 	assert_effects("UNLISTEN *", " listens queries");
 	assert_effects("LOAD 'x'", " load queries");
@@ -248,7 +253,7 @@ static void test_calls(void **state PW_UNUSED)
 	char text[200], wanted[200];
 
 	assert_effects("SELECT F(1), \"F\"(2), s.f(3), \"S\".\"f\"(4)", " queries f()");
-	assert_effects("SELECT U&\"\\0066\"(1)", " queries f()");
+	assert_effects("SELECT U&\"\\0066\"(1)", " queries f() a:");
 	assert_effects("SELECT \"a.b\"(1)", " queries =a.b b()");
 	assert_effects("SELECT g /* x */ (1), f -- y\n (2)", " queries g() f()");
 	assert_effects(
