@@ -2,6 +2,8 @@
 """Nothing of one client's session is ever another's, however it was made. One server for all, so
 that the second client always comes to where the first has been."""
 
+import struct
+
 import pytest
 
 from lib.wait import wait_for
@@ -131,6 +133,30 @@ def test_function_call(one, pg):
     a.send(message("F", body + b"\0\0"))
     assert a.recv_until("Z")[0].kind == "V"
     assert value(b, "app.fc") == ""
+
+
+LARGE_OBJECTS = ("lo_creat", "lo_create", "lo_open", "lo_close", "loread", "lowrite", "lo_lseek",
+                 "lo_lseek64", "lo_tell", "lo_tell64", "lo_truncate", "lo_truncate64", "lo_unlink",
+                 "lo_import", "lo_export", "lo_from_bytea", "lo_get", "lo_put")
+
+
+def test_large_objects_by_function_call(one, pg):
+    """libpq's lo_creat() and its kin leave nothing, so no server connection is lost for them."""
+    oids = [oid for oid, in pg.execute("SELECT oid::int FROM pg_proc WHERE proname = ANY (%s) AND"
+                                       " pronamespace = 'pg_catalog'::regnamespace",
+                                       (list(LARGE_OBJECTS),))]
+    assert len(oids) >= len(LARGE_OBJECTS)
+    a, b = one.raw(), one.raw()
+    pid = b.query("SELECT pg_backend_pid()").value()
+    a.query("BEGIN")
+    a.send(message("F", struct.pack("!ihhhiih", 957, 1, 1, 1, 4, -1, 1)))
+    assert a.recv_until("Z")[0].kind == "V"
+    a.query("COMMIT")
+    assert b.query("SELECT pg_backend_pid()").value() == pid
+    for oid in oids:
+        a.send(message("F", struct.pack("!ihhh", oid, 0, 0, 0)))
+        assert a.recv_until("Z")[0].kind == "E"
+        assert b.query("SELECT pg_backend_pid()").value() == pid
 
 
 def test_unnamed_statement_of_another(one):

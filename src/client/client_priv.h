@@ -106,6 +106,7 @@ bool pw_session_note_sync(struct pw_client *c);
 /* A statement is bound that only SQL can have made, if anybody has. */
 void pw_session_note_foreign(struct pw_client *c);
 void pw_session_note_unknown(struct pw_client *c);
+void pw_session_note_function(struct pw_client *c, const struct pw_piece *piece);
 /* Was a setting changed since the link's state was last known that a server keeps in what it
  * parses? */
 bool pw_session_may_parse_otherwise(const struct pw_client *c);

@@ -207,7 +207,7 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 	case PW_ROLE_EXECUTE:
 		return forward_as(c, piece, c->portal_forgets ? PW_EXPECT_FORGETS : 0);
 	case PW_ROLE_FUNCTION:
-		pw_session_note_unknown(c);
+		pw_session_note_function(c, piece);
 		return forward_role(c, piece);
 	case PW_ROLE_SYNC:
 		return forward_sync_point(c, piece, 0, pw_session_note_sync(c));

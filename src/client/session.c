@@ -13,6 +13,7 @@
 #include "listening_priv.h"
 #include "pgweir/pool/code.h"
 #include "pgweir/proto/writer.h"
+#include "pgweir/sql/builtin.h"
 #include "pgweir/sql/lexer.h"
 
 enum { UNNAMED_MAX = 16 * 1024 };
@@ -422,6 +423,16 @@ void pw_session_note_unknown(struct pw_client *c)
 		return;
 	c->session->may_copy = true;
 	c->session->effects.flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_UNSEEN;
+}
+
+/* libpq calls those of large objects in this way. A number in two pieces counts as any. */
+void pw_session_note_function(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+	uint32_t oid = pw_cursor_u32(&body);
+
+	if (body.has_failed || !pw_builtin_is_of_large_objects(oid))
+		pw_session_note_unknown(c);
 }
 
 bool pw_session_may_parse_otherwise(const struct pw_client *c)

@@ -81,3 +81,21 @@ enum pw_builtin pw_builtin_find(const char *name)
 		return PW_BUILTIN_UNKNOWN;
 	return begins_with(name, "binary_upgrade_") ? PW_BUILTIN_INNER : PW_BUILTIN_HARMLESS;
 }
+
+/* Their numbers never change: drivers call them by these. */
+bool pw_builtin_is_of_large_objects(uint32_t oid)
+{
+	static const uint16_t oids[] = {
+	    715,  764,  765,  767,        /* lo_create, lo_import, lo_export */
+	    952,  953,  954,  955,        /* lo_open, lo_close, loread, lowrite */
+	    956,  957,  958,  964,  1004, /* lo_lseek, lo_creat, lo_tell, lo_unlink, lo_truncate */
+	    3170, 3171, 3172,             /* lo_lseek64, lo_tell64, lo_truncate64 */
+	    3457, 3458, 3459, 3460,       /* lo_from_bytea, lo_get, lo_put */
+	};
+
+	for (size_t i = 0; i < PW_COUNTOF(oids); i++) {
+		if (oids[i] == oid)
+			return true;
+	}
+	return false;
+}

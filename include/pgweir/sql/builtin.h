@@ -36,4 +36,8 @@ enum pw_builtin {
  * UNKNOWN. */
 enum pw_builtin pw_builtin_find(const char *name);
 
+/* Is it one of those that read and write large objects? What they open is closed when the
+ * transaction ends. */
+bool pw_builtin_is_of_large_objects(uint32_t oid);
+
 #endif
