@@ -131,6 +131,39 @@ def test_a_value_that_no_server_takes_ends_its_client(make_pooler):
     assert pooler.raw().query("SELECT 1").value() == "1"
 
 
+def attempts(pooler):
+    return pooler.log_count("new connection to server")
+
+
+@pytest.mark.parametrize("more", [{}, {"TimeZone": "Asia/Tokyo", "work_mem": "5MB"}])
+def test_a_parameter_that_no_server_knows_costs_no_connection(make_pooler, more):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, session_state="track")
+    good = pooler.raw(TimeZone="Europe/Berlin")
+    good.query("SET work_mem = '6MB'")
+    pid, before = good.query("SELECT pg_backend_pid()").value(), attempts(pooler)
+    for _ in range(5):
+        bad = pooler.raw(**more, no_such_parameter="1")
+        bad.send(query("SELECT 1"))
+        fatal = bad.expect_fatal()
+        assert fatal.message == "invalid server parameter"
+        assert "no_such_parameter" in fatal.fields["D"]
+        for name, value in (("TimeZone", "Europe/Berlin"), ("work_mem", "6MB")):
+            assert good.query(f"SHOW {name}").value() == value
+    assert good.query("SELECT pg_backend_pid()").value() == pid
+    assert attempts(pooler) == before
+    pooler.wait_log("invalid server parameter DETAIL: .*no_such_parameter", 5)
+
+
+def test_a_name_with_a_dot_beside_one_that_no_server_knows(make_pooler):
+    """It would stay on the connection, though nobody has a value of that name."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    bad = pooler.raw(options="-c app.mine=1", no_such_parameter="1")
+    bad.send(query("SELECT 1"))
+    assert bad.expect_fatal().message == "invalid server parameter"
+    good = pooler.raw()
+    assert good.query("SELECT current_setting('app.mine', true) IS NULL").value() == "t"
+
+
 def test_what_rides_ahead_of_a_statement_that_must_be_asked_about(make_pooler):
     """The client waits for a description when what went ahead is answered: the link is none the
     worse for it."""

@@ -220,8 +220,11 @@ static void log_closing(struct pw_client *c, const char *reason, const struct pw
 	/* A port check that connects and goes is nothing to write home about. */
 	if (c->state == PW_CLIENT_STARTUP && !err && c->login && c->login->packet.len == 0)
 		return;
+	/* Those of the login say as much to the log as to strangers. */
 	if (err && conf_of(c)->log_pooler_errors)
-		pw_log_warning(&c->log, "pooler error: %s", err->message);
+		pw_log_warning(&c->log, "pooler error: %s%s%s", err->message,
+			       err->detail[0] && !c->login ? " DETAIL: " : "",
+			       c->login ? "" : err->detail);
 	if (conf_of(c)->log_disconnections)
 		pw_log_info(&c->log, "closing because: %s (age=%llus)", reason,
 			    (unsigned long long)age_s);

@@ -254,7 +254,28 @@ static void adopt(struct pw_client *c)
 	note_accepted(c);
 }
 
-static void refuse_sync(struct pw_client *c)
+static void find_dotted(const char *name, const char *value PW_UNUSED, void *has_dotted)
+{
+	if (strchr(name, '.'))
+		*(bool *)has_dotted = true;
+}
+
+/* All that went before the error was undone with it, but for names with a dot, which stay. */
+static bool is_as_before(struct pw_client *c)
+{
+	bool has_dotted = false;
+
+	pw_state_diff(link_of(c)->settings, c->settings, find_dotted, &has_dotted);
+	return !has_dotted && !pw_listening_must_follow(c);
+}
+
+/* There is no such setting: no server of this database has it. */
+static bool is_unknown_setting(const struct pw_link *link)
+{
+	return strcmp(link->own_sqlstate, PW_SQLSTATE_UNDEFINED_OBJECT) == 0;
+}
+
+static void refuse_sync(struct pw_client *c, bool may_keep)
 {
 	struct pw_link *link = link_of(c);
 	struct pw_error err;
@@ -264,7 +285,13 @@ static void refuse_sync(struct pw_client *c)
 			"The server refused a setting of the client's start-up packet, or one "
 			"that it had set on another connection: %s.",
 			link->own_error);
-	pw_link_close(link, PW_LINK_END_CLEAN, "invalid server parameter", &err);
+	if (may_keep && is_unknown_setting(link) && is_as_before(c)) {
+		/* Whether what is not undone came to its turn is not known. */
+		link->facts.has_foreign_sequences = true;
+		pw_client_close(c, err.message, &err);
+	} else {
+		pw_link_close(link, PW_LINK_END_CLEAN, "invalid server parameter", &err);
+	}
 }
 
 /* It may be the connection's past that stands in the way (temporary tables and temp_buffers, a
@@ -290,12 +317,12 @@ void pw_relay_synced(struct pw_client *c)
 	if (link->expects.n > 0 || (!link->has_own_error && !pw_listening_has_followed(c)))
 		return;
 	link->is_syncing = false;
-	if (link->has_own_error && !c->loan.needs_new && c->session) {
+	if (link->has_own_error && !c->loan.needs_new && c->session && !is_unknown_setting(link)) {
 		sync_elsewhere(c);
 		return;
 	}
 	if (link->has_own_error) {
-		refuse_sync(c);
+		refuse_sync(c, true);
 		return;
 	}
 	adopt(c);
@@ -318,7 +345,7 @@ bool pw_relay_ahead_passed(struct pw_client *c)
 			pw_client_cancel_now(c);
 		return true;
 	}
-	refuse_sync(c);
+	refuse_sync(c, false);
 	return false;
 }
 

@@ -284,6 +284,7 @@ static enum verdict decide_error(struct pw_link *link, const struct pw_piece *pi
 	if (head_is_ours(link) && head->role == PW_ROLE_QUERY) {
 		link->has_own_error = true;
 		snprintf(link->own_error, sizeof(link->own_error), "%s", fields.message);
+		snprintf(link->own_sqlstate, sizeof(link->own_sqlstate), "%s", fields.sqlstate);
 		pw_log_debug(&link->log, "error in a query of our own: %s %s", fields.sqlstate,
 			     fields.message);
 		return SWALLOW;

@@ -126,6 +126,7 @@ struct pw_link {
 	bool must_reset;       /* by DISCARD ALL, whatever server_reset_query says */
 	bool has_own_error;    /* a swallowed query of ours failed */
 	char own_error[128];   /* ... with this message */
+	char own_sqlstate[6];  /* ... and this code */
 	bool has_told_fatal;   /* the borrower has the server's last words */
 };
 
