@@ -176,3 +176,22 @@ def test_a_setting_of_any_name_for_a_transaction_pins_nothing(pooler, messages):
     assert pins(pooler) == []
     for each in (conn, other):
         assert each.query("SELECT current_setting('app.x', true)").value() in (None, "")
+
+
+@pytest.mark.parametrize("text", [
+    "SELECT dblink_connect('own', '{}')",
+    "DO $$ BEGIN PERFORM public.dblink_connect('own', '{}'); END $$",
+])
+def test_connections_of_dblink(pooler, pg, db, text):
+    """They stay as long as the server connection, and nobody can be asked about them."""
+    with pg.connect(db) as c:
+        c.execute("CREATE EXTENSION dblink")
+    conn = pooler.raw("bob")
+    target = f"host=127.0.0.1 port={pg.port} dbname={db} user=bob password=bob-pw"
+    assert conn.query(text.format(target)).error is None
+    wait_for(lambda: pins(pooler) == ["dblink"])
+    assert conn.query("SELECT dblink_get_connections()").value() == "{own}"
+    conn.close()
+    wait_for(lambda: pins(pooler) == [])
+    with pooler.raw("bob") as other:
+        assert other.query("SELECT dblink_get_connections()").value() is None

@@ -69,6 +69,7 @@ static const struct {
     {PW_EFFECT_BACKUP, "backup"},
     {PW_EFFECT_OPAQUE, "settings of unknown names"},
     {PW_EFFECT_UNTOLD, "no answer yet"},
+    {PW_EFFECT_DBLINK, "dblink"},
 };
 
 void pw_client_pins(const struct pw_client *c, char *out, size_t size)

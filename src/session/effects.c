@@ -219,6 +219,8 @@ static struct pw_scan scan_code(struct pw_effects *effects, const char *text, si
 	}
 	if (scan.has_load)
 		effects->flags |= PW_EFFECT_LOAD;
+	if (strcasestr(text, "dblink_connect"))
+		effects->flags |= PW_EFFECT_DBLINK;
 	if (strcasestr(text, "currval") || strcasestr(text, "lastval"))
 		effects->flags |= PW_EFFECT_SEQUENCES;
 	return scan;
@@ -357,6 +359,16 @@ static void take_code(const struct judgement *j)
 		j->effects->flags |= PW_EFFECT_UNSEEN;
 }
 
+/* They are of no server's own, but of an extension that keeps what they open. */
+static bool is_of_dblink(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	if (dot)
+		name = dot + 1;
+	return strcmp(name, "dblink_connect") == 0 || strcmp(name, "dblink_connect_u") == 0;
+}
+
 static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 {
 	static const unsigned by_class[PW_BUILTIN_N_CLASSES] = {
@@ -373,6 +385,8 @@ static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 		take_set_config(j, item);
 	else
 		j->effects->flags |= by_class[class];
+	if (class == PW_BUILTIN_UNKNOWN && is_of_dblink(item->name))
+		j->effects->flags |= PW_EFFECT_DBLINK;
 	/* It may be given more text to run. */
 	if (class == PW_BUILTIN_QUERIES || class == PW_BUILTIN_INNER)
 		take_code(j);

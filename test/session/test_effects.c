@@ -34,6 +34,7 @@ static const struct {
     {PW_EFFECT_COPY, "copy"},           {PW_EFFECT_CALLS_ANY, "any"},
     {PW_EFFECT_MADE, "made"},           {PW_EFFECT_UNSEEN, "unseen"},
     {PW_EFFECT_QUERIES, "queries"},     {PW_EFFECT_PARSES, "parses"},
+    {PW_EFFECT_DBLINK, "dblink"},
 };
 
 static void describe(const struct pw_effects *effects, struct pw_strbuf *out)
@@ -191,6 +192,9 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("UNLISTEN *", " listens queries");
 	assert_effects("LOAD 'x'", " load queries");
 	assert_effects("SELECT setseed(0.1)", " seed queries");
+	assert_effects("SELECT dblink_connect('a')", " queries dblink dblink_connect()");
+	assert_effects("SELECT x.Dblink_Connect_U('a', 'b')", " queries dblink dblink_connect_u()");
+	assert_effects("SELECT dblink('a', 'b')", " queries dblink()");
 	assert_effects("SELECT currval('s')", " sequences queries");
 	assert_effects("DISCARD ALL", " listens discard drops reset-all queries");
 	assert_effects("COPY t FROM STDIN", " drops copy queries");

@@ -43,6 +43,7 @@ enum pw_effect {
 	/* None: but what is parsed before it is over may mean something else than elsewhere. */
 	PW_EFFECT_PARSES = 1 << 26,
 	PW_EFFECT_UNTOLD = 1 << 27, /* none: but the server could not say just now what is there */
+	PW_EFFECT_DBLINK = 1 << 28, /* connections of the library's own; cannot be asked about */
 	PW_EFFECT_RESET_ALL = 1 << 20, /* all settings go back to what they began as */
 	/* What these mean hangs on the code that the database holds: */
 	PW_EFFECT_CALLS = 1 << 16,     /* functions are called that are not PostgreSQL's own */
@@ -56,7 +57,7 @@ enum {
 				PW_EFFECT_PREPARED | PW_EFFECT_LISTENS,
 	/* What it cannot be asked about: it stays until the session ends. */
 	PW_EFFECTS_FOR_EVER = PW_EFFECT_LOAD | PW_EFFECT_SEED | PW_EFFECT_ORIGIN | PW_EFFECT_SLOT |
-			      PW_EFFECT_BACKUP | PW_EFFECT_OPAQUE,
+			      PW_EFFECT_BACKUP | PW_EFFECT_OPAQUE | PW_EFFECT_DBLINK,
 	/* Code that nobody here has read, or a text that could not be parsed. */
 	PW_EFFECTS_UNKNOWN =
 	    PW_EFFECT_SETTINGS | PW_EFFECT_RESET | PW_EFFECTS_OF_OBJECTS | PW_EFFECT_CODE,
