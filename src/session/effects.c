@@ -39,6 +39,7 @@ void pw_effects_fini(struct pw_effects *effects)
 	pw_strbuf_fini(&effects->names);
 	pw_strbuf_fini(&effects->calls);
 	pw_strbuf_fini(&effects->statements);
+	pw_strbuf_fini(&effects->resets);
 	effects->flags = 0;
 	effects->n_names = 0;
 	effects->n_calls = 0;
@@ -48,6 +49,7 @@ void pw_effects_clear(struct pw_effects *effects)
 {
 	pw_strbuf_reset(&effects->names);
 	pw_strbuf_reset(&effects->statements);
+	pw_strbuf_reset(&effects->resets);
 	effects->names.has_failed = false;
 	pw_strbuf_reset(&effects->calls);
 	effects->calls.has_failed = false;
@@ -321,7 +323,8 @@ static void take_set_config(const struct judgement *j, const struct pw_sql_item 
 		j->effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_PARSES;
 	else
 		j->effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE;
-	j->effects->flags |= PW_EFFECT_RESET; /* by a NULL */
+	if (item->back != PW_SQL_BACK_LOCAL)
+		j->effects->flags |= PW_EFFECT_RESET; /* by a NULL */
 }
 
 /* Escapes in the string that holds the code hide its words. */
@@ -478,6 +481,42 @@ static const struct item_row rows[PW_SQL_ITEM_N_KINDS] = {
     [PW_SQL_ITEM_OTHER] = {take_other, 0},
 };
 
+/* Of set_config() the name that is its first argument; "" where that may be any. */
+static void name_reset(const struct judgement *j, const struct pw_sql_item *item,
+		       enum pw_reset_use use)
+{
+	struct pw_strbuf *list = &j->effects->resets;
+	const struct pw_span *span =
+	    item->argument == PW_SQL_NO_LITERAL ? NULL : &j->shape->literals[item->argument];
+	const char *name = item->kind == PW_SQL_ITEM_DISCARD ? "" : item->name;
+	size_t len = strlen(name);
+
+	if (item->kind == PW_SQL_ITEM_CALL) {
+		name = span ? j->text + span->begin + 1 : "";
+		len = span && span->end - span->begin >= 2 ? span->end - span->begin - 2 : 0;
+	}
+	pw_strbuf_add_char(list, (char)use);
+	for (size_t i = 0; i < len; i++)
+		pw_strbuf_add_char(list, (char)tolower((unsigned char)name[i]));
+	pw_strbuf_add_char(list, '\0');
+}
+
+static void take_back(const struct judgement *j, const struct pw_sql_item *item, unsigned last_use)
+{
+	enum pw_reset_use use;
+
+	if (item->back & PW_SQL_BACK_LOCAL)
+		j->effects->flags |= PW_EFFECT_RESET_LOCAL;
+	use = item->statement + 1 < last_use ? PW_RESET_AHEAD : PW_RESET_ENDS;
+	name_reset(j, item, use);
+	/* DISCARD ALL is more than RESET ALL. */
+	if (item->kind == PW_SQL_ITEM_DISCARD) {
+		pw_strbuf_add_char(&j->effects->resets, (char)use);
+		pw_strbuf_add(&j->effects->resets, "session_authorization",
+			      sizeof("session_authorization"));
+	}
+}
+
 static void judge_items(const struct judgement *j, const struct pw_analysis *analysis)
 {
 	for (unsigned i = 0; i < analysis->n_items; i++) {
@@ -487,6 +526,8 @@ static void judge_items(const struct judgement *j, const struct pw_analysis *ana
 		j->effects->flags |= row->flags;
 		if (row->take)
 			row->take(j, item);
+		if (item->back)
+			take_back(j, item, analysis->last_use);
 	}
 }
 

@@ -26,6 +26,7 @@ struct draft {
 	enum pw_sql_item_kind kind;
 	unsigned statement;
 	int argument;
+	unsigned back;
 	bool is_third_true;
 	size_t name; /* offset in `names` */
 };
@@ -34,7 +35,7 @@ struct build {
 	const struct pw_shape *shape;
 	struct pw_strbuf items; /* of struct draft */
 	struct pw_strbuf names; /* each with its zero */
-	unsigned statement;
+	unsigned statement, last_use;
 };
 
 static void add_draft(struct build *b, const struct draft *item, const char *name)
@@ -43,11 +44,17 @@ static void add_draft(struct build *b, const struct draft *item, const char *nam
 	pw_strbuf_add(&b->names, name, strlen(name) + 1);
 }
 
-static void add_item(struct build *b, enum pw_sql_item_kind kind, const char *name, int argument)
+static void add_item_back(struct build *b, enum pw_sql_item_kind kind, const char *name,
+			  int argument, unsigned back)
 {
-	const struct draft item = {kind, b->statement, argument, false, b->names.len};
+	const struct draft item = {kind, b->statement, argument, back, false, b->names.len};
 
 	add_draft(b, &item, name);
+}
+
+static void add_item(struct build *b, enum pw_sql_item_kind kind, const char *name, int argument)
+{
+	add_item_back(b, kind, name, argument, 0);
 }
 
 /* ---- what single nodes mean ---- */
@@ -68,12 +75,13 @@ static void take_variable_set(struct build *b, const ProtobufCMessage *message)
 			set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT;
 
 	if (set->kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL)
-		add_item(b, PW_SQL_ITEM_RESET_ALL, "", PW_SQL_NO_LITERAL);
+		add_item_back(b, PW_SQL_ITEM_RESET_ALL, "", PW_SQL_NO_LITERAL, PW_SQL_BACK_SESSION);
 	else if (is_local)
-		add_item(b, PW_SQL_ITEM_SET_LOCAL, set->name, PW_SQL_NO_LITERAL);
+		add_item_back(b, PW_SQL_ITEM_SET_LOCAL, set->name, PW_SQL_NO_LITERAL,
+			      is_reset ? PW_SQL_BACK_LOCAL : 0);
 	else
-		add_item(b, is_reset ? PW_SQL_ITEM_RESET : PW_SQL_ITEM_SET, set->name,
-			 PW_SQL_NO_LITERAL);
+		add_item_back(b, is_reset ? PW_SQL_ITEM_RESET : PW_SQL_ITEM_SET, set->name,
+			      PW_SQL_NO_LITERAL, is_reset ? PW_SQL_BACK_SESSION : 0);
 }
 
 static void take_discard(struct build *b, const ProtobufCMessage *message)
@@ -87,7 +95,8 @@ static void take_discard(struct build *b, const ProtobufCMessage *message)
 	unsigned target = ((const PgQuery__DiscardStmt *)message)->target;
 	const char *name = target < PW_COUNTOF(targets) ? targets[target] : NULL;
 
-	add_item(b, PW_SQL_ITEM_DISCARD, name ? name : "all", PW_SQL_NO_LITERAL);
+	add_item_back(b, PW_SQL_ITEM_DISCARD, name ? name : "all", PW_SQL_NO_LITERAL,
+		      target == PG_QUERY__DISCARD_MODE__DISCARD_ALL ? PW_SQL_BACK_SESSION : 0);
 }
 
 static void take_transaction(struct build *b, const ProtobufCMessage *message)
@@ -185,6 +194,30 @@ static bool is_third_true(const PgQuery__FuncCall *call)
 	       node->a_const->boolval->boolval;
 }
 
+/* Of set_config(name, value, is_local). */
+static unsigned goes_back(const PgQuery__FuncCall *call)
+{
+	const unsigned either = PW_SQL_BACK_SESSION | PW_SQL_BACK_LOCAL;
+	const PgQuery__Node *value, *local;
+	const PgQuery__AConst *constant;
+
+	if (call->n_funcname == 0 || call->n_args != 3 ||
+	    strcmp(string_of(call->funcname[call->n_funcname - 1]), "set_config") != 0)
+		return 0;
+	value = call->args[1];
+	while (value && value->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+		value = value->type_cast->arg;
+	if (!value || value->node_case == PG_QUERY__NODE__NODE_PARAM_REF ||
+	    (value->node_case == PG_QUERY__NODE__NODE_A_CONST && !value->a_const->isnull))
+		return 0;
+	local = call->args[2];
+	constant =
+	    local && local->node_case == PG_QUERY__NODE__NODE_A_CONST ? local->a_const : NULL;
+	if (!constant || constant->val_case != PG_QUERY__A__CONST__VAL_BOOLVAL)
+		return either;
+	return constant->boolval->boolval ? PW_SQL_BACK_LOCAL : PW_SQL_BACK_SESSION;
+}
+
 static void take_call(struct build *b, const ProtobufCMessage *message)
 {
 	const PgQuery__FuncCall *call = (const PgQuery__FuncCall *)message;
@@ -200,7 +233,7 @@ static void take_call(struct build *b, const ProtobufCMessage *message)
 	else if (name.data)
 		add_draft(b,
 			  &(struct draft){PW_SQL_ITEM_CALL, b->statement, first_argument(b, call),
-					  is_third_true(call), b->names.len},
+					  goes_back(call), is_third_true(call), b->names.len},
 			  name.data);
 	pw_strbuf_fini(&name);
 }
@@ -321,6 +354,51 @@ static bool has_own_item(const struct build *b, size_t since)
 	return false;
 }
 
+/* SELECT pg_advisory_unlock_all(), as drivers have it among what resets a session. */
+static bool is_unlock_all(const PgQuery__SelectStmt *select)
+{
+	const PgQuery__Node *value = NULL;
+	const PgQuery__FuncCall *call;
+
+	if (select->n_target_list == 1 && select->n_from_clause == 0 && !select->where_clause &&
+	    !select->into_clause && !select->with_clause &&
+	    select->target_list[0]->node_case == PG_QUERY__NODE__NODE_RES_TARGET)
+		value = select->target_list[0]->res_target->val;
+	if (!value || value->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
+		return false;
+	call = value->func_call;
+	return call->n_args == 0 && call->n_funcname > 0 &&
+	       strcmp(string_of(call->funcname[call->n_funcname - 1]), "pg_advisory_unlock_all") ==
+		   0;
+}
+
+/* Who one becomes hangs on who one is. */
+static bool is_identity(const char *name)
+{
+	return strcmp(name, "role") == 0 || strcmp(name, "session_authorization") == 0;
+}
+
+/* May it do something else, or answer otherwise, under other settings? */
+static bool uses_settings(const PgQuery__Node *node)
+{
+	switch (node->node_case) {
+	case PG_QUERY__NODE__NODE_VARIABLE_SET_STMT:
+		return node->variable_set_stmt->kind ==
+			   PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE &&
+		       is_identity(node->variable_set_stmt->name);
+	case PG_QUERY__NODE__NODE_DISCARD_STMT:
+	case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT:
+	case PG_QUERY__NODE__NODE_LISTEN_STMT:
+	case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
+	case PG_QUERY__NODE__NODE_DEALLOCATE_STMT:
+		return false;
+	case PG_QUERY__NODE__NODE_SELECT_STMT:
+		return !is_unlock_all(node->select_stmt);
+	default:
+		return true;
+	}
+}
+
 /* Statements that no row above knows, other than queries. */
 static void note_statement(struct build *b, const PgQuery__Node *node)
 {
@@ -371,8 +449,8 @@ static struct pw_analysis *finish(const struct build *b)
 
 		memcpy(&draft, b->items.data + i * sizeof(draft), sizeof(draft));
 		analysis->items[i] =
-		    (struct pw_sql_item){draft.kind, draft.statement, names + draft.name,
-					 draft.argument, draft.is_third_true};
+		    (struct pw_sql_item){draft.kind,     draft.statement,     names + draft.name,
+					 draft.argument, draft.is_third_true, draft.back};
 		analysis->kinds |= UINT32_C(1) << draft.kind;
 	}
 	return analysis;
@@ -388,8 +466,11 @@ static bool parse(struct build *b, const char *text, unsigned *statements)
 						      (const uint8_t *)result.parse_tree.data);
 	for (size_t i = 0; tree && i < tree->n_stmts; i++) {
 		b->statement = (unsigned)i;
-		if (tree->stmts[i]->stmt)
-			note_statement(b, tree->stmts[i]->stmt);
+		if (!tree->stmts[i]->stmt)
+			continue;
+		note_statement(b, tree->stmts[i]->stmt);
+		if (uses_settings(tree->stmts[i]->stmt))
+			b->last_use = (unsigned)i + 1;
 	}
 	*statements = tree ? (unsigned)tree->n_stmts : 0;
 	if (tree)
@@ -410,6 +491,7 @@ struct pw_analysis *pw_analysis_create(const char *text, const struct pw_shape *
 	if (analysis) {
 		analysis->is_parsed = is_parsed;
 		analysis->statements = statements;
+		analysis->last_use = b.last_use;
 	}
 	pw_strbuf_fini(&b.items);
 	pw_strbuf_fini(&b.names);

@@ -44,6 +44,8 @@ enum pw_effect {
 	PW_EFFECT_PARSES = 1 << 26,
 	PW_EFFECT_UNTOLD = 1 << 27, /* none: but the server could not say just now what is there */
 	PW_EFFECT_DBLINK = 1 << 28, /* connections of the library's own; cannot be asked about */
+	/* None: but a setting may go back to what it began as until the transaction ends. */
+	PW_EFFECT_RESET_LOCAL = 1 << 29,
 	PW_EFFECT_RESET_ALL = 1 << 20, /* all settings go back to what they began as */
 	/* What these mean hangs on the code that the database holds: */
 	PW_EFFECT_CALLS = 1 << 16,     /* functions are called that are not PostgreSQL's own */
@@ -75,6 +77,12 @@ enum pw_statement_use {
 	PW_STATEMENT_ALL = 'a',     /* the text may look at all there are */
 };
 
+/* How a text puts a setting back to what it began as. */
+enum pw_reset_use {
+	PW_RESET_ENDS = 'e',  /* nothing behind it hangs on settings */
+	PW_RESET_AHEAD = 'a', /* something may */
+};
+
 struct pw_effects {
 	unsigned flags;
 	unsigned n_names;
@@ -84,11 +92,13 @@ struct pw_effects {
 	/* A pw_statement_use, a name and its zero byte, in their order; of one text: merging does
 	 * not bring them. */
 	struct pw_strbuf statements;
+	/* A pw_reset_use, the name of a setting ("" = all of them) and its zero byte; likewise. */
+	struct pw_strbuf resets;
 };
 
 #define PW_EFFECTS_INIT                                                                            \
 	{                                                                                          \
-		0, 0, 0, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT                            \
+		0, 0, 0, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT            \
 	}
 
 void pw_effects_fini(struct pw_effects *effects);

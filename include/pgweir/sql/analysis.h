@@ -52,6 +52,9 @@ enum pw_sql_item_kind {
 
 enum { PW_SQL_NO_LITERAL = -1 };
 
+/* For how long a setting may go back to what it began as. */
+enum { PW_SQL_BACK_SESSION = 1, PW_SQL_BACK_LOCAL = 2 };
+
 /* It holds for every text of the shape. */
 struct pw_sql_item {
 	enum pw_sql_item_kind kind;
@@ -61,11 +64,15 @@ struct pw_sql_item {
 	 * parameter, an expression, or a literal of a statement that keeps them. */
 	int argument;
 	bool is_third_true; /* CALL: its third argument is the word true */
+	/* PW_SQL_BACK_*: RESET and its kin, and set_config() where the value is or may be a NULL
+	 * that is no parameter; 0 for all else. */
+	unsigned back;
 };
 
 struct pw_analysis {
 	bool is_parsed; /* false: it may do anything */
 	unsigned statements;
+	unsigned last_use; /* from 1: the last one whose outcome settings may change; 0 = none */
 	unsigned n_items;
 	uint32_t kinds; /* bit set of the items' kinds */
 	size_t bytes;   /* of memory, all told */
