@@ -37,7 +37,7 @@ RESET ALL;
 SHOW work_mem;
 SHOW TimeZone;
 SHOW extra_float_digits;
-SET work_mem = '4MB'\; RESET work_mem\; SELECT 1/0;
+SET work_mem = '4MB'\; SELECT 1/0\; RESET work_mem;
 SHOW work_mem;
 SET work_mem = '4MB';
 SET TimeZone = 'UTC';

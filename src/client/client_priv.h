@@ -11,6 +11,7 @@
 
 #include "pgweir/client/client.h"
 #include "pgweir/session/residue.h"
+#include "resets_priv.h"
 
 enum { PW_CLIENT_MAGIC = 0x436c6965, PW_KEY_30_LEN = 8 };
 
@@ -67,6 +68,7 @@ struct pw_client_session {
 	bool is_readable;                 /* the lexer is right for its texts */
 	bool must_restore;                /* a RESET was bound: behind the next Sync */
 	bool may_copy;                    /* ... where nothing that was bound is a COPY */
+	struct pw_client_resets resets;
 	/* Names of statements, each with its zero: what the link has under the client's own names
 	 * (relay_names.c), and what it was asked to drop and has not said yet. */
 	struct pw_strbuf brought, dropping;
@@ -87,9 +89,8 @@ struct pw_client_session {
 /* With the tracked values that the start-up packet asked for. False without memory. */
 bool pw_session_begin(struct pw_client *c, struct pw_params *wanted);
 void pw_session_end(struct pw_client *c);
-/* These note what a message may do to the session. True: it may set something back to what the
- * session began with (pw_session_restore()). */
-bool pw_session_note_query(struct pw_client *c, const struct pw_piece *piece);
+/* These note what a message may do to the session. */
+enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_piece *piece);
 void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
 			     struct pw_cursor *body);
 /* What it is known to do; NULL = nobody looks. */
@@ -221,9 +222,6 @@ bool pw_session_settle(struct pw_client *c);
 /* ASKING: a piece of the answer; the end of it. False: not yet, or the client is closed. */
 void pw_session_take_answer(struct pw_client *c, const struct pw_piece *piece);
 bool pw_session_answered(struct pw_client *c);
-/* Behind a message that may have set something back to the server's own default: what the start-up
- * packet asked for is set again where the server's default is in force. False: it is closed. */
-bool pw_session_restore(struct pw_client *c);
 
 /* ---- relay_plan.c ---- */
 /* Sends messages built here, behind what is gathered; false = the client is closed. */

@@ -157,15 +157,17 @@ static bool forward_sync_point(struct pw_client *c, const struct pw_piece *piece
 
 static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
 {
-	bool must_restore = pw_session_note_query(c, piece);
+	enum pw_going_back back = pw_session_note_query(c, piece);
 	bool may_forget = c->is_tracking && pw_relay_may_forget(piece);
 
-	if (!c->clients->pools->snapshot->conf->disable_pqexec)
-		return bring_names(c) &&
-		       forward_sync_point(c, piece, may_forget ? PW_EXPECT_FORGETS : 0,
-					  must_restore);
-	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");
-	return false;
+	if (c->clients->pools->snapshot->conf->disable_pqexec) {
+		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");
+		return false;
+	}
+	if (back == PW_BACK_REFUSED)
+		return pw_resets_fail_query(c, piece);
+	return bring_names(c) && forward_sync_point(c, piece, may_forget ? PW_EXPECT_FORGETS : 0,
+						    back == PW_BACK_BEHIND);
 }
 
 /* Names are the server's: what they stand for is known of the unnamed one alone. */
@@ -193,7 +195,11 @@ static bool forward_bind(struct pw_client *c, const struct pw_piece *piece)
 /* What a first piece with a link at hand means; false = the client is closed. */
 static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 {
-	switch (pw_frontend_messages.rows[piece->type].role) {
+	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
+
+	if (pw_resets_refuse(c, role))
+		return pw_resets_fail_batch(c, piece);
+	switch (role) {
 	case PW_ROLE_QUERY:
 		return forward_query(c, piece);
 	case PW_ROLE_PARSE:
@@ -442,6 +448,8 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 	}
 	c->is_answering = !piece->is_last;
 	loan->pool->stats.now.sent += piece->len;
+	if (piece->type == 'E' && pw_resets_word_error(c, piece, about))
+		return;
 	if (c->is_tracking && piece->type == 'E' && piece->is_first) {
 		pw_relay_error(c, piece, about);
 		return;

@@ -35,6 +35,7 @@ static struct pw_residue_context context_of(const struct pw_client *c,
 	return (struct pw_residue_context){
 	    .tracked = c->clients->tracked,
 	    .settings = c->settings,
+	    .initial = c->session->initial,
 	    .dotted = dotted,
 	    .effects = &c->session->effects,
 	    .user = c->loan.link->shared->user->name,
@@ -171,75 +172,6 @@ bool pw_session_settle(struct pw_client *c)
 	s->is_unnamed_there &= s->pins != 0;
 	s->is_unnamed_sure &= s->pins != 0;
 	return is_free(c);
-}
-
-/* ---- what the session began with ---- */
-
-/* One row of a name and a value. */
-static void add_initial(struct pw_strbuf *sql, const char *name, const char *value, bool *is_first)
-{
-	pw_strbuf_add_string(sql, *is_first ? "SELECT " : " UNION ALL SELECT ");
-	*is_first = false;
-	pw_sync_add_quoted(sql, name);
-	pw_strbuf_add_string(sql, "::pg_catalog.text, ");
-	pw_sync_add_quoted(sql, value);
-	pw_strbuf_add_string(sql, "::pg_catalog.text");
-}
-
-/* Names with a dot are listed nowhere, and empty after a RESET. */
-static void add_initial_dotted(struct pw_strbuf *sql, const struct pw_state *initial)
-{
-	for (unsigned i = 0; i < initial->n; i++) {
-		const struct pw_setting *setting = &initial->settings[i];
-
-		if (!strchr(setting->name, '.'))
-			continue;
-		pw_strbuf_add_string(sql, ";SELECT pg_catalog.set_config(");
-		pw_sync_add_quoted(sql, setting->name);
-		pw_strbuf_add_string(sql, ", ");
-		pw_sync_add_quoted(sql, setting->value);
-		pw_strbuf_add_string(sql, ", false) WHERE pg_catalog.current_setting(");
-		pw_sync_add_quoted(sql, setting->name);
-		pw_strbuf_add_string(sql, ", true)" PW_OP("=") "''");
-	}
-}
-
-static void build_restoring(const struct pw_client *c, struct pw_strbuf *sql)
-{
-	const struct pw_client_session *s = c->session;
-	bool is_first = true;
-
-	pw_strbuf_add_string(sql, "SELECT pg_catalog.set_config(i.name, i.value, false) FROM (");
-	for (unsigned i = 0; s->initial_params && i < s->initial_params->n; i++) {
-		if (s->initial_params->values[i])
-			add_initial(sql, c->clients->tracked->names[i],
-				    s->initial_params->values[i], &is_first);
-	}
-	for (unsigned i = 0; i < s->initial->n; i++)
-		add_initial(sql, s->initial->settings[i].name, s->initial->settings[i].value,
-			    &is_first);
-	pw_strbuf_add_string(
-	    sql, ") AS i(name, value), pg_catalog.pg_settings s WHERE "
-		 "pg_catalog.lower(s.name)" PW_OP("=") "pg_catalog.lower(i.name)"
-						       " AND s.source" PW_OP("<>") "'session'");
-	add_initial_dotted(sql, s->initial);
-}
-
-/* The client learns of its end: a driver must know what it has before it goes on. */
-bool pw_session_restore(struct pw_client *c)
-{
-	const struct pw_expect entry = {.role = PW_ROLE_QUERY,
-					.flags = PW_EXPECT_SWALLOW | PW_EXPECT_ENDS};
-	struct pw_strbuf sql = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
-
-	build_restoring(c, &sql);
-	pw_write_query(&out, sql.data ? sql.data : "");
-	out.has_failed |= sql.has_failed;
-	pw_strbuf_wipe(&sql);
-	if (!out.has_failed && pw_link_expect(c->loan.link, &entry) == PW_OK)
-		return pw_plan_send(c, &out);
-	pw_strbuf_fini(&out);
-	return pw_relay_out_of_memory(c);
 }
 
 /* ---- hearing ---- */

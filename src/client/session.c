@@ -236,16 +236,6 @@ static void judge_rest(struct pw_client *c, struct pw_effects *effects,
 		effects->flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_UNSEEN;
 }
 
-/* Does going back mean anything else to this client than to the server? What code does is seen when
- * the transaction is over. */
-static bool must_restore(const struct pw_client_session *s, unsigned flags)
-{
-	const unsigned resets = PW_EFFECT_RESET | PW_EFFECT_RESET_ALL | PW_EFFECT_DISCARD;
-
-	return flags & resets && !(flags & (PW_EFFECT_CODE | PW_EFFECT_COPY)) &&
-	       (s->initial->n > 0 || s->initial_params);
-}
-
 /* ---- the unnamed statement ---- */
 
 /* Once the server has taken one of the client's, or dropped what was there, what it has is never
@@ -282,21 +272,22 @@ static bool has_unnamed(struct pw_client *c)
 		(s->is_unnamed_fresh || c->loan.link->expects.n_sync_points == 0));
 }
 
-bool pw_session_note_query(struct pw_client *c, const struct pw_piece *piece)
+enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_cursor body = pw_piece_body(piece);
 	struct pw_client_session *s = c->session;
 	struct pw_effects effects = PW_EFFECTS_INIT; /* of this text alone */
-	bool result;
+	enum pw_going_back result;
 
 	if (!s)
-		return false;
+		return PW_BACK_NOT;
 	note_unnamed_sent(c);
 	s->is_unnamed_fresh = false;
 	pw_strbuf_reset(&s->unnamed_parse); /* a simple query drops it */
 	s->before = s->effects.flags;
 	judge_rest(c, &effects, piece, &body);
-	result = must_restore(s, effects.flags);
+	result =
+	    s->resets.back == PW_BATCH_BACK_NOT ? pw_resets_judge(c, &effects) : PW_BACK_REFUSED;
 	pw_effects_merge(&s->effects, &effects);
 	pw_strbuf_fini(&s->effects.statements);
 	s->effects.statements = effects.statements;
@@ -312,6 +303,7 @@ bool pw_session_note_sync(struct pw_client *c)
 
 	if (s) {
 		s->must_restore = false;
+		s->resets.back = PW_BATCH_BACK_NOT;
 		s->may_copy = false;
 		s->is_unnamed_fresh = false;
 	}
@@ -321,10 +313,15 @@ bool pw_session_note_sync(struct pw_client *c)
 /* A text that is bound, with these effects. The Sync behind a COPY FROM STDIN is not its end, and
  * what is sent behind that would be taken for data: what was set back is seen when the transaction
  * is over. */
-static void note_bound(struct pw_client_session *s, unsigned flags)
+static void note_bound(struct pw_client *c, const struct pw_effects *effects)
 {
-	s->must_restore |= must_restore(s, flags);
-	s->may_copy |= (flags & (PW_EFFECT_COPY | PW_EFFECT_CODE)) != 0;
+	struct pw_client_session *s = c->session;
+	enum pw_going_back back = pw_resets_judge(c, effects);
+
+	s->must_restore |= back == PW_BACK_BEHIND;
+	s->may_copy |= (effects->flags & (PW_EFFECT_COPY | PW_EFFECT_CODE)) != 0;
+	if (s->initial->n > 0 || s->initial_params)
+		pw_resets_note_bound(c, effects);
 }
 
 /* One that is too long is not there for the next link, as it is with other poolers. */
@@ -379,10 +376,11 @@ static void add_effects_of(struct pw_client *c, struct pw_statement *statement)
 	if (!judge_statement(c, statement)) {
 		c->session->may_copy = true;
 		pw_strbuf_reset(&c->session->effects.statements);
+		pw_strbuf_reset(&c->session->effects.resets);
 		judge(c, &c->session->effects, (const char *)statement->body, statement->text_len);
 		return;
 	}
-	note_bound(c->session, statement->effects.flags);
+	note_bound(c, &statement->effects);
 	pw_effects_merge(&c->session->effects, &statement->effects);
 }
 
@@ -405,7 +403,7 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
 		add_effects_of(c, statement);
 		return;
 	}
-	note_bound(s, s->unnamed.flags);
+	note_bound(c, &s->unnamed);
 	pw_effects_merge(&s->effects, &s->unnamed);
 }
 
@@ -462,7 +460,8 @@ bool pw_session_parses_aside(const struct pw_client *c)
 
 bool pw_session_is_clean(const struct pw_client *c)
 {
-	const unsigned harmless = PW_EFFECT_QUERIES | PW_EFFECT_SEQUENCES | PW_EFFECT_COPY;
+	const unsigned harmless =
+	    PW_EFFECT_QUERIES | PW_EFFECT_SEQUENCES | PW_EFFECT_COPY | PW_EFFECT_RESET_LOCAL;
 
 	return c->session && c->session->pins == 0 && !(c->session->effects.flags & ~harmless);
 }
@@ -517,8 +516,8 @@ unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
 	/* More names than are remembered: some of what was set may not be asked for. */
 	if (flags & PW_EFFECT_SETTINGS && atomic_load(&db->code.is_full))
 		flags |= PW_EFFECT_UNSEEN;
-	return flags &
-	       ~(unsigned)(PW_EFFECTS_BY_CODE | PW_EFFECT_MADE | PW_EFFECT_COPY | PW_EFFECT_PARSES);
+	return flags & ~(unsigned)(PW_EFFECTS_BY_CODE | PW_EFFECT_MADE | PW_EFFECT_COPY |
+				   PW_EFFECT_PARSES | PW_EFFECT_RESET_LOCAL);
 }
 
 /* Names with a dot stay, with an empty value, whatever becomes of the rest. */

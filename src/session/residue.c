@@ -254,7 +254,9 @@ static bool take_setting(const struct pw_residue_context *context, struct pw_res
 	/* Empty: somebody else's, who had this server before. */
 	if (value[0] == '\0' && is_dotted(row->name) && !is_own(context, row->name))
 		return true;
-	if (strcmp(row->name, "role") == 0 && strcmp(value, "none") == 0)
+	/* Unless it began with one: without a role is something that it was set to, then. */
+	if (strcmp(row->name, "role") == 0 && strcmp(value, "none") == 0 &&
+	    !(context->initial && pw_state_find(context->initial, "role")))
 		value = NULL;
 	if (strcmp(row->name, "session_authorization") == 0 && strcmp(value, context->user) == 0)
 		value = NULL;

@@ -48,6 +48,7 @@ struct pw_residue_context {
 	const struct pw_effects *effects; /* of what was done; NULL = of nothing */
 	const char *user;                 /* whom the link logged in as */
 	unsigned server_version;          /* its first number; 0 = not told */
+	const struct pw_state *initial;   /* what the session began with; NULL = nothing */
 };
 
 /* True where something is to be asked; the question is then in `sql`, to be sent as a Query.
