@@ -71,8 +71,7 @@ static const struct pw_conf_key db_rows[] = {
 	 .help = "Use the hosts in turn, or the first one until it fails."},
 	{DB_KEY(STRING, "connect_query", connect_query), .flags = PW_KEY_RECONNECT,
 	 .inherits = "none",
-	 .help = "Query to run once on each new server connection. What clients set in their sessions is not "
-		 "tracked then (session_state)."},
+	 .help = "Query to run once on each new server connection; sessions are not tracked then."},
 	{DB_KEY(STRING, "client_encoding", client_encoding), .inherits = "the server's",
 	 .help = "client_encoding at the start of a server connection."},
 	{DB_KEY(STRING, "datestyle", datestyle), .inherits = "the server's",

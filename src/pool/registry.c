@@ -128,7 +128,7 @@ static struct pw_shared_db *create_db(struct pw_registry *r, const char *name, u
 	}
 	pw_code_init(&db->code);
 	pw_parsed_init(&db->parsed);
-	atomic_init(&db->code_epoch, 0);
+	atomic_init(&db->code_epoch, 1);
 	atomic_init(&db->hub, 0);
 	atomic_init(&db->hub_encoding, 0);
 	atomic_init(&db->hub_pool, 0);
