@@ -246,7 +246,7 @@ def test_parsed_under_a_setting_of_one_transaction(one, how):
 
 
 LEAVING = ["SET search_path = evil", "SET app.tenant = 'other'", "SET ROLE {role}",
-           "CREATE TEMP TABLE leak (a int)", "SELECT pg_try_advisory_lock(77)"]
+           "CREATE TEMP TABLE IF NOT EXISTS leak (a int)", "SELECT pg_try_advisory_lock(77)"]
 SEEN = ("SELECT current_user, current_setting('work_mem'), current_setting('search_path'),"
         " coalesce(current_setting('app.tenant', true), ''), to_regclass('pg_temp.leak')")
 
