@@ -137,7 +137,7 @@ def attempts(pooler):
 
 @pytest.mark.parametrize("more", [{}, {"TimeZone": "Asia/Tokyo", "work_mem": "5MB"}])
 def test_a_parameter_that_no_server_knows_costs_no_connection(make_pooler, more):
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, session_state="track")
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
     good = pooler.raw(TimeZone="Europe/Berlin")
     good.query("SET work_mem = '6MB'")
     pid, before = good.query("SELECT pg_backend_pid()").value(), attempts(pooler)
