@@ -233,6 +233,8 @@ void pw_effects_judge_unread(struct pw_effects *effects, const char *text, size_
 	struct pw_scan scan = scan_code(effects, text, len);
 
 	effects->flags |= PW_EFFECT_QUERIES;
+	if (strcasestr(text, "create"))
+		effects->flags |= PW_EFFECT_DDL;
 	/* EXECUTE may also be that of a prepared statement. */
 	if (scan.has_do && (scan.runs_made || scan.has_backslash))
 		effects->flags |= PW_EFFECT_UNSEEN;

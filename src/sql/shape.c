@@ -191,7 +191,7 @@ STEP void take(struct walk *w, const struct pw_token *token)
 		break;
 	case PW_TOKEN_QUOTED_NAME:
 		take_text(w, at, len);
-		w->shape->has_quoted = true;
+		w->shape->has_quoted |= len > PW_SHAPE_QUOTED_MAX || w->lexer->text[at] != '"';
 		w->was_name = true;
 		break;
 	case PW_TOKEN_STRING:

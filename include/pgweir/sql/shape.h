@@ -77,6 +77,9 @@ struct pw_span {
 	size_t begin, end;
 };
 
+/* Quotes and all: names that matter are longer. */
+enum { PW_SHAPE_QUOTED_MAX = 22 };
+
 enum { PW_SHAPE_LITERALS = 64, PW_SHAPE_ROLES = 5, PW_SHAPE_PLACE_BITS = 8 };
 
 /* The secret of the ids: odd factors, two for each role that bytes can have in a shape. */
@@ -93,7 +96,7 @@ struct pw_shape {
 	uint64_t firsts;   /* of these, those with which a statement begins */
 	bool has_other;    /* a statement begins with another word, or with none */
 	bool has_call;     /* a name stands before a bracket */
-	bool has_quoted;   /* a name in quotes */
+	bool has_quoted;   /* a name in quotes, longer than that or with escapes */
 	bool is_broken;    /* PostgreSQL's scanner would refuse it; the id means nothing */
 	size_t statements; /* that are not empty */
 	size_t tokens;
