@@ -16,7 +16,7 @@
 enum { PW_SQL_WORD_MAX = 22 };
 
 struct pw_sql_word_row {
-	char text[PW_SQL_WORD_MAX]; /* in small letters, _ as UNDERSCORE, zeros behind */
+	char text[PW_SQL_WORD_MAX]; /* in small letters, 7f for _, zeros behind */
 	uint8_t len;
 };
 
