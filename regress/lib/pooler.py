@@ -285,7 +285,9 @@ class Pooler:
     def console_result(self, command, user=ADMIN):
         with RawConn(self.port) as conn:
             conn.login(user, "pgbouncer", self.auth[user])
-            return conn.query(command)
+            result = conn.query(command)
+            conn.leave()
+            return result
 
     def console(self, command, user=ADMIN):
         """Rows of a console command as dicts; an error is raised."""

@@ -256,6 +256,16 @@ class RawConn:
     def close(self):
         self.sock.close()
 
+    def leave(self):
+        """Says goodbye and waits until the other side has let go: it counts this connection no longer."""
+        try:
+            self.send(terminate())
+            while self.sock.recv(65536):
+                pass
+        except OSError:
+            pass
+        self.close()
+
     def reset(self):
         """Closes with RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
