@@ -136,6 +136,91 @@ def test_opaque_function_that_is_not_named(make_one, how):
     assert value(b, "app.c1") == ""
 
 
+# Code that runs where a table is written to, or where something is made; and the ways there.
+TRIGGER = """CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS
+               $$ BEGIN PERFORM set_ctx('app' || '.c1', 'leak'); RETURN NEW; END $$;
+             CREATE TRIGGER tr AFTER INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION tf();
+             CREATE FUNCTION writer() RETURNS int LANGUAGE sql AS
+               $$ INSERT INTO t VALUES (1); SELECT 1 $$;
+             CREATE FUNCTION reader() RETURNS bigint LANGUAGE sql AS
+               $$ SELECT count(*) FROM t $$;
+             CREATE FUNCTION outer_writer() RETURNS int LANGUAGE plpgsql AS
+               $$ BEGIN RETURN writer(); END $$;
+             CREATE FUNCTION dynamic() RETURNS int LANGUAGE plpgsql AS
+               $$ BEGIN EXECUTE 'INS' || 'ERT INTO t VALUES (1)'; RETURN 1; END $$;
+             CREATE VIEW tv AS SELECT * FROM t; GRANT ALL ON tv TO public"""
+EVENT_TRIGGER = """CREATE FUNCTION ef() RETURNS event_trigger LANGUAGE plpgsql AS
+                     $$ BEGIN PERFORM set_ctx('app' || '.c1', 'leak'); END $$;
+                   CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION ef();
+                   GRANT CREATE ON SCHEMA public TO public;
+                   CREATE FUNCTION maker() RETURNS int LANGUAGE plpgsql AS
+                     $$ BEGIN EXECUTE 'CRE' || 'ATE TABLE made (a int)'; RETURN 1; END $$;
+                   CREATE PROCEDURE proc() LANGUAGE plpgsql AS
+                     $$ BEGIN CREATE TABLE made (a int); END $$"""
+RUNS_TRIGGER = [
+    "INSERT INTO t VALUES (1)",
+    "INSERT INTO tv VALUES (1)",
+    "WITH i AS (INSERT INTO t VALUES (1) RETURNING a) SELECT * FROM i",
+    "EXPLAIN ANALYZE INSERT INTO t VALUES (1)",
+    "MERGE INTO t USING (VALUES (1)) x ON false WHEN NOT MATCHED THEN INSERT VALUES (1)",
+    "SELECT writer()",
+    "SELECT outer_writer()",
+    "SELECT dynamic()",
+    "BEGIN; SELECT 1; INSERT INTO t VALUES (1); SELECT 1; COMMIT",
+    "PREPARE p AS INSERT INTO t VALUES (1); EXECUTE p; DEALLOCATE p",
+    "DO $$ BEGIN INSERT INTO t VALUES (1); END $$",
+]
+RUNS_EVENT_TRIGGER = [
+    "CREATE TABLE made (a int)",
+    "SELECT 1 AS a INTO made",
+    "WITH a AS (SELECT 1) SELECT * INTO made FROM a",
+    "COMMENT ON FUNCTION maker() IS 'x'",
+    "SELECT maker()",
+    "CALL proc()",
+    "EXPLAIN ANALYZE CREATE TABLE made AS SELECT 1",
+]
+
+
+USES = {"trigger": TRIGGER, "event trigger": EVENT_TRIGGER}
+
+
+@pytest.mark.parametrize("kind, text", [("trigger", text) for text in RUNS_TRIGGER] +
+                         [("event trigger", text) for text in RUNS_EVENT_TRIGGER])
+def test_use_of_tables_leaves_nothing(make_one, pg, db, kind, text):
+    one = make_one(CODE + ";" + USES[kind])
+    if "COMMENT" in text:
+        with pg.connect(db) as c:
+            c.execute("ALTER FUNCTION maker() OWNER TO alice")
+    a, b = one.raw(), one.raw()
+    assert keeps_its_link(one, a, "SELECT 1")
+    before = pid(b)
+    assert a.query(text).error is None
+    assert value(b, "app.c1") == ""
+    assert pid(b) != before
+
+
+@pytest.mark.parametrize("kind, text", [
+    ("trigger", "SELECT * FROM t"),
+    ("trigger", "SELECT reader(), plain(1)"),
+    ("trigger", "BEGIN; DECLARE c CURSOR FOR SELECT * FROM tv; FETCH c; COMMIT"),
+    ("trigger", "SET LOCAL work_mem = '1MB'"),
+    ("event trigger", "SELECT reader()"),
+    ("event trigger", "INSERT INTO t VALUES (plain(1))"),
+    ("event trigger", "COPY t TO STDOUT"),
+    ("event trigger", "SELECT log_it()"),
+])
+def test_other_use_of_tables_costs_nothing(make_one, kind, text):
+    """An audit trigger somewhere is no reason to give up the links of those who only read."""
+    readers = "" if kind == "trigger" else """;CREATE FUNCTION reader() RETURNS bigint
+        LANGUAGE sql AS $$ SELECT count(*) FROM t $$; CREATE FUNCTION log_it() RETURNS int
+        LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES (1); RETURN 1; END $$"""
+    one = make_one(CODE + ";" + USES[kind] + readers)
+    a = one.raw()
+    a.query("SELECT 1")
+    for _ in range(3):
+        assert keeps_its_link(one, a, text)
+
+
 # What the database holds without any function named above, what is run, where it shows.
 HIDDEN = {
     "aggregate over a built-in": ("""CREATE AGGREGATE agg(text, bool) (sfunc = set_config,
@@ -147,6 +232,19 @@ HIDDEN = {
     "default of a domain": ("""CREATE DOMAIN d AS text DEFAULT set_config('app.c1', 'leak', false);
                                CREATE TABLE dt (a d, b int); GRANT ALL ON dt TO public""",
                             "INSERT INTO dt (b) VALUES (1)"),
+    "check of a domain": ("""CREATE DOMAIN d AS text CHECK
+                               (set_config('app.c1', 'leak', false) = 'leak')""",
+                          "SELECT 'x'::d"),
+    "check of a table": ("""CREATE TABLE ct (a int CHECK
+                              (set_config('app.c1', 'leak', false) = 'leak'));
+                            GRANT ALL ON ct TO public;
+                            CREATE FUNCTION f() RETURNS int LANGUAGE sql AS
+                            $$ INSERT INTO ct VALUES (1) RETURNING a $$""", "SELECT f()"),
+    "view of a function that writes": (
+        """CREATE TABLE wt (a int DEFAULT length(set_config('app.c1', 'leak', false)), b int);
+           GRANT ALL ON wt TO public; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS
+           $$ INSERT INTO wt (b) VALUES (1) RETURNING a $$; CREATE VIEW v AS SELECT f();
+           GRANT ALL ON v TO public""", "SELECT * FROM v"),
     "condition of a rule": ("""CREATE TABLE rt (a int); GRANT ALL ON rt TO public;
                                CREATE RULE r AS ON INSERT TO rt
                                WHERE set_config('app.c1', 'leak', false) = '' DO ALSO NOTHING""",

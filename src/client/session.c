@@ -443,7 +443,7 @@ bool pw_session_may_parse_otherwise(const struct pw_client *c)
 		return false;
 	/* Code may set what its transaction ends. */
 	if ((effects->flags | pw_session_flags(c, &is_known)) &
-	    (PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL | PW_EFFECT_DISCARD))
+	    (PW_EFFECT_SETTINGS | PW_EFFECT_RESET_ALL))
 		return true;
 	for (size_t at = 0; at < effects->names.len; at += strlen(effects->names.data + at) + 1) {
 		if (pw_setting_is_baked(effects->names.data + at))
@@ -461,7 +461,7 @@ bool pw_session_parses_aside(const struct pw_client *c)
 bool pw_session_is_clean(const struct pw_client *c)
 {
 	const unsigned harmless =
-	    PW_EFFECT_QUERIES | PW_EFFECT_SEQUENCES | PW_EFFECT_COPY | PW_EFFECT_RESET_LOCAL;
+	    PW_EFFECTS_OF_TABLES | PW_EFFECT_SEQUENCES | PW_EFFECT_COPY | PW_EFFECT_RESET_LOCAL;
 
 	return c->session && c->session->pins == 0 && !(c->session->effects.flags & ~harmless);
 }

@@ -87,7 +87,7 @@ static bool names_role(const struct pw_effects *effects)
  * seen when the transaction is over. */
 enum pw_going_back pw_resets_judge(struct pw_client *c, const struct pw_effects *effects)
 {
-	const unsigned resets = PW_EFFECT_RESET | PW_EFFECT_RESET_ALL | PW_EFFECT_DISCARD;
+	const unsigned resets = PW_EFFECT_RESET | PW_EFFECT_RESET_ALL;
 	struct pw_client_session *s = c->session;
 	bool is_local = effects->flags & PW_EFFECT_RESET_LOCAL;
 

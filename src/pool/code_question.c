@@ -11,6 +11,8 @@
 
 #include "pgweir/pool/code.h"
 
+#include <string.h>
+
 #include "pgweir/pool/catalog.h"
 
 /* Extensions that leave nothing in a session ... */
@@ -20,8 +22,11 @@
 	"pg_buffercache,pg_freespacemap,pg_prewarm,pg_stat_statements,pg_trgm,pg_visibility,"      \
 	"pg_walinspect,pgcrypto,pgrowlocks,pgstattuple,plpgsql,postgis,refint,seg,sslinfo,tcn,"    \
 	"tsm_system_rows,tsm_system_time,unaccent,uuid-ossp,vector"
-/* ... but by these functions of theirs: pg_trgm's sets a setting, isn's what no server tells. */
-#define THEIR_OTHERS "set_limit,isn_weak"
+/* ... but by these functions of theirs: pg_trgm's sets a setting, isn's what no server tells,
+ * PostGIS' alter tables. */
+#define THEIR_OTHERS                                                                               \
+	"set_limit,isn_weak,addgeometrycolumn,dropgeometrycolumn,dropgeometrytable,"               \
+	"updategeometrysrid,populate_geometry_columns"
 
 /* Regular expressions are written without a backslash: in a literal it would mean what
  * standard_conforming_strings says. All that they look at is in small letters. */
@@ -71,6 +76,13 @@
 											       WORD(                                         \
 												   "set")) " OR " MATCHES("src",             \
 															  SET_STATEMENT) "))"
+
+/* What runs the code of all that a write, or another command, may run: event triggers. */
+#define WRITES   WORD("insert|update|delete|merge|truncate|copy|execute|create|alter|drop|refresh")
+#define COMMANDS WORD("create|alter|drop|grant|revoke|comment|refresh|reindex|import|label|execute")
+#define IS_OTHER "NOT (language" PW_IS_ONE_OF("sql,plpgsql") ")"
+/* SELECT INTO, which in the other language assigns. */
+#define MAKES_TABLE "(language" PW_OP("=") "'sql' AND " MATCHES("src", WORD("into")) ")"
 
 /* A setting with a dot, in quotes or behind SET. */
 #define DOTTED                                                                                     \
@@ -129,6 +141,20 @@
 	    BEGINS_WITH("pg_advisory_unlock") BEGINS_WITH("pg_replication_origin_")                \
 		BEGINS_WITH("pg_backup_") BEGINS_WITH("binary_upgrade_") ")"
 
+/* In place of a function: what a read of a table runs, what a write does as well, and what other
+ * commands do. */
+#define READ_ID     "0::pg_catalog.oid"
+#define WRITE_ID    "1::pg_catalog.oid"
+#define COMMAND_ID  "2::pg_catalog.oid"
+#define IS_USE(oid) oid PW_OP("<=") COMMAND_ID
+/* In the order of enum pw_code_use. */
+#define USES "rwc"
+#define USE_LETTERS                                                                                \
+	"pg_catalog.concat(pg_catalog.substr('" USES "', "                                         \
+	"k.oid::pg_catalog.int8::pg_catalog.int4" PW_OP(                                           \
+	    "+") "1, 1), 'd', CASE WHEN k.is_lost THEN 'o' END)"
+#define IS_TO_ASK "(EXISTS (SELECT FROM base) OR EXISTS (SELECT FROM tree))"
+
 #define LOWER(text)   "pg_catalog.lower(" text IN_C ")"
 #define IS_INNER(oid) "(SELECT oids FROM inner_code)" PW_OP("@>") "ARRAY[" oid "::pg_catalog.oid]"
 #define HAS_INNER(tree)                                                                            \
@@ -142,6 +168,13 @@ static const char parsed[] =
     " WHERE oid" PW_IS_USERS " AND prosqlbody IS NOT NULL),"
     " statistic AS (SELECT oid, stxexprs::pg_catalog.text AS trees"
     " FROM pg_catalog.pg_statistic_ext),";
+/* Columns that are computed when they are read. */
+static const char computed[] =
+    " computed AS MATERIALIZED (SELECT d.oid FROM pg_catalog.pg_attrdef d, pg_catalog.pg_attribute a"
+    " WHERE a.attrelid" PW_OP("=") "d.adrelid AND a.attnum" PW_OP("=") "d.adnum"
+    " AND a.attgenerated" PW_OP("=") "'v'::pg_catalog.\"char\"),";
+static const char nothing_computed[] =
+    " computed AS (SELECT NULL::pg_catalog.oid AS oid WHERE false),";
 static const char nothing_parsed[] =
     "WITH RECURSIVE parsed AS NOT MATERIALIZED (SELECT NULL::pg_catalog.oid AS oid,"
     " NULL::pg_catalog.text AS src WHERE false),"
@@ -186,34 +219,73 @@ static const char tables[] =
      " pg_catalog.unnest(b.words) w),"
     " callee AS MATERIALIZED (SELECT oid, pg_catalog.substring(pg_catalog.lower(name) " IN_C ","
      " '" NAME_GOES "*$') AS tail FROM body),"
+    /* What trees hold that call PostgreSQL's own, and what uses these. */
+    " tree AS MATERIALIZED (SELECT use, " LOWER("src") IN_C " AS src FROM ("
+     "SELECT CASE WHEN ev_type" PW_OP("=") "'1'::pg_catalog.\"char\" THEN " READ_ID " ELSE " WRITE_ID " END AS use,"
+     " pg_catalog.pg_get_ruledef(oid) AS src FROM pg_catalog.pg_rewrite"
+     " WHERE oid" PW_IS_USERS " AND " HAS_INNER("pg_catalog.concat(ev_qual, ev_action)")
+     " UNION ALL SELECT CASE WHEN EXISTS (SELECT FROM computed c WHERE c.oid" PW_OP("=") "a.oid)"
+     " THEN " READ_ID " ELSE " WRITE_ID " END,"
+     " pg_catalog.pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef a"
+     " WHERE " HAS_INNER("adbin")
+     " UNION ALL SELECT " READ_ID ", pg_catalog.concat(pg_catalog.pg_get_expr(polqual, polrelid), ' ; ',"
+     " pg_catalog.pg_get_expr(polwithcheck, polrelid)) FROM pg_catalog.pg_policy"
+     " WHERE " HAS_INNER("pg_catalog.concat(polqual, polwithcheck)")
+     " UNION ALL SELECT CASE WHEN conrelid" PW_OP("=") "0::pg_catalog.oid THEN " READ_ID " ELSE " WRITE_ID " END,"
+     " pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint"
+     " WHERE oid" PW_IS_USERS " AND " HAS_INNER("conbin")
+     " UNION ALL SELECT " WRITE_ID ", pg_catalog.pg_get_triggerdef(oid) FROM pg_catalog.pg_trigger"
+     " WHERE " HAS_INNER("tgqual")
+     " UNION ALL SELECT " READ_ID ", pg_catalog.pg_get_statisticsobjdef(oid) FROM statistic"
+     " WHERE " HAS_INNER("trees")
+     " UNION ALL SELECT " READ_ID ", typdefault FROM pg_catalog.pg_type WHERE " HAS_INNER("typdefaultbin")
+     ") x),"
+    /* Where a table is used, or by an operator: what calls a function without naming it. Languages
+     * have functions too. What makes up base types, access methods and foreign data wrappers
+     * leaves nothing where it is in C. */
+    " used AS MATERIALIZED (SELECT DISTINCT d.refobjid AS oid, CASE"
+     " WHEN d.classid" PW_OP("=") PW_CLASS("pg_event_trigger") " THEN " COMMAND_ID
+     " WHEN d.classid" PW_OP("=") PW_CLASS("pg_trigger") " THEN " WRITE_ID
+     " WHEN d.classid" PW_OP("=") PW_CLASS("pg_attrdef") " AND NOT EXISTS (SELECT FROM computed c"
+     " WHERE c.oid" PW_OP("=") "d.objid) THEN " WRITE_ID
+     " WHEN d.classid" PW_OP("=") PW_CLASS("pg_constraint") " AND EXISTS (SELECT FROM"
+     " pg_catalog.pg_constraint c WHERE c.oid" PW_OP("=") "d.objid AND c.conrelid" PW_OP("<>")
+     "0::pg_catalog.oid) THEN " WRITE_ID
+     " WHEN d.classid" PW_OP("=") PW_CLASS("pg_rewrite") " AND EXISTS (SELECT FROM"
+     " pg_catalog.pg_rewrite r WHERE r.oid" PW_OP("=") "d.objid AND r.ev_type" PW_OP("<>")
+     "'1'::pg_catalog.\"char\") THEN " WRITE_ID
+     " ELSE " READ_ID " END AS use FROM pg_catalog.pg_depend d"
+     " WHERE d.refclassid" PW_OP("=") PW_CLASS("pg_proc") " AND d.refobjid" PW_IS_USERS
+     " AND d.classid" PW_OP("<>") PW_CLASS("pg_proc")
+     " AND d.classid" PW_OP("<>") PW_CLASS("pg_language")
+     " AND NOT (d.classid" PW_OP("=") "ANY (ARRAY[" PW_CLASS("pg_foreign_data_wrapper") ","
+     PW_CLASS("pg_am") "," PW_CLASS("pg_type") "]::pg_catalog.oid[])"
+     " AND EXISTS (SELECT FROM body b WHERE b.oid" PW_OP("=") "d.refobjid"
+     " AND b.language" PW_OP("=") "'c'))"
+     /* A function of a row can be called like a column of it. */
+     " UNION SELECT p.oid, " READ_ID " FROM pg_catalog.pg_proc p, pg_catalog.pg_type y"
+     " WHERE p.oid" PW_IS_USERS " AND p.pronargs" PW_OP(">=") "1"
+     " AND p.pronargs" PW_OP("-") "p.pronargdefaults" PW_OP("<=") "1"
+     " AND y.oid" PW_OP("=") "p.proargtypes[0] AND (y.typtype" PW_OP("<>") "'b'::pg_catalog.\"char\""
+     " OR p.provariadic" PW_OP("<>") "0::pg_catalog.oid OR EXISTS (SELECT FROM pg_catalog.pg_cast c,"
+     " pg_catalog.pg_type s WHERE c.oid" PW_IS_USERS " AND c.castcontext" PW_OP("=")
+     "'i'::pg_catalog.\"char\" AND s.oid" PW_OP("=") "c.castsource"
+     " AND s.typtype" PW_OP("<>") "'b'::pg_catalog.\"char\"))),"
     " edge AS MATERIALIZED (SELECT callee, pg_catalog.array_agg(caller) AS callers FROM ("
      "SELECT w.oid AS caller, c.oid AS callee FROM word w, callee c"
      " WHERE w.tail" IN_C PW_OP("=") "c.tail"
      " UNION ALL SELECT b.oid, c.oid FROM body b, callee c WHERE c.tail" PW_OP("=") "''"
      " UNION ALL SELECT objid, refobjid FROM pg_catalog.pg_depend"
      " WHERE classid" PW_OP("=") PW_CLASS("pg_proc") " AND refclassid" PW_OP("=")
-     PW_CLASS("pg_proc") " AND refobjid" PW_IS_USERS ") x GROUP BY callee),"
-    /* What trees hold that call PostgreSQL's own. */
-    " tree AS MATERIALIZED (SELECT " LOWER("src") IN_C " AS src FROM ("
-     "SELECT pg_catalog.pg_get_ruledef(oid) AS src FROM pg_catalog.pg_rewrite"
-     " WHERE oid" PW_IS_USERS " AND " HAS_INNER("pg_catalog.concat(ev_qual, ev_action)")
-     " UNION ALL SELECT pg_catalog.pg_get_expr(adbin, adrelid) FROM pg_catalog.pg_attrdef"
-     " WHERE " HAS_INNER("adbin")
-     " UNION ALL SELECT pg_catalog.concat(pg_catalog.pg_get_expr(polqual, polrelid), ' ; ',"
-     " pg_catalog.pg_get_expr(polwithcheck, polrelid)) FROM pg_catalog.pg_policy"
-     " WHERE " HAS_INNER("pg_catalog.concat(polqual, polwithcheck)")
-     " UNION ALL SELECT pg_catalog.pg_get_constraintdef(oid) FROM pg_catalog.pg_constraint"
-     " WHERE oid" PW_IS_USERS " AND " HAS_INNER("conbin")
-     " UNION ALL SELECT pg_catalog.pg_get_triggerdef(oid) FROM pg_catalog.pg_trigger"
-     " WHERE " HAS_INNER("tgqual")
-     " UNION ALL SELECT pg_catalog.pg_get_statisticsobjdef(oid) FROM statistic"
-     " WHERE " HAS_INNER("trees")
-     " UNION ALL SELECT typdefault FROM pg_catalog.pg_type WHERE " HAS_INNER("typdefaultbin")
-     ") x),"
+     PW_CLASS("pg_proc") " AND refobjid" PW_IS_USERS
+     " UNION ALL SELECT use, oid FROM used"
+     " UNION ALL SELECT oid, " WRITE_ID " FROM body WHERE " IS_TO_ASK " AND (" IS_OTHER " OR " MATCHES("src", WRITES) ")"
+     " UNION ALL SELECT oid, " COMMAND_ID " FROM body WHERE " IS_TO_ASK " AND (" IS_OTHER " OR " MATCHES("src", COMMANDS)
+     " OR " MAKES_TABLE ")) x GROUP BY callee),"
     /* Whose effects nobody can ask about. */
     " piece AS MATERIALIZED (SELECT b.oid, b.language, b.src, " WITHOUT_UPDATES("b.src") " AS rest"
      " FROM body b, base WHERE b.oid" PW_OP("=") "base.oid"
-     " UNION ALL SELECT 0::pg_catalog.oid, 'sql', src, src FROM tree),"
+     " UNION ALL SELECT use, 'sql', src, src FROM tree),"
     " lost AS MATERIALIZED (SELECT oid FROM piece WHERE " MATCHES("src", SETS_ANY "|" UNASKABLE "|" RUNS_OTHER)
      " OR " MATCHES("rest", SET_OTHER)
      " OR (language" PW_OP("=") "'plpgsql' AND " MATCHES("src", EXECUTES_OTHER) ")"
@@ -234,45 +306,21 @@ static const char tables[] =
      " '" WORD_ENDS "[^;]*?(?::=|=|" WORD("default") ")" GAP OTHER_COMMAND "')) END"
      " UNION SELECT oid FROM gathering),"
     " marked AS (SELECT oid, 'd' AS mark FROM base"
-     " UNION SELECT oid, 'o' FROM lost WHERE oid" PW_OP("<>") "0::pg_catalog.oid"
+     " UNION SELECT use, 'd' FROM tree"
+     " UNION SELECT oid, 'o' FROM lost"
+     " UNION SELECT " READ_ID ", 'o' FROM (SELECT oprcode::pg_catalog.oid AS f FROM pg_catalog.pg_operator"
+     " WHERE oid" PW_IS_USERS " UNION ALL SELECT castfunc FROM pg_catalog.pg_cast"
+     " WHERE oid" PW_IS_USERS ") x WHERE " IS_INNER("f")
      " UNION SELECT pg_catalog.unnest(e.callers), m.mark FROM marked m, edge e"
      " WHERE e.callee" PW_OP("=") "m.oid),"
      /* Grouped, so that the planner takes them for few. */
      " known AS MATERIALIZED (SELECT oid, pg_catalog.bool_or(mark" PW_OP("=") "'o') AS is_lost"
      " FROM marked GROUP BY oid),"
-    /* Where a table is used, or by an operator; languages have functions too. What makes up base
-     * types, access methods and foreign data wrappers leaves nothing where it is in C. */
-    " reached AS MATERIALIZED (SELECT m.is_lost FROM known m, pg_catalog.pg_depend d"
-     " WHERE d.refclassid" PW_OP("=") PW_CLASS("pg_proc") " AND d.refobjid" PW_OP("=") "m.oid"
-     " AND d.classid" PW_OP("<>") PW_CLASS("pg_proc")
-     " AND d.classid" PW_OP("<>") PW_CLASS("pg_language")
-     " AND NOT (d.classid" PW_OP("=") "ANY (ARRAY[" PW_CLASS("pg_foreign_data_wrapper") ","
-     PW_CLASS("pg_am") "," PW_CLASS("pg_type") "]::pg_catalog.oid[])"
-     " AND EXISTS (SELECT FROM body b WHERE b.oid" PW_OP("=") "m.oid"
-     " AND b.language" PW_OP("=") "'c'))"
-     /* A function of a row can be called like a column of it. */
-     " UNION ALL SELECT m.is_lost FROM known m, pg_catalog.pg_proc p, pg_catalog.pg_type y"
-     " WHERE m.oid" PW_OP("=") "p.oid AND p.pronargs" PW_OP(">=") "1"
-     " AND p.pronargs" PW_OP("-") "p.pronargdefaults" PW_OP("<=") "1"
-     " AND y.oid" PW_OP("=") "p.proargtypes[0] AND (y.typtype" PW_OP("<>") "'b'::pg_catalog.\"char\""
-     " OR p.provariadic" PW_OP("<>") "0::pg_catalog.oid OR EXISTS (SELECT FROM pg_catalog.pg_cast c,"
-     " pg_catalog.pg_type s WHERE c.oid" PW_IS_USERS " AND c.castcontext" PW_OP("=")
-     "'i'::pg_catalog.\"char\" AND s.oid" PW_OP("=") "c.castsource"
-     " AND s.typtype" PW_OP("<>") "'b'::pg_catalog.\"char\"))"
-     " UNION ALL SELECT false FROM tree"
-     " UNION ALL SELECT true FROM lost WHERE oid" PW_OP("=") "0::pg_catalog.oid"
-     " UNION ALL SELECT true FROM (SELECT oprcode::pg_catalog.oid AS f FROM pg_catalog.pg_operator"
-     " WHERE oid" PW_IS_USERS " UNION ALL SELECT castfunc FROM pg_catalog.pg_cast"
-     " WHERE oid" PW_IS_USERS ") x WHERE " IS_INNER("f") "),"
     /* Settings with a dot that all these may set. */
     " dotted AS (SELECT DISTINCT m[1] AS name FROM (SELECT pg_catalog.regexp_matches("
      "src, '" DOTTED "', 'g') AS m FROM (SELECT b.src FROM body b, known k"
      " WHERE k.oid" PW_OP("=") "b.oid UNION SELECT src FROM tree) x) y) ";
 
-static const char letters[] =
-    "pg_catalog.concat("
-     "CASE WHEN EXISTS (SELECT FROM reached) THEN 'd' END,"
-     " CASE WHEN EXISTS (SELECT FROM reached WHERE is_lost) THEN 'o' END)";
 /* clang-format on */
 
 /* In the same transaction, and no longer. Compiling takes longer than running; who waits for a lock
@@ -289,6 +337,7 @@ static void add_beginning(struct pw_strbuf *sql, unsigned server_version)
 {
 	pw_strbuf_printf(sql, in_peace, (unsigned)(PW_CODE_TIMEOUT_US / 1000));
 	pw_strbuf_add_string(sql, server_version >= 14 ? parsed : nothing_parsed);
+	pw_strbuf_add_string(sql, server_version >= 18 ? computed : nothing_computed);
 	pw_strbuf_add_string(sql, tables);
 }
 
@@ -297,24 +346,36 @@ void pw_code_add_question(struct pw_strbuf *sql, unsigned server_version)
 	add_beginning(sql, server_version);
 	pw_strbuf_printf(
 	    sql,
-	    "(SELECT pg_catalog.concat('t', %s))"
-	    " UNION ALL (SELECT pg_catalog.concat('s', name) FROM dotted LIMIT %d)"
-	    " UNION ALL (SELECT pg_catalog.concat(CASE WHEN pg_catalog.bool_or(is_lost)"
-	    " THEN 'o' ELSE 'd' END, name) FROM known k, body b"
-	    " WHERE k.oid" PW_OP("=") "b.oid GROUP BY name"
-				      " ORDER BY pg_catalog.bool_or(is_lost) DESC LIMIT %d)",
-	    letters, PW_CODE_NAMES_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1);
+	    "(SELECT 't' UNION ALL SELECT pg_catalog.concat('t', " USE_LETTERS
+	    ") FROM known k WHERE " IS_USE(
+		"k.oid") ")"
+			 " UNION ALL (SELECT pg_catalog.concat('s', name) FROM dotted LIMIT %d)"
+			 " UNION ALL (SELECT pg_catalog.concat(CASE WHEN"
+			 " pg_catalog.bool_or(is_lost) THEN 'o' ELSE 'd' END, name)"
+			 " FROM known k, body b WHERE k.oid" PW_OP(
+			     "=") "b.oid GROUP BY name"
+				  " ORDER BY pg_catalog.bool_or(is_lost) DESC LIMIT %d)",
+	    PW_CODE_NAMES_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1);
+}
+
+int pw_code_use_of(char letter)
+{
+	static const char letters[] = USES;
+	const char *found = letter ? strchr(letters, letter) : NULL;
+
+	return found ? (int)(found - letters) : -1;
 }
 
 void pw_code_add_settings(struct pw_strbuf *sql, unsigned server_version)
 {
 	add_beginning(sql, server_version);
-	pw_strbuf_printf(
+	pw_strbuf_add_string(
 	    sql,
-	    "SELECT 'c'::pg_catalog.text, %s, NULL::pg_catalog.text"
-	    " UNION ALL SELECT 'f'::pg_catalog.text, b.name, NULL FROM known k, body b"
-	    " WHERE k.oid" PW_OP("=") "b.oid AND k.is_lost"
-				      " UNION ALL SELECT 's'::pg_catalog.text, name, "
-				      "pg_catalog.current_setting(name, true) FROM dotted",
-	    letters);
+	    "SELECT 'c'::pg_catalog.text, " USE_LETTERS ", NULL::pg_catalog.text FROM known k"
+	    " WHERE " IS_USE(
+		"k.oid") " UNION ALL SELECT 'f'::pg_catalog.text, b.name, NULL FROM known k, body b"
+			 " WHERE k.oid" PW_OP("=") "b.oid AND k.is_lost"
+						   " UNION ALL SELECT 's'::pg_catalog.text, name, "
+						   "pg_catalog.current_setting(name, true)"
+						   " FROM dotted");
 }

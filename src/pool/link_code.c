@@ -101,6 +101,16 @@ static unsigned mark_of(uint8_t letter)
 	}
 }
 
+/* The use, and what it may leave; or nothing. */
+static bool take_use(struct pw_verdict *verdict, const uint8_t *column, size_t len)
+{
+	int use = len > 0 ? pw_code_use_of((char)column[0]) : 0;
+
+	for (size_t i = 1; use >= 0 && i < len; i++)
+		pw_verdict_add_use(verdict, (enum pw_code_use)use, mark_of(column[i]));
+	return use >= 0;
+}
+
 static void take_setting(struct pw_code *code, const uint8_t *column, size_t len)
 {
 	char name[256];
@@ -116,7 +126,7 @@ static void take_setting(struct pw_code *code, const uint8_t *column, size_t len
 static bool read_answer(struct pw_link *link, struct pw_verdict *verdict)
 {
 	struct pw_cursor rows = pw_cursor(link->learning->rows.data, link->learning->rows.len);
-	bool has_tables = false;
+	bool has_uses = false;
 
 	while (pw_cursor_left(&rows) > 0) {
 		size_t len;
@@ -124,16 +134,16 @@ static bool read_answer(struct pw_link *link, struct pw_verdict *verdict)
 
 		if (!column || len == 0)
 			return false;
+		if (column[0] == 't' && !take_use(verdict, column + 1, len - 1))
+			return false;
 		if (column[0] == 's')
 			take_setting(&db_of(link)->code, column + 1, len - 1);
 		else if (column[0] != 't')
 			pw_verdict_add(verdict, mark_of(column[0]), (const char *)column + 1,
 				       len - 1);
-		for (size_t i = 1; column[0] == 't' && i < len; i++)
-			pw_verdict_add_tables(verdict, mark_of(column[i]));
-		has_tables |= column[0] == 't';
+		has_uses |= column[0] == 't';
 	}
-	return has_tables;
+	return has_uses;
 }
 
 void pw_link_learned(struct pw_link *link)

@@ -39,9 +39,9 @@ struct pw_verdict *pw_verdict_create(unsigned epoch)
 	return verdict;
 }
 
-void pw_verdict_add_tables(struct pw_verdict *verdict, unsigned what)
+void pw_verdict_add_use(struct pw_verdict *verdict, enum pw_code_use use, unsigned what)
 {
-	verdict->tables |= what;
+	verdict->uses[use] |= what;
 	verdict->any |= what;
 }
 
@@ -73,7 +73,7 @@ void pw_verdict_add(struct pw_verdict *verdict, unsigned what, const char *name,
 	else
 		verdict->all |= what;
 	if (pw_builtin_find(function.name) != PW_BUILTIN_UNKNOWN)
-		verdict->tables |= what;
+		verdict->uses[PW_USE_READ] |= what;
 }
 
 static int compare(const void *a, const void *b)
@@ -130,8 +130,12 @@ unsigned pw_verdict_of(const struct pw_verdict *verdict, const char *name)
 
 bool pw_verdict_exceeds(const struct pw_verdict *verdict, const struct pw_verdict *earlier)
 {
-	if (verdict->tables & ~earlier->tables || verdict->all & ~earlier->all)
+	if (verdict->all & ~earlier->all)
 		return true;
+	for (size_t i = 0; i < PW_USE_N; i++) {
+		if (verdict->uses[i] & ~earlier->uses[i])
+			return true;
+	}
 	for (size_t i = 0; i < verdict->n; i++) {
 		if (verdict->functions[i].what &
 		    ~pw_verdict_of(earlier, verdict->functions[i].name))

@@ -86,7 +86,6 @@ void pw_effects_judge_unread(struct pw_effects *effects, const char *text, size_
 {
 	struct pw_scan scan = scan_code(effects, text, len);
 
-	effects->flags |= PW_EFFECT_QUERIES;
 	if (strcasestr(text, "create"))
 		effects->flags |= PW_EFFECT_DDL;
 	/* EXECUTE may also be that of a prepared statement. */
@@ -147,8 +146,7 @@ static void take_set_local(const struct judgement *j, const struct pw_sql_item *
 static void take_discard(const struct judgement *j, const struct pw_sql_item *item)
 {
 	if (strcmp(item->name, "all") == 0)
-		j->effects->flags |=
-		    PW_EFFECT_DISCARD | PW_EFFECT_RESET_ALL | PW_EFFECT_DROPS | PW_EFFECT_LISTENS;
+		j->effects->flags |= PW_EFFECT_RESET_ALL | PW_EFFECT_DROPS | PW_EFFECT_LISTENS;
 	else if (strcmp(item->name, "temp") == 0)
 		j->effects->flags |= PW_EFFECT_TEMP;
 }
@@ -401,6 +399,31 @@ static bool has_into(const struct pw_shape *shape)
 	return shape->words & PW_SQL_BIT(INTO) && !is_insert;
 }
 
+/* How it uses tables. In doubt in each way; functions that write are known by their names. */
+static unsigned uses_of(const struct pw_shape *shape)
+{
+	const uint64_t reads = of_transactions | PW_SQL_BIT(SELECT) | PW_SQL_BIT(VALUES) |
+			       PW_SQL_BIT(TABLE) | PW_SQL_BIT(WITH) | PW_SQL_BIT(DECLARE) |
+			       PW_SQL_BIT(FETCH) | PW_SQL_BIT(MOVE) | PW_SQL_BIT(CLOSE) |
+			       PW_SQL_BIT(SET) | PW_SQL_BIT(SHOW) | PW_SQL_BIT(RESET) |
+			       PW_SQL_BIT(LISTEN) | PW_SQL_BIT(UNLISTEN) | PW_SQL_BIT(NOTIFY);
+	const uint64_t writes = PW_SQL_BIT(INSERT) | PW_SQL_BIT(UPDATE) | PW_SQL_BIT(DELETE) |
+				PW_SQL_BIT(MERGE) | PW_SQL_BIT(COPY);
+	/* With INTO, they may make one. */
+	const uint64_t makes =
+	    PW_SQL_BIT(SELECT) | PW_SQL_BIT(VALUES) | PW_SQL_BIT(TABLE) | PW_SQL_BIT(WITH);
+	bool may_make = shape->words & PW_SQL_BIT(INTO) && shape->firsts & makes;
+
+#ifdef PW_MUTANT_WRITES_COUNT_AS_READS
+	return PW_EFFECT_QUERIES;
+#endif
+	if (shape->is_broken || shape->has_other || shape->firsts & ~(reads | writes) || may_make)
+		return PW_EFFECTS_OF_TABLES;
+	if (shape->words & writes)
+		return PW_EFFECT_QUERIES | PW_EFFECT_WRITES;
+	return shape->firsts & ~of_transactions ? PW_EFFECT_QUERIES : 0;
+}
+
 /* Statements that do nothing to a session, whatever else is in them, but by what they call. */
 static bool is_plain(const struct pw_shape *shape)
 {
@@ -460,8 +483,7 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 
 	pw_shape_take(&shape, key, text, len);
 	j.shape = &shape;
-	if (shape.firsts & ~of_transactions || shape.has_other)
-		effects->flags |= PW_EFFECT_QUERIES;
+	effects->flags |= uses_of(&shape);
 	if (shape.words & PW_SQL_BIT(COPY))
 		effects->flags |= PW_EFFECT_COPY;
 	if (may_list_statements(&shape, text))

@@ -133,11 +133,26 @@ bool pw_effects_call(const struct pw_effects *effects, const char *name)
 	return effects->flags & PW_EFFECT_CALLS_ANY || holds(&effects->calls, function);
 }
 
+bool pw_effects_use(const struct pw_effects *effects, enum pw_code_use use)
+{
+	static const unsigned flags[PW_USE_N] = {
+	    [PW_USE_READ] = PW_EFFECT_QUERIES,
+	    [PW_USE_WRITE] = PW_EFFECT_WRITES,
+	    [PW_USE_COMMAND] = PW_EFFECT_COMMANDS,
+	};
+
+	return effects->flags & flags[use];
+}
+
 unsigned pw_effects_by_code(const struct pw_effects *effects, const struct pw_verdict *verdict)
 {
 	const struct pw_strbuf *calls = &effects->calls;
-	unsigned what = effects->flags & PW_EFFECT_QUERIES ? verdict->tables : 0;
+	unsigned what = 0;
 
+	for (unsigned use = 0; use < PW_USE_N; use++) {
+		if (pw_effects_use(effects, use))
+			what |= verdict->uses[use];
+	}
 	if (effects->flags & PW_EFFECT_CALLS_ANY)
 		what |= verdict->any;
 	if (effects->flags & PW_EFFECT_CALLS)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * The query is a chain of SELECTs with three columns of text: what a row is about ('s' a setting,
- * 'o' an object, 'l' a channel, 'c' the code, 'f' a function of it that is opaque), a name, a
- * value.
+ * 'o' an object, 'l' a channel, 'c' what the code makes of a use of tables, 'f' a function of it
+ * that is opaque), a name, a value.
  */
 #include "config.h"
 
@@ -263,9 +263,13 @@ static bool take_setting(const struct pw_residue_context *context, struct pw_res
 	return replace_settings(found, row->name, value);
 }
 
-static bool may_use_tables(const struct pw_residue_context *context)
+/* A use, and what it may leave. */
+static bool is_opaque_use(const struct pw_residue_context *context, const char *letters)
 {
-	return context->effects && context->effects->flags & PW_EFFECT_QUERIES;
+	int use = pw_code_use_of(letters[0]);
+
+	return use >= 0 && strchr(letters + 1, 'o') && context->effects &&
+	       pw_effects_use(context->effects, (enum pw_code_use)use);
 }
 
 static bool may_call(const struct pw_residue_context *context, const char *name)
@@ -280,7 +284,7 @@ static bool take_row(const struct pw_residue_context *context, struct pw_residue
 	case 's':
 		return take_setting(context, found, row);
 	case 'c':
-		found->is_opaque |= strchr(row->name, 'o') && may_use_tables(context);
+		found->is_opaque |= is_opaque_use(context, row->name);
 		return true;
 	case 'f':
 		found->is_opaque |= may_call(context, row->name);

@@ -97,7 +97,7 @@ static struct pw_verdict *verdict_of(unsigned epoch, unsigned tables, unsigned w
 	struct pw_verdict *verdict = pw_verdict_create(epoch);
 
 	assert_non_null(verdict);
-	pw_verdict_add_tables(verdict, tables);
+	pw_verdict_add_use(verdict, PW_USE_READ, tables);
 	if (name)
 		pw_verdict_add(verdict, what, name, strlen(name));
 	pw_verdict_finish(verdict);
@@ -115,11 +115,13 @@ static void test_first_link_asks(void **state PW_UNUSED)
 	assert_null(pw_code_look(code_of(&f), &view, 1));
 	must_receive_question(&f);
 	fake_assert_heard(&f.b, "");
-	answer(&f, "td sapp.x dDoubt olost dlost");
+	answer(&f, "t trd twdo tc sapp.x dDoubt olost dlost");
 	fake_assert_heard(&f.b, "link");
 	verdict = pw_code_look(code_of(&f), &view, 1);
 	assert_non_null(verdict);
-	assert_int_equal(verdict->tables, PW_CODE_DOUBTFUL);
+	assert_int_equal(verdict->uses[PW_USE_READ], PW_CODE_DOUBTFUL);
+	assert_int_equal(verdict->uses[PW_USE_WRITE], PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
+	assert_int_equal(verdict->uses[PW_USE_COMMAND], 0);
 	assert_int_equal(verdict->any, PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
 	assert_int_equal(pw_verdict_of(verdict, "doubt"), PW_CODE_DOUBTFUL);
 	assert_int_equal(pw_verdict_of(verdict, "lost"), PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
@@ -301,7 +303,7 @@ static void *look_again_and_again(void *arg)
 	do {
 		verdict = pw_code_look(code, &view, 1);
 		assert_true(!verdict || pw_verdict_of(verdict, "f") == PW_CODE_DOUBTFUL);
-	} while (!verdict || verdict->tables == 0);
+	} while (!verdict || verdict->uses[PW_USE_READ] == 0);
 	pw_code_view_fini(&view);
 	return NULL;
 }

@@ -68,7 +68,7 @@ static void test_look_up(void **state PW_UNUSED)
 	assert_int_equal(pw_verdict_of(verdict, ""), PW_CODE_DOUBTFUL);
 	assert_int_equal(pw_verdict_of(verdict, "b"), 0);
 	assert_int_equal(verdict->any, BOTH);
-	assert_int_equal(verdict->tables | verdict->all, 0);
+	assert_int_equal(verdict->uses[PW_USE_READ] | verdict->all, 0);
 	pw_verdict_unref(pw_verdict_ref(verdict));
 	pw_verdict_unref(verdict);
 	pw_verdict_unref(NULL);
@@ -80,9 +80,9 @@ static void test_names_of_builtins(void **state PW_UNUSED)
 	struct pw_verdict *verdict = pw_verdict_create(1);
 
 	add(verdict, PW_CODE_DOUBTFUL, "Abs");
-	assert_int_equal(verdict->tables, PW_CODE_DOUBTFUL);
+	assert_int_equal(verdict->uses[PW_USE_READ], PW_CODE_DOUBTFUL);
 	add(verdict, PW_CODE_OPAQUE, "lower");
-	assert_int_equal(verdict->tables, BOTH);
+	assert_int_equal(verdict->uses[PW_USE_READ], BOTH);
 	pw_verdict_unref(verdict);
 }
 
@@ -116,7 +116,7 @@ static void test_more_than_before(void **state PW_UNUSED)
 	pw_verdict_finish(two);
 	assert_false(pw_verdict_exceeds(one, two));
 	assert_true(pw_verdict_exceeds(two, one));
-	pw_verdict_add_tables(one, PW_CODE_OPAQUE);
+	pw_verdict_add_use(one, PW_USE_READ, PW_CODE_OPAQUE);
 	assert_true(pw_verdict_exceeds(one, two));
 	pw_verdict_unref(one);
 	pw_verdict_unref(two);

@@ -28,19 +28,37 @@ static const struct {
     {PW_EFFECT_LISTENS, "listens"},     {PW_EFFECT_LOAD, "load"},
     {PW_EFFECT_SEED, "seed"},           {PW_EFFECT_ORIGIN, "origin"},
     {PW_EFFECT_SLOT, "slot"},           {PW_EFFECT_BACKUP, "backup"},
-    {PW_EFFECT_SEQUENCES, "sequences"}, {PW_EFFECT_DISCARD, "discard"},
-    {PW_EFFECT_DROPS, "drops"},         {PW_EFFECT_OPAQUE, "opaque"},
-    {PW_EFFECT_CODE, "code"},           {PW_EFFECT_RESET_ALL, "reset-all"},
-    {PW_EFFECT_COPY, "copy"},           {PW_EFFECT_CALLS_ANY, "any"},
-    {PW_EFFECT_MADE, "made"},           {PW_EFFECT_UNSEEN, "unseen"},
-    {PW_EFFECT_QUERIES, "queries"},     {PW_EFFECT_PARSES, "parses"},
-    {PW_EFFECT_DBLINK, "dblink"},
+    {PW_EFFECT_SEQUENCES, "sequences"}, {PW_EFFECT_DROPS, "drops"},
+    {PW_EFFECT_OPAQUE, "opaque"},       {PW_EFFECT_CODE, "code"},
+    {PW_EFFECT_RESET_ALL, "reset-all"}, {PW_EFFECT_COPY, "copy"},
+    {PW_EFFECT_CALLS_ANY, "any"},       {PW_EFFECT_MADE, "made"},
+    {PW_EFFECT_UNSEEN, "unseen"},       {PW_EFFECTS_OF_TABLES, NULL},
+    {PW_EFFECT_PARSES, "parses"},       {PW_EFFECT_DBLINK, "dblink"},
 };
+
+/* Each use holds those before it. */
+static const char *use_of(unsigned of_tables)
+{
+	switch (of_tables) {
+	case 0:
+		return "";
+	case PW_EFFECT_QUERIES:
+		return " queries";
+	case PW_EFFECT_QUERIES | PW_EFFECT_WRITES:
+		return " writes";
+	case PW_EFFECTS_OF_TABLES:
+		return " commands";
+	default:
+		return " a use that cannot be";
+	}
+}
 
 static void describe(const struct pw_effects *effects, struct pw_strbuf *out)
 {
 	for (size_t i = 0; i < PW_COUNTOF(flags); i++) {
-		if (effects->flags & flags[i].flag)
+		if (effects->flags & flags[i].flag && !flags[i].name)
+			pw_strbuf_printf(out, "%s", use_of(effects->flags & flags[i].flag));
+		else if (effects->flags & flags[i].flag)
 			pw_strbuf_printf(out, " %s", flags[i].name);
 	}
 	for (size_t at = 0; at < effects->names.len; at += strlen(effects->names.data + at) + 1)
@@ -77,10 +95,10 @@ static void assert_effects(const char *text, const char *wanted)
 	pw_shape_cache_fini(&cache);
 }
 
-static const char unknown[] = " reset settings temp hold locks prepared listens code any queries";
+static const char unknown[] = " reset settings temp hold locks prepared listens code any commands";
 
 static const char unknown_of_p[] =
-    " reset settings temp hold locks prepared listens code any queries u:p";
+    " reset settings temp hold locks prepared listens code any commands u:p";
 
 static void test_nothing(void **state PW_UNUSED)
 {
@@ -90,7 +108,7 @@ static void test_nothing(void **state PW_UNUSED)
 	assert_effects("COMMIT; ROLLBACK; SAVEPOINT a; RELEASE a; ROLLBACK TO a", "");
 	assert_effects("SELECT 1", " queries");
 	assert_effects("SELECT abs(1), count(*), pg_catalog.now() FROM t", " queries");
-	assert_effects("INSERT INTO t (a) VALUES (lower('x'))", " queries");
+	assert_effects("INSERT INTO t (a) VALUES (lower('x'))", " writes");
 	assert_effects("SELECT 'SET x', \"set\" /* set */ FROM t -- set x", " queries");
 	assert_effects("SET LOCAL work_mem = '1MB'", " queries");
 	assert_effects("SET LOCAL search_path = a", " queries parses");
@@ -101,7 +119,7 @@ static void test_nothing(void **state PW_UNUSED)
 	assert_effects("SELECT set_config('rol', 'bob', true)", " reset queries =rol");
 	assert_effects("SET TRANSACTION READ ONLY", " queries");
 	assert_effects("NOTIFY a, 'b'", " queries");
-	assert_effects("DISCARD PLANS", " queries");
+	assert_effects("DISCARD PLANS", " commands");
 	assert_effects("SELECT pg_advisory_xact_lock(1)", " queries");
 }
 
@@ -114,10 +132,10 @@ static void test_settings(void **state PW_UNUSED)
 		       " queries parses =role =session_authorization");
 	assert_effects("RESET SESSION AUTHORIZATION",
 		       " reset queries parses =session_authorization =role");
-	assert_effects("UPDATE pg_settings SET setting = 'a'", " reset settings queries");
+	assert_effects("UPDATE pg_settings SET setting = 'a'", " reset settings writes");
 	assert_effects("WITH x AS (UPDATE pg_settings SET setting = 'a' RETURNING 1) SELECT 1",
-		       " reset settings queries");
-	assert_effects("UPDATE t SET a = 1", " queries");
+		       " reset settings writes");
+	assert_effects("UPDATE t SET a = 1", " writes");
 	assert_effects("SELECT U&\"set!005fconfig\" UESCAPE '!' ('a', 'b', false)",
 		       " reset queries =a a:");
 	assert_effects("RESET work_mem", " reset queries =work_mem");
@@ -159,25 +177,25 @@ static void test_names_that_are_made(void **state PW_UNUSED)
 
 static void test_objects(void **state PW_UNUSED)
 {
-	assert_effects("CREATE TABLE t (a int)", " temp drops queries");
-	assert_effects("CREATE TABLE t (a int DEFAULT f())", " temp drops queries f()");
-	assert_effects("DROP FUNCTION f()", " drops queries");
-	assert_effects("CREATE TEMP TABLE t (a int)", " temp queries");
-	assert_effects("CREATE TEMP TABLE t (a int DEFAULT f())", " temp queries f()");
-	assert_effects("CREATE TEMPORARY VIEW v AS SELECT 1", " temp queries");
-	assert_effects("SELECT 1 INTO TEMP t", " temp queries");
-	assert_effects("SELECT 1 INTO pg_temp.t", " temp queries");
-	assert_effects("INSERT INTO a VALUES (1); SELECT 1 INTO TEMP t", " temp queries");
-	assert_effects("DISCARD TEMP", " temp queries");
+	assert_effects("CREATE TABLE t (a int)", " temp drops commands");
+	assert_effects("CREATE TABLE t (a int DEFAULT f())", " temp drops commands f()");
+	assert_effects("DROP FUNCTION f()", " drops commands");
+	assert_effects("CREATE TEMP TABLE t (a int)", " temp commands");
+	assert_effects("CREATE TEMP TABLE t (a int DEFAULT f())", " temp commands f()");
+	assert_effects("CREATE TEMPORARY VIEW v AS SELECT 1", " temp commands");
+	assert_effects("SELECT 1 INTO TEMP t", " temp commands");
+	assert_effects("SELECT 1 INTO pg_temp.t", " temp commands");
+	assert_effects("INSERT INTO a VALUES (1); SELECT 1 INTO TEMP t", " temp commands");
+	assert_effects("DISCARD TEMP", " temp commands");
 	assert_effects("DECLARE c CURSOR WITH HOLD FOR SELECT 1", " hold queries");
 	assert_effects("DECLARE c CURSOR FOR SELECT 1", " drops queries");
 	assert_effects("CLOSE c", " drops queries");
-	assert_effects("DROP TABLE t", " drops queries");
+	assert_effects("DROP TABLE t", " drops commands");
 	assert_effects("SELECT pg_advisory_lock(1)", " locks queries");
 	assert_effects("SELECT pg_advisory_unlock_all()", " locks queries");
-	assert_effects("PREPARE p AS SELECT 1", " prepared queries m:p");
-	assert_effects("DEALLOCATE p; DEALLOCATE PREPARE \"Q\"", " drops queries d:p d:Q");
-	assert_effects("DEALLOCATE ALL", " drops queries");
+	assert_effects("PREPARE p AS SELECT 1", " prepared commands m:p");
+	assert_effects("DEALLOCATE p; DEALLOCATE PREPARE \"Q\"", " drops commands d:p d:Q");
+	assert_effects("DEALLOCATE ALL", " drops commands");
 	assert_effects("SELECT * FROM pg_prepared_statements", " queries a:");
 	assert_effects("SELECT * FROM PG_Prepared_Statements", " queries a:");
 	assert_effects("SELECT * FROM \"pg_prepared_statements\"", " queries a:");
@@ -190,14 +208,14 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("SELECT * FROM u&\"pg\\005fprepared_statements\"", " queries a:");
 	assert_effects("LISTEN a", " listens queries");
 	assert_effects("UNLISTEN *", " listens queries");
-	assert_effects("LOAD 'x'", " load queries");
+	assert_effects("LOAD 'x'", " load commands");
 	assert_effects("SELECT setseed(0.1)", " seed queries");
 	assert_effects("SELECT dblink_connect('a')", " queries dblink dblink_connect()");
 	assert_effects("SELECT x.Dblink_Connect_U('a', 'b')", " queries dblink dblink_connect_u()");
 	assert_effects("SELECT dblink('a', 'b')", " queries dblink()");
 	assert_effects("SELECT currval('s')", " sequences queries");
-	assert_effects("DISCARD ALL", " listens discard drops reset-all queries");
-	assert_effects("COPY t FROM STDIN", " drops copy queries");
+	assert_effects("DISCARD ALL", " listens drops reset-all commands");
+	assert_effects("COPY t FROM STDIN", " drops copy writes");
 }
 
 static bool changes_code(const char *text)
@@ -239,7 +257,7 @@ static void test_code(void **state PW_UNUSED)
 {
 	assert_effects("SELECT f(1)", " queries f()");
 	assert_effects("SELECT public.abs(1)", " queries abs()");
-	assert_effects("CALL p()", " queries p()");
+	assert_effects("CALL p()", " commands p()");
 	assert_effects("DO $$ BEGIN END $$", unknown);
 	assert_described_with(unknown, " =app.x",
 			      "DO $$ BEGIN SET app.x = 'y'; PERFORM a.b; END $$");
@@ -266,14 +284,14 @@ static void test_calls(void **state PW_UNUSED)
 	assert_effects("SELECT * FROM t JOIN LATERAL rows(t.a) ON true, ROWS FROM (a(), b()) x",
 		       " queries rows() a() b()");
 	assert_effects("INSERT INTO t VALUES (f()) ON CONFLICT DO UPDATE SET a = g() RETURNING h()",
-		       " queries f() g() h()");
-	assert_effects("DELETE FROM t WHERE a = (SELECT f(b) FROM u)", " queries f()");
-	assert_effects("COPY (SELECT f()) TO STDOUT", " copy queries f()");
-	assert_effects("EXPLAIN ANALYZE SELECT f()", " queries f()");
-	assert_effects("CREATE INDEX ON t (f(a))", " queries f()");
+		       " writes f() g() h()");
+	assert_effects("DELETE FROM t WHERE a = (SELECT f(b) FROM u)", " writes f()");
+	assert_effects("COPY (SELECT f()) TO STDOUT", " copy writes f()");
+	assert_effects("EXPLAIN ANALYZE SELECT f()", " commands f()");
+	assert_effects("CREATE INDEX ON t (f(a))", " commands f()");
 	assert_effects("DECLARE c CURSOR FOR SELECT f()", " queries f()");
-	assert_effects("PREPARE p AS SELECT f()", " prepared queries f() m:p");
-	assert_effects("MERGE INTO t USING u ON f(a) WHEN MATCHED THEN DELETE", " queries f()");
+	assert_effects("PREPARE p AS SELECT f()", " prepared commands f() m:p");
+	assert_effects("MERGE INTO t USING u ON f(a) WHEN MATCHED THEN DELETE", " writes f()");
 	/* Its name hangs on the encoding. */
 	assert_effects("SELECT \"f\xc3\xa4\"(1)", " any queries");
 	snprintf(text, sizeof(text), "SELECT %s(1)", long_name);
@@ -301,18 +319,18 @@ static void test_code_in_texts(void **state PW_UNUSED)
 
 	for (size_t i = 0; i < PW_COUNTOF(made); i++)
 		assert_effects(made[i], " reset settings temp hold locks prepared listens code any "
-					"made queries");
+					"made commands");
 	for (size_t i = 0; i < PW_COUNTOF(run); i++)
 		assert_effects(run[i], " reset settings temp hold locks prepared listens code any "
-				       "unseen queries");
+				       "unseen commands");
 	for (size_t i = 0; i < PW_COUNTOF(clear); i++)
 		assert_effects(clear[i], unknown);
 	assert_effects("CREATE FUNCTION f(n text) RETURNS text LANGUAGE sql AS "
 		       "'SELECT set_config(n, ''x'', false)'",
-		       " temp drops made unseen queries");
+		       " temp drops made unseen commands");
 	assert_effects("CREATE FUNCTION f(n text DEFAULT g()) RETURNS text LANGUAGE sql AS "
 		       "$$ SELECT set_config(n, 'app.x', false) $$",
-		       " temp drops made unseen queries =app.x g()");
+		       " temp drops made unseen commands =app.x g()");
 }
 
 static void test_many_calls(void **state PW_UNUSED)
@@ -368,9 +386,14 @@ static void test_by_code(void **state PW_UNUSED)
 	assert_int_equal(by_code(0, "g", verdict), PW_CODE_OPAQUE);
 	assert_int_equal(by_code(PW_EFFECT_CALLS_ANY, NULL, verdict),
 			 PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
-	pw_verdict_add_tables(verdict, PW_CODE_DOUBTFUL);
+	pw_verdict_add_use(verdict, PW_USE_READ, PW_CODE_DOUBTFUL);
 	assert_int_equal(by_code(PW_EFFECT_QUERIES, "h", verdict), PW_CODE_DOUBTFUL);
 	assert_int_equal(by_code(0, "h", verdict), 0);
+	pw_verdict_add_use(verdict, PW_USE_WRITE, PW_CODE_OPAQUE);
+	assert_int_equal(by_code(PW_EFFECT_QUERIES, NULL, verdict), PW_CODE_DOUBTFUL);
+	assert_int_equal(by_code(PW_EFFECT_QUERIES | PW_EFFECT_WRITES, NULL, verdict),
+			 PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
+	assert_int_equal(by_code(PW_EFFECT_COMMANDS, NULL, verdict), 0);
 	verdict->all = PW_CODE_OPAQUE;
 	assert_int_equal(by_code(0, "h", verdict), PW_CODE_OPAQUE);
 	assert_int_equal(by_code(0, NULL, verdict), 0);

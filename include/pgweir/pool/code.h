@@ -76,11 +76,14 @@ void pw_code_failed(const struct pw_logctx *log, struct pw_code *code, const cha
 /* Has it failed so lately that nobody is to ask? */
 bool pw_code_is_failing(const struct pw_code *code, uint64_t now_us);
 
-/* A query of one column, of which the first letter says what follows: t letters of what is reached
- * through tables (d doubtful, o opaque), s a setting with a dot, d or o a function that is that.
- * A statement without rows comes before it. */
+/* A query of one column, of which the first letter says what follows: t a use (r read, w write, c
+ * command) and letters of what it may leave (d doubtful, o opaque), or nothing, in one row at
+ * least; s a setting with a dot; d or o a function that is that. A statement without rows comes
+ * before it. */
 void pw_code_add_question(struct pw_strbuf *sql, unsigned server_version);
-/* A SELECT of three columns: 'c', those letters, NULL; 'f', an opaque function, NULL; 's', name,
+/* The use of such a letter; -1: there is none. */
+int pw_code_use_of(char letter);
+/* A SELECT of three columns: 'c', such a use, NULL; 'f', an opaque function, NULL; 's', name,
  * value: settings of which the code speaks. A statement without rows comes before it, too, which
  * changes settings for what follows: not ahead of a question about these. */
 void pw_code_add_settings(struct pw_strbuf *sql, unsigned server_version);

@@ -20,6 +20,14 @@ enum {
 	PW_FUNCTION_NAME_SIZE = 64, /* with its zero byte */
 };
 
+/* How a statement uses tables, each beside those before it. */
+enum pw_code_use {
+	PW_USE_READ,    /* views, policies, operators, casts */
+	PW_USE_WRITE,   /* triggers, defaults, rules, checks */
+	PW_USE_COMMAND, /* event triggers */
+	PW_USE_N
+};
+
 struct pw_judged_function {
 	char name[PW_FUNCTION_NAME_SIZE];
 	unsigned what;
@@ -27,10 +35,10 @@ struct pw_judged_function {
 
 struct pw_verdict {
 	atomic_uint refs;
-	unsigned epoch;  /* of the database's changes when it was asked for */
-	unsigned tables; /* what is called where a table is used, or by an operator */
-	unsigned any;    /* what is there at all */
-	unsigned all;    /* what each function is taken for: there were too many */
+	unsigned epoch;          /* of the database's changes when it was asked for */
+	unsigned uses[PW_USE_N]; /* what is called without being named */
+	unsigned any;            /* what is there at all */
+	unsigned all;            /* what each function is taken for: there were too many */
 	size_t n, capacity;
 	struct pw_judged_function *functions; /* in the order of strcmp() once finished */
 };
@@ -41,9 +49,9 @@ void pw_function_name(char out[PW_FUNCTION_NAME_SIZE], const char *name, size_t 
 
 /* With one reference; NULL without memory. */
 struct pw_verdict *pw_verdict_create(unsigned epoch);
-void pw_verdict_add_tables(struct pw_verdict *verdict, unsigned what);
+void pw_verdict_add_use(struct pw_verdict *verdict, enum pw_code_use use, unsigned what);
 /* Beyond the bound, or without memory, all functions are taken for that. One that bears the name of
- * PostgreSQL's own counts among what tables call: texts do not tell which is meant. */
+ * PostgreSQL's own counts among what any statement calls: texts do not tell which is meant. */
 void pw_verdict_add(struct pw_verdict *verdict, unsigned what, const char *name, size_t len);
 void pw_verdict_finish(struct pw_verdict *verdict);
 

@@ -32,7 +32,6 @@ enum pw_effect {
 	PW_EFFECT_SLOT = 1 << 11,      /* a temporary replication slot */
 	PW_EFFECT_BACKUP = 1 << 12,    /* a backup that the session must end */
 	PW_EFFECT_SEQUENCES = 1 << 13, /* asks for a value that an earlier nextval() left */
-	PW_EFFECT_DISCARD = 1 << 14,   /* DISCARD ALL */
 	PW_EFFECT_DROPS = 1 << 15,     /* may end what is there of the objects above */
 	PW_EFFECT_OPAQUE = 1 << 18,    /* settings whose names nobody can know */
 	PW_EFFECT_CODE = 1 << 19,      /* of code that nobody here has read */
@@ -50,7 +49,9 @@ enum pw_effect {
 	/* What these mean hangs on the code that the database holds: */
 	PW_EFFECT_CALLS = 1 << 16,     /* functions are called that are not PostgreSQL's own */
 	PW_EFFECT_CALLS_ANY = 1 << 25, /* ... and which is not known */
-	PW_EFFECT_QUERIES = 1 << 17,   /* tables are read or written: triggers, views, policies */
+	PW_EFFECT_QUERIES = 1 << 17,   /* tables are read: views, policies, operators */
+	PW_EFFECT_WRITES = 1 << 30,    /* ... and written: triggers, defaults */
+	PW_EFFECT_COMMANDS = 1 << 14,  /* ... and made: event triggers */
 };
 
 enum {
@@ -64,8 +65,9 @@ enum {
 	PW_EFFECTS_UNKNOWN =
 	    PW_EFFECT_SETTINGS | PW_EFFECT_RESET | PW_EFFECTS_OF_OBJECTS | PW_EFFECT_CODE,
 	/* ... which may call any function, and use any table. */
-	PW_EFFECTS_UNREAD = PW_EFFECTS_UNKNOWN | PW_EFFECT_CALLS_ANY | PW_EFFECT_QUERIES,
-	PW_EFFECTS_BY_CODE = PW_EFFECT_CALLS | PW_EFFECT_CALLS_ANY | PW_EFFECT_QUERIES,
+	PW_EFFECTS_OF_TABLES = PW_EFFECT_QUERIES | PW_EFFECT_WRITES | PW_EFFECT_COMMANDS,
+	PW_EFFECTS_UNREAD = PW_EFFECTS_UNKNOWN | PW_EFFECT_CALLS_ANY | PW_EFFECTS_OF_TABLES,
+	PW_EFFECTS_BY_CODE = PW_EFFECT_CALLS | PW_EFFECT_CALLS_ANY | PW_EFFECTS_OF_TABLES,
 	PW_EFFECTS_NAMES_MAX = 64,
 };
 
@@ -114,6 +116,8 @@ bool pw_effects_name(const struct pw_effects *effects, const char *name);
 void pw_effects_add_call(struct pw_effects *effects, const char *name, size_t len);
 /* May they call it? By its name alone; one of PostgreSQL's own names may be called anywhere. */
 bool pw_effects_call(const struct pw_effects *effects, const char *name);
+/* May they use tables so? */
+bool pw_effects_use(const struct pw_effects *effects, enum pw_code_use use);
 /* What the database's code makes of it: PW_CODE_*. */
 unsigned pw_effects_by_code(const struct pw_effects *effects, const struct pw_verdict *verdict);
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more);
