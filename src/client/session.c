@@ -110,8 +110,8 @@ bool pw_session_pin(struct pw_client *c, unsigned pins)
 {
 	struct pw_client_session *s = c->session;
 	struct pw_shared_pool *shared = c->loan.pool->shared;
-	bool has_hub = atomic_load(&shared->db->hub_pool) == shared->id;
 	bool is_new = pins != 0 && s->pins == 0;
+	int before;
 
 	if (pins == 0 && s->pins != 0)
 		atomic_fetch_sub(&shared->pinned, 1);
@@ -122,8 +122,12 @@ bool pw_session_pin(struct pw_client *c, unsigned pins)
 	if (pins != s->pins)
 		count_pins(shared->db->pins, s->pins, pins);
 	s->pins = pins;
-	return !is_new ||
-	       atomic_fetch_add(&shared->pinned, 1) < pw_pool_keepable(c->loan.pool, has_hub);
+	if (!is_new)
+		return true;
+	/* In this order (hub.c). */
+	before = atomic_fetch_add(&shared->pinned, 1);
+	return before <
+	       pw_pool_keepable(c->loan.pool, atomic_load(&shared->db->hub_pool) == shared->id);
 }
 
 /* ---- what goes by ---- */

@@ -59,13 +59,18 @@ static void tell_all(struct pw_hub *hub, enum pw_hub_mail_kind kind, bool with_n
 	}
 }
 
+static void release(struct pw_hub *hub)
+{
+	atomic_store(&hub->db->hub_pool, 0);
+	atomic_store(&hub->db->hub, 0);
+}
+
 /* Nobody is to come to it any more; the link may still be there. */
 static void resign(struct pw_hub *hub)
 {
 	if (hub->state != PW_HUB_HERE)
 		return;
-	atomic_store(&hub->db->hub_pool, 0);
-	atomic_store(&hub->db->hub, 0);
+	release(hub);
 	tell_all(hub, PW_HUB_MAIL_GONE, false);
 	hub->state = PW_HUB_LEAVING;
 	hub->id = 0;
@@ -282,8 +287,9 @@ static void set_up(struct pw_hub *hub)
 	pw_channels_write(sql, "LISTEN", hub->hubs->channel);
 }
 
-/* Of all workers that try, one succeeds. */
-static bool claim(struct pw_hub *hub)
+/* Of all workers that try, one succeeds. Who pins a client tells first and then looks whether there
+ * is a hub, and here the other way round: of two at the same moment one at least sees the other. */
+static bool claim(struct pw_hub *hub, const struct pw_pool *pool, int n_ending)
 {
 	struct pw_hubs *hubs = hub->hubs;
 	uint64_t serial = atomic_fetch_add(&hubs->pools->registry->next_id, 1);
@@ -295,6 +301,11 @@ static bool claim(struct pw_hub *hub)
 		return false;
 	if (!atomic_compare_exchange_strong(&hub->db->hub, &none, PW_HUB_IN_THE_MAKING))
 		return false;
+	atomic_store(&hub->db->hub_pool, pool->shared->id);
+	if (!pw_pool_has_room_for_hub(pool, n_ending)) {
+		release(hub);
+		return false;
+	}
 	hub->id = serial << 16 | (hubs->pools->index + 1);
 	atomic_store(&hub->db->hub_encoding, encoding);
 	atomic_store(&hub->db->hub, hub->id);
@@ -305,7 +316,6 @@ static bool claim(struct pw_hub *hub)
 static void begin(struct pw_hub *hub)
 {
 	hub->state = PW_HUB_HERE;
-	atomic_store(&hub->db->hub_pool, hub->loan.pool->shared->id);
 	hub->since_us = now(hub);
 	pw_log_info(&hub->loan.link->log, "listens for all clients of the database");
 	set_up(hub);
@@ -318,7 +328,7 @@ static void on_link(struct pw_loan *loan)
 {
 	struct pw_hub *hub = PW_CONTAINER(loan, struct pw_hub, loan);
 
-	if (claim(hub)) {
+	if (claim(hub, loan->pool, 0)) {
 		begin(hub);
 		return;
 	}
@@ -416,7 +426,7 @@ bool pw_hub_take(struct pw_hub *hub, struct pw_loan *loan, const char *encoding,
 	if (hub->state != PW_HUB_AWAY)
 		return false;
 	set_encoding(hub, encoding);
-	if (!claim(hub))
+	if (!claim(hub, loan->pool, is_kept))
 		return false;
 	pw_loan_bind(&hub->loan, loan->pool);
 	pw_pool_pass_on(loan, &hub->loan);

@@ -349,6 +349,26 @@ static void test_no_hub_where_none_would_be_left(void **state PW_UNUSED)
 	end(&f);
 }
 
+/* Somebody is pinned between the search for a link and its arrival. */
+static void test_no_hub_beside_a_pin_in_a_pool_of_two(void **state PW_UNUSED)
+{
+	struct pw_shared_pool *shared;
+	struct fixture f;
+
+	begin_hub(&f, "default_pool_size = 2\n");
+	shared = fake_pool_of(&f.env, 0, "alice")->shared;
+	assert_int_not_equal(atomic_load(&shared->db->hub_pool), 0);
+	fake_server_close(&f.server);
+	fake_pass(&f.env, 3 * SECOND_US);
+	atomic_fetch_add(&shared->pinned, 1);
+	fake_accept_login(&f.env, &f.server);
+	fake_turn(&f.env);
+	assert_int_equal(atomic_load(&shared->db->hub_pool), 0);
+	assert_int_equal(atomic_load(&shared->db->hub), 0);
+	atomic_fetch_sub(&shared->pinned, 1);
+	end(&f);
+}
+
 /* Nobody listens: it closes after a while. */
 static void test_unused(void **state PW_UNUSED)
 {
@@ -392,6 +412,7 @@ int main(void)
 	    cmocka_unit_test(test_no_other_encoding),
 	    cmocka_unit_test(test_another_encoding_after_a_loss),
 	    cmocka_unit_test(test_no_hub_where_none_would_be_left),
+	    cmocka_unit_test(test_no_hub_beside_a_pin_in_a_pool_of_two),
 	    cmocka_unit_test(test_unused),
 	    cmocka_unit_test(test_a_server_that_swallows_marks),
 	};
