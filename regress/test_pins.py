@@ -2,8 +2,11 @@
 """What cannot be carried to another server keeps its client on the one that has it, no longer than
 it is there, and not without bounds."""
 
+import signal
+
 import pytest
 
+from lib.pooler import ADMIN
 from lib.wait import wait_for
 from lib.wire import Closed, PgError, bind, execute, parse, query, sync
 
@@ -195,3 +198,67 @@ def test_connections_of_dblink(pooler, pg, db, text):
     wait_for(lambda: pins(pooler) == [])
     with pooler.raw("bob") as other:
         assert other.query("SELECT dblink_get_connections()").value() is None
+
+
+# -- commands of the console that are up against pinned clients --
+
+
+def pin(pooler):
+    conn = pooler.raw()
+    assert conn.query("CREATE TEMP TABLE x (a int)").error is None
+    wait_for(lambda: pins(pooler) == ["temporary objects"])
+    return conn
+
+
+def commanded(pooler, command):
+    admin = pooler.raw(ADMIN, "pgbouncer")
+    admin.send(query(command))
+    return admin
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_pause_tells_of_pinned_clients(pooler, db, named):
+    conn = pin(pooler)
+    admin = commanded(pooler, f"PAUSE {db}" if named else "PAUSE")
+    notice = admin.recv()
+    assert notice.kind == "N"
+    assert notice.fields()["M"] == "PAUSE waits for pinned clients: 1"
+    assert (notice.fields()["S"], notice.fields()["C"]) == ("NOTICE", "00000")
+    assert "SHOW PINS" in notice.fields()["D"]
+    pooler.wait_log(r"PAUSE waits for pinned clients: 1 \(SHOW PINS lists them\)")
+    conn.close()
+    assert admin.result().tag == "PAUSE"
+
+
+def test_pause_tells_of_pinned_clients_of_its_database_alone(make_pooler, pg, db, second_db):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=4, databases={
+        name: {"host": pg.host, "port": pg.port, "dbname": name} for name in (db, second_db)})
+    pin(pooler)
+    result = commanded(pooler, f"PAUSE {second_db}").result()
+    assert (result.kinds, result.tag) == ("CZ", "PAUSE")
+
+
+def test_reconnect_tells_of_pinned_clients(pooler):
+    conn = pin(pooler)
+    result = commanded(pooler, "RECONNECT").result()
+    assert result.tag == "RECONNECT"
+    assert [n.message for n in result.notices] == [
+        "RECONNECT reaches servers of pinned clients when they let go: 1"]
+    conn.query("DROP TABLE x")
+    wait_for(lambda: pins(pooler) == [])
+    assert commanded(pooler, "RECONNECT").result().kinds == "CZ"
+
+
+def test_shutdown_tells_of_pinned_clients(pooler):
+    conn = pin(pooler)
+    result = commanded(pooler, "SHUTDOWN WAIT_FOR_SERVERS").result()
+    assert [n.message for n in result.notices] == ["shutdown waits for pinned clients: 1"]
+    conn.close()
+    pooler.wait_exit()
+
+
+def test_signals_log_pinned_clients(pooler):
+    pin(pooler)
+    pooler.signal(signal.SIGUSR1)
+    pooler.wait_log("PAUSE waits for pinned clients: 1")
+    pooler.signal(signal.SIGUSR2)

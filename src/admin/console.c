@@ -244,6 +244,25 @@ static struct pw_console *find_asker(struct pw_clients *clients, uint64_t asker,
 	return con && con->is_waiting && con->request.kind == kind ? con : NULL;
 }
 
+static struct pw_console *find_commander(struct pw_clients *clients, uint64_t asker,
+					 enum pw_command command)
+{
+	struct pw_console *con = find_asker(clients, asker, PW_REQUEST_COMMAND);
+
+	return con && con->request.verb->command == command ? con : NULL;
+}
+
+void pw_console_notice(struct pw_clients *clients, uint64_t asker, enum pw_command command,
+		       const struct pw_error *notice)
+{
+	struct pw_console *con = find_commander(clients, asker, command);
+
+	if (!con)
+		return;
+	pw_write_error(&con->output, notice);
+	(void)flush_output(con);
+}
+
 /* Why a file was refused is in the log, and too long for a message. */
 static void fail_reload(struct pw_console *con, const struct pw_error *err)
 {
@@ -261,9 +280,9 @@ static void fail_reload(struct pw_console *con, const struct pw_error *err)
 void pw_console_done(struct pw_clients *clients, uint64_t asker, enum pw_command command,
 		     const struct pw_error *err)
 {
-	struct pw_console *con = find_asker(clients, asker, PW_REQUEST_COMMAND);
+	struct pw_console *con = find_commander(clients, asker, command);
 
-	if (!con || con->request.verb->command != command)
+	if (!con)
 		return;
 	con->is_waiting = false;
 	if (!err)

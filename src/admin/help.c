@@ -123,7 +123,9 @@ void pw_console_describe(struct pw_strbuf *out)
 	    "has no effect: `BEGIN`, `COMMIT`, `ROLLBACK`, and `SET` and `SHOW` of "
 	    "`client_encoding`, `datestyle`, `timezone`, `standard_conforming_strings` and "
 	    "`default_transaction_isolation`.\n"
-	    "- A command is answered when it is done, not before: `PAUSE` may take a while.\n"
+	    "- A command is answered when it is done, not before: `PAUSE` may take a while. A "
+	    "notice tells of pinned clients that it waits for (`SHOW PINS`), and the log every ten "
+	    "seconds how many server connections are still in use.\n"
 	    "\n"
 	    "## Commands\n"
 	    "\n");

@@ -12,7 +12,7 @@ struct answer_mail {
 	struct pw_mail mail;
 	struct pw_worker *worker;
 	struct pw_asker asker;
-	bool has_error, has_rows;
+	bool is_notice, has_error, has_rows;
 	struct pw_error err;
 	struct pw_rows rows;
 };
@@ -31,7 +31,9 @@ static void deliver_answer(struct pw_mail *mail, void *receiver PW_UNUSED)
 	struct answer_mail *m = PW_CONTAINER(mail, struct answer_mail, mail);
 	const struct pw_error *err = m->has_error ? &m->err : NULL;
 
-	if (m->has_rows)
+	if (m->is_notice)
+		pw_console_notice(&m->worker->clients, m->asker.id, m->asker.command, &m->err);
+	else if (m->has_rows)
 		pw_console_rows(&m->worker->clients, m->asker.id, &m->rows, err);
 	else
 		pw_console_done(&m->worker->clients, m->asker.id, m->asker.command, err);
@@ -63,6 +65,17 @@ void pw_asker_tell(struct pw_process *process, const struct pw_asker *asker,
 
 	if (m)
 		pw_mailbox_post(&m->worker->mailbox, &m->mail);
+}
+
+void pw_asker_notify(struct pw_process *process, const struct pw_asker *asker,
+		     const struct pw_error *notice)
+{
+	struct answer_mail *m = create_answer(process, asker, notice);
+
+	if (!m)
+		return;
+	m->is_notice = true;
+	pw_mailbox_post(&m->worker->mailbox, &m->mail);
 }
 
 void pw_asker_refuse(struct pw_process *process, const struct pw_asker *asker, const char *fmt,

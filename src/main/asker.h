@@ -18,6 +18,9 @@ struct pw_asker {
 /* It is done (err = NULL), or why not. Without memory the console waits until its client goes. */
 void pw_asker_tell(struct pw_process *process, const struct pw_asker *asker,
 		   const struct pw_error *err);
+/* Something it should know while it waits. */
+void pw_asker_notify(struct pw_process *process, const struct pw_asker *asker,
+		     const struct pw_error *notice);
 /* Why not, in one line: `fmt` has one %s, for `name`. */
 void pw_asker_refuse(struct pw_process *process, const struct pw_asker *asker, const char *fmt,
 		     const char *name);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "pause.h"
+#include "pinned.h"
 #include "reload.h"
 #include "round.h"
 #include "shutdown.h"
@@ -54,10 +55,12 @@ static void command_pause(struct pw_process *process, const struct pw_asker *ask
 			return;
 		is_paused = &db->is_paused;
 	}
-	if (atomic_load(is_paused))
+	if (atomic_load(is_paused)) {
 		pw_asker_refuse(process, asker, "%s", "already suspended/paused");
-	else
+	} else {
 		pw_pause_begin(process, asker, name, is_paused);
+		pw_pinned_tell(process, asker, name, "PAUSE waits for pinned clients");
+	}
 	pw_registry_put_db(&process->registry, db);
 }
 
@@ -175,6 +178,8 @@ static void command_reconnect(struct pw_process *process, const struct pw_asker 
 	} else {
 		pw_registry_each_pool(&process->registry, raise_epoch, NULL);
 	}
+	pw_pinned_tell(process, asker, name,
+		       "RECONNECT reaches servers of pinned clients when they let go");
 	pw_round_run(process, asker, PW_ROUND_RECONNECT, name, pw_round_tell_done);
 }
 

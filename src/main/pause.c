@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pinned.h"
 #include "round.h"
 
-enum { POLL_US = 100 * 1000 };
+enum { POLL_US = 100 * 1000, SAY_US = 10 * 1000 * 1000 };
 
 struct waiter {
 	struct pw_list node;
@@ -19,7 +20,8 @@ struct waiter {
 	char *db; /* NULL = all */
 	/* A count that was begun for an earlier PAUSE says nothing about this one. */
 	uint64_t id;
-	bool is_counting; /* such a round is under way */
+	bool is_counting;   /* such a round is under way */
+	uint64_t silent_us; /* since when the log has said nothing of it */
 };
 
 static void free_waiter(struct waiter *w)
@@ -47,6 +49,19 @@ static struct waiter *find_waiter(struct pw_process *process, uint64_t id)
 	return NULL;
 }
 
+/* Somebody waits, and cannot see for whom. */
+static void say_who_is_missing(struct pw_process *process, struct waiter *w, unsigned n_busy)
+{
+	if (pw_clock_since(w->silent_us, process->loop.now_us) < SAY_US)
+		return;
+	w->silent_us = process->loop.now_us;
+	pw_log_info(&process->logctx,
+		    "PAUSE%s%s waits: servers in use: %u, pinned clients: %u (SHOW SERVERS and "
+		    "SHOW PINS list them)",
+		    w->db ? " of " : "", w->db ? w->db : "", n_busy,
+		    pw_pinned_count(process, w->db));
+}
+
 static void after_count(struct pw_round *round)
 {
 	struct waiter *w = find_waiter(round->process, round->waiter_id);
@@ -54,8 +69,10 @@ static void after_count(struct pw_round *round)
 	if (!w)
 		return;
 	w->is_counting = false;
-	if (round->n_busy > 0)
+	if (round->n_busy > 0) {
+		say_who_is_missing(round->process, w, round->n_busy);
 		return;
+	}
 	pw_asker_tell(round->process, &w->asker, NULL);
 	free_waiter(w);
 }
@@ -99,6 +116,7 @@ static struct waiter *create_waiter(struct pw_process *process, const struct pw_
 	}
 	w->asker = *asker;
 	w->id = ++process->last_waiter_id;
+	w->silent_us = process->loop.now_us;
 	pw_list_init(&w->node);
 	return w;
 }

@@ -8,6 +8,7 @@
 #include "shutdown.h"
 
 #include "notify.h"
+#include "pinned.h"
 #include "round.h"
 
 enum { POLL_US = 100 * 1000 };
@@ -68,8 +69,10 @@ void pw_shutdown_begin(struct pw_process *process, const struct pw_asker *asker,
 		return;
 	}
 	process->life = life;
-	if (life == PW_LIFE_WAIT_FOR_SERVERS)
+	if (life == PW_LIFE_WAIT_FOR_SERVERS) {
 		atomic_store(&process->registry.is_paused, true);
+		pw_pinned_tell(process, asker, NULL, "shutdown waits for pinned clients");
+	}
 	round = pw_round_create(process, asker, PW_ROUND_SHUT, NULL, pw_round_tell_done);
 	if (round) {
 		round->is_draining = life == PW_LIFE_WAIT_FOR_SERVERS;

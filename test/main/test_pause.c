@@ -7,6 +7,7 @@
 
 #include "main/pause.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -73,6 +75,15 @@ void pw_asker_tell(struct pw_process *process, const struct pw_asker *asker,
 	snprintf(heard[asker->id], sizeof(heard[0]), "%s", err ? err->message : "done");
 }
 
+void pw_asker_notify(struct pw_process *process, const struct pw_asker *asker,
+		     const struct pw_error *notice)
+{
+	(void)process;
+	(void)asker;
+	(void)notice;
+	fail();
+}
+
 void pw_asker_refuse(struct pw_process *process, const struct pw_asker *asker, const char *fmt,
 		     const char *name)
 {
@@ -103,6 +114,7 @@ static void assert_heard(unsigned console, const char *what)
 
 struct fixture {
 	struct pw_process process;
+	struct pw_log log;
 	atomic_bool is_paused;
 	struct pw_clock clock;
 	uint64_t now_us;
@@ -124,6 +136,9 @@ static int setup(void **state)
 	allocations_left = ROUNDS;
 	memset(heard, 0, sizeof(heard));
 	assert_int_equal(pw_loop_init(&f->process.loop, &f->clock), PW_OK);
+	pw_log_init(&f->log);
+	atomic_store(&f->log.stderr_fd, -1);
+	f->process.logctx.log = &f->log;
 	pw_pause_init(&f->process);
 	*state = f;
 	return 0;
@@ -139,6 +154,7 @@ static int teardown(void **state)
 	}
 	pw_pause_fini(&f->process);
 	pw_loop_fini(&f->process.loop);
+	pw_log_fini(&f->log);
 	free(f);
 	return 0;
 }
@@ -223,6 +239,32 @@ static void test_count_of_an_earlier_pause(void **state)
 	check_count_of_an_earlier_pause(*state, "app");
 }
 
+static void test_log_says_who_is_missing(void **state)
+{
+	static const char line[] = "PAUSE of app waits: servers in use: 3, pinned clients: 0";
+	struct fixture *f = *state;
+	char text[1024] = "";
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	atomic_store(&f->log.stderr_fd, ends[1]);
+	begin(f, 1, "app");
+	f->now_us += 9 * PW_SECOND_US;
+	pass(f);
+	answer(1, 3);
+	assert_int_equal(read(ends[0], text, sizeof(text) - 1), -1);
+	f->now_us += PW_SECOND_US;
+	pass(f);
+	answer(2, 3);
+	pass(f);
+	answer(3, 3);
+	assert_true(read(ends[0], text, sizeof(text) - 1) > 0);
+	assert_non_null(strstr(text, line));
+	assert_null(strstr(strstr(text, line) + 1, line));
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void test_end_of_one_kind(void **state)
 {
 	struct fixture *f = *state;
@@ -285,9 +327,13 @@ static void test_no_memory_for_a_count(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_told_when_the_last_is_free), TEST(test_one_count_at_a_time),
-	    TEST(test_count_of_an_earlier_pause),  TEST(test_end_of_one_kind),
-	    TEST(test_signal_waits_for_nothing),   TEST(test_no_memory_to_begin),
+	    TEST(test_told_when_the_last_is_free),
+	    TEST(test_one_count_at_a_time),
+	    TEST(test_count_of_an_earlier_pause),
+	    TEST(test_log_says_who_is_missing),
+	    TEST(test_end_of_one_kind),
+	    TEST(test_signal_waits_for_nothing),
+	    TEST(test_no_memory_to_begin),
 	    TEST(test_no_memory_for_a_count),
 	};
 

@@ -53,6 +53,9 @@ extern const struct pw_console_ops pw_console_ops;
 /* The answer to a command: NULL = done. */
 void pw_console_done(struct pw_clients *clients, uint64_t asker, enum pw_command command,
 		     const struct pw_error *err);
+/* What should be known before that answer, as severity says. */
+void pw_console_notice(struct pw_clients *clients, uint64_t asker, enum pw_command command,
+		       const struct pw_error *notice);
 /* The rows of a view from all workers, put together with pw_rows_merge() (emptied; their
  * pw_rows_finish() is called here). `err` NULL, or which worker did not answer in time. */
 void pw_console_rows(struct pw_clients *clients, uint64_t asker, struct pw_rows *rows,
