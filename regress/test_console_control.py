@@ -253,6 +253,18 @@ def test_reload_keeps_connections_that_are_not_concerned(tx_pooler):
 
 
 @pytest.mark.pgweir_only
+def test_reload_logs_what_it_has_changed(tx_pooler, pg, db):
+    tx_pooler.reload()
+    tx_pooler.wait_log(r"config reloaded\n")
+    tx_pooler.settings["query_wait_timeout"] = 77
+    tx_pooler.databases["more"] = {"host": pg.host, "port": pg.port, "dbname": db, "password": "hidden"}
+    tx_pooler.reload()
+    tx_pooler.wait_log("config reloaded, settings changed: query_wait_timeout; databases: 1 added, "
+                       r"0 removed, 0 changed\n")
+    assert "hidden" not in tx_pooler.log_text()
+
+
+@pytest.mark.pgweir_only
 def test_reload_of_a_bad_file_fails_and_changes_nothing(tx_pooler, db):
     conn = tx_pooler.raw()
     before = shown(tx_pooler, "CONFIG")
@@ -267,6 +279,7 @@ def test_reload_of_a_bad_file_fails_and_changes_nothing(tx_pooler, db):
     assert [r["name"] for r in shown(tx_pooler, "DATABASES")] == databases
     assert conn.query("SELECT 1").value() == "1"
     assert "bad_key" in tx_pooler.log_text()
+    assert tx_pooler.log_count("config reloaded") == 0
     tx_pooler.reload()
 
 

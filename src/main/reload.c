@@ -40,12 +40,21 @@ static struct pw_snapshot *load(struct pw_process *process)
 	return next;
 }
 
-static void put_in_force(struct pw_process *process, struct pw_snapshot *next)
+static void put_in_force(struct pw_process *process, struct pw_snapshot *next,
+			 struct pw_strbuf *changes)
 {
+	pw_conf_changes(process->snapshot->conf, next->conf, changes);
 	pw_snapshot_unref(process->snapshot);
 	process->snapshot = next;
 	pw_resolver_set_ttl(process->resolver, next->conf->dns_max_ttl,
 			    next->conf->dns_nxdomain_ttl);
+}
+
+/* Users, rules and certificates are read anew as well, and not compared. */
+static void log_changes(struct pw_process *process, const struct pw_strbuf *changes)
+{
+	pw_log_info(&process->logctx, "config reloaded%s%s", changes->len > 0 ? ", " : "",
+		    changes->len > 0 ? changes->data : "");
 }
 
 static void tell_failed(struct pw_process *process, const struct pw_asker *asker)
@@ -61,6 +70,7 @@ static void tell_failed(struct pw_process *process, const struct pw_asker *asker
 void pw_reload_run(struct pw_process *process, const struct pw_asker *asker)
 {
 	struct pw_snapshot *next = load(process);
+	struct pw_strbuf changes = PW_STRBUF_INIT;
 	struct pw_round *round = NULL;
 
 	if (!next)
@@ -69,10 +79,13 @@ void pw_reload_run(struct pw_process *process, const struct pw_asker *asker)
 		round = pw_round_create(process, asker, PW_ROUND_SWAP, NULL, pw_round_tell_done);
 	/* Without a round (the asker has been told) no worker would go on by what we go by. */
 	if (round)
-		put_in_force(process, next);
+		put_in_force(process, next, &changes);
 	else
 		pw_snapshot_unref(next);
 	reopen_log(process);
+	if (round)
+		log_changes(process, &changes);
+	pw_strbuf_fini(&changes);
 	if (!round)
 		return;
 	round->snapshot = pw_snapshot_ref(next);

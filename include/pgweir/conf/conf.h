@@ -186,6 +186,11 @@ uint64_t pw_conf_db_server_id(const struct pw_conf_db *db, const struct pw_hash_
 /* Is `name` a member of a comma-separated list such as admin_users? */
 bool pw_conf_list_has(const char *list, const char *name);
 
+/* What is another in `after`, in one line without values ("settings changed: a, b; databases: 1
+ * added, 0 removed, 2 changed"); nothing if it is all the same. */
+void pw_conf_changes(const struct pw_conf *before, const struct pw_conf *after,
+		     struct pw_strbuf *out);
+
 /* For SHOW CONFIG: the rows of the settings table in order. */
 struct pw_setting_row {
 	const char *name;
