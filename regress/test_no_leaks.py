@@ -159,8 +159,15 @@ def test_large_objects_by_function_call(one, pg):
         assert b.query("SELECT pg_backend_pid()").value() == pid
 
 
-def test_unnamed_statement_of_another(one):
-    a, b = one.raw(), one.raw()
+@pytest.fixture(params=[200, 0])
+def one_of_names(make_pooler, request):
+    """Names of statements are virtual, or the server's."""
+    return make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1,
+                       session_state="track", server_reset_query="", max_prepared_statements=request.param)
+
+
+def test_unnamed_statement_of_another(one_of_names):
+    a, b = one_of_names.raw(), one_of_names.raw()
     assert a.run(parse("", "SELECT 'mine'"), sync()).error is None
     assert b.run(bind(), execute(), sync()).error.code == "26000"
     assert b.run(parse("", "SELECT 'theirs'"), sync()).error is None
@@ -319,11 +326,11 @@ def test_parsed_in_a_schema_of_one_transaction(one, pg, db, how, is_linked):
     assert b.run(parse("s", "SELECT * FROM tt"), sync()).error.code == "42P01"
 
 
-def test_unnamed_statement_of_another_behind_an_error(one):
+def test_unnamed_statement_of_another_behind_an_error(one_of_names):
     """What was to bring the client's own, or to drop the other's, was skipped."""
     own = parse("", "SELECT 'mine'")
     for first in (b"", own, query("SELECT 1")):
-        a, b = one.raw(), one.raw()
+        a, b = one_of_names.raw(), one_of_names.raw()
         a.run(parse("b", "BEGIN"), parse("sp", "SAVEPOINT p"), parse("rb", "ROLLBACK TO p"), own,
               sync())
         assert b.run(parse("", "SELECT 'theirs'"), bind(), execute(), sync()).error is None

@@ -271,6 +271,20 @@ def test_unnamed_statement(tx_pooler):
         assert result.rows[0][1] == str(i + 1)
 
 
+@pytest.mark.parametrize("bound", [200, 0])
+@pytest.mark.parametrize("cut", ["whole", "bytes"])
+def test_unnamed_statement_on_another_link(make_pooler, bound, cut):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, max_prepared_statements=bound)
+    a, b = pooler.raw(), pooler.raw()
+    a.run(parse("", "SELECT 'kept'"), sync(), cut=cut)
+    b.query("BEGIN")
+    for _ in range(2):
+        result = a.run(describe("S"), bind(), execute(), sync(), cut=cut)
+        assert (result.kinds, result.rows) == ("tT2DCZ", [["kept"]])
+    a.query("SELECT 1")
+    assert a.run(describe("S"), sync()).error.code == "26000"
+
+
 def test_unnamed_statement_survives_within_a_transaction(one_link):
     a, b = one_link.raw(), one_link.raw()
     a.query("BEGIN")

@@ -286,6 +286,9 @@ enum pw_unlinked {
 };
 enum pw_unlinked pw_relay_parse_unlinked(struct pw_client *c, const struct pw_piece *piece);
 enum pw_unlinked pw_relay_close_unlinked(struct pw_client *c, const struct pw_piece *piece);
+/* The unnamed statement is the client's too, on whatever link, and whether names are virtual or
+ * not; false = the client is closed. */
+bool pw_relay_bring_unnamed(struct pw_client *c);
 void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool is_done);
 /* An ErrorResponse about a statement: with the client's own names in it. */
 void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,

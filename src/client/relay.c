@@ -185,11 +185,23 @@ static bool forward_bind(struct pw_client *c, const struct pw_piece *piece)
 	struct pw_cursor body = pw_piece_body(piece);
 
 	(void)pw_cursor_string(&body); /* the portal */
-	if (pw_cursor_string(&body)[0] == '\0' && !body.has_failed)
-		pw_session_note_bind(c, NULL);
-	else
+	if (pw_cursor_string(&body)[0] != '\0' || body.has_failed) {
 		pw_session_note_unknown(c);
+		return forward_role(c, piece);
+	}
+	if (!pw_relay_bring_unnamed(c))
+		return false;
+	pw_session_note_bind(c, NULL);
 	return forward_role(c, piece);
+}
+
+static bool forward_describe(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+	bool is_unnamed = pw_cursor_u8(&body) == 'S' && pw_cursor_string(&body)[0] == '\0';
+
+	return (!is_unnamed || body.has_failed || pw_relay_bring_unnamed(c)) &&
+	       forward_role(c, piece);
 }
 
 /* What a first piece with a link at hand means; false = the client is closed. */
@@ -207,7 +219,7 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 	case PW_ROLE_BIND:
 		return c->is_tracking ? pw_relay_bind(c, piece) : forward_bind(c, piece);
 	case PW_ROLE_DESCRIBE:
-		return c->is_tracking ? pw_relay_describe(c, piece) : forward_role(c, piece);
+		return c->is_tracking ? pw_relay_describe(c, piece) : forward_describe(c, piece);
 	case PW_ROLE_CLOSE:
 		return c->is_tracking ? pw_relay_close(c, piece) : forward_role(c, piece);
 	case PW_ROLE_EXECUTE:
@@ -454,6 +466,8 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 		pw_relay_error(c, piece, about);
 		return;
 	}
+	if (piece->type == 'E')
+		pw_session_note_error(c);
 	if (c->is_tracking && pw_plan_answer(c, piece))
 		return;
 	if (c->is_tracking && piece->type == 'C')

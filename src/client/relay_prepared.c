@@ -271,8 +271,7 @@ static void note_parsed(const struct pw_client *c, const struct pw_expect *entry
 
 /* ---- Bind ---- */
 
-/* The unnamed statement is the client's too, on whatever link. */
-static bool bring_unnamed(struct pw_client *c)
+bool pw_relay_bring_unnamed(struct pw_client *c)
 {
 	const struct pw_strbuf *message = pw_session_missing_unnamed(c);
 
@@ -300,7 +299,7 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	listed = name[0] ? pw_prepared_find(c->prepared, name) : NULL;
 	c->portal_forgets |= listed ? listed->statement->may_forget : c->unnamed_forgets;
 	if (!listed) {
-		if (name[0] == '\0' && !bring_unnamed(c))
+		if (name[0] == '\0' && !pw_relay_bring_unnamed(c))
 			return false;
 		if (name[0] == '\0' && !bring_for(c, NULL))
 			return false;
@@ -378,7 +377,7 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 		       pass_on(c, piece);
 	if (kind == 'S' && name[0])
 		listed = pw_prepared_find(c->prepared, name);
-	if (!listed && kind == 'S' && name[0] == '\0' && !bring_unnamed(c))
+	if (!listed && kind == 'S' && name[0] == '\0' && !pw_relay_bring_unnamed(c))
 		return false;
 	if (kind == 'S' && (listed || !name[0]) && !bring_for(c, listed ? listed->statement : NULL))
 		return false;
