@@ -93,6 +93,15 @@ def notifier(pg, db):
 
 # ---- what it costs ----
 
+def test_the_hub_is_shown_as_a_server_of_nobody(pooler, pg, db):
+    conn = pooler.raw()
+    assert conn.query("LISTEN x").error is None
+    hub = str(hub_pid(pg, db))
+    wait_for(lambda: not is_held(pooler))
+    rows = [row for row in pooler.console("SHOW SERVERS") if row["remote_pid"] == hub]
+    assert [(row["state"], row["link"]) for row in rows] == [("active", "")]
+
+
 def many_listeners(make_pooler, pg, db, notifier, clients, channels):
     pooler = make_pooler(pool_mode="transaction", default_pool_size=4, session_state="track",
                          max_client_conn=clients + 10, worker_threads=2)

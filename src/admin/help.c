@@ -85,6 +85,8 @@ static void describe_view(struct pw_strbuf *out, const struct pw_view *view)
 		pw_strbuf_printf(out, "| `%s` | %s | %s |\n", column->name, type_name(column->type),
 				 column->help);
 	}
+	if (view->describe)
+		view->describe(out);
 }
 
 static void describe_commands(struct pw_strbuf *out)

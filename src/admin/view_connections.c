@@ -60,7 +60,8 @@ static const struct pw_column columns[] = {
     [CLOSE_NEEDED] = {"close_needed", PW_COL_INT4, FIRST,
                       "1 = is closed as soon as it is given back."},
     [PTR] = {"ptr", PW_COL_TEXT, FIRST, "Names the connection in the log."},
-    [LINK] = {"link", PW_COL_TEXT, FIRST, "The ptr of the other side it is paired with."},
+    [LINK] = {"link", PW_COL_TEXT, FIRST,
+              "The ptr of the other side it is paired with; empty = none."},
     [REMOTE_PID] = {"remote_pid", PW_COL_INT4, FIRST,
                     "Process at the other end: of servers, and of clients on a unix socket."},
     [TLS] = {"tls", PW_COL_TEXT, FIRST, "Protocol and cipher; empty = no TLS."},
@@ -323,7 +324,10 @@ const struct pw_view pw_view_clients = {
 
 const struct pw_view pw_view_servers = {
     .name = "SERVERS",
-    .help = "One row per server connection.",
+    .help =
+	"One row per server connection. One that is active and has no `link` while a database's "
+	"clients LISTEN in transaction pooling is the hub: it listens for all of them "
+	"(docs/SESSIONS.md), belongs to no client and counts in the limits of its pool.",
     .columns = columns,
     .is_per_worker = true,
     .collect = collect_servers,

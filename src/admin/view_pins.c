@@ -71,6 +71,22 @@ static void finish(struct pw_rows *rows)
 	pw_rows_sort_by(rows, order, PW_COUNTOF(order));
 }
 
+static void describe_reasons(struct pw_strbuf *out)
+{
+	pw_strbuf_add_string(
+	    out,
+	    "\nThe reasons, and what ends each:\n\n| reason | what | until |\n|---|---|---|\n");
+	for (size_t i = 0; i < PW_PIN_REASONS; i++) {
+		const struct pw_pin_reason *reason = pw_client_pin_reason(i);
+
+		pw_strbuf_printf(out, "| `%s` | %s | %s |\n", reason->name, reason->what,
+				 reason->end ? reason->end : "the client leaves");
+	}
+	pw_strbuf_add_string(
+	    out, "\n`max_pinned_share` bounds how many of a pool's server connections may be kept "
+		 "so, `pin_timeout` for how long a pinned client may idle.\n");
+}
+
 const struct pw_view pw_view_pins = {
     .name = "PINS",
     .help = "One row per client that keeps its server connection between transactions.",
@@ -78,6 +94,7 @@ const struct pw_view pw_view_pins = {
     .is_per_worker = true,
     .collect = collect,
     .finish = finish,
+    .describe = describe_reasons,
 };
 
 /* ---- PIN_COUNTS ---- */
@@ -106,7 +123,7 @@ static void visit_database(struct pw_shared_db *db, void *arg)
 		if (!row)
 			continue;
 		pw_cell_set_text(rows, &row[COUNT_DATABASE], db->name);
-		pw_cell_set_text(rows, &row[COUNT_REASON], pw_client_pin_reason(i));
+		pw_cell_set_text(rows, &row[COUNT_REASON], pw_client_pin_reason(i)->name);
 		pw_cell_set_number(&row[COUNT_CLIENTS], atomic_load(&db->pins[i].now));
 		pw_cell_set_number(&row[COUNT_TOTAL], (int64_t)total);
 	}

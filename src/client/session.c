@@ -53,24 +53,35 @@ void pw_session_end(struct pw_client *c)
 
 /* ---- pins ---- */
 
+/* clang-format off */
 static const struct {
 	unsigned effect;
-	const char *name;
+	struct pw_pin_reason is;
 } reasons[PW_PIN_REASONS] = {
-    {PW_EFFECT_TEMP, "temporary objects"},
-    {PW_EFFECT_HOLD, "cursors with hold"},
-    {PW_EFFECT_LOCKS, "advisory locks"},
-    {PW_EFFECT_PREPARED, "prepared statements"},
-    {PW_EFFECT_LISTENS, "listen"},
-    {PW_EFFECT_LOAD, "load"},
-    {PW_EFFECT_SEED, "setseed"},
-    {PW_EFFECT_ORIGIN, "replication origin"},
-    {PW_EFFECT_SLOT, "temporary slot"},
-    {PW_EFFECT_BACKUP, "backup"},
-    {PW_EFFECT_OPAQUE, "settings of unknown names"},
-    {PW_EFFECT_UNTOLD, "no answer yet"},
-    {PW_EFFECT_DBLINK, "dblink"},
+    {PW_EFFECT_TEMP, {"temporary objects",
+                      "Temporary tables, views, sequences, functions or types.",
+                      "the last one is dropped; DISCARD TEMP"}},
+    {PW_EFFECT_HOLD, {"cursors with hold", "DECLARE ... WITH HOLD, once committed.", "CLOSE"}},
+    {PW_EFFECT_LOCKS, {"advisory locks", "pg_advisory_lock() and its kin.",
+                       "they are unlocked"}},
+    {PW_EFFECT_PREPARED, {"prepared statements", "SQL's PREPARE; not those of the protocol.",
+                          "DEALLOCATE"}},
+    {PW_EFFECT_LISTENS, {"listen", "LISTEN, where no connection listens for all clients "
+                                   "(docs/SESSIONS.md says where).", "UNLISTEN"}},
+    {PW_EFFECT_LOAD, {"load", "LOAD of a library.", NULL}},
+    {PW_EFFECT_SEED, {"setseed", "setseed() or SET SEED.", NULL}},
+    {PW_EFFECT_ORIGIN, {"replication origin", "pg_replication_origin_session_setup().", NULL}},
+    {PW_EFFECT_SLOT, {"temporary slot", "A temporary replication slot.", NULL}},
+    {PW_EFFECT_BACKUP, {"backup", "pg_backup_start().", NULL}},
+    {PW_EFFECT_OPAQUE, {"settings of unknown names",
+                        "A setting whose name is put together when the statement runs, or has "
+                        "other characters than those of ASCII.", NULL}},
+    {PW_EFFECT_UNTOLD, {"no answer yet",
+                        "The server could not say, or may not, what is in the session.",
+                        "it can say, asked again after the next transaction"}},
+    {PW_EFFECT_DBLINK, {"dblink", "dblink_connect() or dblink_connect_u().", NULL}},
 };
+/* clang-format on */
 
 void pw_client_pins(const struct pw_client *c, char *out, size_t size)
 {
@@ -80,13 +91,13 @@ void pw_client_pins(const struct pw_client *c, char *out, size_t size)
 	for (size_t i = 0; c->session && i < PW_COUNTOF(reasons); i++) {
 		if (c->session->pins & reasons[i].effect && len < size)
 			len += (size_t)snprintf(out + len, size - len, "%s%s", len > 0 ? ", " : "",
-						reasons[i].name);
+						reasons[i].is.name);
 	}
 }
 
-const char *pw_client_pin_reason(size_t i)
+const struct pw_pin_reason *pw_client_pin_reason(size_t i)
 {
-	return reasons[i].name;
+	return &reasons[i].is;
 }
 
 static void count_pins(struct pw_pin_count *counts, unsigned before, unsigned pins)

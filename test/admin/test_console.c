@@ -424,6 +424,9 @@ static void test_describe_page(void **state)
 	assert_non_null(strstr(page.data, "| `maxwait_us` | int4 | "));
 	assert_non_null(strstr(page.data, "| `avg_recv` | numeric | Per second: "));
 	assert_non_null(strstr(page.data, "| `KILL_CLIENT <id>` | "));
+	assert_non_null(strstr(page.data, "| `advisory locks` | "));
+	for (size_t i = 0; i < PW_PIN_REASONS; i++)
+		assert_non_null(strstr(page.data, pw_client_pin_reason(i)->what));
 	assert_null(strstr(page.data, "longest_wait_us")); /* hidden */
 	assert_null(strstr(page.data, "(null)"));
 	pw_strbuf_fini(&page);

@@ -187,8 +187,16 @@ size_t pw_client_statement_count(const struct pw_client *c);
 /* What SHOW PINS prints: why it keeps its link between transactions, separated by commas (""
  * where it does not), and since when. */
 void pw_client_pins(const struct pw_client *c, char *out, size_t size);
-/* The name of reason i < PW_PIN_REASONS, as there. */
-const char *pw_client_pin_reason(size_t i);
+
+/* Why clients are pinned. */
+struct pw_pin_reason {
+	const char *name; /* as SHOW PINS prints it */
+	const char *what; /* that the client has made */
+	const char *end;  /* what frees it; NULL = nothing but the end of the session */
+};
+
+/* i < PW_PIN_REASONS */
+const struct pw_pin_reason *pw_client_pin_reason(size_t i);
 uint64_t pw_client_pinned_us(const struct pw_client *c);
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "pgweir/base/status.h"
+#include "pgweir/base/strbuf.h"
 
 enum pw_column_type {
 	PW_COL_TEXT,
@@ -62,6 +63,8 @@ struct pw_view {
 	/* After merging, once, by pw_rows_finish(): sorts, fills in what can only be computed from
 	 * sums. May be NULL. */
 	void (*finish)(struct pw_rows *rows);
+	/* More for the reference, in Markdown, behind the columns. May be NULL. */
+	void (*describe)(struct pw_strbuf *out);
 };
 
 size_t pw_view_column_count(const struct pw_view *view);
