@@ -4,7 +4,7 @@ a session finds its last server again where nobody else has used that."""
 
 import pytest
 
-from lib.wire import bind, execute, parse, run_named, sync
+from lib.wire import bind, execute, parse, query, run_named, sync
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -129,3 +129,177 @@ def test_the_first_who_asks_within_its_transaction(one_link):
     b.query("BEGIN")
     b.query("INSERT INTO t (v) VALUES ('mine')")
     assert b.query("SELECT lastval()").rows == [["1"]]
+
+
+DRAWS = [("SELECT nextval('s')", "s"), ("INSERT INTO t (v) VALUES ('mine')", "t_id_seq")]
+
+
+@pytest.mark.parametrize("draw, sequence", DRAWS)
+@pytest.mark.parametrize("earlier", ["SELECT 1", "SELECT nextval('s')"])
+def test_the_first_question_of_a_database(one_link, draw, sequence, earlier):
+    """Somebody has had the server before, and nobody has asked for a value before."""
+    a, b = one_link.raw(), one_link.raw()
+    b.query(earlier)
+    a.query(draw)
+    value = a.query("SELECT lastval()").value()
+    assert value is not None
+    assert a.query(f"SELECT currval('{sequence}')").value() == value
+
+
+@pytest.mark.parametrize("reads", ["SELECT 1", "BEGIN; SELECT count(*) FROM t; COMMIT", "SHOW work_mem",
+                                   "SET work_mem = '5MB'", "SELECT last_value FROM s"])
+def test_who_only_reads_leaves_the_values(one_link, reads):
+    a, b = one_link.raw(), one_link.raw()
+    for _ in range(2):
+        drawn = a.query("SELECT nextval('s')").value()
+        b.query(reads)
+        b.run(parse("", "SELECT 2"), bind(), execute(), sync())
+        assert a.query("SELECT currval('s'), lastval()").rows == [[drawn, drawn]]
+
+
+QUESTIONS = [lambda c: c.query("SELECT currval('s')"),
+             lambda c: c.run(parse("", "SELECT currval('s')"), bind(), execute(), sync()),
+             lambda c: c.run(run_named("q"))]
+
+
+@pytest.fixture(params=[1, 3])
+def in_turn(make_pooler, pg, db, request):
+    with pg.connect(db) as c:
+        c.execute("CREATE SEQUENCE s; GRANT ALL ON SEQUENCE s TO PUBLIC")
+    return make_pooler(pool_mode="transaction", default_pool_size=2, session_state="track",
+                       server_round_robin=1, worker_threads=request.param)
+
+
+@pytest.mark.parametrize("ask", QUESTIONS)
+def test_who_asks_comes_back_to_its_server(in_turn, ask):
+    a, b, c = (in_turn.raw() for _ in range(3))
+    b.query("BEGIN")
+    c.query("SELECT 1")
+    b.query("COMMIT")
+    in_turn.wait_pool(sv_idle=2)
+    a.run(parse("q", "SELECT currval('s')"), sync())
+    for _ in range(4):
+        drawn = a.query("SELECT nextval('s')").value()
+        b.query("SELECT 1")
+        assert ask(a).value() == drawn
+
+
+def take_both(in_turn):
+    """Two clients, each within a transaction; the first is where `a` has drawn."""
+    a, b, c = (in_turn.raw() for _ in range(3))
+    drawn, pid = a.query("SELECT nextval('s'), pg_backend_pid()").rows[0]
+    others = {}
+    for conn in (b, c):
+        conn.query("BEGIN")
+        others[conn.query("SELECT pg_backend_pid()").value()] = conn
+    return a, drawn, others.pop(pid), others.popitem()[1]
+
+
+def test_who_asks_waits_for_its_server(in_turn):
+    a, drawn, there, elsewhere = take_both(in_turn)
+    a.send(query("SELECT currval('s')"))
+    in_turn.wait_pool(cl_waiting=1)
+    elsewhere.query("COMMIT")
+    assert elsewhere.query("SELECT 1").value() == "1"
+    in_turn.wait_pool(cl_waiting=1)
+    there.query("COMMIT")
+    assert a.result().value() == drawn
+
+
+def test_not_for_long(in_turn):
+    a, _, there, elsewhere = take_both(in_turn)
+    a.send(query("SELECT currval('s')"))
+    in_turn.wait_pool(cl_waiting=1)
+    elsewhere.query("COMMIT")
+    assert a.result().error.code == NOT_YET
+    there.query("COMMIT")
+
+
+def test_a_server_that_was_lost_is_not_waited_for(in_turn):
+    a, _, there, elsewhere = take_both(in_turn)
+    elsewhere.query("COMMIT")
+    a.send(query("SELECT currval('s')"))
+    in_turn.wait_pool(cl_waiting=1)
+    there.query("SELECT nextval('s')")
+    there.query("COMMIT")
+    assert a.result().error.code == NOT_YET
+
+
+@pytest.mark.parametrize("first", ["SELECT 1", "BEGIN"])
+def test_who_draws_in_the_middle_of_a_batch(one_link, first):
+    learn(one_link)
+    a, b = one_link.raw(), one_link.raw()
+    for _ in range(2):
+        a.query("SELECT nextval('s')")
+        result = b.run(parse("", first), bind(), execute(),
+                       parse("", "INSERT INTO t (v) VALUES ('mine') RETURNING id"), bind(), execute(),
+                       parse("", "SELECT lastval()"), bind(), execute(), sync())
+        assert result.rows[-1] == result.rows[-2]
+        assert b.query("SELECT currval('s')").error.code == NOT_YET
+        b.query("ROLLBACK")
+
+
+def test_who_draws_behind_others_of_its_queries(one_link):
+    learn(one_link)
+    a, b = one_link.raw(), one_link.raw()
+    a.query("SELECT nextval('s')")
+    b.send(query("BEGIN") + query("SELECT 1") + query("INSERT INTO t (v) VALUES ('mine')")
+           + query("SELECT currval('s')") + query("ROLLBACK"))
+    results = [b.result() for _ in range(5)]
+    assert [r.error and r.error.code for r in results] == [None, None, None, NOT_YET, None]
+
+
+def test_a_draw_that_an_error_prevents(one_link):
+    """Nor is what stands before it discarded then."""
+    learn(one_link)
+    a, b = one_link.raw(), one_link.raw()
+    a.query("SELECT nextval('s')")
+    b.run(parse("", "SELECT 1/0"), bind(), execute(),
+          parse("", "INSERT INTO t (v) VALUES ('mine')"), bind(), execute(), sync())
+    for conn in (a, b):
+        assert conn.query("SELECT lastval()").error.code == NOT_YET
+        assert conn.query("SELECT nextval('s')").value() is not None
+        assert conn.query("SELECT lastval()").value() is not None
+
+
+CODE_THAT_ASKS = ["CREATE FUNCTION tells() RETURNS bigint LANGUAGE sql AS 'SELECT lastval()'",
+                  "CREATE VIEW tells AS SELECT lastval(); GRANT ALL ON tells TO PUBLIC"]
+
+
+@pytest.mark.parametrize("code, ask", zip(CODE_THAT_ASKS, ["SELECT tells()", "SELECT * FROM tells"]))
+def test_code_that_asks_is_known(one_link, pg, db, code, ask):
+    with pg.connect(db) as c:
+        c.execute(code)
+    a, b = one_link.raw(), one_link.raw()
+    for _ in range(2):
+        a.query("SELECT nextval('s')")
+        assert b.query(ask).error.code == NOT_YET
+
+
+CODE_THAT_DRAWS = [
+    ("CREATE VIEW draws AS SELECT nextval('s') AS n; GRANT ALL ON draws TO PUBLIC", "SELECT * FROM draws"),
+    ("CREATE FUNCTION f(t) RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('s') $$;"
+     "INSERT INTO t (v) VALUES ('x')", "SELECT t.f FROM t")]
+
+
+@pytest.mark.parametrize("code, read", CODE_THAT_DRAWS)
+def test_to_read_may_be_to_draw(one_link, pg, db, code, read):
+    with pg.connect(db) as c:
+        c.execute(code)
+    a, b = one_link.raw(), one_link.raw()
+    a.query("SELECT nextval('s')")
+    assert b.query(read).error is None
+    assert a.query("SELECT currval('s')").error.code == NOT_YET
+
+
+def test_the_latest_of_two_servers_counts(in_turn):
+    """What was drawn on the other before is not told any more."""
+    a, b, c = (in_turn.raw() for _ in range(3))
+    for _ in range(4):
+        b.query("BEGIN")
+        first = a.query("SELECT nextval('s'), pg_backend_pid()").rows[0]
+        b.query("COMMIT")
+        c.query("BEGIN")
+        second = a.query("SELECT nextval('s'), pg_backend_pid()").rows[0]
+        c.query("COMMIT")
+        assert a.query("SELECT currval('s')").value() == second[0] != first[0]

@@ -52,7 +52,7 @@ struct pw_client_login {
 /* What a client in transaction or statement mode leaves in its links (session_state = track). */
 struct pw_client_session {
 	struct pw_effects effects; /* of what was sent since the link's state was last known */
-	unsigned before;           /* flags of these, before the last query */
+	bool had_drawn;            /* may have, before the last query */
 	struct pw_effects unnamed; /* of the unnamed statement */
 	/* The Parse of the unnamed statement, which outlives its link; was it, or what drops
 	 * another's, sent to the present one, and has the server taken it for certain? */
@@ -117,6 +117,12 @@ bool pw_session_parses_aside(const struct pw_client *c);
 bool pw_session_is_clean(const struct pw_client *c);
 /* PW_EFFECT_*: what they come to, by what is known of the database's code; is that known? */
 unsigned pw_session_flags(const struct pw_client *c, bool *is_known);
+/* May these effects draw values of sequences, by what is known of the database's code? Those of
+ * the transaction so far? */
+bool pw_session_draws(const struct pw_client *c, const struct pw_effects *effects);
+bool pw_session_has_drawn(const struct pw_client *c);
+/* Is the message one that asks for values of sequences which another link has? */
+bool pw_session_asks_elsewhere(const struct pw_client *c, const struct pw_piece *piece);
 /* The client goes: what it leaves in its link is to be taken back, or nobody else may have it. */
 void pw_session_leave(struct pw_client *c);
 /* PW_EFFECT_*: why it cannot be without its link, from now on. False: too many of the pool are kept
@@ -194,10 +200,10 @@ void pw_login_on_tls_open(struct pw_client *c);
 /* ---- relay_loan.c ---- */
 /* The client has got a link: it is brought to what the client has set (SYNCING), or fits. */
 void pw_relay_begin(struct pw_client *c);
-/* Ahead of a text with these effects (NULL = none): what others' sequences have left in the link is
- * discarded, unless it may be the client's own: `done` (PW_EFFECT_*) came before. False: it is
- * closed. */
-bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects, unsigned done);
+/* Ahead of a text with these effects (NULL = none): if it draws values of sequences, or asks for
+ * them, what another has drawn on the link is discarded; not where something of the client's own
+ * may be among it (has_drawn). False: it is closed. */
+bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects, bool has_drawn);
 /* True: the client has a link that fits, now. */
 bool pw_relay_acquire(struct pw_client *c);
 /* The server has answered all: the time of the client's query is over. */

@@ -142,7 +142,7 @@ static bool bring_names(struct pw_client *c)
 	if (!c->session)
 		return true;
 	pw_names_note_drops(c, &c->session->effects);
-	return pw_relay_own_sequences(c, &c->session->effects, c->session->before) &&
+	return pw_relay_own_sequences(c, &c->session->effects, c->session->had_drawn) &&
 	       pw_names_bring(c, &c->session->effects, true);
 }
 
@@ -204,6 +204,15 @@ static bool forward_describe(struct pw_client *c, const struct pw_piece *piece)
 	       forward_role(c, piece);
 }
 
+static bool forward_function(struct pw_client *c, const struct pw_piece *piece)
+{
+	bool has_drawn = pw_session_has_drawn(c);
+
+	pw_session_note_function(c, piece);
+	return pw_relay_own_sequences(c, c->session ? &c->session->effects : NULL, has_drawn) &&
+	       forward_role(c, piece);
+}
+
 /* What a first piece with a link at hand means; false = the client is closed. */
 static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 {
@@ -225,8 +234,7 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 	case PW_ROLE_EXECUTE:
 		return forward_as(c, piece, c->portal_forgets ? PW_EXPECT_FORGETS : 0);
 	case PW_ROLE_FUNCTION:
-		pw_session_note_function(c, piece);
-		return forward_role(c, piece);
+		return forward_function(c, piece);
 	case PW_ROLE_SYNC:
 		return forward_sync_point(c, piece, 0, pw_session_note_sync(c));
 	case PW_ROLE_COPY_END:
@@ -306,8 +314,12 @@ static void end_settling(struct pw_client *c)
 /* Has the client a link that can take the message now? Else it waits, or is closed. */
 static bool is_ready_for(struct pw_client *c, const struct pw_piece *piece)
 {
+	if (!link_of(c) && c->state == PW_CLIENT_READY) {
+		c->loan.wants = pw_session_asks_elsewhere(c, piece) ? c->loan.drawn_on : 0;
+		return pw_relay_acquire(c);
+	}
 	if (!link_of(c))
-		return c->state != PW_CLIENT_READY || pw_relay_acquire(c);
+		return true;
 	if (!c->is_tracking || !pw_relay_must_wait(c, piece))
 		return true;
 	begin_settling(c);

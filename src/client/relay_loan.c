@@ -10,8 +10,12 @@
 
 #include "client_priv.h"
 #include "listening_priv.h"
+#include "pgweir/base/status.h"
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
+
+/* So often are values discarded where nobody has asked for any yet. */
+enum { WATCHED_MAX = 1000 };
 
 static struct pw_link *link_of(const struct pw_client *c)
 {
@@ -23,6 +27,23 @@ static struct pw_link *link_of(const struct pw_client *c)
 static atomic_bool *reads_sequences(const struct pw_client *c)
 {
 	return &c->loan.pool->shared->db->reads_sequences;
+}
+
+/* Until it is known that nobody asks for them, which is assumed after a while. */
+static bool matter_sequences(const struct pw_client *c)
+{
+	struct pw_shared_db *db = c->loan.pool->shared->db;
+
+	return atomic_load_explicit(&db->reads_sequences, memory_order_relaxed) ||
+	       atomic_load_explicit(&db->n_watched, memory_order_relaxed) < WATCHED_MAX;
+}
+
+static void note_watched(const struct pw_client *c)
+{
+	struct pw_shared_db *db = c->loan.pool->shared->db;
+
+	if (!atomic_load_explicit(&db->reads_sequences, memory_order_relaxed))
+		atomic_fetch_add_explicit(&db->n_watched, 1, memory_order_relaxed);
 }
 
 /* Of an own batch that nobody waits for: its end is noted in pw_relay_ahead_passed(). */
@@ -43,28 +64,93 @@ static bool send_ahead(struct pw_client *c, const char *sql)
 	return ok || pw_relay_out_of_memory(c);
 }
 
-static const char discard_sequences[] = "DISCARD SEQUENCES;";
+static const char discard[] = "DISCARD SEQUENCES";
 
-/* Nothing but what went ahead is owed, and nothing of the client's own can have drawn a value. */
-static bool may_discard(const struct pw_link *link, unsigned done)
+/* Nothing but what went ahead is owed. */
+static bool is_ahead_of_all(const struct pw_link *link)
 {
-	const unsigned draws = PW_EFFECT_QUERIES | PW_EFFECT_CALLS | PW_EFFECT_CODE;
-
-	return link->expects.n <= (link->is_syncing ? 1 : 0) && !link->is_batch_open &&
-	       link->transaction != 'E' && (link->transaction == 'I' || !(done & draws));
+	return link->expects.n <= (link->is_syncing ? 1 : 0) && !link->is_batch_open;
 }
 
-bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects, unsigned done)
+/* As a part of the client's batch, which a query of its own would end. */
+static bool discard_in_batch(struct pw_client *c)
+{
+	static const char name[] = "pgweir_discard";
+	static const char bind[] = "pgweir_discard\0pgweir_discard\0\0\0\0\0\0";
+	static const char execute[] = "pgweir_discard\0\0\0\0";
+	static const enum pw_message_role roles[] = {PW_ROLE_PARSE, PW_ROLE_BIND, PW_ROLE_EXECUTE,
+						     PW_ROLE_CLOSE};
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	size_t begin = pw_writer_begin(&out, 'P');
+
+	pw_strbuf_add(&out, name, sizeof(name));
+	pw_strbuf_add(&out, discard, sizeof(discard));
+	pw_strbuf_add(&out, "\0", 2); /* no types */
+	pw_writer_end(&out, begin);
+	pw_write_message(&out, 'B', bind, sizeof(bind));
+	pw_write_message(&out, 'E', execute, sizeof(execute));
+	begin = pw_writer_begin(&out, 'C');
+	pw_strbuf_add_char(&out, 'S');
+	pw_strbuf_add(&out, name, sizeof(name));
+	pw_writer_end(&out, begin);
+	for (size_t i = 0; i < PW_COUNTOF(roles); i++) {
+		if (!pw_plan_expect(c, roles[i], PW_EXPECT_SWALLOW, NULL, NULL)) {
+			pw_strbuf_fini(&out);
+			return false;
+		}
+	}
+	return pw_plan_send(c, &out);
+}
+
+static bool discard_behind(struct pw_client *c)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	pw_write_query(&out, discard);
+	if (pw_plan_expect(c, PW_ROLE_QUERY, PW_EXPECT_SWALLOW, NULL, NULL))
+		return pw_plan_send(c, &out);
+	pw_strbuf_fini(&out);
+	return false;
+}
+
+/* Behind what the client has sent already: if that fails, this does not happen. */
+static bool discard_within(struct pw_client *c)
 {
 	struct pw_link *link = link_of(c);
 
-	if (!c->session || !effects || !(effects->flags & PW_EFFECT_SEQUENCES))
+	link->is_discarding = true;
+	return link->is_batch_open ? discard_in_batch(c) : discard_behind(c);
+}
+
+/* A COPY would take for data what is sent behind it, and the server skips to a Sync of the
+ * client's. */
+static bool may_discard_within(const struct pw_client *c)
+{
+	const struct pw_link *link = c->loan.link;
+
+	return !link->is_copy_in && !link->is_copy_both && link->expects.n_copy_ends == 0 &&
+	       !link->is_skipping && !c->session->may_copy &&
+	       !(c->session->effects.flags & PW_EFFECT_COPY);
+}
+
+bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects, bool has_drawn)
+{
+	struct pw_link *link = link_of(c);
+	bool asks = effects && effects->flags & PW_EFFECT_SEQUENCES;
+	bool is_first = is_ahead_of_all(link);
+
+	if (!c->session || !effects)
 		return true;
-	atomic_store_explicit(reads_sequences(c), true, memory_order_relaxed);
-	if (!link->facts.has_foreign_sequences || !may_discard(link, done))
+	if (asks)
+		atomic_store_explicit(reads_sequences(c), true, memory_order_relaxed);
+	if (!pw_link_has_foreign_draws(link) || link->transaction == 'E' ||
+	    !(asks || (matter_sequences(c) && pw_session_draws(c, effects))) ||
+	    (has_drawn && !(is_first && link->transaction == 'I')) ||
+	    !(is_first || may_discard_within(c)))
 		return true;
-	link->facts.has_foreign_sequences = false;
-	return send_ahead(c, discard_sequences);
+	note_watched(c);
+	pw_link_forget_draws(link, 0);
+	return is_first ? send_ahead(c, discard) : discard_within(c);
 }
 
 /* ---- the loan ---- */
@@ -91,11 +177,6 @@ static bool build_sync(struct pw_client *c, struct pw_strbuf *sql)
 		pw_sync_build(c->clients->tracked, &have, &wanted, sql);
 		is_guarding = !c->session || !c->session->is_accepted ||
 			      !pw_sync_is_harmless(c->clients->tracked, &have, &wanted);
-	}
-	if (c->session && link->facts.has_foreign_sequences &&
-	    atomic_load_explicit(reads_sequences(c), memory_order_relaxed)) {
-		pw_strbuf_add_string(sql, discard_sequences);
-		link->facts.has_foreign_sequences = false;
 	}
 	return is_guarding || pw_listening_must_follow(c);
 }
@@ -285,13 +366,10 @@ static void refuse_sync(struct pw_client *c, bool may_keep)
 			"The server refused a setting of the client's start-up packet, or one "
 			"that it had set on another connection: %s.",
 			link->own_error);
-	if (may_keep && is_unknown_setting(link) && is_as_before(c)) {
-		/* Whether what is not undone came to its turn is not known. */
-		link->facts.has_foreign_sequences = true;
+	if (may_keep && is_unknown_setting(link) && is_as_before(c))
 		pw_client_close(c, err.message, &err);
-	} else {
+	else
 		pw_link_close(link, PW_LINK_END_CLEAN, "invalid server parameter", &err);
-	}
 }
 
 /* It may be the connection's past that stands in the way (temporary tables and temp_buffers, a

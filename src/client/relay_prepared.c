@@ -123,7 +123,7 @@ static bool bring_for(struct pw_client *c, struct pw_statement *statement)
 {
 	const struct pw_effects *effects = pw_session_effects_of(c, statement);
 
-	return pw_relay_own_sequences(c, effects, c->session ? c->session->effects.flags : 0) &&
+	return pw_relay_own_sequences(c, effects, pw_session_has_drawn(c)) &&
 	       pw_names_bring(c, effects, false);
 }
 

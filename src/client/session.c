@@ -299,7 +299,7 @@ enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_pi
 	note_unnamed_sent(c);
 	s->is_unnamed_fresh = false;
 	pw_strbuf_reset(&s->unnamed_parse); /* a simple query drops it */
-	s->before = s->effects.flags;
+	s->had_drawn = pw_session_has_drawn(c);
 	judge_rest(c, &effects, piece, &body);
 	result =
 	    s->resets.back == PW_BATCH_BACK_NOT ? pw_resets_judge(c, &effects) : PW_BACK_REFUSED;
@@ -567,6 +567,7 @@ void pw_session_leave(struct pw_client *c)
 	(void)pw_session_pin(c, 0);
 	if (c->loan.state != PW_LOAN_HOLDING)
 		return;
+	pw_link_settle_draws(link, pw_session_has_drawn(c));
 	/* DISCARD ALL does not take these back, or not all of them. */
 	link->must_reset |= c->session->listening != NULL;
 	if (flags & (PW_EFFECTS_FOR_EVER | PW_EFFECT_CODE | PW_EFFECT_UNTOLD) || !note_dotted(c))

@@ -155,6 +155,12 @@
 	    "+") "1, 1), 'd', CASE WHEN k.is_lost THEN 'o' END)"
 #define IS_TO_ASK "(EXISTS (SELECT FROM base) OR EXISTS (SELECT FROM tree))"
 
+/* Trees that call one of these, whose numbers are the same in all versions. */
+#define CALLS(tree, numbers)                                                                       \
+	"(" tree ")::pg_catalog.text" IN_C PW_OP("~") "':funcid (" numbers ")" WORD_ENDS "'"
+#define ASKING    "1575|2559"              /* currval(), lastval() */
+#define SEQUENCES ASKING "|1574|1576|1765" /* nextval(), setval() */
+
 #define LOWER(text)   "pg_catalog.lower(" text IN_C ")"
 #define IS_INNER(oid) "(SELECT oids FROM inner_code)" PW_OP("@>") "ARRAY[" oid "::pg_catalog.oid]"
 #define HAS_INNER(tree)                                                                            \
@@ -321,6 +327,21 @@ static const char tables[] =
      "src, '" DOTTED "', 'g') AS m FROM (SELECT b.src FROM body b, known k"
      " WHERE k.oid" PW_OP("=") "b.oid UNION SELECT src FROM tree) x) y) ";
 
+/* r: to read may draw values of sequences, or ask for them; a: there is code that asks. */
+static const char sequences[] =
+    "pg_catalog.concat('q', CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_rewrite"
+     " WHERE oid" PW_IS_USERS " AND " CALLS("pg_catalog.concat(ev_qual, ev_action)", SEQUENCES) ")"
+     " OR EXISTS (SELECT FROM pg_catalog.pg_policy"
+     " WHERE " CALLS("pg_catalog.concat(polqual, polwithcheck)", SEQUENCES) ")"
+     " OR EXISTS (SELECT FROM used u, body b WHERE u.use" PW_OP("=") READ_ID
+     " AND b.oid" PW_OP("=") "u.oid AND b.language" PW_OP("<>") "'c')"
+     " OR EXISTS (SELECT FROM body b, pg_catalog.pg_proc p"
+     " WHERE p.proname::pg_catalog.text" PW_OP("=") "b.name AND p.oid" PW_OP("<") "16384::pg_catalog.oid)"
+     " THEN 'r' END,"
+     " CASE WHEN EXISTS (SELECT FROM body WHERE " MATCHES("src", WORD("currval|lastval")) ")"
+     " OR EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE oid" PW_IS_USERS
+     " AND " CALLS("ev_action", ASKING) ")"
+     " OR EXISTS (SELECT FROM pg_catalog.pg_attrdef WHERE " CALLS("adbin", ASKING) ") THEN 'a' END)";
 /* clang-format on */
 
 /* In the same transaction, and no longer. Compiling takes longer than running; who waits for a lock
@@ -349,13 +370,14 @@ void pw_code_add_question(struct pw_strbuf *sql, unsigned server_version)
 	    "(SELECT 't' UNION ALL SELECT pg_catalog.concat('t', " USE_LETTERS
 	    ") FROM known k WHERE " IS_USE(
 		"k.oid") ")"
+			 " UNION ALL (SELECT %s)"
 			 " UNION ALL (SELECT pg_catalog.concat('s', name) FROM dotted LIMIT %d)"
 			 " UNION ALL (SELECT pg_catalog.concat(CASE WHEN"
 			 " pg_catalog.bool_or(is_lost) THEN 'o' ELSE 'd' END, name)"
 			 " FROM known k, body b WHERE k.oid" PW_OP(
 			     "=") "b.oid GROUP BY name"
 				  " ORDER BY pg_catalog.bool_or(is_lost) DESC LIMIT %d)",
-	    PW_CODE_NAMES_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1);
+	    sequences, PW_CODE_NAMES_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1);
 }
 
 int pw_code_use_of(char letter)

@@ -150,26 +150,61 @@ static bool fits(const struct pw_link *link, const struct pw_loan *loan)
 			 (!loan->settings || pw_id_equal(link->settings->id, loan->settings->id)));
 }
 
-/* A session finds there what no server can be asked to bring: values of its sequences. */
-static struct pw_link *last_of(const struct pw_pool *pool, const struct pw_loan *loan)
+void pw_pool_check_age(struct pw_link *link)
 {
-	struct pw_link *link = loan && loan->is_strict ? loan->last : NULL;
+	if (link->state == PW_LINK_IDLE && needs_check(link->pool, link))
+		pw_link_goto(link, PW_LINK_STALE);
+}
 
-	return link && link->state == PW_LINK_IDLE && link->pool == pool &&
-		       !needs_check(pool, link) && pw_pool_suits(link, loan)
-		   ? link
-		   : NULL;
+static bool reads_sequences(const struct pw_pool *pool)
+{
+	return atomic_load_explicit(&pool->shared->db->reads_sequences, memory_order_relaxed);
+}
+
+/* Rather not to be taken: it has the values of somebody who may yet ask for them. */
+static bool is_kept_back(const struct pw_link *link, const struct pw_loan *loan)
+{
+	uint64_t drawer = link->facts.drawer;
+
+	return drawer != 0 && drawer != PW_DRAWER_UNKNOWN && (!loan || drawer != loan->owner_id) &&
+	       reads_sequences(link->pool);
+}
+
+static bool is_for_others(const struct pw_link *link)
+{
+	return link->seek || pw_pool_who_wants(link->pool, link->facts.id);
+}
+
+static bool is_at_hand(const struct pw_link *link, const struct pw_loan *loan)
+{
+	return link && link->state == PW_LINK_IDLE && link->pool == loan->pool &&
+	       !needs_check(link->pool, link) && pw_pool_suits(link, loan) && !is_for_others(link);
+}
+
+/* A session finds there what no server can be asked to bring: values of its sequences. */
+static struct pw_link *last_of(const struct pw_loan *loan)
+{
+	struct pw_link *drawn_on;
+
+	if (!loan || !loan->is_strict)
+		return NULL;
+	if (loan->drawn_on != 0 && reads_sequences(loan->pool)) {
+		drawn_on = pw_pool_idle_link(loan->pool, loan->drawn_on);
+		if (is_at_hand(drawn_on, loan) && pw_link_has_draws_of(drawn_on, loan))
+			return drawn_on;
+	}
+	return is_at_hand(loan->last, loan) ? loan->last : NULL;
 }
 
 struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *loan)
 {
 	bool is_fifo = pool->pools->snapshot->conf->server_round_robin;
-	struct pw_link *best = is_fifo ? NULL : last_of(pool, loan);
+	struct pw_link *best, *kept_back = NULL;
 	int looked = 0;
 
+	best = is_fifo ? NULL : last_of(loan);
 	if (best)
 		return best;
-
 	for (struct pw_list *node = is_fifo ? pool->idle.prev : pool->idle.next, *next;
 	     node != &pool->idle && looked < FIT_SEARCH_MAX; node = next, looked++) {
 		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
@@ -179,14 +214,18 @@ struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *lo
 			pw_link_goto(link, PW_LINK_STALE);
 			continue;
 		}
-		if (loan && !pw_pool_suits(link, loan))
+		if (is_for_others(link) || (loan && !pw_pool_suits(link, loan)))
 			continue;
+		if (!is_fifo && is_kept_back(link, loan)) {
+			kept_back = link;
+			continue;
+		}
 		if (!best)
 			best = link;
 		if (is_fifo || fits(link, loan))
 			return link;
 	}
-	return best;
+	return best ? best : kept_back;
 }
 
 struct eviction {

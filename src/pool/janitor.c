@@ -11,7 +11,8 @@
 #include "pgweir/base/assert.h"
 #include "pool_priv.h"
 
-enum { PERIOD_US = 333 * 1000 };
+/* How long one link is waited for, which somebody may keep for longer. */
+enum { PERIOD_US = 333 * 1000, WANTING_US = 1000 * 1000 };
 
 static bool is_past(uint64_t now, uint64_t since, uint64_t limit)
 {
@@ -81,6 +82,18 @@ static void tend_busy_link(struct pw_pool *pool, struct pw_link *link)
 		 is_past(now, link->idle_in_transaction_us, conf->idle_transaction_timeout))
 		end_in_error(link, "idle transaction timeout", PW_SQLSTATE_PROTOCOL_VIOLATION,
 			     "idle_transaction_timeout", conf->idle_transaction_timeout);
+}
+
+/* ---- waiters ---- */
+
+static void tend_waiters(struct pw_pool *pool)
+{
+	PW_LIST_FOREACH (node, &pool->waiting) {
+		struct pw_loan *loan = PW_CONTAINER(node, struct pw_loan, node);
+
+		if (is_past(pool->pools->loop->now_us, loan->since_us, WANTING_US))
+			pw_loan_want_no_more(loan);
+	}
 }
 
 /* ---- pools ---- */
@@ -158,6 +171,7 @@ static void tend_pool(struct pw_pool *pool, void *arg PW_UNUSED)
 	if (!pool->db || pw_pool_is_paused(pool))
 		return;
 	keep_minimum(pool);
+	tend_waiters(pool);
 	pw_pool_serve(pool);
 }
 

@@ -219,9 +219,10 @@ static void note_owner(struct pw_link *link, struct pw_loan *loan)
 {
 	struct pw_link_facts *facts = &link->facts;
 
-	facts->has_foreign_sequences |=
-	    facts->last_owner != 0 && facts->last_owner != loan->owner_id;
 	facts->last_owner = loan->owner_id;
+	/* Nobody looks at what it does. */
+	if (!loan->is_strict)
+		pw_link_forget_draws(link, PW_DRAWER_UNKNOWN);
 	if (link->last == loan)
 		return;
 	pw_link_forget_last(link);
@@ -240,6 +241,7 @@ void pw_link_lend(struct pw_link *link, struct pw_loan *loan)
 	link->request_us = 0;
 	link->transaction_us = 0;
 	loan->link = link;
+	loan->wants = 0;
 	loan->state = PW_LOAN_HOLDING;
 	loan->pool->stats.now.server_assignment_count++;
 }
@@ -330,6 +332,7 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 	pw_link_undo_first(link, link->expects.n);
 	forget_cancels(link);
 	pw_link_forget_last(link);
+	pw_link_forget_draws(link, 0);
 	if (link->learning)
 		pw_link_end_learning(link, NULL);
 	pw_link_goto(link, PW_LINK_CLOSED);

@@ -251,8 +251,10 @@ static void finish_command(struct pw_link *link, const struct pw_piece *piece)
 		pw_known_clear(&link->facts.known);
 	if (tag_is(piece, "DISCARD ALL"))
 		forget_settings(link);
-	if (tag_is(piece, "DISCARD ALL") || tag_is(piece, "DISCARD SEQUENCES"))
-		link->facts.has_foreign_sequences = false;
+	if (tag_is(piece, "DISCARD ALL") || tag_is(piece, "DISCARD SEQUENCES")) {
+		pw_link_forget_draws(link, 0);
+		link->is_discarding = false;
+	}
 	if (link->is_copy_in)
 		finish_copy_in(link);
 	finish_execute(link, piece);

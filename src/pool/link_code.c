@@ -123,6 +123,14 @@ static void take_setting(struct pw_code *code, const uint8_t *column, size_t len
 	pw_code_add_dotted(code, name);
 }
 
+static void take_sequences(struct pw_shared_db *db, struct pw_verdict *verdict, const char *letters,
+			   size_t len)
+{
+	verdict->reading_draws = memchr(letters, 'r', len) != NULL;
+	if (memchr(letters, 'a', len))
+		atomic_store_explicit(&db->reads_sequences, true, memory_order_relaxed);
+}
+
 static bool read_answer(struct pw_link *link, struct pw_verdict *verdict)
 {
 	struct pw_cursor rows = pw_cursor(link->learning->rows.data, link->learning->rows.len);
@@ -138,6 +146,8 @@ static bool read_answer(struct pw_link *link, struct pw_verdict *verdict)
 			return false;
 		if (column[0] == 's')
 			take_setting(&db_of(link)->code, column + 1, len - 1);
+		else if (column[0] == 'q')
+			take_sequences(db_of(link), verdict, (const char *)column + 1, len - 1);
 		else if (column[0] != 't')
 			pw_verdict_add(verdict, mark_of(column[0]), (const char *)column + 1,
 				       len - 1);

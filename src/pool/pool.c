@@ -32,6 +32,15 @@ static void lend_to_waiter(struct pw_pool *pool, struct pw_link *link, struct pw
 	lend(pool, link, loan);
 }
 
+static struct pw_link *choose_idle(const struct pw_loan *loan)
+{
+	struct pw_pool *pool = loan->pool;
+
+	if (loan->wants != 0)
+		return pw_pool_idle_link(pool, loan->wants);
+	return pw_pool_head(pool) ? NULL : pw_pool_take_idle(pool, loan);
+}
+
 bool pw_pool_borrow(struct pw_loan *loan)
 {
 	struct pw_pool *pool = loan->pool;
@@ -39,12 +48,13 @@ bool pw_pool_borrow(struct pw_loan *loan)
 	struct pw_link *link;
 
 	pw_assert(loan->state == PW_LOAN_NONE);
-	if (may_share && pw_list_is_empty(&pool->waiting) &&
-	    (link = pw_pool_take_idle(pool, loan))) {
+	pw_pool_reach_for_wanted(loan);
+	if (may_share && (link = choose_idle(loan))) {
 		pw_link_lend(link, loan);
 		return true;
 	}
 	loan->state = PW_LOAN_WAITING;
+	pool->n_wanting += loan->wants != 0;
 	if (may_share && atomic_load(&pool->shared->has_failed) &&
 	    atomic_load(&pool->shared->standing) == 0) {
 		pw_list_append(&pool->failing, &loan->node);
@@ -234,6 +244,16 @@ static void serve_queue(struct pw_pool *pool)
 	}
 }
 
+/* Those who have to wait no longer for the one link that they want. */
+static void serve_wanting(struct pw_pool *pool)
+{
+	struct pw_link *link;
+	struct pw_loan *loan;
+
+	while (!pw_pool_is_paused(pool) && (loan = pw_pool_fulfilled(pool, &link)))
+		lend_to_waiter(pool, link, loan);
+}
+
 void pw_pool_serve(struct pw_pool *pool)
 {
 	if (!pool->goes_on_asking)
@@ -241,6 +261,7 @@ void pw_pool_serve(struct pw_pool *pool)
 	pool->goes_on_asking = false;
 	refuse_failing(pool);
 	serve_welcome(pool);
+	serve_wanting(pool);
 	serve_queue(pool);
 }
 
@@ -276,11 +297,14 @@ static uint64_t fair_margin(const struct pw_pool *pool)
 /* Gives the link to whoever has waited longest in the process; false = nobody waits. */
 static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 {
-	struct pw_loan *head = pw_pool_head(pool);
+	struct pw_loan *wanting = pw_pool_who_wants(pool, link->facts.id);
+	struct pw_loan *head = wanting ? wanting : pw_pool_head(pool);
 	uint64_t own = head ? head->since_us : 0;
 	uint64_t theirs = 0;
-	int other = oldest_other_head(pool, &theirs);
+	int other = wanting ? -1 : oldest_other_head(pool, &theirs);
 
+	if (!wanting && pw_pool_give_to_seeker(link))
+		return true;
 	if (other >= 0 && (own == 0 || theirs + fair_margin(pool) < own) &&
 	    pw_link_hand_over(link, (unsigned)other))
 		return true;
@@ -317,7 +341,7 @@ static void on_usable(struct pw_link *link)
 	if (pw_pool_close_surplus(pool, link) || give_to_a_waiter(pool, link))
 		return;
 	pw_link_goto(link, PW_LINK_IDLE);
-	if (pw_pool_head(pool))
+	if (pw_pool_head(pool) || pool->n_wanting > 0)
 		pw_task_post(pool->pools->loop, &pool->serve_task);
 	else if (!give_to_a_waiter(pool, link))
 		wake_the_refused(pool);
@@ -420,6 +444,7 @@ const struct pw_link_ops pw_pool_link_ops = {
     .on_turn_over = on_turn_over,
     .on_own_given_up = on_own_given_up,
     .on_gone = pw_pool_limits_given,
+    .on_values_lost = pw_pool_on_values_lost,
 };
 
 /* ---- what logins of clients bring ---- */

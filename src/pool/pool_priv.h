@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Between the files of a pool, lowest first: the set (pool_set.c), the queue (queue.c), unused
- * links (idle.c), telling other pools (wake.c), hand-over (hand_over.c), opening (pool_open.c), who
- * gets which link (pool.c), upkeep (janitor.c), life of the set (pools.c).
+ * links (idle.c), telling other pools (wake.c), hand-over (hand_over.c), one link and no other
+ * (seek.c), opening (pool_open.c), who gets which link (pool.c), upkeep (janitor.c), life of the
+ * set (pools.c).
  */
 #ifndef PGWEIR_POOL_POOL_PRIV_H
 #define PGWEIR_POOL_POOL_PRIV_H
@@ -20,8 +21,15 @@ void pw_pools_free_pool(struct pw_pool *pool);
 /* ---- queue.c ---- */
 /* Leaves whatever list it is in. */
 void pw_loan_dequeue(struct pw_loan *loan);
-/* The oldest waiter but for those who want a link of their own while there is no turn to log in;
- * NULL = nobody waits. Another one the next time, if a turn has come or gone. */
+/* It waits: from now on for any link. */
+void pw_loan_want_no_more(struct pw_loan *loan);
+/* Who waits for that link alone; NULL = nobody. */
+struct pw_loan *pw_pool_who_wants(const struct pw_pool *pool, uint64_t link_id);
+/* NULL = it is not there, or not idle. */
+struct pw_link *pw_pool_idle_link(const struct pw_pool *pool, uint64_t link_id);
+/* The oldest waiter but for those who want one link alone, and those who want a link of their own
+ * while there is no turn to log in; NULL = nobody waits. Another one the next time, if a turn has
+ * come or gone. */
 struct pw_loan *pw_pool_head(const struct pw_pool *pool);
 /* Takes it out of the queue: it is served. */
 void pw_loan_end_wait(struct pw_loan *loan);
@@ -37,6 +45,8 @@ void pw_pool_welcome_all(struct pw_pool *pool);
 struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *loan);
 /* Would the loan come to what clients have left that logged in under another session_state? */
 bool pw_pool_mixes(const struct pw_link *link, const struct pw_loan *loan);
+/* Idle for so long that it is to be checked before it is lent: STALE. */
+void pw_pool_check_age(struct pw_link *link);
 /* Had it rather be lent to another one? A setting whose name has a dot stays in a server's session
  * once it was there, with an empty value at least; whoever has not set it can tell that. */
 bool pw_pool_suits(const struct pw_link *link, const struct pw_loan *loan);
@@ -70,6 +80,15 @@ void pw_pool_limits_given(struct pw_pools *pools, struct pw_shared_pool *shared)
 bool pw_link_hand_over(struct pw_link *link, unsigned to);
 /* The answer comes by mail: a link, or none. */
 bool pw_link_ask_for(struct pw_pool *pool, unsigned to);
+
+/* ---- seek.c ---- */
+/* The loan is about to wait for the link that it wants: is that to be had, and where? */
+void pw_pool_reach_for_wanted(struct pw_loan *loan);
+/* One that waits for a link which is idle by now; NULL = nobody does. */
+struct pw_loan *pw_pool_fulfilled(const struct pw_pool *pool, struct pw_link **link);
+/* The link is free. True: it is on its way to another worker that seeks it. */
+bool pw_pool_give_to_seeker(struct pw_link *link);
+void pw_pool_on_values_lost(struct pw_link *link);
 
 /* ---- pool_open.c ---- */
 /* Opens a link if the limits, and the pause after a failed login, allow it. */

@@ -49,7 +49,43 @@ void pw_loan_dequeue(struct pw_loan *loan)
 		loan->since_us = 0;
 		pw_pool_publish_head(pool);
 	}
+	pool->n_wanting -= loan->wants != 0;
+	loan->wants = 0;
 	loan->state = PW_LOAN_NONE;
+}
+
+void pw_loan_want_no_more(struct pw_loan *loan)
+{
+	pw_assert(loan->state == PW_LOAN_WAITING);
+	if (loan->wants == 0)
+		return;
+	loan->wants = 0;
+	loan->pool->n_wanting--;
+	pw_task_post(loan->pool->pools->loop, &loan->pool->serve_task);
+}
+
+struct pw_loan *pw_pool_who_wants(const struct pw_pool *pool, uint64_t link_id)
+{
+	if (pool->n_wanting == 0)
+		return NULL;
+	PW_LIST_FOREACH (node, &pool->waiting) {
+		struct pw_loan *loan = PW_CONTAINER(node, struct pw_loan, node);
+
+		if (loan->wants == link_id)
+			return loan;
+	}
+	return NULL;
+}
+
+struct pw_link *pw_pool_idle_link(const struct pw_pool *pool, uint64_t link_id)
+{
+	PW_LIST_FOREACH (node, &pool->idle) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (link->facts.id == link_id)
+			return link;
+	}
+	return NULL;
 }
 
 /* A link of its own needs a turn to log in, and a server may keep it from that for long. */
@@ -57,6 +93,8 @@ static bool can_be_served(const struct pw_loan *loan)
 {
 	const struct pw_pool *pool = loan->pool;
 
+	if (loan->wants != 0)
+		return false;
 	return loan->replication == PW_REPLICATION_NONE ||
 	       pw_limit_has_room(&pool->shared->logins,
 				 pool->pools->snapshot->conf->max_server_logins);

@@ -250,8 +250,10 @@ static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 	else if (class == PW_BUILTIN_UNKNOWN)
 		take_names(j);
 	/* These leave a value, and tell nobody else's. */
-	if (strcmp(item->name, "nextval") == 0 || strcmp(item->name, "setval") == 0)
+	if (strcmp(item->name, "nextval") == 0 || strcmp(item->name, "setval") == 0) {
 		j->effects->flags &= ~(unsigned)PW_EFFECT_SEQUENCES | before;
+		j->effects->draws = true;
+	}
 }
 
 /* Without memory the server will not find the statement, and say so. */

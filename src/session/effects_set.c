@@ -22,6 +22,7 @@ void pw_effects_fini(struct pw_effects *effects)
 	pw_strbuf_fini(&effects->statements);
 	pw_strbuf_fini(&effects->resets);
 	effects->flags = 0;
+	effects->draws = false;
 	effects->n_names = 0;
 	effects->n_calls = 0;
 }
@@ -35,6 +36,7 @@ void pw_effects_clear(struct pw_effects *effects)
 	pw_strbuf_reset(&effects->calls);
 	effects->calls.has_failed = false;
 	effects->flags = 0;
+	effects->draws = false;
 	effects->n_names = 0;
 	effects->n_calls = 0;
 }
@@ -162,11 +164,22 @@ unsigned pw_effects_by_code(const struct pw_effects *effects, const struct pw_ve
 	return what;
 }
 
+bool pw_effects_draw(const struct pw_effects *effects, const struct pw_verdict *verdict)
+{
+	const unsigned drawing = PW_EFFECT_CALLS | PW_EFFECT_CALLS_ANY | PW_EFFECT_CODE |
+				 PW_EFFECT_WRITES | PW_EFFECT_COMMANDS;
+
+	if (effects->draws || effects->flags & drawing)
+		return true;
+	return effects->flags & PW_EFFECT_QUERIES && (!verdict || verdict->reading_draws);
+}
+
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
 {
 	const struct pw_strbuf *names = &more->names, *calls = &more->calls;
 
 	effects->flags |= more->flags;
+	effects->draws |= more->draws;
 	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1)
 		pw_effects_mention(effects, names->data + at, strlen(names->data + at));
 	for (size_t at = 0; at < calls->len; at += strlen(calls->data + at) + 1)

@@ -400,6 +400,69 @@ static void test_by_code(void **state PW_UNUSED)
 	pw_verdict_unref(verdict);
 }
 
+static bool draws(const char *text, const struct pw_verdict *verdict)
+{
+	struct pw_effects effects = PW_EFFECTS_INIT;
+	struct pw_shape_cache cache;
+	struct pw_shape_key key;
+	bool result;
+
+	pw_shape_cache_init(&cache, 100000);
+	pw_shape_key_init(&key, &secret);
+	pw_effects_judge(&effects, &cache, &key, text, strlen(text));
+	result = pw_effects_draw(&effects, verdict);
+	pw_effects_fini(&effects);
+	pw_shape_cache_fini(&cache);
+	return result;
+}
+
+static void test_values_of_sequences(void **state PW_UNUSED)
+{
+	static const char *const drawing[] = {
+	    "SELECT nextval('s')",
+	    "SELECT setval('s', 1)",
+	    "INSERT INTO t VALUES (1)",
+	    "UPDATE t SET a = 1",
+	    "DELETE FROM t",
+	    "WITH n AS (INSERT INTO t VALUES (1) RETURNING a) SELECT a FROM n",
+	    "COPY t FROM STDIN",
+	    "SELECT f()",
+	    "CALL p()",
+	    "DO $$ BEGIN END $$",
+	    "EXECUTE p",
+	    "CREATE TABLE t AS SELECT 1",
+	    "EXPLAIN ANALYZE SELECT 1",
+	    "SELECT 1; TRUNCATE t",
+	    "SELECT 'x"};
+	static const char *const others[] = {"BEGIN",
+					     "COMMIT",
+					     "SELECT lower(a), now() FROM t WHERE b = 'nextval'",
+					     "SELECT currval('s')",
+					     "SET work_mem = '5MB'",
+					     "SHOW work_mem",
+					     "LISTEN c",
+					     "WITH n AS (SELECT 1) SELECT * FROM n",
+					     "VALUES (1)",
+					     ""};
+	struct pw_verdict *verdict = pw_verdict_create(1);
+
+	assert_non_null(verdict);
+	for (size_t i = 0; i < PW_COUNTOF(drawing); i++) {
+		if (!draws(drawing[i], verdict))
+			fail_msg("%s", drawing[i]);
+	}
+	for (size_t i = 0; i < PW_COUNTOF(others); i++) {
+		if (draws(others[i], verdict))
+			fail_msg("%s", others[i]);
+	}
+	assert_true(draws("SELECT 1", NULL));
+	assert_false(draws("BEGIN", NULL));
+	verdict->reading_draws = true;
+	assert_true(draws("SELECT 1", verdict));
+	assert_false(draws("COMMIT", verdict));
+	pw_verdict_unref(verdict);
+}
+
 static void test_not_understood(void **state PW_UNUSED)
 {
 	char text[20000] = "SELECT 1";
@@ -458,6 +521,7 @@ int main(void)
 	    cmocka_unit_test(test_code_in_texts),
 	    cmocka_unit_test(test_many_calls),
 	    cmocka_unit_test(test_by_code),
+	    cmocka_unit_test(test_values_of_sequences),
 	    cmocka_unit_test(test_not_understood),
 	    cmocka_unit_test(test_many_names),
 	};

@@ -33,6 +33,7 @@ struct pw_link_learning;
 struct pw_link_login;
 struct pw_loan;
 struct pw_pool;
+struct pw_seek;
 struct pw_shared_pool;
 
 enum pw_link_state {
@@ -55,6 +56,9 @@ enum pw_link_state {
 	PW_LINK_N_STATES,
 };
 
+/* Of several, or of one that is gone. */
+#define PW_DRAWER_UNKNOWN UINT64_MAX
+
 enum { PW_CANCEL_KEY_MAX = 4 + 256, PW_HOST_SIZE = 256 };
 
 /* What stays true when the link moves to another worker. */
@@ -64,6 +68,7 @@ struct pw_link_facts {
 	uint64_t connect_wall_us;
 	uint64_t last_used_us;
 	uint64_t last_owner; /* owner_id of the loan that had it last; 0 = none */
+	uint64_t drawer;     /* of the one whose values its sequences have; 0 = nobody's */
 	struct pw_addr addr;
 	struct pw_addr local;
 	unsigned epoch;                        /* of the shared pool when it was opened */
@@ -73,9 +78,8 @@ struct pw_link_facts {
 	uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* body of BackendKeyData */
 	uint16_t cancel_key_len;
 	bool is_tls;
-	bool must_close;            /* when it is given back */
-	bool is_untracked;          /* has what clients have left whom nobody looks at */
-	bool has_foreign_sequences; /* maybe: of whoever had it before the last owner */
+	bool must_close;   /* when it is given back */
+	bool is_untracked; /* has what clients have left whom nobody looks at */
 	struct pw_known known;
 	char host[PW_HOST_SIZE]; /* as configured: TLS checks it; "" = none */
 	char unix_path[108];     /* "" = TCP */
@@ -89,6 +93,7 @@ struct pw_link {
 	struct pw_shared_pool *shared; /* a reference, and one count of its limits */
 	struct pw_loan *loan;          /* LENT: who has it; opening: for whom, if it is one's own */
 	struct pw_loan *last;          /* who had it last, and is still there */
+	struct pw_seek *seek; /* another worker's loan wants it for its values; NULL = none does */
 	enum pw_replication replication; /* not NONE: one loan's own, closed with it */
 	struct pw_stream stream;
 	struct pw_reader reader;
@@ -122,6 +127,7 @@ struct pw_link {
 	bool is_answering;     /* something came since the last ReadyForQuery */
 	bool is_swallowing;    /* the message at hand is not the borrower's */
 	bool is_reading_input; /* inside on_data */
+	bool is_discarding;    /* DISCARD SEQUENCES is under way behind what may fail */
 	bool is_syncing;       /* some of its client's settings are on it, and maybe not all */
 	bool must_reset;       /* by DISCARD ALL, whatever server_reset_query says */
 	bool has_own_error;    /* a swallowed query of ours failed */
@@ -198,6 +204,16 @@ PW_MUSTCHECK enum pw_status pw_link_query(struct pw_link *link, const char *sql)
 /* Within on_link, of a link of one's own: the untracked parameters that its server reported at
  * login, as ParameterStatus messages. */
 void pw_link_welcome(const struct pw_link *link, struct pw_strbuf *out);
+
+/* Have its sequences the values that the loan has drawn, all of the latest ones? */
+bool pw_link_has_draws_of(const struct pw_link *link, const struct pw_loan *loan);
+/* Lent: have its sequences values that are not the borrower's? */
+bool pw_link_has_foreign_draws(const struct pw_link *link);
+/* Lent, and nothing owed: the borrower's transaction is over, and may have drawn values. */
+void pw_link_settle_draws(struct pw_link *link, bool has_drawn);
+/* What its sequences have is not that of whoever drew it last: nothing (0), or PW_DRAWER_UNKNOWN.
+ */
+void pw_link_forget_draws(struct pw_link *link, uint64_t drawer);
 
 /* ---- within the pool layer ---- */
 

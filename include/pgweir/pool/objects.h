@@ -53,6 +53,8 @@ struct pw_link_ops {
 	void (*on_own_given_up)(struct pw_loan *loan);
 	/* It has closed: its place in the limits is to be given back. */
 	void (*on_gone)(struct pw_pools *pools, struct pw_shared_pool *shared);
+	/* What its sequences have is no longer the values for which somebody may want it. */
+	void (*on_values_lost)(struct pw_link *link);
 };
 
 /* How the pool speaks to whoever borrows. */
@@ -98,7 +100,10 @@ struct pw_loan {
 	struct pw_pool *pool;
 	struct pw_link *link; /* HOLDING */
 	struct pw_link *last; /* the one it had last, while nobody else has had that since */
-	uint64_t owner_id;    /* never used twice */
+	uint64_t
+	    drawn_on;   /* id of the last one that it has drawn values of sequences on; 0 = none */
+	uint64_t wants; /* WAITING, or about to: for that one alone, for these; 0 = for any */
+	uint64_t owner_id; /* never used twice */
 	const struct pw_borrower_ops *ops;
 	uint64_t since_us;               /* WAITING: since when */
 	const struct pw_params *params;  /* the owner's: a link that has them fits, if it has */
@@ -137,6 +142,7 @@ struct pw_pool {
 	struct pw_list welcoming; /* loans that want the welcome */
 	struct pw_list failing;   /* loans to be refused at the end of the turn */
 	unsigned n_waiting;
+	unsigned n_wanting;     /* of these, those that want one link alone */
 	struct pw_list opening; /* links by home */
 	struct pw_list idle;    /* most recently used first */
 	struct pw_list stale;

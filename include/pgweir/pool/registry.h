@@ -69,8 +69,11 @@ struct pw_shared_db {
 	/* Raised when its code may have changed, which new tables and indexes do not do: what was
 	 * known of that (pool/code.h) is out of date. */
 	atomic_uint code_epoch;
-	/* Somebody asks for currval() or lastval(): a link is given on without what they tell. */
+	/* Somebody asks for currval() or lastval(): whoever draws on a link that has another one's
+	 * values draws on it without these. */
 	atomic_bool reads_sequences;
+	/* How often that was done before anybody had asked. */
+	atomic_uint n_watched;
 	struct pw_code code;
 	struct pw_parsed parsed;
 	/* The id of the connection that listens for all clients, and its encoding (hub/hub.h). */

@@ -39,6 +39,7 @@ struct pw_verdict {
 	unsigned uses[PW_USE_N]; /* what is called without being named */
 	unsigned any;            /* what is there at all */
 	unsigned all;            /* what each function is taken for: there were too many */
+	bool reading_draws;      /* to read tables may draw values of sequences, or ask for them */
 	size_t n, capacity;
 	struct pw_judged_function *functions; /* in the order of strcmp() once finished */
 };

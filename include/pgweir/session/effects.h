@@ -96,11 +96,12 @@ struct pw_effects {
 	struct pw_strbuf statements;
 	/* A pw_reset_use, the name of a setting ("" = all of them) and its zero byte; likewise. */
 	struct pw_strbuf resets;
+	bool draws; /* nextval(), setval() */
 };
 
 #define PW_EFFECTS_INIT                                                                            \
 	{                                                                                          \
-		0, 0, 0, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT            \
+		0, 0, 0, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT, false     \
 	}
 
 void pw_effects_fini(struct pw_effects *effects);
@@ -120,6 +121,8 @@ bool pw_effects_call(const struct pw_effects *effects, const char *name);
 bool pw_effects_use(const struct pw_effects *effects, enum pw_code_use use);
 /* What the database's code makes of it: PW_CODE_*. */
 unsigned pw_effects_by_code(const struct pw_effects *effects, const struct pw_verdict *verdict);
+/* May they draw a value of a sequence, or set one? `verdict` NULL = the code is not known. */
+bool pw_effects_draw(const struct pw_effects *effects, const struct pw_verdict *verdict);
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more);
 /* Mentions names with a dot that may be settings: in quotes or behind SET, for code that is in a
  * text, and for texts that nobody can read. One that is put together there may be any. */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Values of sequences: which messages may draw them, and which ask for what was drawn in an earlier
+ * transaction, so that the client is brought back to the link where that is.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <strings.h>
+
+#include "client_priv.h"
+#include "pgweir/pool/code.h"
+
+static const struct pw_verdict *verdict_of(const struct pw_client *c)
+{
+	struct pw_pool *pool = c->loan.pool;
+	struct pw_shared_db *db = pool->shared->db;
+
+	return pw_code_look(&db->code, &pool->code,
+			    atomic_load_explicit(&db->code_epoch, memory_order_relaxed));
+}
+
+bool pw_session_draws(const struct pw_client *c, const struct pw_effects *effects)
+{
+	return pw_effects_draw(effects, verdict_of(c));
+}
+
+bool pw_session_has_drawn(const struct pw_client *c)
+{
+	return c->session && c->session->effects.flags != 0 &&
+	       pw_session_draws(c, &c->session->effects);
+}
+
+/* ---- asking ---- */
+
+enum { WORD_LEN = 7 }; /* currval, lastval */
+
+static bool is_word(const uint8_t *at)
+{
+	return strncasecmp((const char *)at, "currval", WORD_LEN) == 0 ||
+	       strncasecmp((const char *)at, "lastval", WORD_LEN) == 0;
+}
+
+/* In whatever encoding. One that does not ask after all comes to the link as well. */
+static bool speaks_of_values(const uint8_t *text, size_t len)
+{
+	for (size_t i = WORD_LEN - 1; i < len; i++) {
+		if ((text[i] | 0x20) == 'l' && is_word(text + i + 1 - WORD_LEN))
+			return true;
+	}
+	return false;
+}
+
+static bool asks_by_name(const struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+	const struct pw_prepared_name *listed;
+	const char *name;
+
+	(void)pw_cursor_string(&body); /* the portal */
+	name = pw_cursor_string(&body);
+	if (body.has_failed)
+		return false;
+	if (name[0] == '\0')
+		return c->session->unnamed.flags & PW_EFFECT_SEQUENCES;
+	listed = c->prepared ? pw_prepared_find(c->prepared, name) : NULL;
+	return listed && speaks_of_values(listed->statement->body, listed->statement->text_len);
+}
+
+bool pw_session_asks_elsewhere(const struct pw_client *c, const struct pw_piece *piece)
+{
+	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
+
+	if (!c->session || c->loan.drawn_on == 0)
+		return false;
+	if (role == PW_ROLE_QUERY || role == PW_ROLE_PARSE)
+		return speaks_of_values(piece->data, piece->len);
+	return role == PW_ROLE_BIND && asks_by_name(c, piece);
+}
