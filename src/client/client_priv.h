@@ -49,6 +49,14 @@ struct pw_client_login {
 	size_t cancel_key_len;
 };
 
+/* Nobody knew what the database's code may have left. */
+enum pw_session_learning {
+	PW_LEARNING_NOT,
+	PW_LEARNING_WAITS, /* ASKING: somebody else asks about it */
+	PW_LEARNING_ASKS,  /* ASKING: the client's own link does */
+	PW_LEARNING_OVER,  /* known now, or not to be known */
+};
+
 /* What a client in transaction or statement mode leaves in its links (session_state = track). */
 struct pw_client_session {
 	struct pw_effects effects; /* of what was sent since the link's state was last known */
@@ -76,6 +84,8 @@ struct pw_client_session {
 	struct pw_residue residue;    /* ASKING */
 	unsigned pins;                /* PW_EFFECT_*: why the link cannot be given back */
 	uint64_t pinned_us;           /* since when; 0 = it can */
+	enum pw_session_learning learning;
+	unsigned learning_epoch; /* of the database's code, when the transaction was over */
 	unsigned attempts;
 	bool is_put_off;             /* the next question is that of another transaction */
 	bool is_taking_back;         /* ASKING: of names, no more */
@@ -108,21 +118,6 @@ bool pw_session_note_sync(struct pw_client *c);
 void pw_session_note_foreign(struct pw_client *c);
 void pw_session_note_unknown(struct pw_client *c);
 void pw_session_note_function(struct pw_client *c, const struct pw_piece *piece);
-/* Was a setting changed since the link's state was last known that a server keeps in what it
- * parses? */
-bool pw_session_may_parse_otherwise(const struct pw_client *c);
-/* The same, or one by which a server tells what names stand for? */
-bool pw_session_parses_aside(const struct pw_client *c);
-/* Does the link, as far as it goes, stand for nothing but what is known of the session? */
-bool pw_session_is_clean(const struct pw_client *c);
-/* PW_EFFECT_*: what they come to, by what is known of the database's code; is that known? */
-unsigned pw_session_flags(const struct pw_client *c, bool *is_known);
-/* May these effects draw values of sequences, by what is known of the database's code? Those of
- * the transaction so far? */
-bool pw_session_draws(const struct pw_client *c, const struct pw_effects *effects);
-bool pw_session_has_drawn(const struct pw_client *c);
-/* Is the message one that asks for values of sequences which another link has? */
-bool pw_session_asks_elsewhere(const struct pw_client *c, const struct pw_piece *piece);
 /* The client goes: what it leaves in its link is to be taken back, or nobody else may have it. */
 void pw_session_leave(struct pw_client *c);
 /* PW_EFFECT_*: why it cannot be without its link, from now on. False: too many of the pool are kept
@@ -200,10 +195,6 @@ void pw_login_on_tls_open(struct pw_client *c);
 /* ---- relay_loan.c ---- */
 /* The client has got a link: it is brought to what the client has set (SYNCING), or fits. */
 void pw_relay_begin(struct pw_client *c);
-/* Ahead of a text with these effects (NULL = none): if it draws values of sequences, or asks for
- * them, what another has drawn on the link is discarded; not where something of the client's own
- * may be among it (has_drawn). False: it is closed. */
-bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects, bool has_drawn);
 /* True: the client has a link that fits, now. */
 bool pw_relay_acquire(struct pw_client *c);
 /* The server has answered all: the time of the client's query is over. */

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "client_priv.h"
+#include "code_priv.h"
 #include "listening_priv.h"
 
 #include <stdio.h>
@@ -139,7 +140,7 @@ static const struct client_events events[PW_CLIENT_N_STATES] = {
     [PW_CLIENT_RELAYING] = {on_pin_timeout, pw_relay_on_client_data},
     [PW_CLIENT_SETTLING] = {NULL, pw_relay_on_client_data},
     [PW_CLIENT_PREPARING] = {NULL, pw_relay_on_client_data},
-    [PW_CLIENT_ASKING] = {NULL, pw_relay_on_client_data},
+    [PW_CLIENT_ASKING] = {pw_relay_on_learning_timeout, pw_relay_on_client_data},
     [PW_CLIENT_UNLISTENING] = {pw_relay_on_hub_timeout, pw_relay_on_client_data},
     [PW_CLIENT_CONSOLE] = {NULL, on_console_data},
     [PW_CLIENT_CANCELING] = {on_cancel_timeout, ignore_data},

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "code_priv.h"
 #include "listening_priv.h"
 #include "names_priv.h"
 #include "pgweir/base/assert.h"

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "code_priv.h"
 #include "listening_priv.h"
 #include "pgweir/base/status.h"
 #include "pgweir/proto/writer.h"
@@ -447,6 +448,14 @@ void pw_relay_answered(struct pw_client *c)
 		return;
 	link_of(c)->request_us = 0;
 	go_on(c);
+}
+
+void pw_relay_on_learning_timeout(struct pw_client *c)
+{
+	if (pw_session_goes_on_learning(c))
+		return;
+	pw_relay_answered(c);
+	pw_clients_flush(c->clients);
 }
 
 /* The link has become the hub. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "code_priv.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/pool/known.h"
 #include "pgweir/proto/writer.h"

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "code_priv.h"
 #include "names_priv.h"
 #include "pgweir/pool/known.h"
 #include "pgweir/proto/writer.h"

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "code_priv.h"
 #include "listening_priv.h"
 #include "names_priv.h"
 #include "pgweir/base/clock.h"
@@ -150,8 +151,14 @@ bool pw_session_settle(struct pw_client *c)
 	if (s->effects.flags & PW_EFFECT_DDL) {
 		atomic_fetch_add(&db_of(c)->ddl_epoch, 1);
 		atomic_fetch_add(&db_of(c)->code_epoch, 1);
+		s->effects.flags &= ~(unsigned)PW_EFFECT_DDL;
 	}
 	flags = pw_session_flags(c, &is_known);
+	/* Code of its own that makes names keeps it here, whatever there is beside. */
+	if (!is_known && flags & PW_EFFECT_SETTINGS && !(flags & PW_EFFECT_OPAQUE) &&
+	    pw_session_learn(c))
+		return false;
+	s->learning = PW_LEARNING_NOT;
 	/* Values of before are other bytes now. */
 	if (pw_effects_name(&s->effects, "client_encoding"))
 		flags |= PW_EFFECT_SETTINGS;
@@ -182,7 +189,9 @@ void pw_session_take_answer(struct pw_client *c, const struct pw_piece *piece)
 	struct pw_client_session *s = c->session;
 	struct pw_error_fields fields;
 
-	if (piece->type == 'D') {
+	if (s->learning == PW_LEARNING_ASKS) {
+		pw_link_learn_piece(c->loan.link, piece);
+	} else if (piece->type == 'D') {
 		pw_residue_take(&s->residue, piece->data, piece->len);
 	} else if (piece->type == 'E' && piece->is_first) {
 		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
@@ -316,6 +325,12 @@ bool pw_session_answered(struct pw_client *c)
 
 	if (s->is_taking_back) {
 		s->is_taking_back = false;
+		return true;
+	}
+	if (s->learning != PW_LEARNING_NOT) {
+		if (s->learning == PW_LEARNING_ASKS)
+			pw_link_learned(c->loan.link);
+		s->learning = PW_LEARNING_OVER;
 		return true;
 	}
 	if (s->residue.has_failed && s->sqlstate[0]) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "client_priv.h"
+#include "code_priv.h"
 #include "listening_priv.h"
 #include "pgweir/pool/code.h"
 #include "pgweir/proto/writer.h"
@@ -493,9 +494,12 @@ static unsigned ask_code(const struct pw_client *c, bool *is_known)
 	struct pw_pool *pool = c->loan.pool;
 	struct pw_shared_db *db = pool->shared->db;
 	const struct pw_verdict *verdict;
+	unsigned epoch;
 
-	verdict = pw_code_look(&db->code, &pool->code,
-			       atomic_load_explicit(&db->code_epoch, memory_order_relaxed));
+	epoch = atomic_load_explicit(&db->code_epoch, memory_order_relaxed);
+	if (c->session->learning != PW_LEARNING_NOT)
+		epoch = c->session->learning_epoch;
+	verdict = pw_code_look(&db->code, &pool->code, epoch);
 	*is_known = verdict != NULL;
 #ifdef PW_MUTANT_CODE_NOT_ASKED
 	return 0;

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "client_priv.h"
+#include "code_priv.h"
 #include "pgweir/pool/code.h"
 
 static const struct pw_verdict *verdict_of(const struct pw_client *c)

@@ -43,7 +43,9 @@ const struct pw_verdict *pw_code_look(struct pw_code *code, struct pw_code_view 
 		view->verdict = pw_verdict_ref(code->verdict);
 		pthread_mutex_unlock(&code->lock);
 	}
-	return view->verdict && view->verdict->epoch == code_epoch ? view->verdict : NULL;
+	/* A later one will do: epochs go up. */
+	return view->verdict && (int)(view->verdict->epoch - code_epoch) >= 0 ? view->verdict
+									      : NULL;
 }
 
 void pw_code_view_fini(struct pw_code_view *view)
@@ -72,6 +74,11 @@ bool pw_code_begin(struct pw_code *code, unsigned code_epoch, uint64_t now_us, b
 	return !pw_code_is_failing(code, now_us) &&
 	       is_due(code, code_epoch, now_us, is_waited_for) &&
 	       !atomic_exchange(&code->is_asked, true);
+}
+
+bool pw_code_begin_now(struct pw_code *code, uint64_t now_us)
+{
+	return !pw_code_is_failing(code, now_us) && !atomic_exchange(&code->is_asked, true);
 }
 
 static void replace(struct pw_code *code, struct pw_verdict *verdict)

@@ -301,7 +301,8 @@ void pw_link_end_learning(struct pw_link *link, struct pw_verdict *verdict)
 
 	pw_code_end(code, verdict, now);
 	atomic_store(&code->took_us, pw_clock_since(link->learning->since_us, now));
-	link->pool->n_learning--;
+	if (link->state == PW_LINK_LEARNING)
+		link->pool->n_learning--;
 	pw_strbuf_fini(&link->learning->rows);
 	free(link->learning);
 	link->learning = NULL;

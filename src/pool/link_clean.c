@@ -45,6 +45,9 @@ void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish)
 	const struct pw_conf *conf = link->pool->pools->snapshot->conf;
 	struct pw_loan *loan = link->loan;
 
+	/* Nobody is there to hand the answer in. */
+	if (link->learning)
+		pw_link_end_learning(link, NULL);
 	link->loan = NULL;
 	link->is_swallowing = true; /* the rest of a message that is cut by the end of the input */
 	loan->link = NULL;

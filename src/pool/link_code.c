@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "link_priv.h"
+#include "pgweir/base/clock.h"
 #include "pgweir/pool/objects.h"
 #include "pgweir/proto/writer.h"
 
@@ -28,33 +29,61 @@ static bool matters(const struct pw_link *link)
 	       pool->conf.mode != PW_MODE_SESSION && link->replication == PW_REPLICATION_NONE;
 }
 
-bool pw_link_learn(struct pw_link *link)
+/* The caller is the one who asks. */
+static bool begin_learning(struct pw_link *link, unsigned epoch)
 {
-	struct pw_shared_db *db = db_of(link);
-	unsigned epoch = atomic_load(&db->code_epoch);
-	const struct pw_expect entry = {.role = PW_ROLE_QUERY};
-	struct pw_strbuf sql = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
+	uint64_t now = link->pool->pools->loop->now_us;
 
-	if (!matters(link) || !pw_code_begin(&db->code, epoch, link->pool->pools->loop->now_us,
-					     !pw_list_is_empty(&link->pool->waiting)))
-		return false;
 	link->learning = calloc(1, sizeof(*link->learning));
 	if (!link->learning) {
-		pw_code_end(&db->code, NULL, link->pool->pools->loop->now_us);
+		pw_code_end(&db_of(link)->code, NULL, now);
 		return false;
 	}
 	link->learning->epoch = epoch;
-	link->learning->since_us = link->pool->pools->loop->now_us;
-	link->pool->n_learning++;
+	link->learning->since_us = now;
+	return true;
+}
+
+static void send_question(struct pw_link *link)
+{
+	const struct pw_expect entry = {.role = PW_ROLE_QUERY};
+	struct pw_strbuf sql = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
+
 	pw_code_add_question(&sql, link->facts.server_version);
 	pw_write_query(&out, sql.data ? sql.data : "");
-	pw_link_goto(link, PW_LINK_LEARNING);
 	if (sql.has_failed || out.has_failed || pw_link_expect(link, &entry) != PW_OK)
 		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
 	else
 		pw_stream_send(&link->stream, out.data, out.len);
 	pw_strbuf_fini(&sql);
 	pw_strbuf_fini(&out);
+}
+
+bool pw_link_learn(struct pw_link *link)
+{
+	struct pw_shared_db *db = db_of(link);
+	unsigned epoch = atomic_load(&db->code_epoch);
+
+	if (!matters(link) ||
+	    !pw_code_begin(&db->code, epoch, link->pool->pools->loop->now_us,
+			   !pw_list_is_empty(&link->pool->waiting)) ||
+	    !begin_learning(link, epoch))
+		return false;
+	link->pool->n_learning++;
+	pw_link_goto(link, PW_LINK_LEARNING);
+	send_question(link);
+	return true;
+}
+
+bool pw_link_learn_lent(struct pw_link *link)
+{
+	struct pw_shared_db *db = db_of(link);
+	unsigned epoch = atomic_load(&db->code_epoch);
+
+	if (!pw_code_begin_now(&db->code, link->pool->pools->loop->now_us) ||
+	    !begin_learning(link, epoch))
+		return false;
+	send_question(link);
 	return true;
 }
 
@@ -67,6 +96,7 @@ void pw_link_learn_piece(struct pw_link *link, const struct pw_piece *piece)
 		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
 				      &fields);
 		snprintf(learning->error, sizeof(learning->error), "%s", fields.message);
+		learning->is_canceled = strcmp(fields.sqlstate, PW_SQLSTATE_QUERY_CANCELED) == 0;
 	}
 	if (piece->type == 'E' || learning->rows.len + piece->len > ANSWER_MAX)
 		learning->has_failed = true;
@@ -167,7 +197,11 @@ void pw_link_learned(struct pw_link *link)
 		return;
 	}
 	pw_verdict_unref(verdict);
-	pw_code_failed(&link->log, &db_of(link)->code, link->learning->error,
-		       link->pool->pools->loop->now_us);
+	/* A cancel request that was meant for the client's own statement says nothing. */
+	if (!link->learning->is_canceled ||
+	    pw_clock_since(link->learning->since_us, link->pool->pools->loop->now_us) >=
+		PW_CODE_TIMEOUT_US)
+		pw_code_failed(&link->log, &db_of(link)->code, link->learning->error,
+			       link->pool->pools->loop->now_us);
 	pw_link_end_learning(link, NULL);
 }

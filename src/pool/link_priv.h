@@ -65,6 +65,7 @@ struct pw_link_learning {
 	uint64_t since_us;
 	unsigned epoch; /* the code_epoch when it was asked */
 	bool has_failed;
+	bool is_canceled;
 	char error[128]; /* the server's */
 	struct pw_strbuf rows;
 };
@@ -72,9 +73,6 @@ struct pw_link_learning {
 void pw_link_end_learning(struct pw_link *link, struct pw_verdict *verdict);
 /* True: it is time to ask, and the link does so now; pw_link_clean_ready() follows. */
 bool pw_link_learn(struct pw_link *link);
-/* LEARNING: a piece of the answer; its end; there will be none. */
-void pw_link_learn_piece(struct pw_link *link, const struct pw_piece *piece);
-void pw_link_learned(struct pw_link *link);
 
 /* ---- link_steps.c ---- */
 /* An object, new and closed, bound to its pool; counts no limits. */

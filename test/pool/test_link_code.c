@@ -230,6 +230,27 @@ static void test_link_is_lost_while_it_asks(void **state PW_UNUSED)
 	end(&f);
 }
 
+/* One that has a link and needs the answer. */
+static void test_borrower_asks(void **state PW_UNUSED)
+{
+	struct fixture f;
+
+	begin(&f, "session_state = track");
+	must_receive_question(&f);
+	answer(&f, "t");
+	fake_assert_heard(&f.b, "link");
+	assert_true(is_known(code_of(&f), 1));
+	atomic_fetch_add(&fake_pool_of(&f.env, 0, "bob")->shared->db->code_epoch, 1);
+	assert_false(is_known(code_of(&f), 2));
+	assert_true(pw_link_learn_lent(f.b.loan.link));
+	must_receive_question(&f);
+	assert_false(
+	    pw_code_begin_now(code_of(&f), fake_pool_of(&f.env, 0, "bob")->pools->loop->now_us));
+	pw_pool_return(&f.b.loan, true, true);
+	assert_false(atomic_load(&code_of(&f)->is_asked));
+	end(&f);
+}
+
 /* How often, by the clock alone. */
 static void test_when(void **state PW_UNUSED)
 {
@@ -358,6 +379,7 @@ int main(void)
 	    cmocka_unit_test(test_versions),
 	    cmocka_unit_test(test_pause_after_failure),
 	    cmocka_unit_test(test_link_is_lost_while_it_asks),
+	    cmocka_unit_test(test_borrower_asks),
 	    cmocka_unit_test(test_when),
 	    cmocka_unit_test(test_change_of_which_nobody_told),
 	    cmocka_unit_test(test_views),

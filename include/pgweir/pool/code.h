@@ -59,7 +59,8 @@ struct pw_code_view {
 
 void pw_code_init(struct pw_code *code);
 void pw_code_fini(struct pw_code *code);
-/* The verdict as of that epoch, valid until the view's next use; NULL: it is not known. */
+/* The verdict as of that epoch or a later one, valid until the view's next use; NULL: it is not
+ * known. */
 const struct pw_verdict *pw_code_look(struct pw_code *code, struct pw_code_view *view,
 				      unsigned code_epoch);
 void pw_code_view_fini(struct pw_code_view *view);
@@ -67,6 +68,8 @@ void pw_code_view_fini(struct pw_code_view *view);
 /* Is it time to ask, and the caller the one to do it? Then pw_code_end() must follow: with a
  * finished verdict, whose reference it takes over, or NULL where there was no answer. */
 bool pw_code_begin(struct pw_code *code, unsigned code_epoch, uint64_t now_us, bool is_waited_for);
+/* The same whenever nobody else does it: what nobody knows is in somebody's way. */
+bool pw_code_begin_now(struct pw_code *code, uint64_t now_us);
 void pw_code_end(struct pw_code *code, struct pw_verdict *verdict, uint64_t now_us);
 
 /* The server could not say, for the reason that it gives: until it is asked again functions count

@@ -201,6 +201,12 @@ static inline bool pw_link_is_settled(const struct pw_link *link)
 void pw_link_find_out(struct pw_link *link);
 /* Sends a query of our own whose answers the borrower does not see. */
 PW_MUSTCHECK enum pw_status pw_link_query(struct pw_link *link, const char *sql);
+/* LENT and free: asks what code the database holds, unless somebody does so already (false). The
+ * answer comes to the borrower, who hands it in. */
+bool pw_link_learn_lent(struct pw_link *link);
+void pw_link_learn_piece(struct pw_link *link, const struct pw_piece *piece);
+/* It is complete. */
+void pw_link_learned(struct pw_link *link);
 /* Within on_link, of a link of one's own: the untracked parameters that its server reported at
  * login, as ParameterStatus messages. */
 void pw_link_welcome(const struct pw_link *link, struct pw_strbuf *out);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What the database's code makes of a client's transactions, beside what session.c says: whether
+ * it is known at all (relay_code.c), and whether values of sequences are drawn (session_draws.c).
+ */
+#ifndef PGWEIR_CLIENT_CODE_PRIV_H
+#define PGWEIR_CLIENT_CODE_PRIV_H
+
+#include <stdbool.h>
+
+#include "client_priv.h"
+
+/* ---- session.c ---- */
+/* Was a setting changed since the link's state was last known that a server keeps in what it
+ * parses? */
+bool pw_session_may_parse_otherwise(const struct pw_client *c);
+/* The same, or one by which a server tells what names stand for? */
+bool pw_session_parses_aside(const struct pw_client *c);
+/* Does the link, as far as it goes, stand for nothing but what is known of the session? */
+bool pw_session_is_clean(const struct pw_client *c);
+/* PW_EFFECT_*: what they come to, by what is known of the database's code; is that known? */
+unsigned pw_session_flags(const struct pw_client *c, bool *is_known);
+
+/* ---- relay_code.c ---- */
+/* It is not known what the code may have left that the transaction has called. False: nor can it be
+ * had in this way; else the client waits for it (ASKING), and then it settles again. */
+bool pw_session_learn(struct pw_client *c);
+/* It waits, and looks: false = no longer. */
+bool pw_session_goes_on_learning(struct pw_client *c);
+
+/* ---- session_draws.c ---- */
+/* May these effects draw values of sequences, by what is known of the database's code? Those of
+ * the transaction so far? */
+bool pw_session_draws(const struct pw_client *c, const struct pw_effects *effects);
+bool pw_session_has_drawn(const struct pw_client *c);
+/* Is the message one that asks for values of sequences which another link has? */
+bool pw_session_asks_elsewhere(const struct pw_client *c, const struct pw_piece *piece);
+
+/* ---- relay_loan.c ---- */
+/* Ahead of a text with these effects (NULL = none): if it draws values of sequences, or asks for
+ * them, what another has drawn on the link is discarded; not where something of the client's own
+ * may be among it (has_drawn). False: it is closed. */
+bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects, bool has_drawn);
+/* ASKING: is it known by now what the code may have left? */
+void pw_relay_on_learning_timeout(struct pw_client *c);
+
+#endif
