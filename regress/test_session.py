@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lib.disturbance import OTHERS, Disturbance, prepare_database
+from lib.wire import bind, execute, parse, sync
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -63,3 +64,17 @@ def test_script(make_pooler, pg, db, second_db, script, others):
     if got != wanted:
         pytest.fail("\n".join(difflib.unified_diff(wanted.splitlines(), got.splitlines(),
                                                    "PostgreSQL", "pgweir", "", "", 6, "")))
+
+
+@pytest.mark.parametrize("size", [1_000_000, 4_000_000])
+def test_long_texts_are_looked_at(make_pooler, size):
+    """Their server is kept, and what they set is carried."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a, b = pooler.raw(), pooler.raw()
+    pid = a.query("SELECT pg_backend_pid()").value()
+    text = "SELECT length('" + "x" * size + "')"
+    assert a.query(text).value() == str(size)
+    assert a.run(parse("", text), bind(), execute(), sync()).value() == str(size)
+    a.query("SET work_mem = '7MB'; " + text)
+    assert b.query("SELECT current_setting('work_mem'), pg_backend_pid()").rows == [["4MB", pid]]
+    assert a.query("SELECT current_setting('work_mem'), pg_backend_pid()").rows == [["7MB", pid]]

@@ -12,8 +12,8 @@ const struct pw_message_table pw_frontend_messages =
     {
 	.rows =
 	    {
-		['Q'] = {"Query", PW_ROLE_QUERY, PW_GATHER_ALL, PW_FOR_CONSOLE | PW_FOR_SESSION,
-			 PW_UNNAMED_GATHER_CAP, 1},
+		['Q'] = {"Query", PW_ROLE_QUERY, PW_GATHER_TEXT, PW_FOR_CONSOLE | PW_FOR_SESSION,
+			 PW_TEXT_GATHER_CAP, 1},
 		['F'] = {"FunctionCall", PW_ROLE_FUNCTION, PW_GATHER_NOTHING, 0, 0, 4},
 		['S'] = {"Sync", PW_ROLE_SYNC, PW_GATHER_NOTHING, 0, 0, 0},
 		['P'] = {"Parse", PW_ROLE_PARSE, PW_GATHER_PARSE,

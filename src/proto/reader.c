@@ -20,6 +20,8 @@ void pw_reader_init(struct pw_reader *reader, const struct pw_message_table *tab
 	reader->gather_for = (uint8_t)(gather_for | PW_FOR_ALWAYS);
 	reader->max_total = PW_MESSAGE_MAX;
 	reader->max_parse = PW_PARSE_GATHER_CAP;
+	reader->max_text =
+	    gather_for & PW_FOR_SESSION ? PW_TEXT_GATHER_CAP : PW_PLAIN_TEXT_GATHER_CAP;
 }
 
 static void drop_part(struct pw_reader *reader)
@@ -52,9 +54,11 @@ static size_t gather_cap(const struct pw_reader *reader, const uint8_t *data, si
 {
 	const struct pw_message_row *row = &reader->table->rows[reader->type];
 
+	if (row->gather == PW_GATHER_TEXT)
+		return reader->max_text;
 	if (row->gather != PW_GATHER_PARSE)
 		return row->gather_cap;
-	return len > PW_HEADER_SIZE && data[PW_HEADER_SIZE] == '\0' ? PW_UNNAMED_GATHER_CAP
+	return len > PW_HEADER_SIZE && data[PW_HEADER_SIZE] == '\0' ? reader->max_text
 								    : reader->max_parse;
 }
 
@@ -72,7 +76,8 @@ static size_t still_needed(const struct pw_reader *reader, const uint8_t *data, 
 	/* Whether a Parse has a name tells its first byte. */
 	if (row->gather == PW_GATHER_PARSE && len <= PW_HEADER_SIZE)
 		return 1;
-	if (row->gather == PW_GATHER_ALL || row->gather == PW_GATHER_PARSE)
+	if (row->gather == PW_GATHER_ALL || row->gather == PW_GATHER_TEXT ||
+	    row->gather == PW_GATHER_PARSE)
 		return want - len;
 	for (const uint8_t *at = data + min_size(skip, len), *end = data + len; names > 0;
 	     names--) {

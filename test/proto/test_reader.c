@@ -94,10 +94,12 @@ static size_t cap_of(const struct collected *c, const struct pw_piece *piece)
 {
 	const struct pw_message_row *row = &c->reader.table->rows[piece->type];
 
+	if (row->gather == PW_GATHER_TEXT)
+		return c->reader.max_text;
 	if (row->gather != PW_GATHER_PARSE)
 		return row->gather_cap;
 	return piece->len > PW_HEADER_SIZE && piece->data[PW_HEADER_SIZE] == 0
-		   ? PW_UNNAMED_GATHER_CAP
+		   ? c->reader.max_text
 		   : c->reader.max_parse;
 }
 
@@ -114,6 +116,7 @@ static void check_gathered(const struct collected *c, const struct pw_piece *pie
 	    piece->len >= bound)
 		return;
 	assert_int_not_equal(row->gather, PW_GATHER_ALL);
+	assert_int_not_equal(row->gather, PW_GATHER_TEXT);
 	assert_int_not_equal(row->gather, PW_GATHER_PARSE);
 	assert_true(piece->len > skip);
 	assert_true(count_zeros(piece->data + skip, piece->len - skip) >= names);
@@ -376,8 +379,9 @@ static void test_kind_byte_is_no_name(void **state)
 /* A message beyond its cap is handed up as far as the cap; what is kept stays bounded. */
 static void check_cap(const struct pw_message_table *table, uint8_t type, unsigned purposes)
 {
-	const struct pw_message_row *row = &table->rows[type];
-	size_t len = (size_t)row->gather_cap * 3;
+	bool is_text = table->rows[type].gather == PW_GATHER_TEXT;
+	size_t cap = is_text ? PW_PLAIN_TEXT_GATHER_CAP : table->rows[type].gather_cap;
+	size_t len = cap * 3;
 	struct pw_strbuf stream = PW_STRBUF_INIT;
 	uint8_t *body = malloc(len);
 	struct collected c;
@@ -390,8 +394,8 @@ static void check_cap(const struct pw_message_table *table, uint8_t type, unsign
 	feed_in_cuts(&c, &stream, 100, &rng);
 	assert_int_equal(c.bytes.len, stream.len);
 	assert_memory_equal(c.bytes.data, stream.data, stream.len);
-	assert_true(c.max_first >= row->gather_cap + PW_HEADER_SIZE);
-	assert_true(c.max_first <= row->gather_cap + PW_HEADER_SIZE + 256);
+	assert_true(c.max_first >= cap + PW_HEADER_SIZE);
+	assert_true(c.max_first <= cap + PW_HEADER_SIZE + 256);
 	collected_fini(&c);
 	pw_strbuf_fini(&stream);
 	free(body);
@@ -413,7 +417,7 @@ static void test_gather_caps(void **state)
 /* Of a Parse as much as can be of use: the owner's bound with a name, little without. */
 static void check_parse_cap(const char *name, size_t cap)
 {
-	const size_t len = 3 * PW_UNNAMED_GATHER_CAP;
+	const size_t len = 3 * PW_PLAIN_TEXT_GATHER_CAP;
 	struct pw_strbuf stream = PW_STRBUF_INIT;
 	uint8_t *body = malloc(len);
 	struct collected c;
@@ -424,7 +428,7 @@ static void check_parse_cap(const char *name, size_t cap)
 	memcpy(body, name, strlen(name) + 1);
 	add_message(&stream, 'P', body, len);
 	collected_init(&c, &pw_frontend_messages, PW_FOR_PREPARED);
-	c.reader.max_parse = 2 * PW_UNNAMED_GATHER_CAP;
+	c.reader.max_parse = 2 * PW_PLAIN_TEXT_GATHER_CAP;
 	feed_in_cuts(&c, &stream, 100, &rng);
 	assert_int_equal(c.bytes.len, stream.len);
 	assert_memory_equal(c.bytes.data, stream.data, stream.len);
@@ -437,9 +441,14 @@ static void check_parse_cap(const char *name, size_t cap)
 
 static void test_parse_caps(void **state)
 {
+	struct pw_reader reader;
+
 	(void)state;
-	check_parse_cap("", PW_UNNAMED_GATHER_CAP);
-	check_parse_cap("s", 2 * PW_UNNAMED_GATHER_CAP);
+	pw_reader_init(&reader, &pw_frontend_messages, PW_FOR_SESSION);
+	assert_int_equal(reader.max_text, PW_TEXT_GATHER_CAP);
+	pw_reader_fini(&reader);
+	check_parse_cap("", PW_PLAIN_TEXT_GATHER_CAP);
+	check_parse_cap("s", 2 * PW_PLAIN_TEXT_GATHER_CAP);
 }
 
 static void test_no_buffer_when_idle(void **state)

@@ -20,8 +20,8 @@ enum pw_gather {
 	PW_GATHER_NAMES_1,   /* until the first zero byte of the body, at most gather_cap */
 	PW_GATHER_NAMES_2,   /* until the second */
 	PW_GATHER_KIND_NAME, /* one kind byte, then until the first zero byte */
-	PW_GATHER_PARSE,     /* the whole message, at most the reader's max_parse bytes of it, or
-				PW_UNNAMED_GATHER_CAP where the statement has no name */
+	PW_GATHER_TEXT,      /* the whole message, at most the reader's max_text bytes of it */
+	PW_GATHER_PARSE,     /* the same where the statement has no name, else max_parse */
 };
 
 /* A reader gathers only for the purposes that its owner has asked for. */
@@ -73,7 +73,8 @@ enum {
 	PW_MESSAGE_MAX = 0x7fffffff,
 	PW_NAME_GATHER_CAP = 128 * 1024,
 	PW_PARSE_GATHER_CAP = 64 * 1024 * 1024,
-	PW_UNNAMED_GATHER_CAP = 256 * 1024,
+	PW_TEXT_GATHER_CAP = 4 * 1024 * 1024, /* where texts matter for sessions */
+	PW_PLAIN_TEXT_GATHER_CAP = 256 * 1024,
 	PW_PASSWORD_GATHER_CAP = 65535 + 1,
 	PW_ERROR_GATHER_CAP = 64 * 1024,
 	PW_ROW_GATHER_CAP = 256 * 1024, /* 1664 columns with names of 64 bytes */
