@@ -357,20 +357,35 @@ static bool is_unknown_setting(const struct pw_link *link)
 	return strcmp(link->own_sqlstate, PW_SQLSTATE_UNDEFINED_OBJECT) == 0;
 }
 
+/* Of what a server has had before, something has changed since: a role that is gone, or a right. */
+static void word_refusal(const struct pw_client *c, struct pw_error *err)
+{
+	const char *said = link_of(c)->own_error;
+
+	if (c->session && c->session->is_accepted) {
+		pw_error_set(err, PW_SQLSTATE_CONNECTION_FAILURE,
+			     "session state cannot be carried to another server connection");
+		pw_error_detail(err,
+				"A setting or role that the session had set on its last connection "
+				"was refused by the next one: %s.",
+				said);
+		return;
+	}
+	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "invalid server parameter");
+	pw_error_detail(err, "The server refused a setting of the client's start-up packet: %s.",
+			said);
+}
+
 static void refuse_sync(struct pw_client *c, bool may_keep)
 {
 	struct pw_link *link = link_of(c);
 	struct pw_error err;
 
-	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "invalid server parameter");
-	pw_error_detail(&err,
-			"The server refused a setting of the client's start-up packet, or one "
-			"that it had set on another connection: %s.",
-			link->own_error);
+	word_refusal(c, &err);
 	if (may_keep && is_unknown_setting(link) && is_as_before(c))
 		pw_client_close(c, err.message, &err);
 	else
-		pw_link_close(link, PW_LINK_END_CLEAN, "invalid server parameter", &err);
+		pw_link_close(link, PW_LINK_END_CLEAN, err.message, &err);
 }
 
 /* It may be the connection's past that stands in the way (temporary tables and temp_buffers, a

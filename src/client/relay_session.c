@@ -37,6 +37,7 @@ static struct pw_residue_context context_of(const struct pw_client *c,
 	    .tracked = c->clients->tracked,
 	    .settings = c->settings,
 	    .initial = c->session->initial,
+	    .has_foreign = c->session->pins & PW_EFFECT_RIGHTS,
 	    .dotted = dotted,
 	    .effects = &c->session->effects,
 	    .user = c->loan.link->shared->user->name,
@@ -130,6 +131,7 @@ bool pw_session_keep(struct pw_client *c)
 bool pw_session_settle(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
+	struct pw_residue_context context;
 	bool is_known;
 	unsigned flags;
 
@@ -159,17 +161,21 @@ bool pw_session_settle(struct pw_client *c)
 	    pw_session_learn(c))
 		return false;
 	s->learning = PW_LEARNING_NOT;
+	context = context_of(c, NULL);
 	/* Values of before are other bytes now. */
 	if (pw_effects_name(&s->effects, "client_encoding"))
 		flags |= PW_EFFECT_SETTINGS;
+	if (pw_residue_may_hide(&s->effects, &context))
+		flags |= PW_EFFECT_OPAQUE;
 	if (flags & PW_EFFECT_UNSEEN)
 		c->loan.link->facts.must_close = true;
 	if (flags & PW_EFFECTS_FOR_EVER && !pin(c, s->pins | (flags & PW_EFFECTS_FOR_EVER)))
 		return false;
 	if (flags & PW_EFFECT_DROPS)
 		flags |= s->pins & PW_EFFECTS_OF_OBJECTS;
-	/* What the answer may say of the code is about that. */
-	s->effects.flags = flags | (s->effects.flags & PW_EFFECTS_BY_CODE);
+	/* What the answer may say of the code is about that, and somebody else may have set what.
+	 */
+	s->effects.flags = flags | (s->effects.flags & (PW_EFFECTS_BY_CODE | PW_EFFECT_PARSES));
 	s->attempts = 0;
 	s->sqlstate[0] = '\0';
 	s->with_code = !is_known && flags & PW_EFFECT_SETTINGS &&

@@ -81,6 +81,9 @@ static const struct {
                         "The server could not say, or may not, what is in the session.",
                         "it can say, asked again after the next transaction"}},
     {PW_EFFECT_DBLINK, {"dblink", "dblink_connect() or dblink_connect_u().", NULL}},
+    {PW_EFFECT_RIGHTS, {"settings of another role",
+                        "A setting that the user may not set by itself, made under another role.",
+                        "it is taken back"}},
 };
 /* clang-format on */
 
@@ -563,10 +566,11 @@ void pw_session_leave(struct pw_client *c)
 {
 	struct pw_link *link = c->loan.link;
 	unsigned flags;
-	bool is_known;
+	bool is_known, has_rights;
 
 	if (!c->session || !c->loan.pool)
 		return;
+	has_rights = c->session->pins & PW_EFFECT_RIGHTS;
 	flags = pw_session_flags(c, &is_known) | c->session->pins;
 	(void)pw_session_pin(c, 0);
 	if (c->loan.state != PW_LOAN_HOLDING)
@@ -574,7 +578,8 @@ void pw_session_leave(struct pw_client *c)
 	pw_link_settle_draws(link, pw_session_has_drawn(c));
 	/* DISCARD ALL does not take these back, or not all of them. */
 	link->must_reset |= c->session->listening != NULL;
-	if (flags & (PW_EFFECTS_FOR_EVER | PW_EFFECT_CODE | PW_EFFECT_UNTOLD) || !note_dotted(c))
+	if (flags & (PW_EFFECTS_FOR_EVER | PW_EFFECT_CODE | PW_EFFECT_UNTOLD) || has_rights ||
+	    !note_dotted(c))
 		link->facts.must_close = true;
 	else if (flags & ~(unsigned)(PW_EFFECT_DROPS | PW_EFFECT_SEQUENCES) ||
 		 c->session->brought.len > 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * The query is a chain of SELECTs with three columns of text: what a row is about ('s' a setting,
- * 'o' an object, 'l' a channel, 'c' what the code makes of a use of tables, 'f' a function of it
- * that is opaque), a name, a value.
+ * 'p' one that who logged in may not set, 'o' an object, 'l' a channel, 'c' what the code makes of
+ * a use of tables, 'f' a function of it that is opaque), a name, a value.
  */
 #include "config.h"
 
@@ -64,6 +64,43 @@ static bool is_of_transaction(const char *name)
 	return strncmp(name, "transaction_", 12) == 0;
 }
 
+/* Has it been somebody else, be it for the transaction alone? */
+static bool may_be_another(const struct pw_effects *effects,
+			   const struct pw_residue_context *context)
+{
+	static const char *const identity[] = {"role", "session_authorization"};
+
+	for (size_t i = 0; i < PW_COUNTOF(identity); i++) {
+		if (pw_effects_name(effects, identity[i]) ||
+		    pw_state_find(context->settings, identity[i]))
+			return true;
+	}
+	return effects->flags & PW_EFFECT_PARSES;
+}
+
+/* Some names with a dot are of libraries, which let superusers alone set them. */
+static bool may_need_rights(const struct pw_effects *effects,
+			    const struct pw_residue_context *context, const char *name)
+{
+	bool is_new = is_dotted(name) && !pw_state_find(context->settings, name);
+
+	return (is_new || strcmp(name, "temp_tablespaces") == 0) &&
+	       may_be_another(effects, context);
+}
+
+/* GUC_SUPERUSER_ONLY, of those that can be set in a session (guc_tables.c of PostgreSQL 15 to 18).
+ */
+bool pw_residue_may_hide(const struct pw_effects *effects, const struct pw_residue_context *context)
+{
+	static const char *const hidden[] = {"dynamic_library_path", "extension_control_path",
+					     "session_preload_libraries"};
+	bool result = false;
+
+	for (size_t i = 0; i < PW_COUNTOF(hidden); i++)
+		result |= pw_effects_name(effects, hidden[i]);
+	return result && may_be_another(effects, context);
+}
+
 /* Can it be asked for by itself? Else the value alone does not tell whether it is set at all. */
 static bool is_simple(const struct pw_residue_context *context, const char *name, bool may_reset)
 {
@@ -81,10 +118,13 @@ static enum pw_residue_scope choose_scope(const struct pw_effects *effects,
 		return PW_RESIDUE_ALL;
 	if (!(effects->flags & PW_EFFECT_NAMED))
 		return PW_RESIDUE_NO_SETTINGS;
+	if (context->has_foreign)
+		return PW_RESIDUE_ALL;
 	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
 		const char *name = names->data + at;
 
-		if (!is_simple(context, name, effects->flags & PW_EFFECT_RESET))
+		if (!is_simple(context, name, effects->flags & PW_EFFECT_RESET) ||
+		    may_need_rights(effects, context, name))
 			return PW_RESIDUE_ALL;
 		if (!is_tracked(context, name) && !is_of_transaction(name))
 			scope = PW_RESIDUE_NAMED;
@@ -119,14 +159,33 @@ static void ask_names(struct pw_strbuf *sql, const struct pw_strbuf *names,
 	}
 }
 
+/* The next connection is brought to all settings by who logged in there. */
+#define WHO_LOGGED_IN                                                                              \
+	"(SELECT usesysid FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()))"
+#define MAY_SET "pg_catalog.has_parameter_privilege(" WHO_LOGGED_IN ", name, 'SET')"
+#define MAY_SET_EVER                                                                               \
+	"EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolsuper AND r.oid" PW_OP("=")          \
+	    WHO_LOGGED_IN ")"
+#define OF_TABLESPACES                                                                             \
+	"name" PW_OP("=") "'temp_tablespaces' AND EXISTS (SELECT FROM pg_catalog.pg_tablespace t " \
+			  "WHERE pg_catalog.strpos(setting, t.spcname::pg_catalog.text)" PW_OP(    \
+			      ">") "0 AND NOT pg_catalog.has_tablespace_privilege(" WHO_LOGGED_IN  \
+				   ", t.oid, 'CREATE') AND t.oid" PW_OP(                           \
+				       "<>") "(SELECT b.dattablespace FROM pg_catalog.pg_database" \
+					     " b WHERE b.datname" PW_OP(                           \
+						 "=") "pg_catalog.current_database()))"
+
 static void ask_all_settings(struct pw_strbuf *sql, const struct pw_effects *effects,
 			     const struct pw_residue_context *context, bool *is_first)
 {
 	begin_select(sql, is_first);
-	pw_strbuf_add_string(sql,
-			     "SELECT 's'::pg_catalog.text, pg_catalog.lower(name), "
-			     "pg_catalog.current_setting(name, true) "
-			     "FROM pg_catalog.pg_settings WHERE source" PW_OP("=") "'session'");
+	pw_strbuf_printf(sql,
+			 "SELECT CASE WHEN context" PW_OP(
+			     "=") "'superuser' AND NOT %s OR %s "
+				  "THEN 'p'::pg_catalog.text ELSE 's' END, pg_catalog.lower(name), "
+				  "pg_catalog.current_setting(name, true) "
+				  "FROM pg_catalog.pg_settings WHERE source" PW_OP("=") "'session'",
+			 context->server_version >= 15 ? MAY_SET : MAY_SET_EVER, OF_TABLESPACES);
 	ask_setting(sql, "role", is_first);
 	ask_setting(sql, "session_authorization", is_first);
 	for (unsigned i = 0; i < context->settings->n; i++) {
@@ -149,6 +208,8 @@ bool pw_residue_ask(struct pw_residue *residue, const struct pw_effects *effects
 	memset(residue, 0, sizeof(*residue));
 	residue->scope = choose_scope(effects, context);
 	residue->objects = effects->flags & PW_EFFECTS_OF_OBJECTS;
+	if (residue->scope == PW_RESIDUE_ALL)
+		residue->objects |= PW_EFFECT_RIGHTS;
 	if (residue->scope == PW_RESIDUE_NO_SETTINGS && residue->objects == 0 && !with_code)
 		return false;
 	if (residue->scope == PW_RESIDUE_ALL)
@@ -281,6 +342,9 @@ static bool take_row(const struct pw_residue_context *context, struct pw_residue
 		     const struct row *row)
 {
 	switch (row->kind[0]) {
+	case 'p':
+		found->objects |= PW_EFFECT_RIGHTS;
+		return take_setting(context, found, row);
 	case 's':
 		return take_setting(context, found, row);
 	case 'c':

@@ -300,6 +300,61 @@ static void test_broken_answers(void **state)
 	end(&s);
 }
 
+/* Such a setting is known, and that no other server would take it. */
+static void test_rights(void **state)
+{
+	struct session s;
+
+	begin(&s, *state);
+	s.context.server_version = 15;
+	assert_true(ask(&s, PW_EFFECT_RESET_ALL, NULL));
+	assert_non_null(strstr(s.sql.data, "has_parameter_privilege"));
+	hear(&s, "p", "log_statement", "all");
+	assert_found(&s, "log_statement=all", PW_EFFECT_RIGHTS);
+	s.context.server_version = 14;
+	assert_true(ask(&s, PW_EFFECT_RESET_ALL, NULL));
+	assert_null(strstr(s.sql.data, "has_parameter_privilege"));
+	assert_non_null(strstr(s.sql.data, "rolsuper"));
+	end(&s);
+}
+
+/* A name with a dot, where it may have been set by another. */
+static void test_when_rights_are_asked_about(void **state)
+{
+	struct session s;
+
+	begin(&s, *state);
+	assert_true(ask(&s, 0, "app.x"));
+	assert_int_equal(s.residue.scope, PW_RESIDUE_NAMED);
+	assert_int_equal(s.residue.objects, 0);
+	assert_true(ask(&s, PW_EFFECT_PARSES, "app.x"));
+	assert_int_equal(s.residue.scope, PW_RESIDUE_ALL);
+	assert_int_equal(s.residue.objects, PW_EFFECT_RIGHTS);
+	set(&s, "role", "alice");
+	assert_true(ask(&s, 0, "app.x"));
+	assert_int_equal(s.residue.scope, PW_RESIDUE_ALL);
+	set(&s, "app.x", "1");
+	assert_true(ask(&s, 0, "app.x"));
+	assert_int_equal(s.residue.scope, PW_RESIDUE_NAMED);
+	s.context.has_foreign = true;
+	assert_true(ask(&s, 0, "app.x"));
+	assert_int_equal(s.residue.scope, PW_RESIDUE_ALL);
+	end(&s);
+}
+
+/* A server does not list it for everybody. */
+static void test_hidden_setting(void **state)
+{
+	struct session s;
+
+	begin(&s, *state);
+	assert_true(ask(&s, 0, "dynamic_library_path"));
+	assert_false(pw_residue_may_hide(&s.effects, &s.context));
+	pw_effects_add_name(&s.effects, "role", 4);
+	assert_true(pw_residue_may_hide(&s.effects, &s.context));
+	end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +368,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_objects_that_are_there, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_broken_answers, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_rights, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_when_rights_are_asked_about, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_hidden_setting, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

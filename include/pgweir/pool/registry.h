@@ -46,7 +46,7 @@ bool pw_limit_give(struct pw_limit *limit);
 int pw_limit_used(struct pw_limit *limit);
 
 /* Reasons for which clients keep their links between transactions (client/client.h names them). */
-enum { PW_PIN_REASONS = 13 };
+enum { PW_PIN_REASONS = 14 };
 
 struct pw_pin_count {
 	atomic_int now;         /* clients */

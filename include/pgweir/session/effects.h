@@ -21,6 +21,8 @@ enum pw_effect {
 	PW_EFFECT_NAMED = 1 << 0, /* the settings that are named */
 	PW_EFFECT_RESET = 1 << 1, /* some of them, or of all, may go back to what they began as */
 	PW_EFFECT_SETTINGS = 1 << 2, /* any setting */
+	/* Of what is there: settings that who logged in may not set. */
+	PW_EFFECT_RIGHTS = PW_EFFECT_SETTINGS,
 	PW_EFFECT_TEMP = 1 << 3,     /* temporary objects come or go */
 	PW_EFFECT_HOLD = 1 << 4,     /* cursors WITH HOLD */
 	PW_EFFECT_LOCKS = 1 << 5,    /* advisory locks of the session */

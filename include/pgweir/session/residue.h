@@ -34,7 +34,7 @@ enum pw_residue_scope {
 /* A question, and its answer as it arrives. */
 struct pw_residue {
 	enum pw_residue_scope scope;
-	unsigned objects;      /* PW_EFFECTS_OF_OBJECTS: asked about */
+	unsigned objects;      /* PW_EFFECTS_OF_OBJECTS, PW_EFFECT_RIGHTS: asked about */
 	bool has_failed;       /* an error was met, or a bound */
 	struct pw_strbuf rows; /* DataRows as they came */
 };
@@ -49,20 +49,24 @@ struct pw_residue_context {
 	const char *user;                 /* whom the link logged in as */
 	unsigned server_version;          /* its first number; 0 = not told */
 	const struct pw_state *initial;   /* what the session began with; NULL = nothing */
+	bool has_foreign;                 /* it had PW_EFFECT_RIGHTS */
 };
 
 /* True where something is to be asked; the question is then in `sql`, to be sent as a Query.
  * `with_code`: also settings with a dot that the database's code speaks of (pool/code.h). */
 bool pw_residue_ask(struct pw_residue *residue, const struct pw_effects *effects, bool with_code,
 		    const struct pw_residue_context *context, struct pw_strbuf *sql);
+/* Do the effects name what the server then lists for superusers alone, by somebody who may be none
+ * any more? */
+bool pw_residue_may_hide(const struct pw_effects *effects,
+			 const struct pw_residue_context *context);
 /* Bytes of DataRow messages. */
 void pw_residue_take(struct pw_residue *residue, const void *data, size_t len);
 
 struct pw_residue_found {
 	struct pw_state *settings; /* as they are now: a reference */
 	bool is_opaque;            /* code was asked about, and settings may have any name there */
-	unsigned objects;          /* PW_EFFECTS_OF_OBJECTS: those that are there, of the ones
-				    * that were asked about */
+	unsigned objects;          /* those that are there, of the ones that were asked about */
 	struct pw_channels channels; /* that are listened to: with PW_EFFECT_LISTENS. Wherever
 				      * pw_residue_find() succeeds, the caller's to end */
 };
