@@ -116,11 +116,16 @@ def test_statement_that_nobody_can_read(one):
 def test_more_names_than_anybody_remembers(one, pg, db):
     define(pg, db, """CREATE FUNCTION tset() RETURNS text LANGUAGE sql AS
                       $$ SELECT set_config('zz.late', 'leak', false) $$""")
-    a, b = one.raw(), one.raw()
-    for i in range(60):
-        a.query("; ".join(f"SET many.n{i}_{k} = 1" for k in range(10)))
-    a.query("SELECT tset()")
+    clients = [one.raw() for _ in range(2)]
+    for n, a in enumerate(clients):
+        for i in range(45):
+            a.query("; ".join(f"SET many{n}.n{i}_{k} = 1" for k in range(10)))
+    clients[0].query("SELECT tset()")
+    b = one.raw()
     assert value(b, "zz.late") == ""
+    assert value(b, "many0.n0_0") == value(b, "many1.n44_9") == ""
+    assert value(clients[0], "zz.late") == "leak"
+    assert value(clients[0], "many0.n44_9") == "1"
 
 
 def test_function_call(one, pg):

@@ -80,6 +80,9 @@ struct pw_client_session {
 	/* Names of statements, each with its zero: what the link has under the client's own names
 	 * (relay_names.c), and what it was asked to drop and has not said yet. */
 	struct pw_strbuf brought, dropping;
+	/* Names of settings with a dot, likewise: what it has prepared or made speaks of them. */
+	struct pw_strbuf said;
+	unsigned n_said;
 	struct pw_strbuf ahead_error; /* why something could not be brought */
 	struct pw_residue residue;    /* ASKING */
 	unsigned pins;                /* PW_EFFECT_*: why the link cannot be given back */
@@ -89,6 +92,7 @@ struct pw_client_session {
 	unsigned attempts;
 	bool is_put_off;             /* the next question is that of another transaction */
 	bool is_taking_back;         /* ASKING: of names, no more */
+	bool is_code_known;          /* ASKING: as far as it matters */
 	bool with_code;              /* ASKING: also about settings of which the code speaks */
 	char sqlstate[6];            /* ASKING: of an error */
 	struct pw_strbuf code_error; /* ASKING again: why not with_code */

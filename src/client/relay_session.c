@@ -54,6 +54,23 @@ static void lose_state(struct pw_client *c, const char *why)
 	pw_link_close(c->loan.link, PW_LINK_END_CLEAN, "session state is not known", &err);
 }
 
+/* Those that may have been set without being named. While nobody knows what code does, names that
+ * others have had are better than none. */
+static void add_names(struct pw_client *c, struct pw_strbuf *names)
+{
+	struct pw_client_session *s = c->session;
+	struct pw_code *code = &db_of(c)->code;
+
+	if (s->said.len > 0)
+		pw_strbuf_add(names, s->said.data, s->said.len);
+	pw_code_copy_names(code, &code->dotted, names);
+	if (s->is_code_known || s->with_code)
+		return;
+	pw_code_copy_names(code, &code->of_sessions, names);
+	if (atomic_load(&code->of_sessions.is_full))
+		c->loan.link->facts.must_close = true;
+}
+
 /* Sends the question; false where there is none. */
 static bool ask(struct pw_client *c)
 {
@@ -64,7 +81,7 @@ static bool ask(struct pw_client *c)
 	bool is_asked;
 
 	if (s->effects.flags & PW_EFFECT_SETTINGS)
-		pw_code_dotted(&db_of(c)->code, &dotted);
+		add_names(c, &dotted);
 	is_asked = pw_residue_ask(&s->residue, &s->effects, s->with_code, &context, &sql);
 	if (is_asked) {
 		pw_write_query(&out, sql.data ? sql.data : "");
@@ -128,6 +145,18 @@ bool pw_session_keep(struct pw_client *c)
 	return true;
 }
 
+/* The code that it makes may be called before anybody has looked at that. */
+static void publish_said(struct pw_client *c)
+{
+	const struct pw_strbuf *names = &c->session->effects.names;
+	struct pw_code *code = &db_of(c)->code;
+
+	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
+		if (strchr(names->data + at, '.'))
+			pw_code_add_name(code, &code->of_sessions, names->data + at);
+	}
+}
+
 bool pw_session_settle(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
@@ -151,6 +180,7 @@ bool pw_session_settle(struct pw_client *c)
 		return false;
 	}
 	if (s->effects.flags & PW_EFFECT_DDL) {
+		publish_said(c);
 		atomic_fetch_add(&db_of(c)->ddl_epoch, 1);
 		atomic_fetch_add(&db_of(c)->code_epoch, 1);
 		s->effects.flags &= ~(unsigned)PW_EFFECT_DDL;
@@ -178,6 +208,7 @@ bool pw_session_settle(struct pw_client *c)
 	s->effects.flags = flags | (s->effects.flags & (PW_EFFECTS_BY_CODE | PW_EFFECT_PARSES));
 	s->attempts = 0;
 	s->sqlstate[0] = '\0';
+	s->is_code_known = is_known;
 	s->with_code = !is_known && flags & PW_EFFECT_SETTINGS &&
 		       !pw_code_is_failing(&db_of(c)->code, c->clients->loop->now_us);
 	if (flags != 0 && ask(c))
@@ -219,8 +250,54 @@ static void publish_dotted(struct pw_client *c, const struct pw_residue_found *f
 		const char *name = found->settings->settings[i].name;
 
 		if (strchr(name, '.') && !pw_state_find(c->settings, name))
-			pw_code_add_dotted(code, name);
+			pw_code_add_name(code, &code->of_sessions, name);
 	}
+}
+
+/* ---- names that are heard no more ---- */
+
+static bool is_said(const struct pw_client_session *s, const char *name)
+{
+	for (size_t at = 0; at < s->said.len; at += strlen(s->said.data + at) + 1) {
+		if (strcmp(s->said.data + at, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What was prepared is executed later, and what was made for the session alone is called later, by
+ * texts that do not name what it sets. */
+static void keep_said(struct pw_client *c, unsigned pins)
+{
+	const unsigned speaking = PW_EFFECT_PREPARED | PW_EFFECT_TEMP;
+	struct pw_client_session *s = c->session;
+	const struct pw_strbuf *names = &s->effects.names;
+
+	if (!(pins & speaking)) {
+		pw_strbuf_fini(&s->said);
+		s->n_said = 0;
+	}
+	if (!(pins & s->residue.objects & speaking))
+		return;
+	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
+		const char *name = names->data + at;
+
+		if (!strchr(name, '.') || s->n_said > PW_CODE_NAMES_MAX || is_said(s, name))
+			continue;
+		pw_strbuf_add(&s->said, name, strlen(name) + 1);
+		s->n_said++;
+	}
+}
+
+/* Its questions would become endless. */
+static bool has_too_many_names(const struct pw_client *c)
+{
+	const struct pw_client_session *s = c->session;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->settings->n; i++)
+		n += strchr(c->settings->settings[i].name, '.') != NULL;
+	return n > PW_CODE_NAMES_MAX || s->n_said > PW_CODE_NAMES_MAX || s->said.has_failed;
 }
 
 static void have(struct pw_client *c, struct pw_state *settings)
@@ -369,6 +446,9 @@ bool pw_session_answered(struct pw_client *c)
 #endif
 	if (found.is_opaque)
 		c->loan.link->facts.must_close = true;
+	keep_said(c, pins);
+	if (has_too_many_names(c))
+		pins |= PW_EFFECT_OPAQUE;
 	pw_residue_fini(&s->residue);
 	pw_effects_clear(&s->effects);
 	return pin(c, pins);

@@ -40,6 +40,7 @@ void pw_session_end(struct pw_client *c)
 	pw_effects_fini(&c->session->effects);
 	pw_effects_fini(&c->session->unnamed);
 	pw_strbuf_wipe(&c->session->unnamed_parse);
+	pw_strbuf_fini(&c->session->said);
 	pw_strbuf_fini(&c->session->brought);
 	pw_strbuf_fini(&c->session->dropping);
 	pw_strbuf_fini(&c->session->ahead_error);
@@ -203,17 +204,6 @@ static bool is_readable(struct pw_client *c)
 	return s->is_readable && !may_change_reading(c);
 }
 
-/* So that whoever may have set one of them asks for it. */
-static void publish_dotted(struct pw_client *c, const struct pw_effects *effects)
-{
-	const struct pw_strbuf *names = &effects->names;
-
-	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
-		if (strchr(names->data + at, '.'))
-			pw_code_add_dotted(&c->loan.pool->shared->db->code, names->data + at);
-	}
-}
-
 /* Read wrongly, at worst, the server does not find a statement, or has one for nothing. */
 static void guess_statements(struct pw_client *c, struct pw_effects *effects, const char *text,
 			     size_t len)
@@ -237,9 +227,6 @@ static void judge(struct pw_client *c, struct pw_effects *effects, const char *t
 		pw_effects_judge_unread(effects, text, len);
 		guess_statements(c, effects, text, len);
 	}
-	/* What is prepared is executed later, what is created is called later. */
-	if (effects->flags & (PW_EFFECT_PREPARED | PW_EFFECT_TEMP))
-		publish_dotted(c, effects);
 }
 
 /* A text that is the next string of a message. */
@@ -535,8 +522,8 @@ unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
 		flags |= PW_EFFECT_UNSEEN;
 	if (may_set_made && flags & PW_EFFECT_MADE)
 		flags |= PW_EFFECT_OPAQUE;
-	/* More names than are remembered: some of what was set may not be asked for. */
-	if (flags & PW_EFFECT_SETTINGS && atomic_load(&db->code.is_full))
+	/* Code with more names than are remembered: some of what was set may not be asked for. */
+	if (flags & PW_EFFECT_SETTINGS && atomic_load(&db->code.dotted.is_full))
 		flags |= PW_EFFECT_UNSEEN;
 	return flags & ~(unsigned)(PW_EFFECTS_BY_CODE | PW_EFFECT_MADE | PW_EFFECT_COPY |
 				   PW_EFFECT_PARSES | PW_EFFECT_RESET_LOCAL);

@@ -10,6 +10,13 @@
 
 #include "pgweir/base/clock.h"
 
+static void init_names(struct pw_code_names *names)
+{
+	pw_strbuf_init(&names->text);
+	names->n = 0;
+	atomic_init(&names->is_full, false);
+}
+
 void pw_code_init(struct pw_code *code)
 {
 	atomic_init(&code->version, 0);
@@ -19,17 +26,17 @@ void pw_code_init(struct pw_code *code)
 	atomic_init(&code->failed_us, 0);
 	atomic_init(&code->generation, 0);
 	atomic_init(&code->is_asked, false);
-	atomic_init(&code->is_full, false);
 	pthread_mutex_init(&code->lock, NULL);
 	code->verdict = NULL;
-	pw_strbuf_init(&code->dotted);
-	code->n_dotted = 0;
+	init_names(&code->dotted);
+	init_names(&code->of_sessions);
 }
 
 void pw_code_fini(struct pw_code *code)
 {
 	pw_verdict_unref(code->verdict);
-	pw_strbuf_fini(&code->dotted);
+	pw_strbuf_fini(&code->dotted.text);
+	pw_strbuf_fini(&code->of_sessions.text);
 	pthread_mutex_destroy(&code->lock);
 }
 
@@ -138,23 +145,24 @@ static bool has_name(const struct pw_strbuf *names, const char *name)
 	return false;
 }
 
-void pw_code_add_dotted(struct pw_code *code, const char *name)
+void pw_code_add_name(struct pw_code *code, struct pw_code_names *names, const char *name)
 {
 	pthread_mutex_lock(&code->lock);
-	if (!has_name(&code->dotted, name)) {
-		if (code->n_dotted < PW_CODE_NAMES_MAX)
-			pw_strbuf_add(&code->dotted, name, strlen(name) + 1);
-		code->n_dotted++;
-		if (code->n_dotted > PW_CODE_NAMES_MAX || code->dotted.has_failed)
-			atomic_store(&code->is_full, true);
+	if (!has_name(&names->text, name)) {
+		if (names->n < PW_CODE_NAMES_MAX)
+			pw_strbuf_add(&names->text, name, strlen(name) + 1);
+		names->n++;
+		if (names->n > PW_CODE_NAMES_MAX || names->text.has_failed)
+			atomic_store(&names->is_full, true);
 	}
 	pthread_mutex_unlock(&code->lock);
 }
 
-void pw_code_dotted(struct pw_code *code, struct pw_strbuf *out)
+void pw_code_copy_names(struct pw_code *code, const struct pw_code_names *names,
+			struct pw_strbuf *out)
 {
 	pthread_mutex_lock(&code->lock);
-	if (code->dotted.len > 0)
-		pw_strbuf_add(out, code->dotted.data, code->dotted.len);
+	if (names->text.len > 0)
+		pw_strbuf_add(out, names->text.data, names->text.len);
 	pthread_mutex_unlock(&code->lock);
 }

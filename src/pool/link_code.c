@@ -150,7 +150,7 @@ static void take_setting(struct pw_code *code, const uint8_t *column, size_t len
 		return;
 	memcpy(name, column, len);
 	name[len] = '\0';
-	pw_code_add_dotted(code, name);
+	pw_code_add_name(code, &code->dotted, name);
 }
 
 static void take_sequences(struct pw_shared_db *db, struct pw_verdict *verdict, const char *letters,

@@ -129,7 +129,7 @@ static void test_first_link_asks(void **state PW_UNUSED)
 	assert_int_equal(pw_verdict_of(verdict, "doubt"), PW_CODE_DOUBTFUL);
 	assert_int_equal(pw_verdict_of(verdict, "lost"), PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
 	assert_int_equal(pw_verdict_of(verdict, "other"), 0);
-	pw_code_dotted(code_of(&f), &names);
+	pw_code_copy_names(code_of(&f), &code_of(&f)->dotted, &names);
 	assert_string_equal(names.data, "app.x");
 	pw_strbuf_fini(&names);
 	fake_must_be_silent(&f.server);
@@ -355,17 +355,19 @@ static void test_names(void **state PW_UNUSED)
 	char name[32];
 
 	pw_code_init(&code);
-	pw_code_add_dotted(&code, "a.b");
-	pw_code_add_dotted(&code, "a.b");
-	pw_code_dotted(&code, &names);
+	pw_code_add_name(&code, &code.dotted, "a.b");
+	pw_code_add_name(&code, &code.dotted, "a.b");
+	pw_code_copy_names(&code, &code.dotted, &names);
 	assert_int_equal(names.len, 4);
 	for (int i = 1; i < PW_CODE_NAMES_MAX; i++) {
 		snprintf(name, sizeof(name), "n.%d", i);
-		pw_code_add_dotted(&code, name);
+		pw_code_add_name(&code, &code.dotted, name);
 	}
-	assert_false(atomic_load(&code.is_full));
-	pw_code_add_dotted(&code, "one.more");
-	assert_true(atomic_load(&code.is_full));
+	assert_false(atomic_load(&code.dotted.is_full));
+	pw_code_add_name(&code, &code.dotted, "one.more");
+	assert_true(atomic_load(&code.dotted.is_full));
+	/* The other list is a list of its own. */
+	assert_false(atomic_load(&code.of_sessions.is_full));
 	pw_strbuf_fini(&names);
 	pw_code_fini(&code);
 }

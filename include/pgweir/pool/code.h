@@ -36,6 +36,13 @@ enum {
 	PW_CODE_QUICK_US = 100 * 1000,
 };
 
+/* Of settings with a dot, each once and with its zero byte; not endlessly many. */
+struct pw_code_names {
+	struct pw_strbuf text;
+	size_t n;
+	atomic_bool is_full; /* not all are remembered */
+};
+
 struct pw_code {
 	atomic_uint version; /* raised with each verdict; 0 = there is none yet */
 	atomic_uint epoch;   /* the verdict's; 0 = never */
@@ -44,11 +51,11 @@ struct pw_code {
 	_Atomic uint64_t failed_us; /* the last question, when it was last asked; 0 = it did not */
 	atomic_uint generation; /* raised when it was too mild: what links had since is unknown */
 	atomic_bool is_asked;   /* by one link at a time */
-	atomic_bool is_full;    /* not all names are remembered */
 	pthread_mutex_t lock;   /* rank 4; guards what follows */
-	struct pw_verdict *verdict; /* a reference */
-	struct pw_strbuf dotted;    /* names of settings with a dot, each with its zero byte */
-	size_t n_dotted;
+	struct pw_verdict *verdict;  /* a reference */
+	struct pw_code_names dotted; /* that the code speaks of */
+	/* ... that sessions have had: of use while nobody knows what the code speaks of. */
+	struct pw_code_names of_sessions;
 };
 
 /* One thread's; all zeros at the beginning. */
@@ -92,10 +99,10 @@ int pw_code_use_of(char letter);
  * changes settings for what follows: not ahead of a question about these. */
 void pw_code_add_settings(struct pw_strbuf *sql, unsigned server_version);
 
-/* Names with a dot that a session has had or code speaks of. Each once, and not endlessly many:
- * then there are names that nobody knows. */
-void pw_code_add_dotted(struct pw_code *code, const char *name);
-/* A copy of all of them. */
-void pw_code_dotted(struct pw_code *code, struct pw_strbuf *out);
+/* To one of the code's lists of names. */
+void pw_code_add_name(struct pw_code *code, struct pw_code_names *names, const char *name);
+/* A copy of all of them is added. */
+void pw_code_copy_names(struct pw_code *code, const struct pw_code_names *names,
+			struct pw_strbuf *out);
 
 #endif
