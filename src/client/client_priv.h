@@ -9,6 +9,7 @@
 #ifndef PGWEIR_CLIENT_CLIENT_PRIV_H
 #define PGWEIR_CLIENT_CLIENT_PRIV_H
 
+#include "failed_priv.h"
 #include "pgweir/client/client.h"
 #include "pgweir/session/residue.h"
 #include "resets_priv.h"
@@ -59,14 +60,14 @@ enum pw_session_learning {
 
 /* What a client in transaction or statement mode leaves in its links (session_state = track). */
 struct pw_client_session {
-	struct pw_effects effects; /* of what was sent since the link's state was last known */
-	bool had_drawn;            /* may have, before the last query */
-	struct pw_effects unnamed; /* of the unnamed statement */
+	struct pw_effects effects;  /* of what was sent since the link's state was last known */
+	bool had_drawn;             /* may have, before the last query */
+	struct pw_client_lone lone; /* part of these */
+	struct pw_effects unnamed;  /* of the unnamed statement */
 	/* The Parse of the unnamed statement, which outlives its link; was it, or what drops
 	 * another's, sent to the present one, and has the server taken it for certain? */
 	struct pw_strbuf unnamed_parse;
-	bool is_unnamed_there;
-	bool is_unnamed_sure;
+	bool is_unnamed_there, is_unnamed_sure;
 	bool is_unnamed_fresh; /* sent since the last Sync */
 	/* What the start-up packet asked for: where RESET goes back to. References. */
 	struct pw_state *initial;
@@ -82,14 +83,13 @@ struct pw_client_session {
 	struct pw_strbuf brought, dropping;
 	/* Names of settings with a dot, likewise: what it has prepared or made speaks of them. */
 	struct pw_strbuf said;
-	unsigned n_said;
 	struct pw_strbuf ahead_error; /* why something could not be brought */
 	struct pw_residue residue;    /* ASKING */
 	unsigned pins;                /* PW_EFFECT_*: why the link cannot be given back */
 	uint64_t pinned_us;           /* since when; 0 = it can */
 	enum pw_session_learning learning;
 	unsigned learning_epoch; /* of the database's code, when the transaction was over */
-	unsigned attempts;
+	unsigned attempts, n_said;
 	bool is_put_off;             /* the next question is that of another transaction */
 	bool is_taking_back;         /* ASKING: of names, no more */
 	bool is_code_known;          /* ASKING: as far as it matters */

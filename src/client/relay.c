@@ -471,6 +471,8 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 		pw_session_take_answer(c, piece);
 		return;
 	}
+	if (c->session && c->session->lone.flags)
+		pw_failed_note_answer(c, piece->type);
 	c->is_answering = !piece->is_last;
 	loan->pool->stats.now.sent += piece->len;
 	if (piece->type == 'E' && pw_resets_word_error(c, piece, about))
@@ -552,8 +554,11 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed)
 	default:
 		return;
 	}
-	if (!was_swallowed)
+	if (!was_swallowed) {
 		pw_names_forget_error(c);
+		if (c->session)
+			c->session->lone.flags = 0;
+	}
 	pw_relay_note_ready(c);
 	if (loan->mode == PW_MODE_STATEMENT && link->transaction != 'I') {
 		link->facts.must_close = true;

@@ -543,6 +543,7 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 	if (pw_names_give_error(c, piece) ||
 	    (name && piece->is_last && pw_plan_repeat(c, piece, name)))
 		return;
+	pw_failed_note_error(c, piece, about);
 	(void)pw_plan_answer(c, piece);
 	if (!name || !piece->is_last) {
 		pass_error(c, piece);

@@ -292,6 +292,8 @@ enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_pi
 	pw_strbuf_reset(&s->unnamed_parse); /* a simple query drops it */
 	s->had_drawn = pw_session_has_drawn(c);
 	judge_rest(c, &effects, piece, &body);
+	pw_failed_note_sent(
+	    c, &effects, piece->is_last ? (const char *)piece->data + PW_HEADER_SIZE : NULL, false);
 	result =
 	    s->resets.back == PW_BATCH_BACK_NOT ? pw_resets_judge(c, &effects) : PW_BACK_REFUSED;
 	pw_effects_merge(&s->effects, &effects);
@@ -387,6 +389,7 @@ static void add_effects_of(struct pw_client *c, struct pw_statement *statement)
 		return;
 	}
 	note_bound(c, &statement->effects);
+	pw_failed_note_sent(c, &statement->effects, (const char *)statement->body, true);
 	pw_effects_merge(&c->session->effects, &statement->effects);
 }
 
@@ -397,6 +400,14 @@ const struct pw_effects *pw_session_effects_of(struct pw_client *c, struct pw_st
 	if (!statement)
 		return &c->session->unnamed;
 	return judge_statement(c, statement) ? &statement->effects : &c->session->effects;
+}
+
+/* NULL: it was too long to be kept. */
+static const char *unnamed_text(const struct pw_client_session *s)
+{
+	const struct pw_strbuf *kept = &s->unnamed_parse;
+
+	return kept->len > 0 && !kept->has_failed ? kept->data + PW_HEADER_SIZE + 1 : NULL;
 }
 
 void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
@@ -410,6 +421,7 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
 		return;
 	}
 	note_bound(c, &s->unnamed);
+	pw_failed_note_sent(c, &s->unnamed, unnamed_text(s), true);
 	pw_effects_merge(&s->effects, &s->unnamed);
 }
 

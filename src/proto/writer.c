@@ -119,7 +119,7 @@ void pw_parse_error_fields(const uint8_t *body, size_t len, struct pw_error_fiel
 	struct pw_cursor c = pw_cursor(body, len);
 	const char *localized = "";
 
-	*out = (struct pw_error_fields){"", "", "", "", "", ""};
+	*out = (struct pw_error_fields){"", "", "", "", "", "", ""};
 	while (!c.has_failed && pw_cursor_left(&c) > 0) {
 		uint8_t code = pw_cursor_u8(&c);
 		const char *value;
@@ -148,6 +148,9 @@ void pw_parse_error_fields(const uint8_t *body, size_t len, struct pw_error_fiel
 			break;
 		case 'R':
 			out->routine = value;
+			break;
+		case 'P':
+			out->position = value;
 			break;
 		default:
 			break;

@@ -123,11 +123,13 @@ static void check_fields(const void *body, size_t len, const struct pw_error_fie
 	assert_string_equal(got.detail, wanted->detail);
 	assert_string_equal(got.hint, wanted->hint);
 	assert_string_equal(got.routine, wanted->routine);
+	assert_string_equal(got.position, wanted->position);
 	free(copy);
 }
 
-static const char *const texts[] = {"FATAL", "08P01", "a message", "", "a hint", "ProcessStartup"};
-static const char codes[] = "SCMDHR";
+static const char *const texts[] = {"FATAL",  "08P01",          "a message", "",
+				    "a hint", "ProcessStartup", "17"};
+static const char codes[] = "SCMDHRP";
 
 /* Any subset of the fields, among others that nobody asks for; with and without the end. */
 static void test_any_subset_of_fields(void **state)
@@ -146,7 +148,8 @@ static void test_any_subset_of_fields(void **state)
 			pw_strbuf_add_char(&body, codes[i]);
 			pw_strbuf_add(&body, texts[i], strlen(texts[i]) + 1);
 		}
-		wanted = (struct pw_error_fields){got[0], got[1], got[2], got[3], got[4], got[5]};
+		wanted = (struct pw_error_fields){got[0], got[1], got[2], got[3],
+						  got[4], got[5], got[6]};
 		check_fields(body.data, body.len, &wanted);
 		pw_strbuf_add_char(&body, '\0');
 		check_fields(body.data, body.len, &wanted);
@@ -168,6 +171,7 @@ static void test_fields_cut_anywhere(void **state)
 		    .detail = "",
 		    .hint = "",
 		    .routine = len >= 26 ? "scan" : "",
+		    .position = "",
 		};
 
 		check_fields(body, len, &wanted);
@@ -177,8 +181,8 @@ static void test_fields_cut_anywhere(void **state)
 /* Whatever the language, and in whatever order. */
 static void test_severity(void **state)
 {
-	const struct pw_error_fields fatal = {"FATAL", "", "", "", "", ""};
-	const struct pw_error_fields error = {"ERROR", "", "", "", "", ""};
+	const struct pw_error_fields fatal = {"FATAL", "", "", "", "", "", ""};
+	const struct pw_error_fields error = {"ERROR", "", "", "", "", "", ""};
 
 	(void)state;
 	check_fields("SWICHTIG\0VFATAL\0", 17, &fatal);
@@ -190,8 +194,8 @@ static void test_severity(void **state)
 
 static void test_odd_fields(void **state)
 {
-	const struct pw_error_fields none = {"", "", "", "", "", ""};
-	const struct pw_error_fields last = {"", "", "second", "", "", ""};
+	const struct pw_error_fields none = {"", "", "", "", "", "", ""};
+	const struct pw_error_fields last = {"", "", "second", "", "", "", ""};
 
 	(void)state;
 	check_fields(NULL, 0, &none);

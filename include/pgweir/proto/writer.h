@@ -44,7 +44,7 @@ void pw_write_negotiate(struct pw_strbuf *out, uint32_t version, const char *opt
  * any subset of fields (a hostile server may send none). The severity is the one that is in no
  * language (V), or where there is none, as from servers before 9.6, the other (S). */
 struct pw_error_fields {
-	const char *severity, *sqlstate, *message, *detail, *hint, *routine;
+	const char *severity, *sqlstate, *message, *detail, *hint, *routine, *position;
 };
 void pw_parse_error_fields(const uint8_t *body, size_t len, struct pw_error_fields *out);
 
