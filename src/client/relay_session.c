@@ -21,7 +21,10 @@
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
 
-enum { ATTEMPTS_MAX = 5 };
+enum {
+	ATTEMPTS_MAX = 5,
+	STATE_BYTES_OF_ANYBODY = 64 * 1024, /* whatever others have */
+};
 
 static struct pw_shared_db *db_of(const struct pw_client *c)
 {
@@ -339,6 +342,27 @@ static void take_over(struct pw_client *c, struct pw_residue_found *found)
 	have(c, with_initial(c, found->settings));
 }
 
+/* False: it would be too much, with what all others have; the client is closed. */
+static bool has_room(struct pw_client *c, const struct pw_state *settings)
+{
+	const struct pw_conf *conf = c->clients->pools->snapshot->conf;
+	uint64_t total = atomic_load(&c->clients->pools->registry->state_bytes);
+	struct pw_error err;
+
+	if (conf->session_state_bytes_total == 0 || settings->bytes <= STATE_BYTES_OF_ANYBODY ||
+	    settings->bytes <= c->settings->bytes ||
+	    total <= (uint64_t)conf->session_state_bytes_total)
+		return true;
+	pw_error_set(&err, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory for session state");
+	pw_error_detail(&err,
+			"The settings of this session take %zu bytes, those of all %llu; the limit "
+			"is session_state_bytes_total (%d).",
+			settings->bytes, (unsigned long long)total,
+			conf->session_state_bytes_total);
+	pw_link_close(c->loan.link, PW_LINK_END_CLEAN, err.message, &err);
+	return false;
+}
+
 static bool is_error(const struct pw_client *c, const char *sqlstate)
 {
 	return strcmp(c->session->sqlstate, sqlstate) == 0;
@@ -427,6 +451,11 @@ bool pw_session_answered(struct pw_client *c)
 	tell_of_code(c);
 	if (pw_residue_find(&s->residue, &context, &found) != PW_OK) {
 		lose_state(c, "gave no good answer");
+		return false;
+	}
+	if (!has_room(c, found.settings)) {
+		pw_channels_fini(&found.channels);
+		pw_state_unref(found.settings);
 		return false;
 	}
 	if (s->residue.objects & PW_EFFECT_LISTENS && !pw_listening_take(c, &found.channels)) {

@@ -150,6 +150,7 @@ enum pw_status pw_pools_init(struct pw_pools *pools, struct pw_snapshot *snapsho
 	pw_rng_secret(&seed, sizeof(seed));
 	pw_rng_seed(&pools->rng, seed);
 	pw_states_init(&pools->states, &pools->hash_key);
+	pools->states.total_bytes = &pools->registry->state_bytes;
 	pw_pools_start_janitor(pools);
 	make_forced_pools(pools);
 	return PW_OK;

@@ -18,6 +18,7 @@ void pw_states_init(struct pw_states *states, const struct pw_hash_key *key)
 {
 	pw_map_init(&states->map);
 	states->key = *key;
+	states->total_bytes = NULL;
 }
 
 void pw_states_fini(struct pw_states *states)
@@ -112,8 +113,8 @@ static const char *put(char **at, const char *text)
 static struct pw_state *create(struct pw_states *states, const struct pw_setting *settings,
 			       unsigned n, struct pw_id id)
 {
-	struct pw_state *state =
-	    malloc(sizeof(*state) + n * sizeof(*settings) + text_size(settings, n));
+	size_t bytes = sizeof(struct pw_state) + n * sizeof(*settings) + text_size(settings, n);
+	struct pw_state *state = malloc(bytes);
 	char *at;
 
 	if (!state)
@@ -127,10 +128,13 @@ static struct pw_state *create(struct pw_states *states, const struct pw_setting
 	state->id = id;
 	state->refs = 0;
 	state->n = n;
+	state->bytes = bytes;
 	if (!identify_parsing(state) || pw_map_insert(&states->map, &state->node, id.lo) != PW_OK) {
 		free(state);
 		return NULL;
 	}
+	if (states->total_bytes)
+		atomic_fetch_add_explicit(states->total_bytes, bytes, memory_order_relaxed);
 	return state;
 }
 
@@ -233,6 +237,9 @@ void pw_state_unref(struct pw_state *state)
 	if (!state || --state->refs > 0)
 		return;
 	pw_map_remove(&state->states->map, &state->node);
+	if (state->states->total_bytes)
+		atomic_fetch_sub_explicit(state->states->total_bytes, state->bytes,
+					  memory_order_relaxed);
 	free(state);
 }
 

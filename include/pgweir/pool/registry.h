@@ -147,6 +147,7 @@ struct pw_registry {
 	_Atomic uint64_t next_id; /* SHOW's id column, shared by clients and links */
 	uint64_t next_pool_id;
 	_Atomic uint64_t statement_bytes; /* texts of prepared statements in all workers */
+	_Atomic uint64_t state_bytes;     /* what sessions have set, likewise */
 };
 
 PW_MUSTCHECK enum pw_status pw_registry_init(struct pw_registry *registry, unsigned n_workers,

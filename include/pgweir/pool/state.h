@@ -12,6 +12,7 @@
 #ifndef PGWEIR_POOL_STATE_H
 #define PGWEIR_POOL_STATE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,7 @@ struct pw_state {
 	struct pw_id parse_id; /* of those that decide what a text means to a server */
 	unsigned refs;
 	unsigned n;
+	size_t bytes;                 /* that it takes */
 	struct pw_setting settings[]; /* and their text */
 };
 
@@ -40,6 +42,7 @@ struct pw_state {
 struct pw_states {
 	struct pw_map map;
 	struct pw_hash_key key;
+	_Atomic uint64_t *total_bytes; /* of all workers; borrowed; NULL = nobody counts */
 };
 
 void pw_states_init(struct pw_states *states, const struct pw_hash_key *key);
