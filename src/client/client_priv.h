@@ -27,10 +27,9 @@ struct pw_client_login {
 	char database[64];
 	const struct pw_conf_db *db; /* in the snapshot at hand; NULL = none, or console */
 	bool is_console;
-	bool is_ssl_asked; /* an SSLRequest was answered */
-	bool is_gss_asked;
-	bool is_known;   /* the user exists, as far as we know */
-	bool is_dynamic; /* known by auth_query */
+	bool is_ssl_asked, is_gss_asked; /* such a request was answered */
+	bool is_known;                   /* the user exists, as far as we know */
+	bool is_dynamic;                 /* known by auth_query */
 	bool is_row_seen;
 	struct pw_snapshot *snapshot; /* the rules do not change during one login */
 	enum pw_auth_type method;
@@ -40,8 +39,7 @@ struct pw_client_login {
 	struct pw_secret secret; /* the same as auth_query brought it */
 	uint8_t md5_salt[4];
 	struct pw_scram_server *scram;
-	bool is_scram_started;
-	bool has_stored_verifier;
+	bool is_scram_started, has_stored_verifier;
 	struct pw_scram_keys keys;
 	struct pw_secret password; /* as given in clear, good for the server too */
 	struct pw_error lookup_error;
@@ -81,8 +79,7 @@ struct pw_client_session {
 	/* Names of statements, each with its zero: what the link has under the client's own names
 	 * (relay_names.c), and what it was asked to drop and has not said yet. */
 	struct pw_strbuf brought, dropping;
-	/* Names of settings with a dot, likewise: what it has prepared or made speaks of them. */
-	struct pw_strbuf said;
+	struct pw_strbuf said;        /* settings with a dot that what it has made may set */
 	struct pw_strbuf ahead_error; /* why something could not be brought */
 	struct pw_residue residue;    /* ASKING */
 	unsigned pins;                /* PW_EFFECT_*: why the link cannot be given back */

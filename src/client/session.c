@@ -77,7 +77,8 @@ static const struct {
     {PW_EFFECT_BACKUP, {"backup", "pg_backup_start().", NULL}},
     {PW_EFFECT_OPAQUE, {"settings of unknown names",
                         "A setting whose name is put together when the statement runs, or has "
-                        "other characters than those of ASCII.", NULL}},
+                        "other characters than those of ASCII; more than 500 names with a dot.",
+                        NULL}},
     {PW_EFFECT_UNTOLD, {"no answer yet",
                         "The server could not say, or may not, what is in the session.",
                         "it can say, asked again after the next transaction"}},
