@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from lib.check import assert_refused
-from lib.wire import bind, execute, message, parse, query, sync
+from lib.wire import PgError, bind, execute, message, parse, query, sync
 
 @pytest.fixture
 def one_link(make_pooler):
@@ -219,6 +219,23 @@ def test_invalid_value_has_its_own_text(one_link):
     conn = one_link.raw(TimeZone="Nowhere/At_All")
     conn.send(query("SELECT 1"))
     assert_refused(conn.expect_fatal(), "invalid server parameter")
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("params", [
+    {"work_mem": "abc"}, {"options": "-c work_mem=abc"}, {"options": "-c statement_timeout=-5"},
+    {"no_such": "1"}, {"options": "-c log_statement=all"}, {"options": "-c port=1"}, {"1bad.x": "1"},
+    {"role": "nobody_x"}, {"search_path": "1,,"}, {"datestyle": "ISO", "work_mem": "1"},
+])
+def test_values_of_other_settings_are_refused_as_by_postgresql(one_link, pg, db, params):
+    with pytest.raises(PgError) as direct:
+        pg.raw("alice", db, **params)
+    conn = one_link.raw(**params)
+    conn.send(query("SELECT 1"))
+    error = conn.expect_fatal()
+    assert (error.code, error.message) == (direct.value.code, direct.value.message)
+    assert "start-up packet" in error.fields["D"]
+    assert one_link.raw().query("SELECT 1").value() == "1"
 
 
 def test_parameters_survive_the_loss_of_the_server(one_link, pg, db):

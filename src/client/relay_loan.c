@@ -357,6 +357,18 @@ static bool is_unknown_setting(const struct pw_link *link)
 	return strcmp(link->own_sqlstate, PW_SQLSTATE_UNDEFINED_OBJECT) == 0;
 }
 
+/* Of those settings PgBouncer knows, and has its own text for a server that refuses one. */
+static bool is_about_tracked(const struct pw_client *c, const char *message)
+{
+	const struct pw_tracked *tracked = c->clients->tracked;
+
+	for (size_t i = 0; i < tracked->n; i++) {
+		if (strcasestr(message, tracked->names[i]))
+			return true;
+	}
+	return false;
+}
+
 /* Of what a server has had before, something has changed since: a role that is gone, or a right. */
 static void word_refusal(const struct pw_client *c, struct pw_error *err)
 {
@@ -369,6 +381,13 @@ static void word_refusal(const struct pw_client *c, struct pw_error *err)
 				"A setting or role that the session had set on its last connection "
 				"was refused by the next one: %s.",
 				said);
+		return;
+	}
+	if (c->session && !is_about_tracked(c, said)) {
+		/* As PostgreSQL would have said at the login. */
+		pw_error_set(err, link_of(c)->own_sqlstate, "%s", said);
+		pw_error_detail(err,
+				"The server refused a setting of the client's start-up packet.");
 		return;
 	}
 	pw_error_set(err, PW_SQLSTATE_PROTOCOL_VIOLATION, "invalid server parameter");
