@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * One look over the nodes, which forgets what it has counted where a higher timeline turns up.
+ */
+#include "config.h"
+
+#include "pgweir/cluster/elect.h"
+
+/* The incumbent counts as long as nobody knows that it is a standby. */
+static bool may_be_primary(const struct pw_candidate *nodes, int i, int incumbent)
+{
+	return nodes[i].is_writable || (i == incumbent && !nodes[i].is_standby);
+}
+
+struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, int incumbent, int chosen)
+{
+	struct pw_election election = {PW_NO_NODE, false};
+	uint32_t highest = 0;
+	int first = PW_NO_NODE, n_highest = 0;
+	bool has_incumbent = false, has_chosen = false;
+
+	for (int i = 0; i < (int)n; i++) {
+		if (!may_be_primary(nodes, i, incumbent) || nodes[i].timeline < highest)
+			continue;
+		if (nodes[i].timeline > highest || first == PW_NO_NODE) {
+			highest = nodes[i].timeline;
+			first = i;
+			n_highest = 0;
+			has_incumbent = has_chosen = false;
+		}
+		n_highest++;
+		has_incumbent |= i == incumbent;
+		has_chosen |= i == chosen && nodes[i].is_writable;
+	}
+	election.is_torn = n_highest > 1;
+	if (has_chosen)
+		election.primary = chosen;
+	else if (has_incumbent)
+		election.primary = incumbent;
+	else if (n_highest == 1)
+		election.primary = first;
+	return election;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Two positions cover what was seen: the insert position of any later round, which may run ahead of
+ * what a replica can be sent; and the flush position of one so much later that all was flushed by
+ * then. Whichever a replica reaches first will do.
+ */
+#include "config.h"
+
+#include "pgweir/cluster/token.h"
+
+static void see(struct pw_sight *sight, uint64_t probe, uint64_t now_us)
+{
+	*sight = (struct pw_sight){true, probe, now_us};
+}
+
+void pw_token_saw_primary(struct pw_token *token, uint64_t probe, uint64_t now_us)
+{
+	see(&token->primary, probe, now_us);
+}
+
+void pw_token_saw_replica(struct pw_token *token, uint64_t probe, uint64_t now_us, unsigned node)
+{
+	see(&token->replica, probe, now_us);
+	token->node = node;
+}
+
+void pw_token_import(struct pw_token *token, uint32_t timeline, uint64_t lsn, uint64_t probe,
+		     uint64_t now_us)
+{
+	if (token->timeline == 0)
+		token->timeline = timeline;
+	if (token->timeline != timeline)
+		see(&token->primary, probe, now_us);
+	else if (lsn > token->floor)
+		token->floor = lsn;
+}
+
+/* ---- following ---- */
+
+static bool is_common(const struct pw_token *token, const struct pw_track *track)
+{
+	return token->floor == 0 ||
+	       (token->timeline == track->parent && token->floor <= track->fork);
+}
+
+static void change_history(struct pw_token *token, const struct pw_track *track, uint64_t probe,
+			   uint64_t now_us)
+{
+	bool is_lost = token->timeline != 0 && !is_common(token, track);
+
+	if (is_lost || token->replica.is_open)
+		see(&token->primary, probe, now_us);
+	if (is_lost)
+		token->floor = 0;
+	token->replica.is_open = false;
+	token->timeline = track->timeline;
+}
+
+static const struct pw_position *later(const struct pw_track *track, const struct pw_sight *sight)
+{
+	return pw_track_after(track, sight->probe, 0);
+}
+
+static const struct pw_position *flushed(const struct pw_track *track, const struct pw_sight *sight)
+{
+	return pw_track_after(track, sight->probe, sight->us + track->async_us);
+}
+
+/* Once both positions are known, the lower one is all that need be remembered. */
+static void settle(struct pw_token *token, struct pw_sight *sight, const struct pw_track *track)
+{
+	const struct pw_position *by_flush = sight->is_open ? flushed(track, sight) : NULL;
+	uint64_t position;
+
+	if (!by_flush)
+		return;
+	position = later(track, sight)->insert;
+	if (position > by_flush->flush)
+		position = by_flush->flush;
+	if (position > token->floor)
+		token->floor = position;
+	sight->is_open = false;
+}
+
+void pw_token_follow(struct pw_token *token, const struct pw_track *track, uint64_t probe,
+		     uint64_t now_us)
+{
+	if (track->timeline == 0)
+		return;
+	if (token->timeline != track->timeline)
+		change_history(token, track, probe, now_us);
+	settle(token, &token->primary, track);
+	settle(token, &token->replica, track);
+}
+
+/* ---- asking ---- */
+
+static bool covers(const struct pw_track *track, const struct pw_sight *sight, uint64_t replay)
+{
+	const struct pw_position *by_insert = later(track, sight);
+	const struct pw_position *by_flush = flushed(track, sight);
+
+	return (by_insert && replay >= by_insert->insert) ||
+	       (by_flush && replay >= by_flush->flush);
+}
+
+/* What a server has shown it shows again, as long as it lives. */
+static bool is_same_life(const struct pw_token *token, const struct pw_replay *replay)
+{
+	return replay->node == token->node && replay->login_us > 0 &&
+	       replay->login_us < token->replica.us;
+}
+
+bool pw_token_admits(const struct pw_token *token, const struct pw_track *track,
+		     const struct pw_replay *replay)
+{
+	if (replay->login_us > 0 && replay->login_us >= replay->sent_us)
+		return false;
+	if (replay->replay < token->floor)
+		return false;
+	if (token->primary.is_open && !covers(track, &token->primary, replay->replay))
+		return false;
+	return !token->replica.is_open || is_same_life(token, replay) ||
+	       covers(track, &token->replica, replay->replay);
+}
