@@ -15,6 +15,10 @@ static const char *const names[] = {
 #include "builtins.inc"
 };
 
+static const char *const volatiles[] = {
+#include "volatiles.inc"
+};
+
 struct special {
 	const char *name;
 	enum pw_builtin class;
@@ -67,20 +71,140 @@ static bool begins_with(const char *name, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-enum pw_builtin pw_builtin_find(const char *name)
+static const char *without_schema(const char *name)
 {
 	static const char schema[] = "pg_catalog.";
+
+	return begins_with(name, schema) ? name + sizeof(schema) - 1 : name;
+}
+
+static bool is_in(const char *const *list, size_t n, const char *name)
+{
+	return bsearch(name, list, n, sizeof(*list), compare_name) != NULL;
+}
+
+enum pw_builtin pw_builtin_find(const char *name)
+{
 	const struct special *special;
 
-	if (begins_with(name, schema))
-		name += sizeof(schema) - 1;
+	name = without_schema(name);
 	special = bsearch(name, specials, PW_COUNTOF(specials), sizeof(*specials), compare_special);
 	if (special)
 		return special->class;
-	if (!bsearch(name, names, PW_COUNTOF(names), sizeof(*names), compare_name))
+	if (!is_in(names, PW_COUNTOF(names), name))
 		return PW_BUILTIN_UNKNOWN;
 	return begins_with(name, "binary_upgrade_") ? PW_BUILTIN_INNER : PW_BUILTIN_HARMLESS;
 }
+
+/* ---- reading ---- */
+
+/* Volatile, and harmless all the same. */
+static const char *const harmless[] = {
+    "clock_timestamp", "current_query",  "gen_random_uuid", "lo_get",    "pg_sleep",
+    "pg_sleep_for",    "pg_sleep_until", "random",          "timeofday",
+};
+
+/* Not volatile, and yet: they take a number for the transaction, tell of the server or the session,
+ * or run over whatever tables there are. */
+static const char *const local[] = {
+    "currtid",
+    "database_to_xml",
+    "database_to_xml_and_xmlschema",
+    "inet_server_addr",
+    "inet_server_port",
+    "row_security_active",
+    "schema_to_xml",
+    "schema_to_xml_and_xmlschema",
+    "table_to_xml",
+    "table_to_xml_and_xmlschema",
+    "txid_current",
+    "txid_current_if_assigned",
+    "txid_current_snapshot",
+    "version",
+};
+
+/* Most of those that begin with pg_ tell of the server or the session; these tell of the database.
+ */
+static const char *const of_database[] = {
+    "pg_char_to_encoding",
+    "pg_client_encoding",
+    "pg_collation_for",
+    "pg_collation_is_visible",
+    "pg_column_compression",
+    "pg_column_is_updatable",
+    "pg_column_size",
+    "pg_conversion_is_visible",
+    "pg_describe_object",
+    "pg_encoding_max_length",
+    "pg_encoding_to_char",
+    "pg_extension_update_paths",
+    "pg_function_is_visible",
+    "pg_get_catalog_foreign_keys",
+    "pg_get_constraintdef",
+    "pg_get_expr",
+    "pg_get_function_arg_default",
+    "pg_get_function_arguments",
+    "pg_get_function_identity_arguments",
+    "pg_get_function_result",
+    "pg_get_function_sqlbody",
+    "pg_get_functiondef",
+    "pg_get_indexdef",
+    "pg_get_keywords",
+    "pg_get_object_address",
+    "pg_get_partition_constraintdef",
+    "pg_get_partkeydef",
+    "pg_get_publication_tables",
+    "pg_get_replica_identity_index",
+    "pg_get_ruledef",
+    "pg_get_serial_sequence",
+    "pg_get_statisticsobjdef",
+    "pg_get_statisticsobjdef_columns",
+    "pg_get_statisticsobjdef_expressions",
+    "pg_get_triggerdef",
+    "pg_get_userbyid",
+    "pg_get_viewdef",
+    "pg_has_role",
+    "pg_identify_object",
+    "pg_identify_object_as_address",
+    "pg_index_column_has_property",
+    "pg_index_has_property",
+    "pg_indexam_has_property",
+    "pg_lsn",
+    "pg_mcv_list_items",
+    "pg_opclass_is_visible",
+    "pg_operator_is_visible",
+    "pg_opfamily_is_visible",
+    "pg_options_to_table",
+    "pg_partition_root",
+    "pg_relation_is_publishable",
+    "pg_relation_is_updatable",
+    "pg_sequence_parameters",
+    "pg_size_bytes",
+    "pg_size_pretty",
+    "pg_statistics_obj_is_visible",
+    "pg_table_is_visible",
+    "pg_ts_config_is_visible",
+    "pg_ts_dict_is_visible",
+    "pg_ts_parser_is_visible",
+    "pg_ts_template_is_visible",
+    "pg_type_is_visible",
+    "pg_typeof",
+    "pg_wal_lsn_diff",
+};
+
+bool pw_builtin_reads(const char *name)
+{
+	name = without_schema(name);
+	if (pw_builtin_find(name) != PW_BUILTIN_HARMLESS)
+		return false;
+	if (is_in(volatiles, PW_COUNTOF(volatiles), name))
+		return is_in(harmless, PW_COUNTOF(harmless), name);
+	if (begins_with(name, "pg_"))
+		return is_in(of_database, PW_COUNTOF(of_database), name);
+	return !is_in(local, PW_COUNTOF(local), name);
+}
+
+/* ---- large objects ---- */
 
 /* Their numbers never change: drivers call them by these. */
 bool pw_builtin_is_of_large_objects(uint32_t oid)

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -68,6 +69,42 @@ static void test_what_stays(void **state)
 		assert_int_equal(pw_builtin_find(wanted[i].name), wanted[i].class);
 }
 
+static void assert_reads(const char *names, bool wanted)
+{
+	char buffer[1024], *rest = buffer;
+
+	snprintf(buffer, sizeof(buffer), "%s", names);
+	for (char *name = strtok_r(buffer, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
+		if (pw_builtin_reads(name) != wanted)
+			print_message("%s\n", name);
+		assert_int_equal(pw_builtin_reads(name), wanted);
+	}
+}
+
+static void test_reads(void **state)
+{
+	(void)state;
+	assert_reads("abs count pg_catalog.lower now random clock_timestamp current_setting to_char"
+		     " generate_series gen_random_uuid jsonb_agg pg_typeof pg_get_viewdef format"
+		     " has_table_privilege current_database obj_description pg_sleep lo_get age"
+		     " pg_table_is_visible to_regclass array_agg row_number",
+		     true);
+	assert_reads("nextval setval currval lastval lo_create lo_put lo_unlink lo_open loread"
+		     " pg_notify pg_advisory_lock pg_advisory_xact_lock pg_try_advisory_xact_lock"
+		     " txid_current pg_current_xact_id pg_switch_wal set_config setseed"
+		     " pg_create_restore_point pg_logical_emit_message query_to_xml table_to_xml"
+		     " ts_stat pg_stat_reset pg_terminate_backend pg_export_snapshot",
+		     false);
+	/* Of the server or the session. */
+	assert_reads("pg_is_in_recovery pg_current_wal_lsn pg_last_wal_replay_lsn pg_backend_pid"
+		     " pg_stat_get_activity pg_lock_status inet_server_addr version pg_read_file"
+		     " pg_postmaster_start_time pg_my_temp_schema pg_prepared_statement pg_cursor"
+		     " pg_show_all_settings pg_database_size pg_walfile_name pg_control_system",
+		     false);
+	assert_reads("my_function public.abs pg_catalog.pg_catalog.abs ABS", false);
+	assert_false(pw_builtin_reads(""));
+}
+
 /* Each is found, which also tells that the list is in order. */
 static void test_whole_list(void **state)
 {
@@ -85,6 +122,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_names),
 	    cmocka_unit_test(test_what_stays),
+	    cmocka_unit_test(test_reads),
 	    cmocka_unit_test(test_whole_list),
 	};
 
