@@ -49,16 +49,23 @@ static size_t min_size(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/* A text that would not be whole in the end is not waited for. */
+static size_t text_cap(const struct pw_reader *reader)
+{
+	return reader->total - PW_HEADER_SIZE > reader->max_text ? PW_PLAIN_TEXT_GATHER_CAP
+								 : reader->max_text;
+}
+
 /* How many bytes of a message's body are gathered at most; `data` is its beginning. */
 static size_t gather_cap(const struct pw_reader *reader, const uint8_t *data, size_t len)
 {
 	const struct pw_message_row *row = &reader->table->rows[reader->type];
 
 	if (row->gather == PW_GATHER_TEXT)
-		return reader->max_text;
+		return text_cap(reader);
 	if (row->gather != PW_GATHER_PARSE)
 		return row->gather_cap;
-	return len > PW_HEADER_SIZE && data[PW_HEADER_SIZE] == '\0' ? reader->max_text
+	return len > PW_HEADER_SIZE && data[PW_HEADER_SIZE] == '\0' ? text_cap(reader)
 								    : reader->max_parse;
 }
 

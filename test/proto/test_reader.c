@@ -90,16 +90,22 @@ static size_t count_zeros(const uint8_t *data, size_t len)
 	return n;
 }
 
+static size_t text_cap(const struct collected *c, const struct pw_piece *piece)
+{
+	return piece->total - PW_HEADER_SIZE > c->reader.max_text ? PW_PLAIN_TEXT_GATHER_CAP
+								  : c->reader.max_text;
+}
+
 static size_t cap_of(const struct collected *c, const struct pw_piece *piece)
 {
 	const struct pw_message_row *row = &c->reader.table->rows[piece->type];
 
 	if (row->gather == PW_GATHER_TEXT)
-		return c->reader.max_text;
+		return text_cap(c, piece);
 	if (row->gather != PW_GATHER_PARSE)
 		return row->gather_cap;
 	return piece->len > PW_HEADER_SIZE && piece->data[PW_HEADER_SIZE] == 0
-		   ? c->reader.max_text
+		   ? text_cap(c, piece)
 		   : c->reader.max_parse;
 }
 
@@ -414,10 +420,10 @@ static void test_gather_caps(void **state)
 	check_cap(&pw_backend_messages, 'S', 0);
 }
 
-/* Of a Parse as much as can be of use: the owner's bound with a name, little without. */
-static void check_parse_cap(const char *name, size_t cap)
+/* Of a Parse as much as can be of use: the owner's bound with a name, little without, unless the
+ * text will be whole. */
+static void check_parse_cap(const char *name, size_t len, size_t cap)
 {
-	const size_t len = 3 * PW_PLAIN_TEXT_GATHER_CAP;
 	struct pw_strbuf stream = PW_STRBUF_INIT;
 	uint8_t *body = malloc(len);
 	struct collected c;
@@ -428,7 +434,7 @@ static void check_parse_cap(const char *name, size_t cap)
 	memcpy(body, name, strlen(name) + 1);
 	add_message(&stream, 'P', body, len);
 	collected_init(&c, &pw_frontend_messages, PW_FOR_PREPARED);
-	c.reader.max_parse = 2 * PW_PLAIN_TEXT_GATHER_CAP;
+	c.reader.max_parse = c.reader.max_text = 2 * PW_PLAIN_TEXT_GATHER_CAP;
 	feed_in_cuts(&c, &stream, 100, &rng);
 	assert_int_equal(c.bytes.len, stream.len);
 	assert_memory_equal(c.bytes.data, stream.data, stream.len);
@@ -447,8 +453,9 @@ static void test_parse_caps(void **state)
 	pw_reader_init(&reader, &pw_frontend_messages, PW_FOR_SESSION);
 	assert_int_equal(reader.max_text, PW_TEXT_GATHER_CAP);
 	pw_reader_fini(&reader);
-	check_parse_cap("", PW_PLAIN_TEXT_GATHER_CAP);
-	check_parse_cap("s", 2 * PW_PLAIN_TEXT_GATHER_CAP);
+	check_parse_cap("", 3 * PW_PLAIN_TEXT_GATHER_CAP, PW_PLAIN_TEXT_GATHER_CAP);
+	check_parse_cap("", 2 * PW_PLAIN_TEXT_GATHER_CAP, 2 * PW_PLAIN_TEXT_GATHER_CAP);
+	check_parse_cap("s", 3 * PW_PLAIN_TEXT_GATHER_CAP, 2 * PW_PLAIN_TEXT_GATHER_CAP);
 }
 
 static void test_no_buffer_when_idle(void **state)

@@ -40,7 +40,7 @@ struct pw_reader {
 	struct pw_strbuf *part; /* a gathered message, incomplete */
 	uint32_t max_total;     /* longer messages are refused */
 	uint32_t max_parse;     /* so much is gathered of a Parse with a name */
-	uint32_t max_text;      /* and of one without, and of a Query */
+	uint32_t max_text;      /* a Query, or a Parse without, of up to so much is gathered */
 	uint32_t left;          /* bytes of the message still to come */
 	uint32_t total;
 	uint8_t type;
