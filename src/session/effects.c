@@ -404,11 +404,12 @@ static bool has_into(const struct pw_shape *shape)
 /* How it uses tables. In doubt in each way; functions that write are known by their names. */
 static unsigned uses_of(const struct pw_shape *shape)
 {
-	const uint64_t reads = of_transactions | PW_SQL_BIT(SELECT) | PW_SQL_BIT(VALUES) |
-			       PW_SQL_BIT(TABLE) | PW_SQL_BIT(WITH) | PW_SQL_BIT(DECLARE) |
-			       PW_SQL_BIT(FETCH) | PW_SQL_BIT(MOVE) | PW_SQL_BIT(CLOSE) |
-			       PW_SQL_BIT(SET) | PW_SQL_BIT(SHOW) | PW_SQL_BIT(RESET) |
-			       PW_SQL_BIT(LISTEN) | PW_SQL_BIT(UNLISTEN) | PW_SQL_BIT(NOTIFY);
+	const uint64_t none = of_transactions | PW_SQL_BIT(SET) | PW_SQL_BIT(SHOW) |
+			      PW_SQL_BIT(RESET) | PW_SQL_BIT(DISCARD) | PW_SQL_BIT(DEALLOCATE) |
+			      PW_SQL_BIT(LISTEN) | PW_SQL_BIT(UNLISTEN) | PW_SQL_BIT(NOTIFY);
+	const uint64_t reads = PW_SQL_BIT(SELECT) | PW_SQL_BIT(VALUES) | PW_SQL_BIT(TABLE) |
+			       PW_SQL_BIT(WITH) | PW_SQL_BIT(DECLARE) | PW_SQL_BIT(FETCH) |
+			       PW_SQL_BIT(MOVE) | PW_SQL_BIT(CLOSE);
 	const uint64_t writes = PW_SQL_BIT(INSERT) | PW_SQL_BIT(UPDATE) | PW_SQL_BIT(DELETE) |
 				PW_SQL_BIT(MERGE) | PW_SQL_BIT(COPY);
 	/* With INTO, they may make one. */
@@ -419,11 +420,12 @@ static unsigned uses_of(const struct pw_shape *shape)
 #ifdef PW_MUTANT_WRITES_COUNT_AS_READS
 	return PW_EFFECT_QUERIES;
 #endif
-	if (shape->is_broken || shape->has_other || shape->firsts & ~(reads | writes) || may_make)
+	if (shape->is_broken || shape->has_other || shape->firsts & ~(none | reads | writes) ||
+	    may_make)
 		return PW_EFFECTS_OF_TABLES;
 	if (shape->words & writes)
 		return PW_EFFECT_QUERIES | PW_EFFECT_WRITES;
-	return shape->firsts & ~of_transactions ? PW_EFFECT_QUERIES : 0;
+	return shape->firsts & ~none ? PW_EFFECT_QUERIES : 0;
 }
 
 /* Statements that do nothing to a session, whatever else is in them, but by what they call. */

@@ -110,46 +110,46 @@ static void test_nothing(void **state PW_UNUSED)
 	assert_effects("SELECT abs(1), count(*), pg_catalog.now() FROM t", " queries");
 	assert_effects("INSERT INTO t (a) VALUES (lower('x'))", " writes");
 	assert_effects("SELECT 'SET x', \"set\" /* set */ FROM t -- set x", " queries");
-	assert_effects("SET LOCAL work_mem = '1MB'", " queries");
-	assert_effects("SET LOCAL search_path = a", " queries parses");
-	assert_effects("SET LOCAL ROLE bob", " queries parses");
+	assert_effects("SET LOCAL work_mem = '1MB'", "");
+	assert_effects("SET LOCAL search_path = a", " parses");
+	assert_effects("SET LOCAL ROLE bob", " parses");
 	assert_effects("SET LOCAL \"Transform_Null_Equals\" = on",
-		       " queries parses =transform_null_equals");
+		       " parses =transform_null_equals");
 	assert_effects("SELECT set_config('Role', 'bob', true)", " reset queries parses =role");
 	assert_effects("SELECT set_config('rol', 'bob', true)", " reset queries =rol");
-	assert_effects("SET TRANSACTION READ ONLY", " queries");
-	assert_effects("NOTIFY a, 'b'", " queries");
-	assert_effects("DISCARD PLANS", " commands");
+	assert_effects("SET TRANSACTION READ ONLY", "");
+	assert_effects("NOTIFY a, 'b'", "");
+	assert_effects("DISCARD PLANS", "");
 	assert_effects("SELECT pg_advisory_xact_lock(1)", " queries");
 }
 
 static void test_settings(void **state PW_UNUSED)
 {
-	assert_effects("SET work_mem = '1MB'", " queries =work_mem");
-	assert_effects("set \"Work_Mem\" to '1MB'; SET work_mem = 2", " queries =work_mem");
-	assert_effects("SET TIME ZONE 'UTC'", " queries =timezone");
+	assert_effects("SET work_mem = '1MB'", " =work_mem");
+	assert_effects("set \"Work_Mem\" to '1MB'; SET work_mem = 2", " =work_mem");
+	assert_effects("SET TIME ZONE 'UTC'", " =timezone");
 	assert_effects("SET ROLE bob; SET SESSION AUTHORIZATION bob",
-		       " queries parses =role =session_authorization");
+		       " parses =role =session_authorization");
 	assert_effects("RESET SESSION AUTHORIZATION",
-		       " reset queries parses =session_authorization =role");
+		       " reset parses =session_authorization =role");
 	assert_effects("UPDATE pg_settings SET setting = 'a'", " reset settings writes");
 	assert_effects("WITH x AS (UPDATE pg_settings SET setting = 'a' RETURNING 1) SELECT 1",
 		       " reset settings writes");
 	assert_effects("UPDATE t SET a = 1", " writes");
 	assert_effects("SELECT U&\"set!005fconfig\" UESCAPE '!' ('a', 'b', false)",
 		       " reset queries =a a:");
-	assert_effects("RESET work_mem", " reset queries =work_mem");
-	assert_effects("SET work_mem TO DEFAULT", " reset queries =work_mem");
-	assert_effects("RESET ALL", " reset-all queries");
+	assert_effects("RESET work_mem", " reset =work_mem");
+	assert_effects("SET work_mem TO DEFAULT", " reset =work_mem");
+	assert_effects("RESET ALL", " reset-all");
 	assert_effects("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
-		       " queries =default_transaction_isolation =default_transaction_read_only "
+		       " =default_transaction_isolation =default_transaction_read_only "
 		       "=default_transaction_deferrable");
-	assert_effects("SET LOCAL app.x = 'a'", " queries =app.x");
+	assert_effects("SET LOCAL app.x = 'a'", " =app.x");
 	assert_effects("SELECT set_config('session_authorization', 'bob', false)",
 		       " reset queries parses =session_authorization =role");
 	assert_effects("SELECT set_config('App.X', 'y', false)", " reset queries =app.x");
 	assert_effects("SELECT pg_catalog.set_config('a', $1, true)", " reset queries =a");
-	assert_effects("SET SEED TO 0.5", " seed queries");
+	assert_effects("SET SEED TO 0.5", " seed");
 }
 
 /* A name that is not written out may be any, and nobody can ask for it afterwards. */
@@ -168,7 +168,7 @@ static void test_names_that_are_made(void **state PW_UNUSED)
 		       " reset settings opaque queries");
 	assert_effects("SELECT set_config('a' || 'b', is_local => true, new_value => 'x')",
 		       " reset settings opaque queries");
-	assert_effects("SET app.caf\xc3\xa9 = 1", " settings opaque queries");
+	assert_effects("SET app.caf\xc3\xa9 = 1", " settings opaque");
 	assert_effects("SELECT set_config(E'a', 'x', false)", " reset settings opaque queries");
 	assert_effects("SELECT set_config('a''b', 'x', false)", " reset settings opaque queries");
 	assert_effects("SELECT set_config(name, 'x', false) FROM t",
@@ -186,7 +186,7 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("SELECT 1 INTO TEMP t", " temp commands");
 	assert_effects("SELECT 1 INTO pg_temp.t", " temp commands");
 	assert_effects("INSERT INTO a VALUES (1); SELECT 1 INTO TEMP t", " temp commands");
-	assert_effects("DISCARD TEMP", " temp commands");
+	assert_effects("DISCARD TEMP", " temp");
 	assert_effects("DECLARE c CURSOR WITH HOLD FOR SELECT 1", " hold queries");
 	assert_effects("DECLARE c CURSOR FOR SELECT 1", " drops queries");
 	assert_effects("CLOSE c", " drops queries");
@@ -194,8 +194,8 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("SELECT pg_advisory_lock(1)", " locks queries");
 	assert_effects("SELECT pg_advisory_unlock_all()", " locks queries");
 	assert_effects("PREPARE p AS SELECT 1", " prepared commands m:p");
-	assert_effects("DEALLOCATE p; DEALLOCATE PREPARE \"Q\"", " drops commands d:p d:Q");
-	assert_effects("DEALLOCATE ALL", " drops commands");
+	assert_effects("DEALLOCATE p; DEALLOCATE PREPARE \"Q\"", " drops d:p d:Q");
+	assert_effects("DEALLOCATE ALL", " drops");
 	assert_effects("SELECT * FROM pg_prepared_statements", " queries a:");
 	assert_effects("SELECT * FROM PG_Prepared_Statements", " queries a:");
 	assert_effects("SELECT * FROM \"pg_prepared_statements\"", " queries a:");
@@ -206,15 +206,15 @@ static void test_objects(void **state PW_UNUSED)
 	assert_effects("SELECT * FROM U&\"pg!005fprepared_statement\" UESCAPE '!' ()",
 		       " queries a:");
 	assert_effects("SELECT * FROM u&\"pg\\005fprepared_statements\"", " queries a:");
-	assert_effects("LISTEN a", " listens queries");
-	assert_effects("UNLISTEN *", " listens queries");
+	assert_effects("LISTEN a", " listens");
+	assert_effects("UNLISTEN *", " listens");
 	assert_effects("LOAD 'x'", " load commands");
 	assert_effects("SELECT setseed(0.1)", " seed queries");
 	assert_effects("SELECT dblink_connect('a')", " queries dblink dblink_connect()");
 	assert_effects("SELECT x.Dblink_Connect_U('a', 'b')", " queries dblink dblink_connect_u()");
 	assert_effects("SELECT dblink('a', 'b')", " queries dblink()");
 	assert_effects("SELECT currval('s')", " sequences queries");
-	assert_effects("DISCARD ALL", " listens drops reset-all commands");
+	assert_effects("DISCARD ALL", " listens drops reset-all");
 	assert_effects("COPY t FROM STDIN", " drops copy writes");
 }
 
