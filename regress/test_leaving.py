@@ -8,6 +8,9 @@ from lib.wire import bind, execute, message, parse, query, sync, terminate
 
 pytestmark = pytest.mark.pgweir_only
 
+# A text that is passed on before it is whole.
+LONG = 5_000_000
+
 
 @pytest.fixture
 def one(make_pooler):
@@ -86,7 +89,7 @@ def test_query_of_a_lost_client_is_cancelled(one, pg, db, how):
 def test_half_a_message_closes_the_server(one):
     conn, other = one.raw(), one.raw()
     pid = pid_of(other)
-    conn.send(query("SELECT '" + "x" * 400000 + "'")[:300000])
+    conn.send(query("SELECT '" + "x" * LONG + "'")[:-100])
     one.wait_pool(sv_active=1)
     conn.close()
     assert pid_of(other) != pid
@@ -125,7 +128,7 @@ def test_nothing_is_added_to_half_a_message(one, pg, db):
     conn = one.raw()
     conn.query("CREATE TABLE t (v int)")
     pid = int(pid_of(conn))
-    conn.send(query("INSERT INTO t VALUES (1) --" + "." * 400000)[:-2])
+    conn.send(query("INSERT INTO t VALUES (1) --" + "." * LONG)[:-2])
     one.wait_pool(sv_active=1)
     conn.close()
     wait_for(lambda: pid not in pg.backends(db))
