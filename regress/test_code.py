@@ -5,6 +5,7 @@ calls others pays nothing for it, and nothing of what they leave reaches anybody
 import pytest
 
 from lib.wait import wait_for
+from lib.wire import bind, execute, parse, sync
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -133,6 +134,47 @@ UNNAMED = {
     "by a rule": ("""CREATE RULE r AS ON INSERT TO t WHERE set_ctx('app' || '.c1', 'leak') = ''
                      DO ALSO NOTHING""", "INSERT INTO t VALUES (1)"),
 }
+
+
+# PostgreSQL calls f(x) for (x).f, its own functions too.
+NOTATIONS = {
+    "of a value": "SELECT ('evil'::text).settenant",
+    "behind others": "SELECT 1, ('evil'::text).settenant",
+    "of an element": "SELECT a[1].settenant FROM (SELECT ARRAY['evil'::text] AS a) x",
+    "of a function's row": "SELECT x.settenant FROM unnest(ARRAY['evil'::text]) x",
+    "of a subquery": "SELECT (SELECT 'evil'::text).settenant",
+    "within another": "SELECT wrapped()",
+}
+
+
+@pytest.mark.parametrize("how", NOTATIONS)
+def test_functional_notation(make_one, how):
+    one = make_one("""CREATE FUNCTION settenant(text) RETURNS text LANGUAGE sql AS
+                      $$ SELECT set_config('app.tenant', $1, false) $$;
+                      CREATE FUNCTION wrapped() RETURNS text LANGUAGE sql AS
+                      $$ SELECT ('evil'::text).settenant $$""")
+    a, b = one.raw(), one.raw()
+    b.query("SELECT 1")
+    assert a.query(NOTATIONS[how]).error is None
+    assert value(a, "app.tenant") == "evil"
+    assert value(b, "app.tenant") == ""
+
+
+def test_functional_notation_of_parameters(make_one):
+    one = make_one("""CREATE FUNCTION settenant(text) RETURNS text LANGUAGE sql AS
+                      $$ SELECT set_config('app.tenant', $1, false) $$""")
+    a, b = one.raw(), one.raw()
+    a.send(parse("", "SELECT $1.settenant", [25]) + bind("", "", [b"evil"]) + execute() + sync())
+    assert a.result().error is None
+    assert value(b, "app.tenant") == ""
+    assert value(a, "app.tenant") == "evil"
+
+
+def test_functional_notation_pins(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1)
+    a = pooler.raw()
+    assert a.query("SELECT 1, (42::bigint).pg_advisory_lock").error is None
+    assert [row["reasons"] for row in pooler.console("SHOW PINS")] == ["advisory locks"]
 
 
 @pytest.mark.parametrize("how", UNNAMED)

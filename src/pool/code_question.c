@@ -217,10 +217,12 @@ static const char tables[] =
      " aggminvtransfn::pg_catalog.oid, aggmfinalfn::pg_catalog.oid]),"
     " base AS MATERIALIZED (SELECT oid FROM body WHERE " IS_DOUBTFUL
      " UNION SELECT oid FROM gathering),"
-    /* What speaks of what: names that may be called, and dependencies of which PostgreSQL knows. */
+    /* What speaks of what: names that may be called, also as value.function, and dependencies of
+     * which PostgreSQL knows. */
     " word AS MATERIALIZED (SELECT b.oid, w AS tail FROM (SELECT oid, ARRAY(SELECT DISTINCT"
-     " pg_catalog.lower(pg_catalog.rtrim(m[1], ' \n\t\r\f\v\"(/*-'))"
-     " FROM pg_catalog.regexp_matches(src, '" NAME_GOES "+\"?" SPACES "*(?:[(]|/[*]|--)', 'g') m)"
+     " pg_catalog.lower(pg_catalog.btrim(m[1], ' \n\t\r\f\v\"(/*-.'))"
+     " FROM pg_catalog.regexp_matches(src, '[.]" SPACES "*\"?" NAME_GOES "+|" NAME_GOES "+\"?" SPACES
+     "*(?:[(]|/[*]|--)', 'g') m)"
      " AS words FROM body WHERE EXISTS (SELECT FROM base) OFFSET 0) b,"
      " pg_catalog.unnest(b.words) w),"
     " callee AS MATERIALIZED (SELECT oid, pg_catalog.substring(pg_catalog.lower(name) " IN_C ","

@@ -36,6 +36,8 @@ struct build {
 	struct pw_strbuf items; /* of struct draft */
 	struct pw_strbuf names; /* each with its zero */
 	unsigned statement, last_use;
+	struct pw_strbuf columns; /* of tables, in this statement; likewise */
+	bool has_function_table;  /* one of these may be a function */
 };
 
 static void add_draft(struct build *b, const struct draft *item, const char *name)
@@ -238,6 +240,49 @@ static void take_call(struct build *b, const ProtobufCMessage *message)
 	pw_strbuf_fini(&name);
 }
 
+/* (value).function, or a field of the value. */
+static void take_indirection(struct build *b, const ProtobufCMessage *message)
+{
+	const PgQuery__AIndirection *at = (const PgQuery__AIndirection *)message;
+
+	for (size_t i = 0; i < at->n_indirection; i++) {
+		const char *name = string_of(at->indirection[i]);
+
+		if (name[0])
+			add_item(b, PW_SQL_ITEM_CALL, name, PW_SQL_NO_LITERAL);
+	}
+}
+
+static void take_column(struct build *b, const ProtobufCMessage *message)
+{
+	const PgQuery__ColumnRef *column = (const PgQuery__ColumnRef *)message;
+	const char *name = "";
+
+	if (column->n_fields > 1)
+		name = string_of(column->fields[column->n_fields - 1]);
+	if (name[0])
+		pw_strbuf_add(&b->columns, name, strlen(name) + 1);
+}
+
+static void take_range_function(struct build *b, const ProtobufCMessage *message PW_UNUSED)
+{
+	b->has_function_table = true;
+}
+
+/* table.function may stand for function(table). Where a function is the table, its rows may be of
+ * any type; where it is not, they are of a type of their own (pool/code_question.c). */
+static void take_columns(struct build *b)
+{
+	const struct pw_strbuf *names = &b->columns;
+
+	for (size_t at = 0; b->has_function_table && at < names->len;
+	     at += strlen(names->data + at) + 1)
+		add_item(b, PW_SQL_ITEM_CALL, names->data + at, PW_SQL_NO_LITERAL);
+	b->names.has_failed |= names->has_failed;
+	pw_strbuf_reset(&b->columns);
+	b->has_function_table = false;
+}
+
 /* Either a function sees to the node, or it is an item whose name is one of its fields. */
 struct node_row {
 	const ProtobufCMessageDescriptor *node;
@@ -249,6 +294,9 @@ struct node_row {
 /* clang-format off */
 static const struct node_row rows[] = {
     {&pg_query__func_call__descriptor, take_call, 0, 0},
+    {&pg_query__a__indirection__descriptor, take_indirection, 0, 0},
+    {&pg_query__column_ref__descriptor, take_column, 0, 0},
+    {&pg_query__range_function__descriptor, take_range_function, 0, 0},
     {&pg_query__range_var__descriptor, take_range_var, 0, 0},
     {&pg_query__list__descriptor, take_list, 0, 0},
     {&pg_query__transaction_stmt__descriptor, take_transaction, 0, 0},
@@ -406,6 +454,7 @@ static void note_statement(struct build *b, const PgQuery__Node *node)
 	size_t before = b->items.len;
 
 	walk(b, &node->base);
+	take_columns(b);
 	switch (node->node_case) {
 	case PG_QUERY__NODE__NODE_SELECT_STMT:
 	case PG_QUERY__NODE__NODE_INSERT_STMT:
@@ -495,6 +544,7 @@ struct pw_analysis *pw_analysis_create(const char *text, const struct pw_shape *
 	}
 	pw_strbuf_fini(&b.items);
 	pw_strbuf_fini(&b.names);
+	pw_strbuf_fini(&b.columns);
 	return analysis;
 }
 

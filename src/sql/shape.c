@@ -32,6 +32,7 @@ struct walk {
 	bool is_at_start;    /* of a statement */
 	bool keeps_literals; /* this statement does */
 	bool was_name;       /* the token before was */
+	bool was_value;      /* it was a parameter, or ends a bracket */
 };
 
 /* All that is done for each token is inlined in one loop, where the walk lies in registers. */
@@ -158,16 +159,22 @@ STEP void note_bracket(struct walk *w, uint8_t c)
 			shape->depth = w->depth;
 	} else if (c == ')' || c == ']') {
 		w->depth -= w->depth > 0;
+		w->was_value = true;
 	}
 }
 
 STEP void take_symbol(struct walk *w, size_t at, size_t len)
 {
 	uint8_t c = w->lexer->text[at];
+	bool was_value = w->was_value;
 
+	w->was_value = false;
 	/* The most common ones are no brackets. */
 	if (c != ',' && c != '.')
 		note_bracket(w, c);
+	/* (value).function */
+	else if (c == '.')
+		w->shape->has_call |= was_value;
 	/* A bracket may be the first of a query; anything else is an error in any case. */
 	/* Within brackets it belongs to a rule. */
 	if (c == ';')
@@ -188,6 +195,7 @@ STEP void take(struct walk *w, const struct pw_token *token)
 	case PW_TOKEN_WORD:
 		take_word(w, at, len);
 		w->was_name = true;
+		w->was_value = false;
 		break;
 	case PW_TOKEN_QUOTED_NAME:
 		take_text(w, at, len);
@@ -212,6 +220,7 @@ STEP void take(struct walk *w, const struct pw_token *token)
 	case PW_TOKEN_PARAM:
 		take_text(w, at, len);
 		w->was_name = false;
+		w->was_value = true;
 		break;
 	case PW_TOKEN_END:
 	case PW_TOKEN_BROKEN:

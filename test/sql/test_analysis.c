@@ -156,6 +156,17 @@ static void test_what_stays_in_a_session(void **state PW_UNUSED)
 	assert_items("CREATE TABLE t (a int)", "0 other:create_stmt");
 }
 
+/* PostgreSQL calls f(x) for (x).f, too. */
+static void test_functional_notation(void **state PW_UNUSED)
+{
+	assert_items("SELECT (42::bigint).pg_advisory_lock", "0 call:pg_advisory_lock");
+	assert_items("SELECT ($1).f, $1.g, a[1].h, (SELECT 1).i, (t.x).j.k",
+		     "0 call:f, 0 call:g, 0 call:h, 0 call:i, 0 call:j, 0 call:k");
+	assert_items("SELECT (t).*, (a)[1], t.a, s.t.a FROM t", "");
+	assert_items("SELECT x.f, y FROM unnest(ARRAY['a']) x", "0 call:unnest, 0 call:f");
+	assert_items("SELECT x.f; SELECT 1 FROM g()", "1 call:g");
+}
+
 static void test_calls(void **state PW_UNUSED)
 {
 	assert_items("SELECT 1", "");
@@ -295,6 +306,7 @@ int main(void)
 	    cmocka_unit_test(test_statements),
 	    cmocka_unit_test(test_notifications),
 	    cmocka_unit_test(test_what_stays_in_a_session),
+	    cmocka_unit_test(test_functional_notation),
 	    cmocka_unit_test(test_calls),
 	    cmocka_unit_test(test_not_parsed),
 	    cmocka_unit_test(test_chains),

@@ -159,6 +159,10 @@ static void test_words(void **state PW_UNUSED)
 	assert_int_equal(s.words, PW_SQL_BIT(SELECT));
 	assert_false(s.has_other);
 	assert_false(s.has_call);
+	assert_true(take("SELECT (1).f").has_call);
+	assert_true(take("SELECT $1 . f").has_call);
+	assert_true(take("SELECT a[1].f").has_call);
+	assert_false(take("SELECT a.f, (1), $1, a[1] FROM s.t").has_call);
 	s = take("deallocate savepoint Deallocat deallocatee t");
 	assert_int_equal(s.words, PW_SQL_BIT(DEALLOCATE) | PW_SQL_BIT(SAVEPOINT));
 	s = take("vacuum");

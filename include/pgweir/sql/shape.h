@@ -95,7 +95,7 @@ struct pw_shape {
 	uint64_t words;    /* bit set of enum pw_sql_word: seen anywhere outside of quotes */
 	uint64_t firsts;   /* of these, those with which a statement begins */
 	bool has_other;    /* a statement begins with another word, or with none */
-	bool has_call;     /* a name stands before a bracket */
+	bool has_call;     /* a name stands before a bracket, or may be called as (value).name */
 	bool has_quoted;   /* a name in quotes, longer than that or with escapes */
 	bool is_broken;    /* PostgreSQL's scanner would refuse it; the id means nothing */
 	size_t statements; /* that are not empty */
