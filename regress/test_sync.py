@@ -180,3 +180,32 @@ def test_what_rides_ahead_of_a_statement_that_must_be_asked_about(make_pooler):
     pid = b.query("SELECT pg_backend_pid()").value()
     assert a.run(run_named("s")).rows == [[pid, "5MB"]]
     assert b.query("SELECT pg_backend_pid()").value() == pid
+
+
+@pytest.mark.parametrize("reset", ["RESET search_path", "RESET ALL",
+                                   "PERFORM set_config('search_path', NULL, false)"])
+def test_code_that_resets_while_its_client_is_pinned(make_pooler, reset):
+    """What the start-up packet has asked for holds again with the next transaction, and whoever
+    has the connection next has it, too."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1)
+    options = "-c search_path=t1 -c default_transaction_read_only=on"
+
+    def state(conn):
+        return conn.query("SELECT current_setting('search_path'),"
+                          " current_setting('default_transaction_read_only'),"
+                          " current_setting('work_mem')").rows[0]
+
+    with pooler.raw(options=options) as conn:
+        conn.query("SET work_mem = '7MB'")
+        before = state(conn)
+        conn.query("SELECT pg_advisory_lock(7)")
+        assert conn.query(f"DO $$ BEGIN {reset}; END $$").error is None
+        mine = "4MB" if "ALL" in reset else "7MB"
+        assert state(conn) == before[:2] + [mine]
+        assert state(conn) == before[:2] + [mine]
+        assert conn.query("SELECT pg_advisory_unlock(7)").value() == "t"
+        assert state(conn) == before[:2] + [mine]
+        with pooler.raw(options=options) as other:
+            assert state(other) == ["t1", "on", "4MB"]
+        with pooler.raw() as third:
+            assert state(third) == ['"$user", public', "off", "4MB"]

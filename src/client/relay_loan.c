@@ -430,7 +430,8 @@ void pw_relay_synced(struct pw_client *c)
 	if (link->expects.n > 0 || (!link->has_own_error && !pw_listening_has_followed(c)))
 		return;
 	link->is_syncing = false;
-	if (link->has_own_error && !c->loan.needs_new && c->session && !is_unknown_setting(link)) {
+	if (link->has_own_error && !c->loan.needs_new && c->session && c->session->pins == 0 &&
+	    !is_unknown_setting(link)) {
 		sync_elsewhere(c);
 		return;
 	}
@@ -462,17 +463,29 @@ bool pw_relay_ahead_passed(struct pw_client *c)
 	return false;
 }
 
+static void read_on(struct pw_client *c)
+{
+	if (c->held)
+		pw_relay_release(c);
+	else if (link_of(c))
+		pw_stream_set_reading(&c->stream, true);
+}
+
 /* The link may go; what came meanwhile has its turn now. */
 static void go_on(struct pw_client *c)
 {
 	pw_client_goto(c, PW_CLIENT_RELAYING);
 	pw_relay_leave_if_free(c);
-	if (c->state == PW_CLIENT_UNLISTENING || c->state == PW_CLIENT_CLOSED)
-		return;
-	if (c->held)
-		pw_relay_release(c);
-	else if (link_of(c))
-		pw_stream_set_reading(&c->stream, true);
+	if (c->state != PW_CLIENT_UNLISTENING && c->state != PW_CLIENT_CLOSED)
+		read_on(c);
+}
+
+/* Code has put back to the server's default what the start-up packet had asked for, and the client
+ * stays on the link. */
+static bool must_catch_up(const struct pw_client *c)
+{
+	return c->session->pins & ~(unsigned)PW_EFFECT_LISTENS &&
+	       !pw_id_equal(link_of(c)->settings->id, c->settings->id);
 }
 
 /* The server has said what has become of the session. */
@@ -481,7 +494,13 @@ void pw_relay_answered(struct pw_client *c)
 	if (!pw_session_answered(c))
 		return;
 	link_of(c)->request_us = 0;
-	go_on(c);
+	if (!must_catch_up(c)) {
+		go_on(c);
+		return;
+	}
+	pw_relay_begin(c);
+	if (c->state == PW_CLIENT_RELAYING)
+		read_on(c);
 }
 
 void pw_relay_on_learning_timeout(struct pw_client *c)

@@ -198,6 +198,9 @@ bool pw_session_settle(struct pw_client *c)
 	/* Values of before are other bytes now. */
 	if (pw_effects_name(&s->effects, "client_encoding"))
 		flags |= PW_EFFECT_SETTINGS;
+	/* What is not asked for is taken to be as the client has it. */
+	if (flags != 0 && !pw_id_equal(c->loan.link->settings->id, c->settings->id))
+		flags |= PW_EFFECT_SETTINGS;
 	if (pw_residue_may_hide(&s->effects, &context))
 		flags |= PW_EFFECT_OPAQUE;
 	if (flags & PW_EFFECT_UNSEEN)
