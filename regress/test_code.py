@@ -431,6 +431,28 @@ def test_new_tables_are_no_new_code(make_pooler, pg, db, text, is_asked):
         lock.rollback()
 
 
+@pytest.mark.parametrize("before", ["set_config('app.tenant', $1, false)", "set_ctx('app.tenant', $1)"])
+def test_function_that_is_replaced_before_the_transaction_ends(make_pooler, pg, db, before):
+    """What counts is what was called, not what bears its name at the end."""
+    with pg.connect(db) as c:
+        c.execute(CODE + "; GRANT CREATE ON SCHEMA public TO public")
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1)
+    a, b, other = pooler.raw(), pooler.raw(), pooler.raw()
+    make = "CREATE OR REPLACE FUNCTION sett(text) RETURNS text LANGUAGE sql AS $$ SELECT {} $$"
+    assert b.query(make.format(before)).error is None
+    b.query("BEGIN")
+    backend = pid(b)
+    assert b.query("SELECT sett('evil')").error is None
+    assert a.query(make.format("$1")).error is None
+    assert a.query("SELECT sett('x')").error is None
+    a.query("BEGIN")
+    b.query("COMMIT")
+    if "ctx" not in before:
+        assert value(b, "app.tenant") == "evil"
+    assert pid(other) == backend or "ctx" in before
+    assert value(other, "app.tenant") == ""
+
+
 def test_change_past_the_pooler(make_one, pg, db):
     """It is noticed after a while; then all connections from before are replaced."""
     one = make_one(CODE)

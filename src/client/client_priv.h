@@ -59,6 +59,8 @@ enum pw_session_learning {
 /* What a client in transaction or statement mode leaves in its links (session_state = track). */
 struct pw_client_session {
 	struct pw_effects effects;  /* of what was sent since the link's state was last known */
+	unsigned called;            /* PW_CODE_*: of these, as known when they were sent */
+	bool is_called_unknown;     /* ... and not known of some */
 	bool had_drawn;             /* may have, before the last query */
 	struct pw_client_lone lone; /* part of these */
 	struct pw_effects unnamed;  /* of the unnamed statement */

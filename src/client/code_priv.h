@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * What the database's code makes of a client's transactions, beside what session.c says: whether
- * it is known at all (relay_code.c), and whether values of sequences are drawn (session_draws.c).
+ * it is known at all (session_code.c, relay_code.c), and whether values of sequences are drawn (session_draws.c).
  */
 #ifndef PGWEIR_CLIENT_CODE_PRIV_H
 #define PGWEIR_CLIENT_CODE_PRIV_H
@@ -18,7 +18,11 @@ bool pw_session_may_parse_otherwise(const struct pw_client *c);
 bool pw_session_parses_aside(const struct pw_client *c);
 /* Does the link, as far as it goes, stand for nothing but what is known of the session? */
 bool pw_session_is_clean(const struct pw_client *c);
-/* PW_EFFECT_*: what they come to, by what is known of the database's code; is that known? */
+
+/* ---- session_code.c ---- */
+/* These are about to be sent. */
+void pw_session_note_calls(struct pw_client *c, const struct pw_effects *effects);
+/* PW_EFFECT_*: what all since the link's state was last known come to; is the code known? */
 unsigned pw_session_flags(const struct pw_client *c, bool *is_known);
 
 /* ---- relay_code.c ---- */

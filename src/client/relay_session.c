@@ -103,6 +103,13 @@ static bool ask(struct pw_client *c)
 	return is_asked;
 }
 
+static void forget_effects(struct pw_client_session *s)
+{
+	pw_effects_clear(&s->effects);
+	s->called = 0;
+	s->is_called_unknown = false;
+}
+
 /* False: the client is closed. */
 static bool pin(struct pw_client *c, unsigned pins)
 {
@@ -219,7 +226,7 @@ bool pw_session_settle(struct pw_client *c)
 		       !pw_code_is_failing(&db_of(c)->code, c->clients->loop->now_us);
 	if (flags != 0 && ask(c))
 		return false;
-	pw_effects_clear(&s->effects);
+	forget_effects(s);
 	s->is_unnamed_there &= s->pins != 0;
 	s->is_unnamed_sure &= s->pins != 0;
 	return is_free(c);
@@ -415,7 +422,7 @@ static bool stay_untold(struct pw_client *c)
 	pw_residue_fini(&s->residue);
 	pw_strbuf_fini(&s->code_error);
 	if (!is_of_moment) {
-		pw_effects_clear(&s->effects);
+		forget_effects(s);
 		return pin(c, s->pins | PW_EFFECT_OPAQUE);
 	}
 	s->effects.flags &=
@@ -482,6 +489,6 @@ bool pw_session_answered(struct pw_client *c)
 	if (has_too_many_names(c))
 		pins |= PW_EFFECT_OPAQUE;
 	pw_residue_fini(&s->residue);
-	pw_effects_clear(&s->effects);
+	forget_effects(s);
 	return pin(c, pins);
 }

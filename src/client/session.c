@@ -298,6 +298,7 @@ enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_pi
 	result =
 	    s->resets.back == PW_BATCH_BACK_NOT ? pw_resets_judge(c, &effects) : PW_BACK_REFUSED;
 	pw_effects_merge(&s->effects, &effects);
+	pw_session_note_calls(c, &effects);
 	pw_strbuf_fini(&s->effects.statements);
 	s->effects.statements = effects.statements;
 	effects.statements = (struct pw_strbuf)PW_STRBUF_INIT;
@@ -387,11 +388,13 @@ static void add_effects_of(struct pw_client *c, struct pw_statement *statement)
 		pw_strbuf_reset(&c->session->effects.statements);
 		pw_strbuf_reset(&c->session->effects.resets);
 		judge(c, &c->session->effects, (const char *)statement->body, statement->text_len);
+		pw_session_note_calls(c, &c->session->effects);
 		return;
 	}
 	note_bound(c, &statement->effects);
 	pw_failed_note_sent(c, &statement->effects, (const char *)statement->body, true);
 	pw_effects_merge(&c->session->effects, &statement->effects);
+	pw_session_note_calls(c, &statement->effects);
 }
 
 const struct pw_effects *pw_session_effects_of(struct pw_client *c, struct pw_statement *statement)
@@ -424,6 +427,7 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
 	note_bound(c, &s->unnamed);
 	pw_failed_note_sent(c, &s->unnamed, unnamed_text(s), true);
 	pw_effects_merge(&s->effects, &s->unnamed);
+	pw_session_note_calls(c, &s->unnamed);
 }
 
 /* One that SQL's PREPARE made: what it speaks of was noted then. */
@@ -431,8 +435,10 @@ void pw_session_note_foreign(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
 
-	if (s && (s->pins | s->effects.flags) & PW_EFFECT_PREPARED)
-		s->effects.flags |= PW_EFFECTS_UNREAD;
+	if (!s || !((s->pins | s->effects.flags) & PW_EFFECT_PREPARED))
+		return;
+	s->effects.flags |= PW_EFFECTS_UNREAD;
+	pw_session_note_calls(c, &s->effects);
 }
 
 void pw_session_note_unknown(struct pw_client *c)
@@ -486,61 +492,6 @@ bool pw_session_is_clean(const struct pw_client *c)
 }
 
 /* ---- what it comes to ---- */
-
-static bool is_failing(const struct pw_client *c)
-{
-	return pw_code_is_failing(&c->loan.pool->shared->db->code, c->clients->loop->now_us);
-}
-
-static unsigned ask_code(const struct pw_client *c, bool *is_known)
-{
-	struct pw_pool *pool = c->loan.pool;
-	struct pw_shared_db *db = pool->shared->db;
-	const struct pw_verdict *verdict;
-	unsigned epoch;
-
-	epoch = atomic_load_explicit(&db->code_epoch, memory_order_relaxed);
-	if (c->session->learning != PW_LEARNING_NOT)
-		epoch = c->session->learning_epoch;
-	verdict = pw_code_look(&db->code, &pool->code, epoch);
-	*is_known = verdict != NULL;
-#ifdef PW_MUTANT_CODE_NOT_ASKED
-	return 0;
-#endif
-	if (verdict)
-		return pw_effects_by_code(&c->session->effects, verdict);
-	/* The worst of what was known before the server could say no more. */
-	if (is_failing(c) && pool->code.verdict)
-		return PW_CODE_DOUBTFUL |
-		       pw_effects_by_code(&c->session->effects, pool->code.verdict);
-	return PW_CODE_DOUBTFUL;
-}
-
-/* What the effects come to, by what is known of the database's code. */
-unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
-{
-	unsigned flags = c->session->effects.flags, what = 0;
-	struct pw_shared_db *db = c->loan.pool->shared->db;
-	bool may_set_made;
-
-	*is_known = true;
-	if (flags & PW_EFFECTS_BY_CODE)
-		what = ask_code(c, is_known);
-	/* Not where all functions are doubtful for want of an answer: it would pin everybody. */
-	may_set_made =
-	    flags & PW_EFFECT_CODE || (what & PW_CODE_DOUBTFUL && (*is_known || !is_failing(c)));
-	if (what & PW_CODE_DOUBTFUL)
-		flags |= PW_EFFECTS_UNKNOWN;
-	if (what & PW_CODE_OPAQUE)
-		flags |= PW_EFFECT_UNSEEN;
-	if (may_set_made && flags & PW_EFFECT_MADE)
-		flags |= PW_EFFECT_OPAQUE;
-	/* Code with more names than are remembered: some of what was set may not be asked for. */
-	if (flags & PW_EFFECT_SETTINGS && atomic_load(&db->code.dotted.is_full))
-		flags |= PW_EFFECT_UNSEEN;
-	return flags & ~(unsigned)(PW_EFFECTS_BY_CODE | PW_EFFECT_MADE | PW_EFFECT_COPY |
-				   PW_EFFECT_PARSES | PW_EFFECT_RESET_LOCAL);
-}
 
 /* Names with a dot stay, with an empty value, whatever becomes of the rest. */
 static bool note_dotted(struct pw_client *c)
