@@ -174,7 +174,7 @@ def test_functional_notation_pins(make_pooler):
     pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1)
     a = pooler.raw()
     assert a.query("SELECT 1, (42::bigint).pg_advisory_lock").error is None
-    assert [row["reasons"] for row in pooler.console("SHOW PINS")] == ["advisory locks"]
+    wait_for(lambda: [row["reasons"] for row in pooler.console("SHOW PINS")] == ["advisory locks"])
 
 
 @pytest.mark.parametrize("how", UNNAMED)

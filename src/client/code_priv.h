@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * What the database's code makes of a client's transactions, beside what session.c says: whether
- * it is known at all (session_code.c, relay_code.c), and whether values of sequences are drawn (session_draws.c).
+ * it is known at all (session_code.c, relay_code.c), and whether values of sequences are drawn
+ * (session_draws.c).
  */
 #ifndef PGWEIR_CLIENT_CODE_PRIV_H
 #define PGWEIR_CLIENT_CODE_PRIV_H

@@ -130,8 +130,7 @@ static void test_settings(void **state PW_UNUSED)
 	assert_effects("SET TIME ZONE 'UTC'", " =timezone");
 	assert_effects("SET ROLE bob; SET SESSION AUTHORIZATION bob",
 		       " parses =role =session_authorization");
-	assert_effects("RESET SESSION AUTHORIZATION",
-		       " reset parses =session_authorization =role");
+	assert_effects("RESET SESSION AUTHORIZATION", " reset parses =session_authorization =role");
 	assert_effects("UPDATE pg_settings SET setting = 'a'", " reset settings writes");
 	assert_effects("WITH x AS (UPDATE pg_settings SET setting = 'a' RETURNING 1) SELECT 1",
 		       " reset settings writes");

@@ -36,9 +36,9 @@ enum pw_builtin {
  * UNKNOWN. */
 enum pw_builtin pw_builtin_find(const char *name);
 
-/* Gives a call of it the same answer on each node of a system, up to what the node has replayed, and
- * changes nothing? So none that writes, nor one that tells something of the server or the session that
- * runs it. The name as above. */
+/* Gives a call of it the same answer on each node of a system, up to what the node has replayed,
+ * and changes nothing? So none that writes, nor one that tells something of the server or the
+ * session that runs it. The name as above. */
 bool pw_builtin_reads(const char *name);
 
 /* Is it one of those that read and write large objects? What they open is closed when the
