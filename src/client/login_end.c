@@ -294,6 +294,7 @@ static void begin_reading(struct pw_client *c)
 	pw_reader_init(&c->reader, &pw_frontend_messages,
 		       (c->is_tracking ? PW_FOR_PREPARED : 0u) |
 			   (c->session ? PW_FOR_SESSION : 0u));
+	c->reader.texts_held = &c->clients->pools->registry->text_bytes;
 	if (conf->max_packet_size < PW_MESSAGE_MAX)
 		c->reader.max_total = conf->max_packet_size;
 	/* A statement that will not be kept is not waited for to its end. */

@@ -431,7 +431,8 @@ void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t le
 			pw_relay_out_of_memory(c);
 		return;
 	}
-	while (in.len > 0 && (status = pw_reader_next(&c->reader, &in, &piece)) != PW_AGAIN) {
+	/* Once more when nothing is left, or else the reader would keep a gathered text. */
+	while ((status = pw_reader_next(&c->reader, &in, &piece)) != PW_AGAIN) {
 		if (status != PW_OK) {
 			refuse_input(c, status, &piece);
 			return;

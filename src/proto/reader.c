@@ -24,8 +24,17 @@ void pw_reader_init(struct pw_reader *reader, const struct pw_message_table *tab
 	    gather_for & PW_FOR_SESSION ? PW_TEXT_GATHER_CAP : PW_PLAIN_TEXT_GATHER_CAP;
 }
 
+static void give_back(struct pw_reader *reader)
+{
+	if (reader->counted > 0)
+		atomic_fetch_sub_explicit(reader->texts_held, reader->counted,
+					  memory_order_relaxed);
+	reader->counted = 0;
+}
+
 static void drop_part(struct pw_reader *reader)
 {
+	give_back(reader);
 	if (!reader->part)
 		return;
 	if (reader->type == 'p')
@@ -52,21 +61,49 @@ static size_t min_size(size_t a, size_t b)
 /* A text that would not be whole in the end is not waited for. */
 static size_t text_cap(const struct pw_reader *reader)
 {
-	return reader->total - PW_HEADER_SIZE > reader->max_text ? PW_PLAIN_TEXT_GATHER_CAP
-								 : reader->max_text;
+	bool is_whole = reader->total - PW_HEADER_SIZE <= reader->max_text && !reader->is_too_much;
+
+	return is_whole ? reader->max_text : PW_PLAIN_TEXT_GATHER_CAP;
 }
 
-/* How many bytes of a message's body are gathered at most; `data` is its beginning. */
+/* A text that nobody keeps. `data` is the message's beginning. */
+static bool is_text(const struct pw_reader *reader, const uint8_t *data, size_t len)
+{
+	enum pw_gather gather = reader->table->rows[reader->type].gather;
+	bool has_no_name = len > PW_HEADER_SIZE && data[PW_HEADER_SIZE] == '\0';
+
+	return gather == PW_GATHER_TEXT || (gather == PW_GATHER_PARSE && has_no_name);
+}
+
+/* How many bytes of a message's body are gathered at most? */
 static size_t gather_cap(const struct pw_reader *reader, const uint8_t *data, size_t len)
 {
 	const struct pw_message_row *row = &reader->table->rows[reader->type];
 
-	if (row->gather == PW_GATHER_TEXT)
+	if (is_text(reader, data, len))
 		return text_cap(reader);
-	if (row->gather != PW_GATHER_PARSE)
-		return row->gather_cap;
-	return len > PW_HEADER_SIZE && data[PW_HEADER_SIZE] == '\0' ? text_cap(reader)
-								    : reader->max_parse;
+	return row->gather == PW_GATHER_PARSE ? reader->max_parse : row->gather_cap;
+}
+
+/* Counts what is held of a text. No: of all together it is too much, and the text is to be handed
+ * up as it comes. */
+static bool may_hold(struct pw_reader *reader, const uint8_t *data, size_t len)
+{
+	size_t uncounted = PW_PLAIN_TEXT_GATHER_CAP + PW_HEADER_SIZE;
+	uint32_t more;
+
+	if (!reader->texts_held || len <= uncounted + reader->counted ||
+	    !is_text(reader, data, len))
+		return true;
+	more = (uint32_t)(len - uncounted) - reader->counted;
+	if (atomic_fetch_add_explicit(reader->texts_held, more, memory_order_relaxed) + more >
+	    PW_TEXTS_HELD_MAX) {
+		atomic_fetch_sub_explicit(reader->texts_held, more, memory_order_relaxed);
+		reader->is_too_much = true;
+		return false;
+	}
+	reader->counted += more;
+	return true;
 }
 
 /* How many bytes of the message (header included) are needed beyond `len`, which has been seen?
@@ -110,6 +147,7 @@ static enum pw_status check_header(struct pw_reader *reader, const uint8_t *head
 	const struct pw_message_row *row = &reader->table->rows[head[0]];
 
 	reader->type = piece->type = head[0];
+	reader->is_too_much = false;
 	piece->total = length;
 	if (!row->name || length < 4 || length >= PW_MESSAGE_MAX || length - 4 < row->min_body)
 		return PW_EPROTO;
@@ -173,6 +211,8 @@ static enum pw_status continue_part(struct pw_reader *reader, struct pw_slice *i
 
 		if (step == 0)
 			return PW_AGAIN;
+		if (!may_hold(reader, (const uint8_t *)part->data, part->len + step))
+			continue; /* less is needed now */
 		pw_strbuf_add(part, in->data, step);
 		if (part->has_failed)
 			return PW_ENOMEM;
@@ -266,7 +306,8 @@ static enum pw_status begin_message(struct pw_reader *reader, struct pw_slice *i
 
 	if (status != PW_OK)
 		return status;
-	if (is_gathered(reader) && still_needed(reader, in->data, here) > 0) {
+	if (is_gathered(reader) && still_needed(reader, in->data, here) > 0 &&
+	    may_hold(reader, in->data, here)) {
 		status = begin_part(reader, in->data, here);
 		in->data += here;
 		in->len -= here;

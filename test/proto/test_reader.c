@@ -92,8 +92,10 @@ static size_t count_zeros(const uint8_t *data, size_t len)
 
 static size_t text_cap(const struct collected *c, const struct pw_piece *piece)
 {
-	return piece->total - PW_HEADER_SIZE > c->reader.max_text ? PW_PLAIN_TEXT_GATHER_CAP
-								  : c->reader.max_text;
+	bool is_whole =
+	    piece->total - PW_HEADER_SIZE <= c->reader.max_text && !c->reader.is_too_much;
+
+	return is_whole ? c->reader.max_text : PW_PLAIN_TEXT_GATHER_CAP;
 }
 
 static size_t cap_of(const struct collected *c, const struct pw_piece *piece)
@@ -458,6 +460,137 @@ static void test_parse_caps(void **state)
 	check_parse_cap("s", 3 * PW_PLAIN_TEXT_GATHER_CAP, 2 * PW_PLAIN_TEXT_GATHER_CAP);
 }
 
+/* ---- what all readers hold of texts ---- */
+
+enum {
+	TEXT_LEN = 4 * PW_PLAIN_TEXT_GATHER_CAP,
+	UNCOUNTED = PW_PLAIN_TEXT_GATHER_CAP + PW_HEADER_SIZE
+};
+
+static struct pw_strbuf long_text(uint8_t type, const char *name)
+{
+	struct pw_strbuf stream = PW_STRBUF_INIT;
+	uint8_t *body = malloc(TEXT_LEN);
+
+	memset(body, 'x', TEXT_LEN);
+	memcpy(body, name, strlen(name) + 1);
+	add_message(&stream, type, body, TEXT_LEN);
+	free(body);
+	return stream;
+}
+
+static void counted_init(struct collected *c, _Atomic uint64_t *held)
+{
+	collected_init(c, &pw_frontend_messages, PW_FOR_PREPARED | PW_FOR_SESSION);
+	c->reader.texts_held = held;
+}
+
+static void feed_from(struct collected *c, const struct pw_strbuf *stream, size_t begin, size_t end,
+		      size_t step)
+{
+	for (size_t at = begin; at < end; at += step)
+		assert_int_equal(feed(c, stream->data + at, step < end - at ? step : end - at),
+				 PW_AGAIN);
+}
+
+/* A text that comes in steps is counted while it is held, and no longer. */
+static void check_counted(uint8_t type, size_t step)
+{
+	struct pw_strbuf stream = long_text(type, "");
+	_Atomic uint64_t held = 7;
+	struct collected c;
+
+	counted_init(&c, &held);
+	feed_from(&c, &stream, 0, UNCOUNTED, step);
+	assert_int_equal(held, 7);
+	feed_from(&c, &stream, UNCOUNTED, stream.len - 1, step);
+	assert_int_equal(held, 7 + stream.len - 1 - UNCOUNTED);
+	feed_from(&c, &stream, stream.len - 1, stream.len, 1);
+	assert_int_equal(held, 7);
+	assert_int_equal(c.max_first, stream.len);
+	feed_from(&c, &stream, 0, stream.len - 1, step);
+	assert_int_not_equal(held, 7);
+	collected_fini(&c);
+	assert_int_equal(held, 7);
+	pw_strbuf_fini(&stream);
+}
+
+/* Where all together hold too much, it goes on as it comes, from the old bound on. */
+static void check_refused(uint8_t type, size_t step, uint64_t room)
+{
+	struct pw_strbuf stream = long_text(type, "");
+	_Atomic uint64_t held = PW_TEXTS_HELD_MAX - room;
+	struct collected c;
+
+	counted_init(&c, &held);
+	for (int i = 0; i < 2; i++) {
+		feed_from(&c, &stream, 0, stream.len, step);
+		assert_int_equal(held, PW_TEXTS_HELD_MAX - room);
+	}
+	assert_int_equal(c.n_messages, 2);
+	assert_int_equal(c.bytes.len, 2 * stream.len);
+	assert_memory_equal(c.bytes.data, stream.data, stream.len);
+	assert_memory_equal(c.bytes.data + stream.len, stream.data, stream.len);
+	assert_true(c.max_first <= UNCOUNTED + room);
+	/* The next one is waited for again. */
+	held = 0;
+	feed_from(&c, &stream, 0, stream.len, step);
+	assert_int_equal(c.max_first, stream.len);
+	collected_fini(&c);
+	pw_strbuf_fini(&stream);
+}
+
+static void test_texts_are_counted(void **state)
+{
+	static const size_t steps[] = {1000, 65536, 3 * PW_PLAIN_TEXT_GATHER_CAP};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(steps); i++) {
+		check_counted('Q', steps[i]);
+		check_counted('P', steps[i]);
+		check_refused('Q', steps[i], 0);
+		check_refused('P', steps[i], 0);
+		check_refused('Q', steps[i], 100000);
+	}
+}
+
+/* It will be kept: other bounds hold for it. */
+static void test_statements_are_not_counted(void **state)
+{
+	struct pw_strbuf stream = long_text('P', "s");
+	_Atomic uint64_t held = PW_TEXTS_HELD_MAX;
+	struct collected c;
+
+	(void)state;
+	counted_init(&c, &held);
+	feed_from(&c, &stream, 0, stream.len, 65536);
+	assert_int_equal(c.max_first, stream.len);
+	assert_int_equal(held, PW_TEXTS_HELD_MAX);
+	collected_fini(&c);
+	pw_strbuf_fini(&stream);
+}
+
+/* What is put back is not held any more; nor is what a reader gives up in the middle. */
+static void test_unread_text_is_given_back(void **state)
+{
+	struct pw_strbuf stream = long_text('Q', "");
+	_Atomic uint64_t held = 0;
+	struct pw_slice in, none = {NULL, 0};
+	struct pw_piece piece;
+	struct collected c;
+
+	(void)state;
+	counted_init(&c, &held);
+	feed_from(&c, &stream, 0, stream.len - 1, 65536);
+	in = (struct pw_slice){(const uint8_t *)stream.data + stream.len - 1, 1};
+	assert_int_equal(pw_reader_next(&c.reader, &in, &piece), PW_OK);
+	pw_reader_unread(&c.reader);
+	assert_int_equal(pw_reader_next(&c.reader, &none, &piece), PW_AGAIN);
+	assert_int_equal(held, 0);
+	collected_fini(&c);
+	pw_strbuf_fini(&stream);
+}
+
 static void test_no_buffer_when_idle(void **state)
 {
 	struct pw_strbuf stream = PW_STRBUF_INIT;
@@ -736,6 +869,9 @@ int main(void)
 	    cmocka_unit_test(test_kind_byte_is_no_name),
 	    cmocka_unit_test(test_gather_caps),
 	    cmocka_unit_test(test_parse_caps),
+	    cmocka_unit_test(test_texts_are_counted),
+	    cmocka_unit_test(test_statements_are_not_counted),
+	    cmocka_unit_test(test_unread_text_is_given_back),
 	    cmocka_unit_test(test_no_buffer_when_idle),
 	    cmocka_unit_test(test_password_buffer_is_exact),
 	    cmocka_unit_test(test_huge_password_takes_no_memory),

@@ -4,11 +4,14 @@
  *
  * The reader walks headers; bodies pass through as pieces of the input. Only what the message
  * table marks for the owner's purposes is brought together first (in a buffer that exists only
- * while such a message is incomplete). 32 bytes when idle. One thread.
+ * while such a message is incomplete). What readers hold of long texts is counted in common, and
+ * beyond a bound such a text is handed up in pieces. 64 bytes when idle. One thread; the count is
+ * shared by all.
  */
 #ifndef PGWEIR_PROTO_READER_H
 #define PGWEIR_PROTO_READER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,16 +41,21 @@ struct pw_piece {
 struct pw_reader {
 	const struct pw_message_table *table;
 	struct pw_strbuf *part; /* a gathered message, incomplete */
-	uint32_t max_total;     /* longer messages are refused */
-	uint32_t max_parse;     /* so much is gathered of a Parse with a name */
-	uint32_t max_text;      /* a Query, or a Parse without, of up to so much is gathered */
-	uint32_t left;          /* bytes of the message still to come */
+	/* What all readers hold of texts, beyond PW_PLAIN_TEXT_GATHER_CAP of each: at most
+	 * PW_TEXTS_HELD_MAX. Borrowed, set by the owner; NULL = nobody counts. */
+	_Atomic uint64_t *texts_held;
+	uint32_t counted;   /* this one's share of it */
+	uint32_t max_total; /* longer messages are refused */
+	uint32_t max_parse; /* so much is gathered of a Parse with a name */
+	uint32_t max_text;  /* a Query, or a Parse without, of up to so much is gathered */
+	uint32_t left;      /* bytes of the message still to come */
 	uint32_t total;
 	uint8_t type;
 	uint8_t gather_for; /* PW_FOR_*: the owner's purposes */
 	uint8_t have;       /* bytes of a cut header */
 	uint8_t head[PW_HEADER_SIZE];
-	bool is_done; /* `part` was handed up: drop it */
+	bool is_done;     /* `part` was handed up: drop it */
+	bool is_too_much; /* others hold so much that this text is not waited for */
 };
 
 void pw_reader_init(struct pw_reader *reader, const struct pw_message_table *table,
@@ -57,7 +65,8 @@ void pw_reader_fini(struct pw_reader *reader);
 /*
  * Takes the next piece from `in` (and shortens it). PW_AGAIN: `in` is used up. PW_EPROTO: unknown
  * type or impossible length; PW_ELIMIT: longer than max_total; PW_ENOMEM. After a failure the
- * connection is past saving; `piece->type` and `piece->total` tell what was met.
+ * connection is past saving; `piece->type` and `piece->total` tell what was met. A gathered message
+ * that was handed up is freed by the next call, also by one without input.
  */
 PW_MUSTCHECK enum pw_status pw_reader_next(struct pw_reader *reader, struct pw_slice *in,
 					   struct pw_piece *piece);
