@@ -9,6 +9,7 @@
 #include "pgweir/session/effects.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,16 +34,41 @@ struct judgement {
 
 /* ---- texts that nobody can parse ---- */
 
-static void mention(const char *name, size_t len, void *effects)
+/* Most texts speak of a few names over and over: each is looked for among all once, or little more
+ * often. */
+struct mentions {
+	struct pw_effects *effects;
+	struct {
+		uint8_t len; /* 0 = none */
+		char name[31];
+	} latest[128];
+};
+
+static void mention(const char *name, size_t len, void *arg)
 {
-	pw_effects_mention(effects, name, len);
+	struct mentions *m = arg;
+	uint32_t hash = 2166136261u; /* FNV-1a */
+	size_t slot;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (uint8_t)name[i]) * 16777619u;
+	slot = hash % PW_COUNTOF(m->latest);
+	if (len == m->latest[slot].len && memcmp(name, m->latest[slot].name, len) == 0)
+		return;
+	pw_effects_mention(m->effects, name, len);
+	if (len <= sizeof(m->latest[slot].name)) {
+		m->latest[slot].len = (uint8_t)len;
+		memcpy(m->latest[slot].name, name, len);
+	}
 }
 
 static struct pw_scan scan_text(struct pw_effects *effects, const char *text, size_t len)
 {
-	struct pw_scan scan = {.on_name = mention, .arg = effects};
+	struct mentions mentions = {.effects = effects};
+	struct pw_scan scan = {.on_name = mention, .arg = &mentions};
 
 	pw_scan(&scan, text, len);
+	scan.arg = NULL;
 	if (scan.makes_names)
 		effects->flags |= PW_EFFECT_MADE;
 	return scan;
@@ -61,6 +87,14 @@ static const unsigned lasting[PW_BUILTIN_N_CLASSES] = {
     [PW_BUILTIN_BACKUP] = PW_EFFECT_BACKUP,
 };
 
+/* Not looked for where it tells nothing new. */
+static void note_word(struct pw_effects *effects, const char *text, const char *word,
+		      unsigned effect)
+{
+	if (!(effects->flags & effect) && strcasestr(text, word))
+		effects->flags |= effect;
+}
+
 /* The text holds code, or may hold it. */
 static struct pw_scan scan_code(struct pw_effects *effects, const char *text, size_t len)
 {
@@ -75,10 +109,9 @@ static struct pw_scan scan_code(struct pw_effects *effects, const char *text, si
 	}
 	if (scan.has_load)
 		effects->flags |= PW_EFFECT_LOAD;
-	if (strcasestr(text, "dblink_connect"))
-		effects->flags |= PW_EFFECT_DBLINK;
-	if (strcasestr(text, "currval") || strcasestr(text, "lastval"))
-		effects->flags |= PW_EFFECT_SEQUENCES;
+	note_word(effects, text, "dblink_connect", PW_EFFECT_DBLINK);
+	note_word(effects, text, "currval", PW_EFFECT_SEQUENCES);
+	note_word(effects, text, "lastval", PW_EFFECT_SEQUENCES);
 	return scan;
 }
 
@@ -86,8 +119,7 @@ void pw_effects_judge_unread(struct pw_effects *effects, const char *text, size_
 {
 	struct pw_scan scan = scan_code(effects, text, len);
 
-	if (strcasestr(text, "create"))
-		effects->flags |= PW_EFFECT_DDL;
+	note_word(effects, text, "create", PW_EFFECT_DDL);
 	/* EXECUTE may also be that of a prepared statement. */
 	if (scan.has_do && (scan.runs_made || scan.has_backslash))
 		effects->flags |= PW_EFFECT_UNSEEN;
@@ -283,20 +315,13 @@ static void take_deallocate(const struct judgement *j, const struct pw_sql_item 
 		name_statement(j, PW_STATEMENT_DROPPED, item->name);
 }
 
-static bool has_word(const struct judgement *j, const char *word)
-{
-	return strcasestr(j->text, word) != NULL;
-}
-
 static void take_body(const struct judgement *j, const struct pw_sql_item *item PW_UNUSED)
 {
 	static const char *const words[] = {"create", "alter", "drop", "execute", "call"};
 
 	take_code(j);
-	for (size_t i = 0; i < PW_COUNTOF(words); i++) {
-		if (has_word(j, words[i]))
-			j->effects->flags |= PW_EFFECT_DDL;
-	}
+	for (size_t i = 0; i < PW_COUNTOF(words); i++)
+		note_word(j->effects, j->text, words[i], PW_EFFECT_DDL);
 }
 
 /* DROP of a temporary object, CLOSE of a cursor WITH HOLD, the last of what is pinned; CREATE where
@@ -471,10 +496,8 @@ static void take_created_table(const struct judgement *j)
 	static const char *const words[] = {"default",  "generated", "check",    "exclude",
 					    "inherits", "like",      "partition"};
 
-	for (size_t i = 0; i < PW_COUNTOF(words); i++) {
-		if (has_word(j, words[i]))
-			j->effects->flags |= PW_EFFECT_DDL;
-	}
+	for (size_t i = 0; i < PW_COUNTOF(words); i++)
+		note_word(j->effects, j->text, words[i], PW_EFFECT_DDL);
 }
 
 void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,

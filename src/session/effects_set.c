@@ -61,7 +61,8 @@ void pw_effects_mention(struct pw_effects *effects, const char *name, size_t len
 {
 	char folded[256];
 
-	if (len >= sizeof(folded)) {
+	/* Beyond the bounds no more is remembered, and nothing need be looked for. */
+	if (len >= sizeof(folded) || effects->names.has_failed) {
 		effects->flags |= PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE;
 		return;
 	}

@@ -83,17 +83,36 @@ static bool is_in(const char *const *list, size_t n, const char *name)
 	return bsearch(name, list, n, sizeof(*list), compare_name) != NULL;
 }
 
+static const struct special *find_special(const char *name)
+{
+	return bsearch(name, specials, PW_COUNTOF(specials), sizeof(*specials), compare_special);
+}
+
+static bool is_inner(const char *name)
+{
+	return begins_with(name, "binary_upgrade_");
+}
+
 enum pw_builtin pw_builtin_find(const char *name)
 {
 	const struct special *special;
 
 	name = without_schema(name);
-	special = bsearch(name, specials, PW_COUNTOF(specials), sizeof(*specials), compare_special);
+	special = find_special(name);
 	if (special)
 		return special->class;
 	if (!is_in(names, PW_COUNTOF(names), name))
 		return PW_BUILTIN_UNKNOWN;
-	return begins_with(name, "binary_upgrade_") ? PW_BUILTIN_INNER : PW_BUILTIN_HARMLESS;
+	return is_inner(name) ? PW_BUILTIN_INNER : PW_BUILTIN_HARMLESS;
+}
+
+enum pw_builtin pw_builtin_find_special(const char *name)
+{
+	const struct special *special = find_special(name);
+
+	if (special)
+		return special->class;
+	return is_inner(name) ? pw_builtin_find(name) : PW_BUILTIN_UNKNOWN;
 }
 
 /* ---- reading ---- */

@@ -16,7 +16,10 @@
 #include "pgweir/sql/builtin.h"
 
 /* Of a setting; PostgreSQL's own functions have shorter ones. */
-enum { NAME_MAX_BYTES = 255, GAP_MAX = 1000 };
+enum { NAME_MAX_BYTES = 255 };
+
+/* So much is looked behind at a time, and so often, on an average, at each byte of the text. */
+enum { GAP_MAX = 1000, GAPS_PER_BYTE = 4 };
 
 static bool begins_name(char c)
 {
@@ -66,31 +69,40 @@ static const char *skip_comment(const char *at, const char *limit)
 	return at;
 }
 
-/* White space and comments. One that is longer may hide anything: or else a text of nothing but
+/* `at` where there is neither white space nor a comment. */
+static const char *skip_blank(const char *at, const char *limit)
+{
+	if (isspace((unsigned char)*at))
+		return at + 1;
+	if (at[0] == '-' && at[1] == '-')
+		return skip_line(at, limit);
+	return at[0] == '/' && at[1] == '*' ? skip_comment(at, limit) : at;
+}
+
+/* White space and comments. One that is longer may hide anything; and so may all, where they are
+ * more than a text has whose gaps are not within each other: or else a text of nothing but
  * beginnings of comments would be read as often as it has words. */
 static const char *skip_gap(struct pw_scan *scan, const char *at)
 {
-	const char *limit = at + GAP_MAX;
+	size_t most = scan->gaps_left < GAP_MAX ? scan->gaps_left : GAP_MAX, skipped;
+	const char *begin = at, *limit = at + most, *next;
 
-	while (at < limit) {
-		if (isspace((unsigned char)*at))
-			at++;
-		else if (at[0] == '-' && at[1] == '-')
-			at = skip_line(at, limit);
-		else if (at[0] == '/' && at[1] == '*')
-			at = skip_comment(at, limit);
-		else
-			return at;
-	}
+	while (at < limit && (next = skip_blank(at, limit)) > at)
+		at = next;
+	skipped = (size_t)(at - begin);
+	scan->gaps_left -= skipped < scan->gaps_left ? skipped : scan->gaps_left;
+	if (at < limit)
+		return at;
 	scan->makes_names = scan->runs_made = true;
 	return "";
 }
 
+/* `word` is in small letters. Most differ in the first. */
 static bool is_word(const char *at, const char *end, const char *word)
 {
-	size_t len = strlen(word);
+	size_t len = (size_t)(end - at);
 
-	return (size_t)(end - at) == len && strncasecmp(at, word, len) == 0;
+	return (*at | 0x20) == *word && strncasecmp(at, word, len) == 0 && word[len] == '\0';
 }
 
 /* Behind a string in which no byte can mean another, and that no other string goes on; NULL where
@@ -190,18 +202,27 @@ static void take_query(struct pw_scan *scan, const char *at)
 	scan->runs_made |= !end || (*end != ',' && *end != ')');
 }
 
+/* Is there a bracket behind the name, or what may be between them? */
+static bool may_be_called(const char *end)
+{
+	end += *end == '"';
+	while (isspace((unsigned char)*end))
+		end++;
+	return *end == '(' || *end == '-' || *end == '/';
+}
+
 static void take_call(struct pw_scan *scan, const char *word, const char *end)
 {
 	char name[NAME_MAX_BYTES + 1];
 	size_t len = (size_t)(end - word);
 	enum pw_builtin class;
 
-	if (len > NAME_MAX_BYTES)
+	if (len > NAME_MAX_BYTES || !may_be_called(end))
 		return;
 	for (size_t i = 0; i < len; i++)
 		name[i] = (char)tolower((unsigned char)word[i]);
 	name[len] = '\0';
-	class = pw_builtin_find(name);
+	class = pw_builtin_find_special(name);
 	if (class == PW_BUILTIN_UNKNOWN || class == PW_BUILTIN_HARMLESS)
 		return;
 	end = skip_gap(scan, *end == '"' ? end + 1 : end);
@@ -287,6 +308,7 @@ void pw_scan(struct pw_scan *scan, const char *text, size_t len)
 {
 	const char *at = text;
 
+	scan->gaps_left = GAPS_PER_BYTE * len + GAP_MAX;
 	scan->has_backslash |= memchr(text, '\\', len) != NULL;
 	while (at < text + len) {
 		const char *end;

@@ -477,6 +477,30 @@ static void test_not_understood(void **state PW_UNUSED)
 	assert_effects(text, unknown);
 }
 
+/* Over and over the same ones, more than the bound has room for, and then another. */
+static void test_names_again(void **state PW_UNUSED)
+{
+	struct pw_effects effects = PW_EFFECTS_INIT;
+	struct pw_strbuf text = PW_STRBUF_INIT;
+
+	for (int i = 0; i < 1000; i++)
+		pw_strbuf_printf(&text, "'a.%c%d' ", i % 3 ? 'b' : 'B',
+				 i % (PW_EFFECTS_NAMES_MAX - 1));
+	pw_strbuf_add_string(&text, "'a.ends'");
+	pw_effects_scan(&effects, text.data, text.len);
+	assert_int_equal(effects.n_names, PW_EFFECTS_NAMES_MAX);
+	assert_int_equal(effects.flags, 0);
+	assert_true(pw_effects_name(&effects, "a.b0"));
+	assert_true(pw_effects_name(&effects, "a.ends"));
+	pw_strbuf_add_string(&text, "'a.x' 'a.b1' 'a.y'");
+	pw_effects_clear(&effects);
+	pw_effects_scan(&effects, text.data, text.len);
+	assert_int_equal(effects.n_names, PW_EFFECTS_NAMES_MAX);
+	assert_int_equal(effects.flags, PW_EFFECT_SETTINGS | PW_EFFECT_OPAQUE);
+	pw_strbuf_fini(&text);
+	pw_effects_fini(&effects);
+}
+
 static void test_many_names(void **state PW_UNUSED)
 {
 	struct pw_effects effects = PW_EFFECTS_INIT, more = PW_EFFECTS_INIT;
@@ -523,6 +547,7 @@ int main(void)
 	    cmocka_unit_test(test_values_of_sequences),
 	    cmocka_unit_test(test_not_understood),
 	    cmocka_unit_test(test_many_names),
+	    cmocka_unit_test(test_names_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,12 +140,38 @@ static void test_long_gaps(void **state PW_UNUSED)
 	assert_found("set_config/* x */('app.x', 1)", " =app.x");
 }
 
+/* Each word would be looked behind up to where its comment ends. */
+static void test_gaps_in_gaps(void **state PW_UNUSED)
+{
+	struct pw_strbuf text = PW_STRBUF_INIT;
+
+	while (text.len < 100000) {
+		for (int i = 0; i < 30; i++)
+			pw_strbuf_add_string(&text, "set/*");
+		for (int i = 0; i < 30; i++)
+			pw_strbuf_add_string(&text, "*/");
+		pw_strbuf_add_string(&text, "x = 1;");
+	}
+	assert_found(text.data, " made runs");
+	/* However many there are beside each other, all are looked behind. */
+	pw_strbuf_reset(&text);
+	while (text.len < 100000) {
+		pw_strbuf_add_string(&text, "set /* the work_mem");
+		for (int i = 0; i < 30; i++)
+			pw_strbuf_add_string(&text, " to what it was");
+		pw_strbuf_add_string(&text, " */ work_mem = 1; -- and so on\n");
+	}
+	assert_found(text.data, "");
+	pw_strbuf_fini(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_nothing),         cmocka_unit_test(test_names_behind_set),
 	    cmocka_unit_test(test_names_in_quotes), cmocka_unit_test(test_set_config),
 	    cmocka_unit_test(test_texts_that_run),  cmocka_unit_test(test_long_gaps),
+	    cmocka_unit_test(test_gaps_in_gaps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,8 @@ enum pw_builtin {
 /* `name` as in a PW_SQL_ITEM_CALL: alone, or behind "pg_catalog."; behind another schema it is
  * UNKNOWN. */
 enum pw_builtin pw_builtin_find(const char *name);
+/* The same of a name alone, for less: one that is HARMLESS may be UNKNOWN. */
+enum pw_builtin pw_builtin_find_special(const char *name);
 
 /* Gives a call of it the same answer on each node of a system, up to what the node has replayed,
  * and changes nothing? So none that writes, nor one that tells something of the server or the

@@ -22,6 +22,7 @@ struct pw_scan {
 	bool runs_made;   /* code runs a text that is not written out */
 	bool has_do, has_backslash, has_load;
 	unsigned classes; /* bit set of enum pw_builtin, of the names that stand before a bracket */
+	size_t gaps_left; /* the scan's own */
 };
 
 void pw_scan(struct pw_scan *scan, const char *text, size_t len);
