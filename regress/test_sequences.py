@@ -44,6 +44,17 @@ def test_not_by_messages(one_link):
     assert b.run(parse("", "SELECT lastval()"), bind(), execute(), sync()).error.code == NOT_YET
 
 
+def test_long_statements_are_read_once(one_link):
+    """Whether one asks is not looked for in its text whenever it is bound."""
+    conn = one_link.raw()
+    conn.run(parse("long", "SELECT nextval('s') --" + "x" * 8_000_000), sync())
+    assert conn.run(run_named("long")).value() == "1"
+    before = one_link.cpu_seconds()
+    for _ in range(200):
+        conn.run(run_named("long"))
+    assert one_link.cpu_seconds() - before < 0.5
+
+
 def test_within_a_transaction(one_link):
     learn(one_link)
     a, b = one_link.raw(), one_link.raw()

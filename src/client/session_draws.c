@@ -5,10 +5,7 @@
  */
 #include "config.h"
 
-#include <ctype.h>
 #include <stdatomic.h>
-#include <string.h>
-#include <strings.h>
 
 #include "client_priv.h"
 #include "code_priv.h"
@@ -36,24 +33,6 @@ bool pw_session_has_drawn(const struct pw_client *c)
 
 /* ---- asking ---- */
 
-enum { WORD_LEN = 7 }; /* currval, lastval */
-
-static bool is_word(const uint8_t *at)
-{
-	return strncasecmp((const char *)at, "currval", WORD_LEN) == 0 ||
-	       strncasecmp((const char *)at, "lastval", WORD_LEN) == 0;
-}
-
-/* In whatever encoding. One that does not ask after all comes to the link as well. */
-static bool speaks_of_values(const uint8_t *text, size_t len)
-{
-	for (size_t i = WORD_LEN - 1; i < len; i++) {
-		if ((text[i] | 0x20) == 'l' && is_word(text + i + 1 - WORD_LEN))
-			return true;
-	}
-	return false;
-}
-
 static bool asks_by_name(const struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_cursor body = pw_piece_body(piece);
@@ -67,9 +46,10 @@ static bool asks_by_name(const struct pw_client *c, const struct pw_piece *piece
 	if (name[0] == '\0')
 		return c->session->unnamed.flags & PW_EFFECT_SEQUENCES;
 	listed = c->prepared ? pw_prepared_find(c->prepared, name) : NULL;
-	return listed && speaks_of_values(listed->statement->body, listed->statement->text_len);
+	return listed && listed->statement->may_ask;
 }
 
+/* One that does not ask after all comes to the link as well. */
 bool pw_session_asks_elsewhere(const struct pw_client *c, const struct pw_piece *piece)
 {
 	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
@@ -77,6 +57,6 @@ bool pw_session_asks_elsewhere(const struct pw_client *c, const struct pw_piece 
 	if (!c->session || c->loan.drawn_on == 0)
 		return false;
 	if (role == PW_ROLE_QUERY || role == PW_ROLE_PARSE)
-		return speaks_of_values(piece->data, piece->len);
+		return pw_statement_may_ask((const char *)piece->data, piece->len);
 	return role == PW_ROLE_BIND && asks_by_name(c, piece);
 }

@@ -58,6 +58,19 @@ bool pw_statement_may_forget(const char *text, size_t len)
 	return has_word(text + at, len - at);
 }
 
+/* Both words have a v in the same place, and few others have one at all. */
+bool pw_statement_may_ask(const char *text, size_t len)
+{
+	enum { WORD = 7, AT_V = 4 };
+
+	for (size_t i = 0; i + WORD <= len; i++) {
+		if ((text[i + AT_V] | 0x20) == 'v' && (begins_with(text + i, WORD, "currval") ||
+						       begins_with(text + i, WORD, "lastval")))
+			return true;
+	}
+	return false;
+}
+
 void pw_statements_init(struct pw_statements *statements, const struct pw_hash_key *key,
 			_Atomic uint64_t *total_bytes)
 {
@@ -122,6 +135,7 @@ static struct pw_statement *create_statement(struct pw_statements *statements,
 	s->is_judged = false;
 	s->effects = (struct pw_effects)PW_EFFECTS_INIT;
 	s->may_forget = pw_statement_may_forget(key->text, key->text_len);
+	s->may_ask = pw_statement_may_ask(key->text, key->text_len);
 	memcpy(s->body, key->text, key->text_len + 1);
 	memcpy(s->body + key->text_len + 1, key->types, key->types_len);
 	if (pw_map_insert(&statements->map, &s->node, id.lo) != PW_OK) {

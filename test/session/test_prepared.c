@@ -379,10 +379,38 @@ static void test_what_may_forget(void **state)
 	assert_true(pw_statement_may_forget("DISCARD", 7));
 }
 
+static bool may_ask(const char *text)
+{
+	return pw_statement_may_ask(text, strlen(text));
+}
+
+static void test_what_may_ask(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_true(may_ask("currval"));
+	assert_true(may_ask("SELECT CurrVal('s'), 1"));
+	assert_true(may_ask("SELECT 1, LASTVAL()"));
+	assert_true(may_ask("lastvcurrval"));
+	assert_false(may_ask(""));
+	assert_false(may_ask("val"));
+	assert_false(may_ask("SELECT nextval('s'), curr val, lastva, astval"));
+	assert_true(pw_statement_may_ask("lastval", 7));
+	assert_false(pw_statement_may_ask("lastval", 6));
+	/* It is known with the statement. */
+	assert_true(add(f, "a", "select lastval()")->statement->may_ask);
+	assert_false(add(f, "b", "select nextval('s')")->statement->may_ask);
+	assert_int_equal(pw_prepared_move(pw_prepared_find(f->client, "a"),
+					  (struct pw_parse_state){.params = {7, 7}}),
+			 PW_OK);
+	assert_true(pw_prepared_find(f->client, "a")->statement->may_ask);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_may_forget),
+	    TEST(test_what_may_ask),
 	    TEST(test_identity),
 	    TEST(test_move),
 	    TEST(test_parts_do_not_run_together),

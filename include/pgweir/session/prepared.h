@@ -53,6 +53,7 @@ struct pw_statement {
 	size_t text_len, types_len;
 	struct pw_parse_state parse_state;
 	bool may_forget; /* pw_statement_may_forget() of its text */
+	bool may_ask;    /* pw_statement_may_ask() of it */
 	bool is_judged;  /* ... and what it may leave in a session is known: */
 	struct pw_effects effects;
 	uint8_t body[]; /* text with its zero byte, then types: the tail of a Parse */
@@ -103,6 +104,10 @@ struct pw_prepared {
 /* May a command that reads like this be (or end with) DISCARD ALL or DEALLOCATE ALL, which make the
  * server forget every statement? Never wrong when it says no. */
 bool pw_statement_may_forget(const char *text, size_t len);
+
+/* May it ask for the values that sequences have given, by currval() or lastval()? In whatever
+ * encoding; never wrong when it says no. */
+bool pw_statement_may_ask(const char *text, size_t len);
 
 /* The content id that stands for the key; false without memory. */
 bool pw_statement_identify(const struct pw_statements *statements,
