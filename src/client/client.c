@@ -271,6 +271,9 @@ void pw_client_close(struct pw_client *c, const char *reason, const struct pw_er
 		pw_strbuf_wipe(c->held); /* it may hold a password */
 	free(c->held);
 	c->held = NULL;
+	atomic_fetch_sub_explicit(&clients->pools->registry->text_bytes, c->held_counted,
+				  memory_order_relaxed);
+	c->held_counted = 0;
 	pw_list_remove(&c->node);
 	atomic_fetch_sub(&c->clients->n_open, 1);
 	pw_task_post(clients->loop, &c->free_task);

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "client_priv.h"
@@ -37,6 +38,20 @@ void pw_relay_add(struct pw_batch *batch, const struct pw_piece *piece)
 		pw_batch_add(batch, piece->data, piece->len);
 }
 
+/* A text that waits for a link counts as one that is not whole yet, so that these have less room.
+ * It is here already, and not refused. */
+static void count_held(struct pw_client *c, size_t len)
+{
+	uint32_t counted =
+	    len > PW_PLAIN_TEXT_GATHER_CAP ? (uint32_t)(len - PW_PLAIN_TEXT_GATHER_CAP) : 0;
+
+	if (counted == c->held_counted)
+		return;
+	atomic_fetch_add_explicit(&c->clients->pools->registry->text_bytes,
+				  (uint64_t)counted - c->held_counted, memory_order_relaxed);
+	c->held_counted = counted;
+}
+
 bool pw_relay_hold(struct pw_client *c, const void *data, size_t len)
 {
 	if (len == 0)
@@ -46,6 +61,7 @@ bool pw_relay_hold(struct pw_client *c, const void *data, size_t len)
 	if (!c->held)
 		return false;
 	pw_strbuf_add(c->held, data, len);
+	count_held(c, c->held->len);
 	/* One chunk may come on top; then the client's own buffers have to do. */
 	if (c->held->len >= PW_RELAY_HELD_MAX)
 		pw_stream_set_reading(&c->stream, false);
@@ -59,6 +75,7 @@ void pw_relay_release(struct pw_client *c)
 	if (!held)
 		return;
 	c->held = NULL;
+	count_held(c, 0);
 	pw_stream_set_reading(&c->stream, true);
 	pw_client_feed(c, (const uint8_t *)held->data, held->len);
 	pw_strbuf_wipe(held);

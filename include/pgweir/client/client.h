@@ -87,6 +87,7 @@ struct pw_client {
 	struct pw_client_session *session; /* what its statements leave; NULL = nobody looks */
 	struct pw_prepared *prepared;      /* its statements; NULL = none */
 	struct pw_strbuf *held;            /* bytes received while no link could take them */
+	uint32_t held_counted;             /* of them, in the registry's text_bytes */
 	uint8_t key[PW_CLIENT_KEY_MAX];    /* body of its BackendKeyData */
 	uint8_t key_len;
 	enum pw_console_right right;

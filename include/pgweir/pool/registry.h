@@ -148,7 +148,7 @@ struct pw_registry {
 	uint64_t next_pool_id;
 	_Atomic uint64_t statement_bytes; /* texts of prepared statements in all workers */
 	_Atomic uint64_t state_bytes;     /* what sessions have set, likewise */
-	_Atomic uint64_t text_bytes;      /* what readers hold of long texts (proto/reader.h) */
+	_Atomic uint64_t text_bytes;      /* what is held of long texts (proto/reader.h) */
 };
 
 PW_MUSTCHECK enum pw_status pw_registry_init(struct pw_registry *registry, unsigned n_workers,

@@ -75,7 +75,8 @@ enum {
 	PW_PARSE_GATHER_CAP = 64 * 1024 * 1024,
 	PW_TEXT_GATHER_CAP = 4 * 1024 * 1024, /* where texts matter for sessions */
 	PW_PLAIN_TEXT_GATHER_CAP = 256 * 1024,
-	/* What the process holds at most of texts that are not whole yet, beyond that of each. */
+	/* Readers hold no more of texts that are not whole yet, beyond that of each, where the
+	 * process has so much of them. */
 	PW_TEXTS_HELD_MAX = 64 * 1024 * 1024,
 	PW_PASSWORD_GATHER_CAP = 65535 + 1,
 	PW_ERROR_GATHER_CAP = 64 * 1024,

@@ -41,8 +41,8 @@ struct pw_piece {
 struct pw_reader {
 	const struct pw_message_table *table;
 	struct pw_strbuf *part; /* a gathered message, incomplete */
-	/* What all readers hold of texts, beyond PW_PLAIN_TEXT_GATHER_CAP of each: at most
-	 * PW_TEXTS_HELD_MAX. Borrowed, set by the owner; NULL = nobody counts. */
+	/* What the process holds of texts, beyond PW_PLAIN_TEXT_GATHER_CAP of each: no reader takes
+	 * it beyond PW_TEXTS_HELD_MAX. Borrowed, set by the owner; NULL = nobody counts. */
 	_Atomic uint64_t *texts_held;
 	uint32_t counted;   /* this one's share of it */
 	uint32_t max_total; /* longer messages are refused */
