@@ -274,10 +274,13 @@ def test_a_draw_that_an_error_prevents(one_link):
 
 
 CODE_THAT_ASKS = ["CREATE FUNCTION tells() RETURNS bigint LANGUAGE sql AS 'SELECT lastval()'",
-                  "CREATE VIEW tells AS SELECT lastval(); GRANT ALL ON tells TO PUBLIC"]
+                  "CREATE VIEW tells AS SELECT lastval(); GRANT ALL ON tells TO PUBLIC",
+                  "CREATE OPERATOR @?@ (PROCEDURE = currval, RIGHTARG = regclass)",
+                  "CREATE DOMAIN d AS regclass CHECK (currval(VALUE) > 0)"]
+ASKING_IT = ["SELECT tells()", "SELECT * FROM tells", "SELECT @?@ 's'::regclass", "SELECT 's'::regclass::d"]
 
 
-@pytest.mark.parametrize("code, ask", zip(CODE_THAT_ASKS, ["SELECT tells()", "SELECT * FROM tells"]))
+@pytest.mark.parametrize("code, ask", zip(CODE_THAT_ASKS, ASKING_IT))
 def test_code_that_asks_is_known(one_link, pg, db, code, ask):
     with pg.connect(db) as c:
         c.execute(code)
@@ -290,7 +293,9 @@ def test_code_that_asks_is_known(one_link, pg, db, code, ask):
 CODE_THAT_DRAWS = [
     ("CREATE VIEW draws AS SELECT nextval('s') AS n; GRANT ALL ON draws TO PUBLIC", "SELECT * FROM draws"),
     ("CREATE FUNCTION f(t) RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('s') $$;"
-     "INSERT INTO t (v) VALUES ('x')", "SELECT t.f FROM t")]
+     "INSERT INTO t (v) VALUES ('x')", "SELECT t.f FROM t"),
+    ("CREATE DOMAIN d AS regclass CHECK (nextval(VALUE) > 0)", "SELECT 's'::regclass::d"),
+    ("CREATE OPERATOR @#@ (PROCEDURE = nextval, RIGHTARG = regclass)", "SELECT @#@ 's'::regclass")]
 
 
 @pytest.mark.parametrize("code, read", CODE_THAT_DRAWS)

@@ -161,6 +161,13 @@
 #define ASKING    "1575|2559"              /* currval(), lastval() */
 #define SEQUENCES ASKING "|1574|1576|1765" /* nextval(), setval() */
 
+/* An operator or a cast is one of these itself. */
+#define MADE_OF(numbers)                                                                           \
+	"EXISTS (SELECT FROM (SELECT oprcode::pg_catalog.oid AS f FROM pg_catalog.pg_operator"     \
+	" WHERE oid" PW_IS_USERS " UNION ALL SELECT castfunc FROM pg_catalog.pg_cast"              \
+	" WHERE oid" PW_IS_USERS ") x WHERE f::pg_catalog.text" IN_C PW_OP("~") "'^(" numbers      \
+										")$')"
+
 #define LOWER(text)   "pg_catalog.lower(" text IN_C ")"
 #define IS_INNER(oid) "(SELECT oids FROM inner_code)" PW_OP("@>") "ARRAY[" oid "::pg_catalog.oid]"
 #define HAS_INNER(tree)                                                                            \
@@ -335,6 +342,9 @@ static const char sequences[] =
      " WHERE oid" PW_IS_USERS " AND " CALLS("pg_catalog.concat(ev_qual, ev_action)", SEQUENCES) ")"
      " OR EXISTS (SELECT FROM pg_catalog.pg_policy"
      " WHERE " CALLS("pg_catalog.concat(polqual, polwithcheck)", SEQUENCES) ")"
+     " OR EXISTS (SELECT FROM pg_catalog.pg_constraint"
+     " WHERE contypid" PW_OP("<>") "0::pg_catalog.oid AND " CALLS("conbin", SEQUENCES) ")"
+     " OR " MADE_OF(SEQUENCES)
      " OR EXISTS (SELECT FROM used u, body b WHERE u.use" PW_OP("=") READ_ID
      " AND b.oid" PW_OP("=") "u.oid AND b.language" PW_OP("<>") "'c')"
      " OR EXISTS (SELECT FROM body b, pg_catalog.pg_proc p"
@@ -342,8 +352,13 @@ static const char sequences[] =
      " THEN 'r' END,"
      " CASE WHEN EXISTS (SELECT FROM body WHERE " MATCHES("src", WORD("currval|lastval")) ")"
      " OR EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE oid" PW_IS_USERS
-     " AND " CALLS("ev_action", ASKING) ")"
-     " OR EXISTS (SELECT FROM pg_catalog.pg_attrdef WHERE " CALLS("adbin", ASKING) ") THEN 'a' END)";
+     " AND " CALLS("pg_catalog.concat(ev_qual, ev_action)", ASKING) ")"
+     " OR EXISTS (SELECT FROM pg_catalog.pg_policy"
+     " WHERE " CALLS("pg_catalog.concat(polqual, polwithcheck)", ASKING) ")"
+     " OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE " CALLS("conbin", ASKING) ")"
+     " OR EXISTS (SELECT FROM pg_catalog.pg_type WHERE " CALLS("typdefaultbin", ASKING) ")"
+     " OR EXISTS (SELECT FROM pg_catalog.pg_attrdef WHERE " CALLS("adbin", ASKING) ")"
+     " OR " MADE_OF(ASKING) " THEN 'a' END)";
 /* clang-format on */
 
 /* In the same transaction, and no longer. Compiling takes longer than running; who waits for a lock

@@ -130,7 +130,7 @@ unsigned pw_verdict_of(const struct pw_verdict *verdict, const char *name)
 
 bool pw_verdict_exceeds(const struct pw_verdict *verdict, const struct pw_verdict *earlier)
 {
-	if (verdict->all & ~earlier->all)
+	if (verdict->all & ~earlier->all || (verdict->reading_draws && !earlier->reading_draws))
 		return true;
 	for (size_t i = 0; i < PW_USE_N; i++) {
 		if (verdict->uses[i] & ~earlier->uses[i])

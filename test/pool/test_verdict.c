@@ -122,6 +122,19 @@ static void test_more_than_before(void **state PW_UNUSED)
 	pw_verdict_unref(two);
 }
 
+static void test_reading_draws(void **state PW_UNUSED)
+{
+	struct pw_verdict *one = pw_verdict_create(1), *two = pw_verdict_create(1);
+
+	one->reading_draws = true;
+	assert_true(pw_verdict_exceeds(one, two));
+	assert_false(pw_verdict_exceeds(two, one));
+	two->reading_draws = true;
+	assert_false(pw_verdict_exceeds(one, two));
+	pw_verdict_unref(one);
+	pw_verdict_unref(two);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +143,7 @@ int main(void)
 	    cmocka_unit_test(test_names_of_builtins),
 	    cmocka_unit_test(test_too_many),
 	    cmocka_unit_test(test_more_than_before),
+	    cmocka_unit_test(test_reading_draws),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
