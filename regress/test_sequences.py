@@ -4,7 +4,8 @@ a session finds its last server again where nobody else has used that."""
 
 import pytest
 
-from lib.wire import bind, execute, parse, query, run_named, sync
+from lib.wait import wait_for
+from lib.wire import bind, execute, flush, parse, query, run_named, sync
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -18,6 +19,10 @@ def one_link(make_pooler, pg, db):
                   "GRANT ALL ON SEQUENCE s TO PUBLIC; GRANT ALL ON TABLE t TO PUBLIC;"
                   "GRANT ALL ON SEQUENCE t_id_seq TO PUBLIC")
     return make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+
+
+def messages(sql):
+    return parse("", sql) + bind() + execute()
 
 
 def learn(pooler):
@@ -196,24 +201,28 @@ def test_who_asks_comes_back_to_its_server(in_turn, ask):
 
 
 def take_both(in_turn):
-    """Two clients, each within a transaction; the first is where `a` has drawn."""
+    """Two clients, each within a batch; the first is where `a` has drawn."""
     a, b, c = (in_turn.raw() for _ in range(3))
     drawn, pid = a.query("SELECT nextval('s'), pg_backend_pid()").rows[0]
     others = {}
     for conn in (b, c):
-        conn.query("BEGIN")
-        others[conn.query("SELECT pg_backend_pid()").value()] = conn
+        conn.send(messages("SELECT pg_backend_pid()") + flush())
+        others[conn.recv_until("C")[-2].values()[0]] = conn
     return a, drawn, others.pop(pid), others.popitem()[1]
+
+
+def let_go(conn):
+    assert conn.run(sync()).error is None
 
 
 def test_who_asks_waits_for_its_server(in_turn):
     a, drawn, there, elsewhere = take_both(in_turn)
     a.send(query("SELECT currval('s')"))
     in_turn.wait_pool(cl_waiting=1)
-    elsewhere.query("COMMIT")
+    let_go(elsewhere)
     assert elsewhere.query("SELECT 1").value() == "1"
     in_turn.wait_pool(cl_waiting=1)
-    there.query("COMMIT")
+    let_go(there)
     assert a.result().value() == drawn
 
 
@@ -221,18 +230,17 @@ def test_not_for_long(in_turn):
     a, _, there, elsewhere = take_both(in_turn)
     a.send(query("SELECT currval('s')"))
     in_turn.wait_pool(cl_waiting=1)
-    elsewhere.query("COMMIT")
+    let_go(elsewhere)
     assert a.result().error.code == NOT_YET
-    there.query("COMMIT")
+    let_go(there)
 
 
 def test_a_server_that_was_lost_is_not_waited_for(in_turn):
     a, _, there, elsewhere = take_both(in_turn)
-    elsewhere.query("COMMIT")
+    let_go(elsewhere)
     a.send(query("SELECT currval('s')"))
     in_turn.wait_pool(cl_waiting=1)
-    there.query("SELECT nextval('s')")
-    there.query("COMMIT")
+    there.run(messages("SELECT nextval('s')"), sync())
     assert a.result().error.code == NOT_YET
 
 
@@ -319,3 +327,35 @@ def test_the_latest_of_two_servers_counts(in_turn):
         second = a.query("SELECT nextval('s'), pg_backend_pid()").rows[0]
         c.query("COMMIT")
         assert a.query("SELECT currval('s')").value() == second[0] != first[0]
+
+
+def waited_us(pooler):
+    row = pooler.pool()
+    return row["maxwait"] * 1000000 + row["maxwait_us"]
+
+
+def test_who_has_waited_longer_comes_first(in_turn):
+    """Even if the server has the values that another waits for."""
+    a, drawn, there, elsewhere = take_both(in_turn)
+    w = in_turn.raw()
+    w.send(query("SELECT nextval('s')"))
+    wait_for(lambda: waited_us(in_turn) > 100000, what="a long wait")
+    a.send(query("SELECT currval('s')"))
+    in_turn.wait_pool(cl_waiting=2)
+    let_go(there)
+    assert w.result().value() != drawn
+    assert a.result().error.code == NOT_YET
+    let_go(elsewhere)
+
+
+def test_who_has_waited_longer_and_reads_leaves_the_values(in_turn):
+    a, drawn, there, elsewhere = take_both(in_turn)
+    w = in_turn.raw()
+    w.send(query("SELECT 1"))
+    wait_for(lambda: waited_us(in_turn) > 100000, what="a long wait")
+    a.send(query("SELECT currval('s')"))
+    in_turn.wait_pool(cl_waiting=2)
+    let_go(there)
+    assert w.result().value() == "1"
+    assert a.result().value() == drawn
+    let_go(elsewhere)

@@ -170,15 +170,22 @@ static bool is_kept_back(const struct pw_link *link, const struct pw_loan *loan)
 	       reads_sequences(link->pool);
 }
 
-static bool is_for_others(const struct pw_link *link)
+/* Does somebody get it before the loan (NULL = anybody else) who wants that one alone? */
+static bool is_for_others(const struct pw_link *link, const struct pw_loan *loan)
 {
-	return link->seek || pw_pool_who_wants(link->pool, link->facts.id);
+	const struct pw_pool *pool = link->pool;
+	const struct pw_loan *wanting = pw_pool_who_wants(pool, link->facts.id);
+	uint64_t since = loan ? loan->since_us : 0;
+
+	return pw_pool_goes_first(pool, link->sought_since_us, since) ||
+	       (wanting && pw_pool_goes_first(pool, wanting->since_us, since));
 }
 
 static bool is_at_hand(const struct pw_link *link, const struct pw_loan *loan)
 {
 	return link && link->state == PW_LINK_IDLE && link->pool == loan->pool &&
-	       !needs_check(link->pool, link) && pw_pool_suits(link, loan) && !is_for_others(link);
+	       !needs_check(link->pool, link) && pw_pool_suits(link, loan) &&
+	       !is_for_others(link, loan);
 }
 
 /* A session finds there what no server can be asked to bring: values of its sequences. */
@@ -214,7 +221,7 @@ struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *lo
 			pw_link_goto(link, PW_LINK_STALE);
 			continue;
 		}
-		if (is_for_others(link) || (loan && !pw_pool_suits(link, loan)))
+		if (is_for_others(link, loan) || (loan && !pw_pool_suits(link, loan)))
 			continue;
 		if (!is_fifo && is_kept_back(link, loan)) {
 			kept_back = link;

@@ -14,8 +14,6 @@
 
 #include "pgweir/base/assert.h"
 
-enum { FAIR_MARGIN_US = 2000 };
-
 /* ---- lending ---- */
 
 static void lend(struct pw_pool *pool, struct pw_link *link, struct pw_loan *loan)
@@ -245,12 +243,12 @@ static void serve_queue(struct pw_pool *pool)
 }
 
 /* Those who have to wait no longer for the one link that they want. */
-static void serve_wanting(struct pw_pool *pool)
+static void serve_wanting(struct pw_pool *pool, bool in_turn)
 {
 	struct pw_link *link;
 	struct pw_loan *loan;
 
-	while (!pw_pool_is_paused(pool) && (loan = pw_pool_fulfilled(pool, &link)))
+	while (!pw_pool_is_paused(pool) && (loan = pw_pool_fulfilled(pool, in_turn, &link)))
 		lend_to_waiter(pool, link, loan);
 }
 
@@ -261,8 +259,10 @@ void pw_pool_serve(struct pw_pool *pool)
 	pool->goes_on_asking = false;
 	refuse_failing(pool);
 	serve_welcome(pool);
-	serve_wanting(pool);
+	serve_wanting(pool, true);
 	serve_queue(pool);
+	/* Links that nobody else could take. */
+	serve_wanting(pool, false);
 }
 
 /* ---- where a returned link goes ---- */
@@ -286,27 +286,26 @@ static int oldest_other_head(const struct pw_pool *pool, uint64_t *since)
 	return best;
 }
 
-static uint64_t fair_margin(const struct pw_pool *pool)
-{
-	uint64_t quarter =
-	    atomic_load_explicit(&pool->shared->mean_wait_us, memory_order_relaxed) / 4;
-
-	return quarter > FAIR_MARGIN_US ? quarter : FAIR_MARGIN_US;
-}
-
-/* Gives the link to whoever has waited longest in the process; false = nobody waits. */
+/* Gives the link to whoever has waited longest in the process, or who waits for that one; false =
+ * nobody waits. */
 static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 {
 	struct pw_loan *wanting = pw_pool_who_wants(pool, link->facts.id);
-	struct pw_loan *head = wanting ? wanting : pw_pool_head(pool);
+	struct pw_loan *head = pw_pool_head(pool);
 	uint64_t own = head ? head->since_us : 0;
 	uint64_t theirs = 0;
-	int other = wanting ? -1 : oldest_other_head(pool, &theirs);
+	int other = oldest_other_head(pool, &theirs);
+	uint64_t oldest = own == 0 || (other >= 0 && theirs < own) ? theirs : own;
 
-	if (!wanting && pw_pool_give_to_seeker(link))
+	if (wanting && pw_pool_goes_first(pool, wanting->since_us, oldest)) {
+		head = wanting;
+		other = -1;
+	} else if (pw_pool_goes_first(pool, link->sought_since_us, oldest) &&
+		   pw_pool_give_to_seeker(link)) {
 		return true;
-	if (other >= 0 && (own == 0 || theirs + fair_margin(pool) < own) &&
-	    pw_link_hand_over(link, (unsigned)other))
+	}
+	if (other >= 0 && (own == 0 || theirs + pw_pool_fair_margin(pool) < own) &&
+	    pw_pool_hand_over_sought(link, wanting, (unsigned)other))
 		return true;
 	if (!head || head->replication != PW_REPLICATION_NONE || pool->pools->is_lending ||
 	    !may_serve(link, head))

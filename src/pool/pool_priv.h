@@ -31,6 +31,11 @@ struct pw_link *pw_pool_idle_link(const struct pw_pool *pool, uint64_t link_id);
  * while there is no turn to log in; NULL = nobody waits. Another one the next time, if a turn has
  * come or gone. */
 struct pw_loan *pw_pool_head(const struct pw_pool *pool);
+/* So much longer has somebody to have waited who comes first out of turn. */
+uint64_t pw_pool_fair_margin(const struct pw_pool *pool);
+/* Does who wants one link alone, and waits since then, get it before who waits for any? 0 = nobody.
+ */
+bool pw_pool_goes_first(const struct pw_pool *pool, uint64_t since, uint64_t than);
 /* Takes it out of the queue: it is served. */
 void pw_loan_end_wait(struct pw_loan *loan);
 void pw_pool_publish_head(struct pw_pool *pool);
@@ -84,10 +89,14 @@ bool pw_link_ask_for(struct pw_pool *pool, unsigned to);
 /* ---- seek.c ---- */
 /* The loan is about to wait for the link that it wants: is that to be had, and where? */
 void pw_pool_reach_for_wanted(struct pw_loan *loan);
-/* One that waits for a link which is idle by now; NULL = nobody does. */
-struct pw_loan *pw_pool_fulfilled(const struct pw_pool *pool, struct pw_link **link);
+/* One that waits for a link which is idle by now (`in_turn`: and goes first); NULL = nobody does.
+ */
+struct pw_loan *pw_pool_fulfilled(const struct pw_pool *pool, bool in_turn, struct pw_link **link);
 /* The link is free. True: it is on its way to another worker that seeks it. */
 bool pw_pool_give_to_seeker(struct pw_link *link);
+/* To a worker where somebody has waited longer than who wants the link here (NULL = nobody), or
+ * seeks it: they go on seeking it there. False where that cannot be now. */
+bool pw_pool_hand_over_sought(struct pw_link *link, struct pw_loan *wanting, unsigned to);
 void pw_pool_on_values_lost(struct pw_link *link);
 
 /* ---- pool_open.c ---- */

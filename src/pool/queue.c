@@ -11,6 +11,8 @@
 
 #include "pgweir/base/assert.h"
 
+enum { FAIR_MARGIN_US = 2000 };
+
 void pw_loan_init(struct pw_loan *loan, const struct pw_borrower_ops *ops)
 {
 	memset(loan, 0, sizeof(*loan));
@@ -119,6 +121,19 @@ static void note_wait(struct pw_pool *pool, uint64_t waited_us)
 	pool->stats.now.wait_time += waited_us;
 	atomic_store_explicit(&pool->shared->mean_wait_us, mean - mean / 8 + wait / 8,
 			      memory_order_relaxed);
+}
+
+uint64_t pw_pool_fair_margin(const struct pw_pool *pool)
+{
+	uint64_t quarter =
+	    atomic_load_explicit(&pool->shared->mean_wait_us, memory_order_relaxed) / 4;
+
+	return quarter > FAIR_MARGIN_US ? quarter : FAIR_MARGIN_US;
+}
+
+bool pw_pool_goes_first(const struct pw_pool *pool, uint64_t since, uint64_t than)
+{
+	return since > 0 && (than == 0 || since <= than + pw_pool_fair_margin(pool));
 }
 
 void pw_loan_end_wait(struct pw_loan *loan)

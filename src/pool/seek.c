@@ -15,6 +15,7 @@ struct pw_seek {
 	struct pw_mail mail;
 	struct pw_pools *to;
 	uint64_t pool_id, link_id, owner_id;
+	uint64_t since_us;
 	unsigned from;
 };
 
@@ -69,8 +70,10 @@ static struct pw_link *find_in_pool(const struct pw_pool *pool, uint64_t id)
 	return link;
 }
 
-struct pw_loan *pw_pool_fulfilled(const struct pw_pool *pool, struct pw_link **link)
+struct pw_loan *pw_pool_fulfilled(const struct pw_pool *pool, bool in_turn, struct pw_link **link)
 {
+	const struct pw_loan *head = in_turn ? pw_pool_head(pool) : NULL;
+
 	if (pool->n_wanting == 0)
 		return NULL;
 	PW_LIST_FOREACH (node, &pool->idle) {
@@ -78,10 +81,16 @@ struct pw_loan *pw_pool_fulfilled(const struct pw_pool *pool, struct pw_link **l
 
 		*link = PW_CONTAINER(node, struct pw_link, pool_node);
 		loan = pw_pool_who_wants(pool, (*link)->facts.id);
-		if (loan)
+		if (loan && pw_pool_goes_first(pool, loan->since_us, head ? head->since_us : 0))
 			return loan;
 	}
 	return NULL;
+}
+
+static void set_seek(struct pw_link *link, struct pw_seek *seek)
+{
+	link->seek = seek;
+	link->sought_since_us = seek ? seek->since_us : 0;
 }
 
 bool pw_pool_give_to_seeker(struct pw_link *link)
@@ -90,7 +99,7 @@ bool pw_pool_give_to_seeker(struct pw_link *link)
 
 	if (!seek)
 		return false;
-	link->seek = NULL;
+	set_seek(link, NULL);
 	if (pw_link_hand_over(link, seek->from)) {
 		free(seek);
 		return true;
@@ -122,14 +131,14 @@ static void deliver_seek(struct pw_mail *mail, void *receiver PW_UNUSED)
 		go_home(seek, here);
 		return;
 	}
-	link->seek = seek;
+	set_seek(link, seek);
 	look_at_age(link);
 	if (link->state == PW_LINK_IDLE)
 		(void)pw_pool_give_to_seeker(link);
 }
 
-/* False: it cannot be asked for. */
-static bool seek_elsewhere(const struct pw_loan *loan)
+/* From worker `at` on; false: it cannot be asked for. */
+static bool seek_elsewhere(const struct pw_loan *loan, unsigned at)
 {
 	struct pw_pools *pools = loan->pool->pools;
 	struct pw_seek *seek = pools->n_peers > 1 ? calloc(1, sizeof(*seek)) : NULL;
@@ -141,20 +150,39 @@ static bool seek_elsewhere(const struct pw_loan *loan)
 	seek->pool_id = loan->pool->shared->id;
 	seek->link_id = loan->wants;
 	seek->owner_id = loan->owner_id;
+	seek->since_us = loan->since_us > 0 ? loan->since_us : pools->loop->now_us;
 	seek->from = pools->index;
-	post(seek, pools->peers[(pools->index + 1) % pools->n_peers]);
+	post(seek, pools->peers[at]);
+	return true;
+}
+
+bool pw_pool_hand_over_sought(struct pw_link *link, struct pw_loan *wanting, unsigned to)
+{
+	struct pw_pools *pools = link->pool->pools;
+	struct pw_seek *seek = link->seek;
+
+	set_seek(link, NULL);
+	if (!pw_link_hand_over(link, to)) {
+		set_seek(link, seek);
+		return false;
+	}
+	if (seek)
+		post(seek, pools->peers[to]);
+	if (wanting && !seek_elsewhere(wanting, to))
+		pw_loan_want_no_more(wanting);
 	return true;
 }
 
 void pw_pool_reach_for_wanted(struct pw_loan *loan)
 {
+	const struct pw_pools *pools = loan->pool->pools;
 	struct pw_link *link;
 
 	if (loan->wants == 0)
 		return;
 	link = find_in_pool(loan->pool, loan->wants);
 	if (loan->needs_new || (link && !pw_link_has_draws_of(link, loan)) ||
-	    (!link && !seek_elsewhere(loan)))
+	    (!link && !seek_elsewhere(loan, (pools->index + 1) % pools->n_peers)))
 		loan->wants = 0;
 	else if (link)
 		look_at_age(link);
@@ -168,5 +196,5 @@ void pw_pool_on_values_lost(struct pw_link *link)
 		pw_loan_want_no_more(loan);
 	if (link->seek)
 		go_home(link->seek, link->pool->pools);
-	link->seek = NULL;
+	set_seek(link, NULL);
 }

@@ -94,6 +94,7 @@ struct pw_link {
 	struct pw_loan *loan;          /* LENT: who has it; opening: for whom, if it is one's own */
 	struct pw_loan *last;          /* who had it last, and is still there */
 	struct pw_seek *seek; /* another worker's loan wants it for its values; NULL = none does */
+	uint64_t sought_since_us;        /* ... and waits for it since then */
 	enum pw_replication replication; /* not NONE: one loan's own, closed with it */
 	struct pw_stream stream;
 	struct pw_reader reader;
