@@ -2,10 +2,13 @@
 """currval() and lastval() tell what the session itself has drawn, or that it has drawn nothing; and
 a session finds its last server again where nobody else has used that."""
 
+import struct
+
 import pytest
 
+from lib import fakepg
 from lib.wait import wait_for
-from lib.wire import bind, execute, flush, parse, query, run_named, sync
+from lib.wire import bind, describe, execute, flush, message, parse, query, run_named, sync
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -327,6 +330,211 @@ def test_the_latest_of_two_servers_counts(in_turn):
         second = a.query("SELECT nextval('s'), pg_backend_pid()").rows[0]
         c.query("COMMIT")
         assert a.query("SELECT currval('s')").value() == second[0] != first[0]
+
+
+@pytest.fixture
+def plain(one_link, pg, db):
+    with pg.connect(db) as c:
+        c.execute("CREATE TABLE plain (v text); GRANT ALL ON TABLE plain TO PUBLIC")
+    return one_link
+
+
+def begin_elsewhere(b, *more):
+    """A transaction that begins where another's values are: behind something that is not answered
+    yet."""
+    texts = ("SELECT 1", "BEGIN", *more)
+    b.send(b"".join(query(t) for t in texts))
+    return [b.result() for _ in texts]
+
+
+def test_nothing_is_asked_before_the_first_query_of_a_transaction(plain, pg, db):
+    """A snapshot is taken by what the client asks for, and not before."""
+    learn(plain)
+    a, b = plain.raw(), plain.raw()
+    a.query("SELECT nextval('s')")
+    b.query("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    assert b.query("LOCK TABLE plain IN ACCESS SHARE MODE").error is None
+    with pg.connect(db) as c:
+        c.execute("INSERT INTO plain VALUES ('x')")
+    assert b.query("SELECT count(*) FROM plain").value() == "1"
+    b.query("INSERT INTO t (v) VALUES ('mine')")
+    assert b.query("SELECT lastval()").value() == "1"
+
+
+def test_transaction_modes_are_set_behind_begin(plain):
+    learn(plain)
+    a, b = plain.raw(), plain.raw()
+    a.query("SELECT nextval('s')")
+    b.query("BEGIN")
+    assert b.query("DECLARE c CURSOR FOR SELECT 1").error is None
+    b.query("ROLLBACK")
+    a.query("SELECT nextval('s')")
+    begin_elsewhere(b, "LOCK TABLE plain IN ACCESS SHARE MODE")
+    assert b.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").error is None
+
+
+def test_an_error_ahead_of_the_question(one_link):
+    """The next question is no part of what the error has ended."""
+    a, b = one_link.raw(), one_link.raw()
+    a.query("SELECT nextval('s')")
+    ask = messages("SELECT currval('s')")
+    b.send(messages("SELECT 1/0") + ask + sync() + ask + sync() + query("SELECT lastval()"))
+    assert [b.result().error.code for _ in range(3)] == ["22012", NOT_YET, NOT_YET]
+
+
+def test_an_error_ahead_of_the_question_in_a_savepoint(one_link):
+    a, b = one_link.raw(), one_link.raw()
+    a.query("SELECT nextval('s')")
+    begin_elsewhere(b, "SAVEPOINT p")
+    ask = messages("SELECT currval('s')")
+    assert b.run(messages("SELECT 1/0"), ask, sync()).error.code == "22012"
+    for _ in range(2):
+        b.query("ROLLBACK TO p")
+        assert b.run(ask, sync()).error.code == NOT_YET
+    b.query("ROLLBACK")
+    assert b.query("SELECT nextval('s')").value() == b.query("SELECT lastval()").value()
+
+
+def test_who_asks_twice_in_a_batch_keeps_its_own(one_link):
+    a, b = one_link.raw(), one_link.raw()
+    a.query("SELECT nextval('s')")
+    begin_elsewhere(b)
+    result = b.run(messages("SELECT 1"), messages("SELECT CASE WHEN false THEN lastval() END"),
+                   messages("INSERT INTO t (v) VALUES ('mine')"), messages("SELECT lastval()"), sync())
+    assert result.rows[-1] == ["1"]
+
+
+@pytest.mark.parametrize("name", ["", "q"])
+def test_not_where_names_are_the_servers(make_pooler, pg, db, name):
+    with pg.connect(db) as c:
+        c.execute("CREATE SEQUENCE s; GRANT ALL ON SEQUENCE s TO PUBLIC")
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track",
+                         max_prepared_statements=0)
+    a, b = pooler.raw(), pooler.raw()
+    a.query("SELECT nextval('s')")
+    result = b.run(parse(name, "SELECT currval('s')"), bind("", name), execute(), sync())
+    assert result.error.code == NOT_YET
+
+
+@pytest.mark.parametrize("oid", [1575, 2559])
+def test_not_by_a_call_of_the_function(one_link, oid):
+    a, b = one_link.raw(), one_link.raw()
+    regclass = int(a.query("SELECT 's'::regclass::oid").value())
+    a.query("SELECT nextval('s')")
+    args = [struct.pack("!ii", 4, regclass)] if oid == 1575 else []
+    b.send(message("F", struct.pack("!ihhh", oid, 1, 1, len(args)) + b"".join(args)
+                   + struct.pack("!h", 1)))
+    assert b.result().error.code == NOT_YET
+
+
+def test_behind_a_failed_transaction(one_link):
+    a, b = one_link.raw(), one_link.raw()
+    a.query("SELECT nextval('s')")
+    b.query("BEGIN")
+    b.query("SELECT 1/0")
+    assert b.query("ROLLBACK; SELECT currval('s')").error.code == NOT_YET
+    a.query("SELECT nextval('s')")
+    b.query("BEGIN")
+    b.query("SELECT 1/0")
+    b.send(query("ROLLBACK") + query("SELECT currval('s')"))
+    assert [r.error and r.error.code for r in (b.result(), b.result())] == [None, NOT_YET]
+
+
+def test_behind_a_failed_transaction_with_anothers_values(one_link):
+    """Nothing can be discarded before that ends, and nothing behind it in the same text."""
+    a, b, c = one_link.raw(), one_link.raw(), one_link.raw()
+    a.query("SELECT nextval('s')")
+    begin_elsewhere(b, "SELECT 1/0")
+    assert b.query("SELECT currval('s')").error.code == "25P02"
+    b.send(query("ROLLBACK; SELECT currval('s')"))
+    assert b.expect_fatal().code == "25P02"
+    begin_elsewhere(c, "SELECT 1/0")
+    c.send(query("ROLLBACK") + query("SELECT currval('s')"))
+    assert [r.error and r.error.code for r in (c.result(), c.result())] == [None, NOT_YET]
+
+
+@pytest.mark.parametrize("ahead", [["COPY plain TO STDOUT"], []])
+def test_behind_a_copy(plain, ahead):
+    a, b = plain.raw(), plain.raw()
+    a.query("SELECT nextval('s')")
+    begin_elsewhere(b, *ahead)
+    if ahead:
+        assert b.query("SELECT currval('s')").error.code == NOT_YET
+        return
+    b.send(query("COPY plain TO STDOUT") + query("SELECT currval('s')"))
+    assert [r.error and r.error.code for r in (b.result(), b.result())] == [None, NOT_YET]
+
+
+def test_within_a_copy(plain):
+    a, b = plain.raw(), plain.raw()
+    a.query("SELECT nextval('s')")
+    begin_elsewhere(b)
+    b.send(query("COPY plain FROM STDIN"))
+    b.recv_until("G")
+    b.send(query("SELECT currval('s')") * 2)
+    assert b.expect_fatal().code == "08P01"
+
+
+def test_the_first_who_asks_later_than_that(plain):
+    """After a thousand times nobody is taken to ask; who does all the same is not told another's."""
+    a, b, c = plain.raw(), plain.raw(), plain.raw()
+    for _ in range(510):
+        a.query("SELECT nextval('s')")
+        b.query("SELECT nextval('s')")
+    c.query("BEGIN")
+    c.query("INSERT INTO plain VALUES ('x')")
+    assert c.query("SELECT lastval()").error.code == NOT_YET
+
+
+def test_statements_of_that_name(one_link):
+    a, b = one_link.raw(), one_link.raw()
+    a.query("SELECT nextval('s')")
+    begin_elsewhere(b, "SAVEPOINT p", "PREPARE pgweir_discard AS SELECT 1")
+    ask = messages("SELECT currval('s')")
+    assert b.run(messages("SELECT 1"), ask, sync()).error.code == NOT_YET
+
+
+def discards_fail(make_pooler, make_fake, code):
+    """A server that refuses to discard, once."""
+    failed, seen = [], []
+
+    def answer(session, kind, body):
+        if kind != "Q":
+            return False
+        text = body[:-1].decode()
+        seen.append(text)
+        if text == "DISCARD SEQUENCES":
+            if not failed:
+                failed.append(text)
+                session.send(fakepg.error("canceling statement due to user request", code)
+                             + fakepg.ready(session.status))
+            else:
+                session.send(fakepg.complete("DISCARD SEQUENCES") + fakepg.ready(session.status))
+            return True
+        return False
+
+    fake = make_fake(on_message=answer)
+    pooler = make_pooler(databases={"fake": {"host": fake.host, "port": fake.port}},
+                         pool_mode="transaction", default_pool_size=1, session_state="track")
+    return pooler, seen
+
+
+def test_what_is_not_discarded_is_not_taken_for_it(make_pooler, make_fake):
+    pooler, seen = discards_fail(make_pooler, make_fake, "57014")
+    a, b = pooler.raw(dbname="fake"), pooler.raw(dbname="fake")
+    a.query("SELECT nextval('s')")
+    assert b.query("SELECT nextval('s')").error is None
+    assert b.query("SELECT currval('s')").error is None
+    assert seen[-4:] == ["DISCARD SEQUENCES", "SELECT nextval('s')", "DISCARD SEQUENCES",
+                         "SELECT currval('s')"]
+
+
+def test_nor_is_anybody_told_what_is_left(make_pooler, make_fake):
+    pooler, _ = discards_fail(make_pooler, make_fake, "57014")
+    a, b = pooler.raw(dbname="fake"), pooler.raw(dbname="fake")
+    a.query("SELECT nextval('s')")
+    b.send(query("SELECT currval('s')"))
+    assert b.expect_fatal().code == "57014"
 
 
 def waited_us(pooler):

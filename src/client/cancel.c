@@ -124,7 +124,7 @@ void pw_client_cancel(struct pw_client *c, void (*done)(void *arg), void *arg)
 	struct pw_link *link = running_link(c);
 
 	/* It would strike what went ahead. */
-	if (link && link->is_syncing)
+	if (link && pw_link_runs_ahead(link))
 		c->is_cancel_due = true;
 	else if (link && pw_cancel_link_for(link, done, arg) == PW_OK)
 		return;

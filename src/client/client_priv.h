@@ -61,7 +61,7 @@ struct pw_client_session {
 	struct pw_effects effects;  /* of what was sent since the link's state was last known */
 	unsigned called;            /* PW_CODE_*: of these, as known when they were sent */
 	bool is_called_unknown;     /* ... and not known of some */
-	bool had_drawn;             /* may have, before the last query */
+	unsigned values_use;        /* PW_VALUES_*: of the last query */
 	struct pw_client_lone lone; /* part of these */
 	struct pw_effects unnamed;  /* of the unnamed statement */
 	/* The Parse of the unnamed statement, which outlives its link; was it, or what drops
@@ -120,7 +120,8 @@ bool pw_session_note_sync(struct pw_client *c);
 /* A statement is bound that only SQL can have made, if anybody has. */
 void pw_session_note_foreign(struct pw_client *c);
 void pw_session_note_unknown(struct pw_client *c);
-void pw_session_note_function(struct pw_client *c, const struct pw_piece *piece);
+/* False: of a function of which nothing is known. */
+bool pw_session_note_function(struct pw_client *c, const struct pw_piece *piece);
 /* The client goes: what it leaves in its link is to be taken back, or nobody else may have it. */
 void pw_session_leave(struct pw_client *c);
 /* PW_EFFECT_*: why it cannot be without its link, from now on. False: too many of the pool are kept
@@ -204,8 +205,8 @@ bool pw_relay_acquire(struct pw_client *c);
 void pw_relay_note_ready(struct pw_client *c);
 /* The link goes back to its pool if nothing is owed and nothing left in it. */
 void pw_relay_leave_if_free(struct pw_client *c);
-/* What went ahead of the client's messages is answered. False: it is closed. */
-bool pw_relay_ahead_passed(struct pw_client *c);
+/* What was sent on our own account is answered. False: the client is closed. */
+bool pw_relay_own_passed(struct pw_client *c);
 /* SYNCING, ASKING: the server, or the hub, has answered. */
 void pw_relay_synced(struct pw_client *c);
 void pw_relay_answered(struct pw_client *c);

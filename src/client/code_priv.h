@@ -34,18 +34,26 @@ bool pw_session_learn(struct pw_client *c);
 bool pw_session_goes_on_learning(struct pw_client *c);
 
 /* ---- session_draws.c ---- */
-/* May these effects draw values of sequences, by what is known of the database's code? Those of
- * the transaction so far? */
-bool pw_session_draws(const struct pw_client *c, const struct pw_effects *effects);
+/* What a text has to do with values of sequences. */
+enum pw_values_use {
+	PW_VALUES_ASKED = 1 << 0,  /* it asks for those that were drawn */
+	PW_VALUES_UNREAD = 1 << 1, /* it may: it was not to be read */
+	PW_VALUES_DRAWN = 1 << 2,  /* it may draw some, or ask by code */
+	PW_VALUES_LATER = 1 << 3,  /* what comes behind it in its transaction may */
+	PW_VALUES_BEHIND = 1 << 4, /* ASKED, and maybe behind the end of a transaction */
+};
+/* PW_VALUES_*: by what is known of the database's code. */
+unsigned pw_session_values_use(const struct pw_client *c, const struct pw_effects *effects);
+/* May the transaction have drawn values so far? */
 bool pw_session_has_drawn(const struct pw_client *c);
 /* Is the message one that asks for values of sequences which another link has? */
 bool pw_session_asks_elsewhere(const struct pw_client *c, const struct pw_piece *piece);
 
 /* ---- relay_loan.c ---- */
-/* Ahead of a text with these effects (NULL = none): if it draws values of sequences, or asks for
- * them, what another has drawn on the link is discarded; not where something of the client's own
- * may be among it (has_drawn). False: it is closed. */
-bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects, bool has_drawn);
+/* Ahead of a message with this use (PW_VALUES_*): what another has drawn on the link is discarded
+ * where the client might be told it, and at the beginning of a transaction where it might come
+ * among the client's own. False: the client is closed. */
+bool pw_relay_own_sequences(struct pw_client *c, unsigned use);
 /* ASKING: is it known by now what the code may have left? */
 void pw_relay_on_learning_timeout(struct pw_client *c);
 

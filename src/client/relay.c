@@ -143,7 +143,7 @@ static bool bring_names(struct pw_client *c)
 	if (!c->session)
 		return true;
 	pw_names_note_drops(c, &c->session->effects);
-	return pw_relay_own_sequences(c, &c->session->effects, c->session->had_drawn) &&
+	return pw_relay_own_sequences(c, c->session->values_use) &&
 	       pw_names_bring(c, &c->session->effects, true);
 }
 
@@ -171,14 +171,22 @@ static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
 						    back == PW_BACK_BEHIND);
 }
 
+static bool own_sequences_of_unnamed(struct pw_client *c)
+{
+	const struct pw_effects *effects = pw_session_effects_of(c, NULL);
+
+	return pw_relay_own_sequences(c, pw_session_values_use(c, effects));
+}
+
 /* Names are the server's: what they stand for is known of the unnamed one alone. */
 static bool forward_parse(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_cursor body = pw_piece_body(piece);
 
-	if (pw_cursor_string(&body)[0] == '\0')
-		pw_session_note_unnamed(c, piece, &body);
-	return forward_role(c, piece);
+	if (pw_cursor_string(&body)[0] != '\0')
+		return pw_relay_own_sequences(c, PW_VALUES_UNREAD) && forward_role(c, piece);
+	pw_session_note_unnamed(c, piece, &body);
+	return own_sequences_of_unnamed(c) && forward_role(c, piece);
 }
 
 static bool forward_bind(struct pw_client *c, const struct pw_piece *piece)
@@ -188,9 +196,9 @@ static bool forward_bind(struct pw_client *c, const struct pw_piece *piece)
 	(void)pw_cursor_string(&body); /* the portal */
 	if (pw_cursor_string(&body)[0] != '\0' || body.has_failed) {
 		pw_session_note_unknown(c);
-		return forward_role(c, piece);
+		return pw_relay_own_sequences(c, PW_VALUES_UNREAD) && forward_role(c, piece);
 	}
-	if (!pw_relay_bring_unnamed(c))
+	if (!own_sequences_of_unnamed(c) || !pw_relay_bring_unnamed(c))
 		return false;
 	pw_session_note_bind(c, NULL);
 	return forward_role(c, piece);
@@ -207,11 +215,9 @@ static bool forward_describe(struct pw_client *c, const struct pw_piece *piece)
 
 static bool forward_function(struct pw_client *c, const struct pw_piece *piece)
 {
-	bool has_drawn = pw_session_has_drawn(c);
+	bool is_known = pw_session_note_function(c, piece);
 
-	pw_session_note_function(c, piece);
-	return pw_relay_own_sequences(c, c->session ? &c->session->effects : NULL, has_drawn) &&
-	       forward_role(c, piece);
+	return pw_relay_own_sequences(c, is_known ? 0 : PW_VALUES_UNREAD) && forward_role(c, piece);
 }
 
 /* What a first piece with a link at hand means; false = the client is closed. */
@@ -518,19 +524,12 @@ static void on_parameter(struct pw_loan *loan, const char *name, const char *val
 	loan->params = changed;
 }
 
-/* Is what the ReadyForQuery ends a batch that nobody waits for? */
-static bool has_ahead(const struct pw_client *c)
-{
-	return c->loan.link->is_syncing && c->state != PW_CLIENT_SYNCING &&
-	       c->state != PW_CLIENT_LOOKUP;
-}
-
 static void on_ready(struct pw_loan *loan, bool was_swallowed)
 {
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
 	struct pw_link *link = loan->link;
 
-	if (was_swallowed && has_ahead(c) && !pw_relay_ahead_passed(c))
+	if (was_swallowed && !pw_relay_own_passed(c))
 		return;
 	switch (c->state) {
 	case PW_CLIENT_LOOKUP:

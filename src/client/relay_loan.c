@@ -30,12 +30,17 @@ static atomic_bool *reads_sequences(const struct pw_client *c)
 	return &c->loan.pool->shared->db->reads_sequences;
 }
 
+static bool are_asked_for(const struct pw_client *c)
+{
+	return atomic_load_explicit(reads_sequences(c), memory_order_relaxed);
+}
+
 /* Until it is known that nobody asks for them, which is assumed after a while. */
 static bool matter_sequences(const struct pw_client *c)
 {
 	struct pw_shared_db *db = c->loan.pool->shared->db;
 
-	return atomic_load_explicit(&db->reads_sequences, memory_order_relaxed) ||
+	return are_asked_for(c) ||
 	       atomic_load_explicit(&db->n_watched, memory_order_relaxed) < WATCHED_MAX;
 }
 
@@ -43,11 +48,11 @@ static void note_watched(const struct pw_client *c)
 {
 	struct pw_shared_db *db = c->loan.pool->shared->db;
 
-	if (!atomic_load_explicit(&db->reads_sequences, memory_order_relaxed))
+	if (!are_asked_for(c))
 		atomic_fetch_add_explicit(&db->n_watched, 1, memory_order_relaxed);
 }
 
-/* Of an own batch that nobody waits for: its end is noted in pw_relay_ahead_passed(). */
+/* Of an own batch that nobody waits for: its end is noted in pw_relay_own_passed(). */
 static bool send_ahead(struct pw_client *c, const char *sql)
 {
 	const struct pw_expect entry = {.role = PW_ROLE_QUERY, .flags = PW_EXPECT_SWALLOW};
@@ -67,91 +72,95 @@ static bool send_ahead(struct pw_client *c, const char *sql)
 
 static const char discard[] = "DISCARD SEQUENCES";
 
-/* Nothing but what went ahead is owed. */
-static bool is_ahead_of_all(const struct pw_link *link)
+static bool send_discard(struct pw_client *c, bool is_needed)
 {
-	return link->expects.n <= (link->is_syncing ? 1 : 0) && !link->is_batch_open;
+	unsigned flags = PW_EXPECT_SWALLOW | PW_EXPECT_DISCARD | (is_needed ? PW_EXPECT_NEEDED : 0);
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	pw_write_query(&out, discard);
+	if (pw_plan_expect(c, PW_ROLE_QUERY, flags, NULL, NULL))
+		return pw_plan_send(c, &out);
+	pw_strbuf_fini(&out);
+	return false;
 }
 
-/* As a part of the client's batch, which a query of its own would end. */
+/* As a part of the client's batch, which a query of its own would end. One that was broken off may
+ * have left its statement. */
 static bool discard_in_batch(struct pw_client *c)
 {
 	static const char name[] = "pgweir_discard";
 	static const char bind[] = "pgweir_discard\0pgweir_discard\0\0\0\0\0\0";
 	static const char execute[] = "pgweir_discard\0\0\0\0";
-	static const enum pw_message_role roles[] = {PW_ROLE_PARSE, PW_ROLE_BIND, PW_ROLE_EXECUTE,
-						     PW_ROLE_CLOSE};
+	static const char statement[] = "Spgweir_discard", portal[] = "Ppgweir_discard";
+	static const enum pw_message_role roles[] = {PW_ROLE_CLOSE,   PW_ROLE_PARSE, PW_ROLE_BIND,
+						     PW_ROLE_EXECUTE, PW_ROLE_CLOSE, PW_ROLE_CLOSE};
 	struct pw_strbuf out = PW_STRBUF_INIT;
-	size_t begin = pw_writer_begin(&out, 'P');
+	size_t begin;
 
+	pw_write_message(&out, 'C', statement, sizeof(statement));
+	begin = pw_writer_begin(&out, 'P');
 	pw_strbuf_add(&out, name, sizeof(name));
 	pw_strbuf_add(&out, discard, sizeof(discard));
 	pw_strbuf_add(&out, "\0", 2); /* no types */
 	pw_writer_end(&out, begin);
 	pw_write_message(&out, 'B', bind, sizeof(bind));
 	pw_write_message(&out, 'E', execute, sizeof(execute));
-	begin = pw_writer_begin(&out, 'C');
-	pw_strbuf_add_char(&out, 'S');
-	pw_strbuf_add(&out, name, sizeof(name));
-	pw_writer_end(&out, begin);
+	pw_write_message(&out, 'C', portal, sizeof(portal));
+	pw_write_message(&out, 'C', statement, sizeof(statement));
 	for (size_t i = 0; i < PW_COUNTOF(roles); i++) {
 		if (!pw_plan_expect(c, roles[i], PW_EXPECT_SWALLOW, NULL, NULL)) {
 			pw_strbuf_fini(&out);
 			return false;
 		}
 	}
+	link_of(c)->is_discarding = true;
 	return pw_plan_send(c, &out);
 }
 
-static bool discard_behind(struct pw_client *c)
-{
-	struct pw_strbuf out = PW_STRBUF_INIT;
-
-	pw_write_query(&out, discard);
-	if (pw_plan_expect(c, PW_ROLE_QUERY, PW_EXPECT_SWALLOW, NULL, NULL))
-		return pw_plan_send(c, &out);
-	pw_strbuf_fini(&out);
-	return false;
-}
-
-/* Behind what the client has sent already: if that fails, this does not happen. */
-static bool discard_within(struct pw_client *c)
+/* Behind what the client has sent already: if that fails, this may not happen, and what others have
+ * drawn is there until the server says so. */
+static bool discard_within(struct pw_client *c, unsigned use)
 {
 	struct pw_link *link = link_of(c);
 
-	link->is_discarding = true;
-	return link->is_batch_open ? discard_in_batch(c) : discard_behind(c);
-}
-
-/* A COPY would take for data what is sent behind it, and the server skips to a Sync of the
- * client's. */
-static bool may_discard_within(const struct pw_client *c)
-{
-	const struct pw_link *link = c->loan.link;
-
-	return !link->is_copy_in && !link->is_copy_both && link->expects.n_copy_ends == 0 &&
-	       !link->is_skipping && !c->session->may_copy &&
-	       !(c->session->effects.flags & PW_EFFECT_COPY);
-}
-
-bool pw_relay_own_sequences(struct pw_client *c, const struct pw_effects *effects, bool has_drawn)
-{
-	struct pw_link *link = link_of(c);
-	bool asks = effects && effects->flags & PW_EFFECT_SEQUENCES;
-	bool is_first = is_ahead_of_all(link);
-
-	if (!c->session || !effects)
+	if (pw_link_skips_next(link))
 		return true;
-	if (asks)
+	/* The server would take it for the end of the data, and run what comes behind. */
+	if (link->is_copy_both || (link->is_copy_in && link->expects.n_copy_ends == 0)) {
+		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "query within a COPY");
+		return false;
+	}
+	pw_link_forget_draws(link, PW_DRAWER_UNKNOWN);
+	return link->is_batch_open ? discard_in_batch(c) : send_discard(c, use & PW_VALUES_BEHIND);
+}
+
+static bool discard_ahead(struct pw_client *c)
+{
+	pw_link_forget_draws(link_of(c), 0);
+	return send_discard(c, false);
+}
+
+bool pw_relay_own_sequences(struct pw_client *c, unsigned use)
+{
+	const unsigned asked = PW_VALUES_ASKED | PW_VALUES_UNREAD;
+	struct pw_link *link = link_of(c);
+	bool is_first = link->transaction == 'I' && pw_link_owes_only_ahead(link);
+
+	if (!c->session || use == 0)
+		return true;
+	if (use & PW_VALUES_ASKED)
 		atomic_store_explicit(reads_sequences(c), true, memory_order_relaxed);
-	if (!pw_link_has_foreign_draws(link) || link->transaction == 'E' ||
-	    !(asks || (matter_sequences(c) && pw_session_draws(c, effects))) ||
-	    (has_drawn && !(is_first && link->transaction == 'I')) ||
-	    !(is_first || may_discard_within(c)))
+	if (!pw_link_has_foreign_draws(link) || link->is_discarding)
 		return true;
-	note_watched(c);
-	pw_link_forget_draws(link, 0);
-	return is_first ? send_ahead(c, discard) : discard_within(c);
+	if (is_first && (use & asked || matter_sequences(c))) {
+		note_watched(c);
+		return discard_ahead(c);
+	}
+	if (!is_first && (use & asked || (use & PW_VALUES_DRAWN && are_asked_for(c)))) {
+		note_watched(c);
+		return discard_within(c, use);
+	}
+	return true;
 }
 
 /* ---- the loan ---- */
@@ -448,19 +457,57 @@ void pw_relay_synced(struct pw_client *c)
 		pw_relay_leave_if_free(c);
 }
 
-bool pw_relay_ahead_passed(struct pw_client *c)
+static bool settings_passed(struct pw_client *c)
 {
 	struct pw_link *link = link_of(c);
 
 	link->is_syncing = false;
 	if (!link->has_own_error) {
 		adopt(c);
-		if (c->is_cancel_due)
-			pw_client_cancel_now(c);
 		return true;
 	}
 	refuse_sync(c, false);
 	return false;
+}
+
+/* By code, too, where there is some that asks. */
+static bool may_have_asked(const struct pw_client *c)
+{
+	return c->session->effects.flags & (PW_EFFECT_SEQUENCES | PW_EFFECT_UNSEEN) ||
+	       (are_asked_for(c) && pw_session_has_drawn(c));
+}
+
+/* What was to be discarded may be there. False: the client may have asked for it, and is closed. */
+static bool bear_discard(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+	struct pw_error err;
+
+	if (!link->has_discard_error)
+		return true;
+	link->has_discard_error = false;
+	if (!may_have_asked(c))
+		return true;
+	pw_error_set(&err, link->own_sqlstate, "%s", link->own_error);
+	pw_error_detail(&err, "Values that another client has drawn could not be discarded.");
+	pw_link_close(link, PW_LINK_END_CLEAN, err.message, &err);
+	return false;
+}
+
+/* Is what the ReadyForQuery ends a batch that nobody waits for? */
+static bool has_ahead(const struct pw_client *c)
+{
+	return link_of(c)->is_syncing && c->state != PW_CLIENT_SYNCING &&
+	       c->state != PW_CLIENT_LOOKUP;
+}
+
+bool pw_relay_own_passed(struct pw_client *c)
+{
+	if ((has_ahead(c) && !settings_passed(c)) || !bear_discard(c))
+		return false;
+	if (c->is_cancel_due && !pw_link_runs_ahead(link_of(c)))
+		pw_client_cancel_now(c);
+	return true;
 }
 
 static void read_on(struct pw_client *c)

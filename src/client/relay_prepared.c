@@ -124,7 +124,7 @@ static bool bring_for(struct pw_client *c, struct pw_statement *statement)
 {
 	const struct pw_effects *effects = pw_session_effects_of(c, statement);
 
-	return pw_relay_own_sequences(c, effects, pw_session_has_drawn(c)) &&
+	return pw_relay_own_sequences(c, pw_session_values_use(c, effects)) &&
 	       pw_names_bring(c, effects, false);
 }
 

@@ -291,8 +291,8 @@ enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_pi
 	note_unnamed_sent(c);
 	s->is_unnamed_fresh = false;
 	pw_strbuf_reset(&s->unnamed_parse); /* a simple query drops it */
-	s->had_drawn = pw_session_has_drawn(c);
 	judge_rest(c, &effects, piece, &body);
+	s->values_use = pw_session_values_use(c, &effects);
 	pw_failed_note_sent(
 	    c, &effects, piece->is_last ? (const char *)piece->data + PW_HEADER_SIZE : NULL, false);
 	result =
@@ -450,13 +450,15 @@ void pw_session_note_unknown(struct pw_client *c)
 }
 
 /* libpq calls those of large objects in this way. A number in two pieces counts as any. */
-void pw_session_note_function(struct pw_client *c, const struct pw_piece *piece)
+bool pw_session_note_function(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_cursor body = pw_piece_body(piece);
 	uint32_t oid = pw_cursor_u32(&body);
+	bool is_known = !body.has_failed && pw_builtin_is_of_large_objects(oid);
 
-	if (body.has_failed || !pw_builtin_is_of_large_objects(oid))
+	if (!is_known)
 		pw_session_note_unknown(c);
+	return is_known;
 }
 
 bool pw_session_may_parse_otherwise(const struct pw_client *c)

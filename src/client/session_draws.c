@@ -20,15 +20,36 @@ static const struct pw_verdict *verdict_of(const struct pw_client *c)
 			    atomic_load_explicit(&db->code_epoch, memory_order_relaxed));
 }
 
-bool pw_session_draws(const struct pw_client *c, const struct pw_effects *effects)
+/* A command like LOCK or VACUUM: another may go ahead of it between transactions, but neither
+ * within one, whose snapshot that would take, nor within a batch. */
+static bool is_command(const struct pw_effects *effects)
 {
-	return pw_effects_draw(effects, verdict_of(c));
+	const unsigned calls = PW_EFFECT_CALLS | PW_EFFECT_CALLS_ANY | PW_EFFECT_CODE;
+
+	return effects->flags & PW_EFFECT_COMMANDS && !effects->draws && !(effects->flags & calls);
+}
+
+unsigned pw_session_values_use(const struct pw_client *c, const struct pw_effects *effects)
+{
+	unsigned use = 0;
+
+	if (!effects)
+		return 0;
+	if (effects->flags & PW_EFFECT_SEQUENCES)
+		use |= effects->ends ? PW_VALUES_ASKED | PW_VALUES_BEHIND : PW_VALUES_ASKED;
+	if (effects->flags & PW_EFFECT_UNSEEN)
+		use |= PW_VALUES_UNREAD;
+	if (effects->begins)
+		use |= PW_VALUES_LATER;
+	if (pw_effects_draw(effects, verdict_of(c)))
+		use |= is_command(effects) ? PW_VALUES_LATER : PW_VALUES_DRAWN;
+	return use;
 }
 
 bool pw_session_has_drawn(const struct pw_client *c)
 {
 	return c->session && c->session->effects.flags != 0 &&
-	       pw_session_draws(c, &c->session->effects);
+	       pw_effects_draw(&c->session->effects, verdict_of(c));
 }
 
 /* ---- asking ---- */

@@ -67,7 +67,7 @@ static bool is_alone(const struct pw_link *link, bool is_bound)
 		const struct pw_expect *entry = pw_expect_at(&link->expects, i);
 		bool is_parse = entry->role == PW_ROLE_PARSE || entry->role == PW_ROLE_DESCRIBE;
 
-		if (!(is_bound && is_parse) && !(link->is_syncing && i == 0))
+		if (!(is_bound && is_parse) && !pw_link_is_ahead(link, i))
 			return false;
 	}
 	return is_bound || !link->is_batch_open;

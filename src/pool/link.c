@@ -145,10 +145,12 @@ enum pw_status pw_link_expect(struct pw_link *link, const struct pw_expect *entr
 
 	if (status != PW_OK)
 		return status;
-	if (pw_expect_is_sync_point(entry))
+	if (pw_expect_is_sync_point(entry)) {
 		link->is_batch_open = false;
-	else if (!(entry->flags & PW_EXPECT_LOCAL) && entry->role != PW_ROLE_COPY_END)
+		link->is_discarding = false;
+	} else if (!(entry->flags & PW_EXPECT_LOCAL) && entry->role != PW_ROLE_COPY_END) {
 		link->is_batch_open = true;
+	}
 	return PW_OK;
 }
 
@@ -237,6 +239,7 @@ void pw_link_lend(struct pw_link *link, struct pw_loan *loan)
 	pw_link_goto(link, PW_LINK_LENT);
 	note_owner(link, loan);
 	link->loan = loan;
+	link->has_discard_error = false;
 	link->facts.last_used_us = link->pool->pools->loop->now_us;
 	link->request_us = 0;
 	link->transaction_us = 0;

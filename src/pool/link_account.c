@@ -251,10 +251,8 @@ static void finish_command(struct pw_link *link, const struct pw_piece *piece)
 		pw_known_clear(&link->facts.known);
 	if (tag_is(piece, "DISCARD ALL"))
 		forget_settings(link);
-	if (tag_is(piece, "DISCARD ALL") || tag_is(piece, "DISCARD SEQUENCES")) {
+	if (tag_is(piece, "DISCARD ALL") || tag_is(piece, "DISCARD SEQUENCES"))
 		pw_link_forget_draws(link, 0);
-		link->is_discarding = false;
-	}
 	if (link->is_copy_in)
 		finish_copy_in(link);
 	finish_execute(link, piece);
@@ -273,6 +271,25 @@ static void finish_copy_response(struct pw_link *link, const struct pw_piece *pi
 			      NULL);
 }
 
+/* In a failed transaction nothing is discarded, and nothing told either. */
+static void note_own_error(struct pw_link *link, const struct pw_expect *head,
+			   const struct pw_error_fields *fields)
+{
+	bool is_harmless = strcmp(fields->sqlstate, PW_SQLSTATE_IN_FAILED_TRANSACTION) == 0 &&
+			   !(head->flags & PW_EXPECT_NEEDED);
+
+	snprintf(link->own_error, sizeof(link->own_error), "%s", fields->message);
+	snprintf(link->own_sqlstate, sizeof(link->own_sqlstate), "%s", fields->sqlstate);
+	pw_log_debug(&link->log, "error in a query of our own: %s %s", fields->sqlstate,
+		     fields->message);
+	if (!(head->flags & PW_EXPECT_DISCARD)) {
+		link->has_own_error = true;
+		return;
+	}
+	pw_link_forget_draws(link, PW_DRAWER_UNKNOWN);
+	link->has_discard_error |= !is_harmless;
+}
+
 static enum verdict decide_error(struct pw_link *link, const struct pw_piece *piece)
 {
 	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
@@ -284,11 +301,7 @@ static enum verdict decide_error(struct pw_link *link, const struct pw_piece *pi
 	if (!head || link->has_told_fatal)
 		return PASS;
 	if (head_is_ours(link) && head->role == PW_ROLE_QUERY) {
-		link->has_own_error = true;
-		snprintf(link->own_error, sizeof(link->own_error), "%s", fields.message);
-		snprintf(link->own_sqlstate, sizeof(link->own_sqlstate), "%s", fields.sqlstate);
-		pw_log_debug(&link->log, "error in a query of our own: %s %s", fields.sqlstate,
-			     fields.message);
+		note_own_error(link, head, &fields);
 		return SWALLOW;
 	}
 	/* An error at a Parse that was ours is the answer to the Bind that needed it. */

@@ -30,9 +30,6 @@ void pw_link_forget_draws(struct pw_link *link, uint64_t drawer)
 
 void pw_link_settle_draws(struct pw_link *link, bool has_drawn)
 {
-	if (link->is_discarding)
-		pw_link_forget_draws(link, PW_DRAWER_UNKNOWN);
-	link->is_discarding = false;
 	if (!has_drawn)
 		return;
 	if (pw_link_has_foreign_draws(link)) {

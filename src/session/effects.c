@@ -418,6 +418,16 @@ static const uint64_t of_transactions = PW_SQL_BIT(BEGIN) | PW_SQL_BIT(START) | 
 					PW_SQL_BIT(END) | PW_SQL_BIT(ROLLBACK) | PW_SQL_BIT(ABORT) |
 					PW_SQL_BIT(SAVEPOINT) | PW_SQL_BIT(RELEASE);
 
+static void note_bounds(struct pw_effects *effects, const struct pw_shape *shape)
+{
+	const uint64_t begins = PW_SQL_BIT(BEGIN) | PW_SQL_BIT(START);
+	const uint64_t ends =
+	    PW_SQL_BIT(COMMIT) | PW_SQL_BIT(END) | PW_SQL_BIT(ROLLBACK) | PW_SQL_BIT(ABORT);
+
+	effects->ends = shape->firsts & ends;
+	effects->begins = shape->firsts & begins && !effects->ends;
+}
+
 /* SELECT ... INTO, which may be a temporary table. */
 static bool has_into(const struct pw_shape *shape)
 {
@@ -510,6 +520,7 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 
 	pw_shape_take(&shape, key, text, len);
 	j.shape = &shape;
+	note_bounds(effects, &shape);
 	effects->flags |= uses_of(&shape);
 	if (shape.words & PW_SQL_BIT(COPY))
 		effects->flags |= PW_EFFECT_COPY;

@@ -23,6 +23,8 @@ void pw_effects_fini(struct pw_effects *effects)
 	pw_strbuf_fini(&effects->resets);
 	effects->flags = 0;
 	effects->draws = false;
+	effects->begins = false;
+	effects->ends = false;
 	effects->n_names = 0;
 	effects->n_calls = 0;
 }

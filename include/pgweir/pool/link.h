@@ -128,13 +128,14 @@ struct pw_link {
 	bool is_answering;     /* something came since the last ReadyForQuery */
 	bool is_swallowing;    /* the message at hand is not the borrower's */
 	bool is_reading_input; /* inside on_data */
-	bool is_discarding;    /* DISCARD SEQUENCES is under way behind what may fail */
-	bool is_syncing;       /* some of its client's settings are on it, and maybe not all */
-	bool must_reset;       /* by DISCARD ALL, whatever server_reset_query says */
-	bool has_own_error;    /* a swallowed query of ours failed */
-	char own_error[128];   /* ... with this message */
-	char own_sqlstate[6];  /* ... and this code */
-	bool has_told_fatal;   /* the borrower has the server's last words */
+	bool is_discarding; /* what else is sent in the batch runs only if DISCARD SEQUENCES has */
+	bool is_syncing;    /* some of its client's settings are on it, and maybe not all */
+	bool must_reset;    /* by DISCARD ALL, whatever server_reset_query says */
+	bool has_own_error; /* a swallowed query of ours failed */
+	bool has_discard_error; /* it was a DISCARD SEQUENCES */
+	char own_error[128];    /* ... with this message */
+	char own_sqlstate[6];   /* ... and this code */
+	bool has_told_fatal;    /* the borrower has the server's last words */
 };
 
 /* One cancel request under way; lies in the request. */
@@ -168,6 +169,25 @@ void pw_link_settle_local(struct pw_link *link);
 static inline bool pw_link_has_request(const struct pw_link *link)
 {
 	return link->expects.n > 0 || link->is_batch_open;
+}
+/* Did that go ahead of what its borrower asked for: settings (is_syncing), DISCARD SEQUENCES? */
+static inline bool pw_link_is_ahead(const struct pw_link *link, uint32_t index)
+{
+	return (link->is_syncing && index == 0) ||
+	       pw_expect_at(&link->expects, index)->flags & PW_EXPECT_DISCARD;
+}
+/* Does that run just now? */
+static inline bool pw_link_runs_ahead(const struct pw_link *link)
+{
+	return link->expects.n > 0 && pw_link_is_ahead(link, 0);
+}
+/* Is nothing else owed? */
+static inline bool pw_link_owes_only_ahead(const struct pw_link *link)
+{
+	const uint32_t n = link->expects.n;
+
+	return !link->is_batch_open && n <= 2 && (n == 0 || pw_link_is_ahead(link, n - 1)) &&
+	       (n < 2 || pw_link_is_ahead(link, 0));
 }
 /* Nothing owed and no transaction: may be given back. */
 static inline bool pw_link_seems_free(const struct pw_link *link)
