@@ -486,6 +486,19 @@ def test_the_first_who_asks_later_than_that(plain):
     assert c.query("SELECT lastval()").error.code == NOT_YET
 
 
+def test_vacuum_by_messages(plain):
+    """It may not be run behind anything in its batch."""
+    learn(plain)
+    a, b = plain.raw(), plain.raw()
+    assert b.run(parse("", "VACUUM t"), sync()).error is None
+    for _ in range(2):
+        a.query("SELECT nextval('s')")
+        assert b.run(bind(), execute(), sync()).error is None
+    assert a.query("SELECT currval('s')").error.code == NOT_YET
+    a.query("SELECT nextval('s')")
+    assert b.run(describe("S"), bind(), execute(), sync()).error is None
+
+
 def test_statements_of_that_name(one_link):
     a, b = one_link.raw(), one_link.raw()
     a.query("SELECT nextval('s')")

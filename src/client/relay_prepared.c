@@ -300,9 +300,7 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	listed = name[0] ? pw_prepared_find(c->prepared, name) : NULL;
 	c->portal_forgets |= listed ? listed->statement->may_forget : c->unnamed_forgets;
 	if (!listed) {
-		if (name[0] == '\0' && !pw_relay_bring_unnamed(c))
-			return false;
-		if (name[0] == '\0' && !bring_for(c, NULL))
+		if (name[0] == '\0' && (!bring_for(c, NULL) || !pw_relay_bring_unnamed(c)))
 			return false;
 		if (name[0] == '\0')
 			pw_session_note_bind(c, NULL);
@@ -378,9 +376,9 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 		       pass_on(c, piece);
 	if (kind == 'S' && name[0])
 		listed = pw_prepared_find(c->prepared, name);
-	if (!listed && kind == 'S' && name[0] == '\0' && !pw_relay_bring_unnamed(c))
-		return false;
 	if (kind == 'S' && (listed || !name[0]) && !bring_for(c, listed ? listed->statement : NULL))
+		return false;
+	if (!listed && kind == 'S' && name[0] == '\0' && !pw_relay_bring_unnamed(c))
 		return false;
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
