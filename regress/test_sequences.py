@@ -499,6 +499,17 @@ def test_vacuum_by_messages(plain):
     assert b.run(describe("S"), bind(), execute(), sync()).error is None
 
 
+@pytest.mark.parametrize("ahead", ["SELECT nextval('s')", "SET application_name = 'a'"])
+def test_a_changed_table_is_not_seen_behind_what_goes_ahead(plain, pg, db, ahead):
+    a, b = plain.raw(), plain.raw()
+    b.run(parse("p", "INSERT INTO plain VALUES ('x') RETURNING *"), sync())
+    assert b.run(run_named("p")).rows == [["x"]]
+    with pg.connect(db) as c:
+        c.execute("ALTER TABLE plain ADD COLUMN more int")
+    a.query(ahead)
+    assert b.run(run_named("p")).rows == [["x", None]]
+
+
 def test_statements_of_that_name(one_link):
     a, b = one_link.raw(), one_link.raw()
     a.query("SELECT nextval('s')")

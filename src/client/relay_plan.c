@@ -170,8 +170,8 @@ static void begin_repeat(struct pw_client *c, const struct pw_prepared_name *nam
 {
 	const struct pw_link *link = c->loan.link;
 
-	if (name->description > 0 || link->transaction != 'I' || link->expects.n > 0 ||
-	    link->is_batch_open || c->prepared->may_repeat)
+	if (name->description > 0 || link->transaction != 'I' || !pw_link_owes_only_ahead(link) ||
+	    c->prepared->may_repeat)
 		return;
 	c->prepared->may_repeat = true;
 	c->prepared->is_repeat_whole = false;
