@@ -37,7 +37,6 @@ JDBC = "/usr/share/java/postgresql.jar"
 # Topics that are not right as yet.
 KNOWN = {
     ("psycopg3", "notify_pid"): "a notification of one's own has the server's pid",
-    ("pdo", "sequence_later"): "what nextval() gave is not known in a later transaction",
 }
 
 
