@@ -469,9 +469,12 @@ static bool is_plain(const struct pw_shape *shape)
 	/* No UPDATE, nor a query that may hold one: pg_settings can be updated. */
 	const uint64_t firsts = of_transactions | PW_SQL_BIT(SELECT) | PW_SQL_BIT(INSERT) |
 				PW_SQL_BIT(DELETE) | PW_SQL_BIT(VALUES);
+	/* x.f of FROM CURRENT_USER x is f(x). */
+	const uint64_t calls =
+	    PW_SQL_BIT(USER) | PW_SQL_BIT(CURRENT) | PW_SQL_BIT(LOCALTIME) | PW_SQL_BIT(SESSION);
 
 	return !shape->is_broken && !shape->has_other && !shape->has_call && !has_into(shape) &&
-	       (shape->firsts & ~firsts) == 0;
+	       (shape->firsts & ~firsts) == 0 && (shape->words & calls) == 0;
 }
 
 /* U&"...": any name. */

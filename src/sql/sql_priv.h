@@ -17,7 +17,7 @@ enum { PW_SQL_WORD_MAX = 22 };
 
 struct pw_sql_word_row {
 	char text[PW_SQL_WORD_MAX]; /* in small letters, 7f for _, zeros behind */
-	uint8_t len;
+	uint8_t len;                /* 0: any word that begins so */
 };
 
 /* Behind the last one is one that no word is like. */
@@ -47,7 +47,11 @@ static inline uint64_t pw_sql_word_find(const struct pw_shape_key *key, const ui
 {
 	unsigned found = key->words[pw_sql_word_place(key, begin)];
 
-	if (pw_sql_words[found].len != len || pw_sql_word_begin(found) != begin)
+	if (pw_sql_word_begin(found) != begin)
+		return 0;
+	if (pw_sql_words[found].len == 0)
+		return UINT64_C(1) << found;
+	if (pw_sql_words[found].len != len)
 		return 0;
 	for (size_t i = sizeof(begin); i < len; i++) {
 		if ((word[i] | 0x20) != pw_sql_words[found].text[i])

@@ -11,8 +11,12 @@
 #include "sql_priv.h"
 
 #define WORD(name, text) [PW_SQL_##name] = {text, sizeof(text) - 1}
+/* All that begin so. */
+#define BEGIN(name, text) [PW_SQL_##name] = {text, 0}
 /* Letters are made small by bit 5, which makes 7f of _, and of nothing else that a word has. */
-#define VIEW "pg\x7fprepared\x7fstatements"
+#define CURRENT "current\x7f"
+#define SESSION "session\x7f"
+#define VIEW    "pg\x7fprepared\x7fstatements"
 
 const struct pw_sql_word_row pw_sql_words[PW_SQL_N_WORDS + 1] = {
     WORD(ABORT, "abort"),         WORD(ALTER, "alter"),
@@ -37,7 +41,9 @@ const struct pw_sql_word_row pw_sql_words[PW_SQL_N_WORDS + 1] = {
     WORD(TABLE, "table"),         WORD(TEMP, "temp"),
     WORD(TEMPORARY, "temporary"), WORD(UNLISTEN, "unlisten"),
     WORD(UPDATE, "update"),       WORD(VALUES, "values"),
-    WORD(WITH, "with"),           WORD(PG_PREPARED_STATEMENTS, VIEW),
+    WORD(USER, "user"),           WORD(WITH, "with"),
+    BEGIN(CURRENT, CURRENT),      BEGIN(LOCALTIME, "localtim"),
+    BEGIN(SESSION, SESSION),      WORD(PG_PREPARED_STATEMENTS, VIEW),
 };
 
 /* False: two words would have one place. */

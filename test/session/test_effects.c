@@ -275,6 +275,10 @@ static void test_calls(void **state PW_UNUSED)
 
 	assert_effects("SELECT F(1), \"F\"(2), s.f(3), \"S\".\"f\"(4)", " queries f()");
 	assert_effects("SELECT U&\"\\0066\"(1)", " queries f() a:");
+	assert_effects("SELECT x.f FROM CURRENT_USER x", " queries f()");
+	assert_effects("SELECT x.f FROM t, LocalTime AS x", " queries f()");
+	assert_effects("SELECT x.f FROM t CROSS JOIN USER x", " queries f()");
+	assert_effects("SELECT current_user, t.f FROM t", " queries");
 	assert_effects("SELECT \"a.b\"(1)", " queries =a.b b()");
 	assert_effects("SELECT g /* x */ (1), f -- y\n (2)", " queries g() f()");
 	assert_effects(

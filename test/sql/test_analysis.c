@@ -165,6 +165,7 @@ static void test_functional_notation(void **state PW_UNUSED)
 	assert_items("SELECT (t).*, (a)[1], t.a, s.t.a FROM t", "");
 	assert_items("SELECT x.f, y FROM unnest(ARRAY['a']) x", "0 call:unnest, 0 call:f");
 	assert_items("SELECT x.f; SELECT 1 FROM g()", "1 call:g");
+	assert_items("SELECT x.f FROM t, current_date AS x", "0 call:f");
 }
 
 static void test_calls(void **state PW_UNUSED)

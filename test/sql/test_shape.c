@@ -182,7 +182,8 @@ static void test_every_word(void **state PW_UNUSED)
 	    "abort alter analyze begin call close commit copy create deallocate declare delete "
 	    "discard do drop end execute explain fetch for hold insert into listen load lock merge "
 	    "move notify prepare release reset rollback savepoint select set show start table temp "
-	    "temporary unlisten update values with pg_prepared_statements ";
+	    "temporary unlisten update values with pg_prepared_statements user ";
+	static const char *const beginnings[] = {"current_", "session_", "localtim"};
 	uint64_t seen = 0;
 	char word[32];
 
@@ -199,6 +200,18 @@ static void test_every_word(void **state PW_UNUSED)
 			word[i] &= ~0x20;
 		assert_int_equal(take(word).words, bits);
 		word[len + 1] = '_';
+		assert_int_equal(take(word).words, 0);
+	}
+	for (size_t i = 0; i < PW_COUNTOF(beginnings); i++) {
+		uint64_t bits;
+
+		snprintf(word, sizeof(word), "x %s", beginnings[i]);
+		bits = take(word).words;
+		assert_int_equal(__builtin_popcountll(bits), 1);
+		seen |= bits;
+		snprintf(word, sizeof(word), "x %sUser", beginnings[i]);
+		assert_int_equal(take(word).words, bits);
+		snprintf(word, sizeof(word), "x %.7s", beginnings[i]);
 		assert_int_equal(take(word).words, 0);
 	}
 	assert_int_equal(seen, (UINT64_C(1) << PW_SQL_N_WORDS) - 1);

@@ -68,6 +68,11 @@ enum pw_sql_word {
 	PW_SQL_VALUES,
 	PW_SQL_WITH,
 	PW_SQL_PG_PREPARED_STATEMENTS, /* the view */
+	/* Functions that are called without a bracket: USER, and all words that begin so. */
+	PW_SQL_USER,
+	PW_SQL_CURRENT,
+	PW_SQL_LOCALTIME,
+	PW_SQL_SESSION,
 	PW_SQL_N_WORDS,
 };
 
