@@ -3,6 +3,7 @@
 connection would take it."""
 
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -178,6 +179,17 @@ def test_tablespace_of_another(pooler, join, make_granted, pg):
         assert show(conn, "temp_tablespaces") == name
     finally:
         pg.execute(f"DROP TABLESPACE {name}")
+
+
+def test_question_is_not_compiled(pooler, join):
+    """Where planning counts a scan as endless, PostgreSQL compiles the query that has one: for half
+    a second, each time that the pooler asks."""
+    conn = join()
+    for text in ("SET enable_seqscan = off; SET enable_indexscan = off", "SET work_mem = '3MB'",
+                 "SET temp_tablespaces = ''", "DO $$ BEGIN END $$", "SELECT pg_advisory_lock(1)"):
+        assert conn.query(text).error is None
+        assert show(conn, "enable_seqscan") == "off"
+        assert "llvmjit" not in Path(f"/proc/{pid(conn)}/maps").read_text(), text
 
 
 def test_setting_that_superusers_alone_see(pooler, join, make_granted):

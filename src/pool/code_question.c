@@ -371,9 +371,14 @@ static const char in_peace[] =
 							   " THEN pg_catalog.set_config(name, "
 							   "'%u', true) IS NULL ELSE false END;";
 
-static void add_beginning(struct pw_strbuf *sql, unsigned server_version)
+void pw_code_add_peace(struct pw_strbuf *sql)
 {
 	pw_strbuf_printf(sql, in_peace, (unsigned)(PW_CODE_TIMEOUT_US / 1000));
+}
+
+static void add_beginning(struct pw_strbuf *sql, unsigned server_version)
+{
+	pw_code_add_peace(sql);
 	pw_strbuf_add_string(sql, server_version >= 14 ? parsed : nothing_parsed);
 	pw_strbuf_add_string(sql, server_version >= 18 ? computed : nothing_computed);
 	pw_strbuf_add_string(sql, tables);

@@ -166,14 +166,35 @@ static void ask_names(struct pw_strbuf *sql, const struct pw_strbuf *names,
 #define MAY_SET_EVER                                                                               \
 	"EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolsuper AND r.oid" PW_OP("=")          \
 	    WHO_LOGGED_IN ")"
-#define OF_TABLESPACES                                                                             \
-	"name" PW_OP("=") "'temp_tablespaces' AND EXISTS (SELECT FROM pg_catalog.pg_tablespace t " \
-			  "WHERE pg_catalog.strpos(setting, t.spcname::pg_catalog.text)" PW_OP(    \
-			      ">") "0 AND NOT pg_catalog.has_tablespace_privilege(" WHO_LOGGED_IN  \
-				   ", t.oid, 'CREATE') AND t.oid" PW_OP(                           \
-				       "<>") "(SELECT b.dattablespace FROM pg_catalog.pg_database" \
-					     " b WHERE b.datname" PW_OP(                           \
-						 "=") "pg_catalog.current_database()))"
+/* clang-format off */
+static const char of_tablespaces[] =
+    "SELECT 'p'::pg_catalog.text, name, setting FROM pg_catalog.pg_settings"
+    " WHERE name" PW_OP("=") "'temp_tablespaces' AND source" PW_OP("=") "'session'"
+    " AND EXISTS (SELECT FROM pg_catalog.pg_tablespace t"
+    " WHERE pg_catalog.strpos(setting, t.spcname::pg_catalog.text)" PW_OP(">") "0"
+    " AND NOT pg_catalog.has_tablespace_privilege(" WHO_LOGGED_IN ", t.oid, 'CREATE')"
+    " AND t.oid" PW_OP("<>") "(SELECT b.dattablespace FROM pg_catalog.pg_database b"
+    " WHERE b.datname" PW_OP("=") "pg_catalog.current_database()))";
+/* clang-format on */
+
+/* The cost of reading a table may be infinite under the session's settings (enable_seqscan = off),
+ * which would make the server compile the query: half a second, each time. So it comes behind what
+ * every question holds, after a statement that forbids it. */
+static void ask_tablespaces(struct pw_strbuf *sql)
+{
+	pw_strbuf_add_char(sql, ';');
+	pw_code_add_peace(sql);
+	pw_strbuf_add_string(sql, of_tablespaces);
+}
+
+static bool may_set_tablespaces(const struct pw_effects *effects,
+				const struct pw_residue_context *context)
+{
+	static const char name[] = "temp_tablespaces";
+
+	return effects->flags & PW_EFFECT_SETTINGS || context->has_foreign ||
+	       pw_effects_name(effects, name) || pw_state_find(context->settings, name);
+}
 
 static void ask_all_settings(struct pw_strbuf *sql, const struct pw_effects *effects,
 			     const struct pw_residue_context *context, bool *is_first)
@@ -181,11 +202,11 @@ static void ask_all_settings(struct pw_strbuf *sql, const struct pw_effects *eff
 	begin_select(sql, is_first);
 	pw_strbuf_printf(sql,
 			 "SELECT CASE WHEN context" PW_OP(
-			     "=") "'superuser' AND NOT %s OR %s "
+			     "=") "'superuser' AND NOT %s "
 				  "THEN 'p'::pg_catalog.text ELSE 's' END, pg_catalog.lower(name), "
 				  "pg_catalog.current_setting(name, true) "
 				  "FROM pg_catalog.pg_settings WHERE source" PW_OP("=") "'session'",
-			 context->server_version >= 15 ? MAY_SET : MAY_SET_EVER, OF_TABLESPACES);
+			 context->server_version >= 15 ? MAY_SET : MAY_SET_EVER);
 	ask_setting(sql, "role", is_first);
 	ask_setting(sql, "session_authorization", is_first);
 	for (unsigned i = 0; i < context->settings->n; i++) {
@@ -232,6 +253,8 @@ bool pw_residue_ask(struct pw_residue *residue, const struct pw_effects *effects
 		pw_strbuf_add_string(sql, is_first ? "" : ";");
 		pw_code_add_settings(sql, context->server_version);
 	}
+	if (residue->scope == PW_RESIDUE_ALL && may_set_tablespaces(effects, context))
+		ask_tablespaces(sql);
 	return true;
 }
 

@@ -105,6 +105,7 @@ static void test_scope(void **state)
 	assert_true(ask(&s, PW_EFFECT_RESET_ALL, NULL));
 	assert_int_equal(s.residue.scope, PW_RESIDUE_ALL);
 	assert_non_null(strstr(s.sql.data, "current_setting('role', true)"));
+	assert_null(strstr(s.sql.data, "pg_tablespace"));
 	end(&s);
 }
 
@@ -123,6 +124,23 @@ static void test_all_names_with_a_dot(void **state)
 	assert_non_null(strstr(s.sql.data, "'app.known'"));
 	assert_non_null(strstr(s.sql.data, "'app.named'"));
 	pw_strbuf_fini(&dotted);
+	end(&s);
+}
+
+/* Tables are read behind all else, and only where somebody may have set it. */
+static void test_tablespaces(void **state)
+{
+	struct session s;
+
+	begin(&s, *state);
+	assert_true(ask(&s, 0, "temp_tablespaces"));
+	assert_non_null(strstr(s.sql.data, "pg_tablespace"));
+	assert_true(ask(&s, PW_EFFECT_SETTINGS, NULL));
+	assert_non_null(strstr(s.sql.data, "pg_tablespace"));
+	assert_true(strstr(s.sql.data, ";SELECT FROM") < strstr(s.sql.data, "pg_tablespace"));
+	set(&s, "temp_tablespaces", "x");
+	assert_true(ask(&s, PW_EFFECT_RESET, "work_mem"));
+	assert_non_null(strstr(s.sql.data, "pg_tablespace"));
 	end(&s);
 }
 
@@ -362,6 +380,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_scope, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_channels, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_all_names_with_a_dot, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_tablespaces, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_objects, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_named_settings, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_all_settings, setup, teardown),

@@ -99,6 +99,10 @@ int pw_code_use_of(char letter);
  * changes settings for what follows: not ahead of a question about these. */
 void pw_code_add_settings(struct pw_strbuf *sql, unsigned server_version);
 
+/* A statement without rows. Until the transaction ends the server then compiles nothing, waits for
+ * no lock and thinks for PW_CODE_TIMEOUT_US at most. */
+void pw_code_add_peace(struct pw_strbuf *sql);
+
 /* To one of the code's lists of names. */
 void pw_code_add_name(struct pw_code *code, struct pw_code_names *names, const char *name);
 /* A copy of all of them is added. */
