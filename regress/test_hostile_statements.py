@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lib.proc import is_sanitized, resident_kb
-from lib.wait import wait_for
+from lib.wait import TIMEOUT, wait_for
 from lib.wire import Closed, bind, cstring, execute, message, parse, query, sync
 
 pytestmark = pytest.mark.pgweir_only
@@ -410,6 +410,7 @@ TOO_MUCH = {"54000", "53200", "XX000"}
 
 def run_large_text(pool, count):
     conn, other = pool.raw(), pool.raw()
+    conn.sock.settimeout(TIMEOUT + count / 4_000_000)
     fresh = look(other)
     before = resident_kb(pool.pid)
     for kind, head, tail, more in (

@@ -68,7 +68,7 @@ def hunt(make_pooler, pg, db, transactions, seconds=None):
     print("seed", seed)
     prepare(pg, db)
     pooler = make_pooler(pool_mode="transaction", default_pool_size=LINKS, worker_threads=2,
-                         session_state="track", max_pinned_share=70)
+                         session_state="track", max_pinned_share=0)
     with pg.raw("alice", db) as conn:
         fresh = State("alice", "", *(conn.query(f"SHOW {name}").value() for name in
                                      ("search_path", "TimeZone", "statement_timeout")))
