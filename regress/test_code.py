@@ -410,6 +410,41 @@ def test_function_that_is_made_through_the_pooler(make_one):
     assert value(b, "app.c1") == ""
 
 
+MAKERS = {
+    "of a trigger": """CREATE FUNCTION leaves() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN CREATE TEMP TABLE IF NOT EXISTS seen (a int); RETURN NEW; END $$;
+        CREATE PROCEDURE make() SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN
+        CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION leaves(); END $$""",
+    "of a function": """CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+        ALTER FUNCTION f() OWNER TO alice;
+        CREATE PROCEDURE make() LANGUAGE plpgsql AS $$ BEGIN
+        EXECUTE 'CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS
+                 $x$ BEGIN CREATE TEMP TABLE IF NOT EXISTS seen (a int); RETURN 1; END $x$'; END $$""",
+    "by another": """CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+        CREATE FUNCTION g() RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN CREATE TEMP TABLE IF NOT EXISTS seen (a int); RETURN 1; END $$;
+        CREATE FUNCTION inner_make() RETURNS void SECURITY DEFINER LANGUAGE plpgsql AS $$ BEGIN
+        CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT g()'; END $$;
+        CREATE PROCEDURE make() LANGUAGE plpgsql AS $$ BEGIN PERFORM inner_make(); END $$""",
+}
+
+
+@pytest.mark.parametrize("how", MAKERS)
+def test_code_that_makes_code(make_pooler, pg, db, how):
+    """What a function makes others of counts from the end of its transaction."""
+    pooler = make_shared(make_pooler, pg, db, CODE + ";" + MAKERS[how], 2)
+    use = "INSERT INTO t VALUES (1)" if "trigger" in how else "SELECT f()"
+    a, b = pooler.raw(), pooler.raw()
+    for _ in range(3):
+        assert a.query(use).error is None
+        assert pooler.console("SHOW PINS") == []
+    assert a.query("CALL make()").error is None
+    assert a.query(use).error is None
+    wait_for(lambda: [row["reasons"] for row in pooler.console("SHOW PINS")] == ["temporary objects"])
+    b.query("BEGIN")
+    assert a.query("SELECT count(*) FROM seen").error is None
+
+
 @pytest.mark.parametrize("text, is_asked", [
     ("CREATE TEMP TABLE x (a int) ON COMMIT DROP", False),
     ("CREATE TABLE y (a int)", False),

@@ -167,6 +167,14 @@ static void publish_said(struct pw_client *c)
 	}
 }
 
+/* What is known of the database's code is out of date. */
+static void note_new_code(struct pw_client *c)
+{
+	publish_said(c);
+	atomic_fetch_add(&db_of(c)->ddl_epoch, 1);
+	atomic_fetch_add(&db_of(c)->code_epoch, 1);
+}
+
 bool pw_session_settle(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
@@ -189,13 +197,14 @@ bool pw_session_settle(struct pw_client *c)
 		pw_names_take_back(c);
 		return false;
 	}
-	if (s->effects.flags & PW_EFFECT_DDL) {
-		publish_said(c);
-		atomic_fetch_add(&db_of(c)->ddl_epoch, 1);
-		atomic_fetch_add(&db_of(c)->code_epoch, 1);
-		s->effects.flags &= ~(unsigned)PW_EFFECT_DDL;
-	}
+	if (s->effects.flags & PW_EFFECT_DDL)
+		note_new_code(c);
+	s->effects.flags &= ~(unsigned)PW_EFFECT_DDL;
 	flags = pw_session_flags(c, &is_known);
+	/* Code of the database has done it: what was known did not call that harmless. */
+	if (flags & PW_EFFECT_DDL)
+		note_new_code(c);
+	flags &= ~(unsigned)PW_EFFECT_DDL;
 	/* Code of its own that makes names keeps it here, whatever there is beside. */
 	if (!is_known && flags & PW_EFFECT_SETTINGS && !(flags & PW_EFFECT_OPAQUE) &&
 	    pw_session_learn(c))

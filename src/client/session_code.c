@@ -74,6 +74,8 @@ unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
 		flags |= PW_EFFECTS_UNKNOWN;
 	if (what & PW_CODE_OPAQUE)
 		flags |= PW_EFFECT_UNSEEN;
+	if (what & PW_CODE_MAKES)
+		flags |= PW_EFFECT_DDL;
 	if (may_set_made && flags & PW_EFFECT_MADE)
 		flags |= PW_EFFECT_OPAQUE;
 	/* Code with more names than are remembered: some of what was set may not be asked for. */

@@ -84,6 +84,12 @@
 /* SELECT INTO, which in the other language assigns. */
 #define MAKES_TABLE "(language" PW_OP("=") "'sql' AND " MATCHES("src", WORD("into")) ")"
 
+/* Makes or changes what others run: a word or two may stand between, as OR REPLACE. */
+#define MAKES_CODE                                                                                 \
+	WORD("create|alter")                                                                       \
+	A_GAP "(?:" NAME A_GAP "){0,3}" WORD("function|procedure|routine|aggregate|trigger|rule|"  \
+					     "view|policy|operator|cast|domain|extension")
+
 /* A setting with a dot, in quotes or behind SET. */
 #define DOTTED                                                                                     \
 	"(?:''|" WORD_BEGINS "set" SPACES "+(?:session" SPACES "+|local" SPACES "+)?)"             \
@@ -323,14 +329,15 @@ static const char tables[] =
     " marked AS (SELECT oid, 'd' AS mark FROM base"
      " UNION SELECT use, 'd' FROM tree"
      " UNION SELECT oid, 'o' FROM lost"
+     " UNION SELECT oid, 'm' FROM piece WHERE " MATCHES("src", MAKES_CODE)
      " UNION SELECT " READ_ID ", 'o' FROM (SELECT oprcode::pg_catalog.oid AS f FROM pg_catalog.pg_operator"
      " WHERE oid" PW_IS_USERS " UNION ALL SELECT castfunc FROM pg_catalog.pg_cast"
      " WHERE oid" PW_IS_USERS ") x WHERE " IS_INNER("f")
      " UNION SELECT pg_catalog.unnest(e.callers), m.mark FROM marked m, edge e"
      " WHERE e.callee" PW_OP("=") "m.oid),"
      /* Grouped, so that the planner takes them for few. */
-     " known AS MATERIALIZED (SELECT oid, pg_catalog.bool_or(mark" PW_OP("=") "'o') AS is_lost"
-     " FROM marked GROUP BY oid),"
+     " known AS MATERIALIZED (SELECT oid, pg_catalog.bool_or(mark" PW_OP("=") "'o') AS is_lost,"
+     " pg_catalog.bool_or(mark" PW_OP("=") "'m') AS makes FROM marked GROUP BY oid),"
     /* Settings with a dot that all these may set. */
     " dotted AS (SELECT DISTINCT m[1] AS name FROM (SELECT pg_catalog.regexp_matches("
      "src, '" DOTTED "', 'g') AS m FROM (SELECT b.src FROM body b, known k"
@@ -398,8 +405,11 @@ void pw_code_add_question(struct pw_strbuf *sql, unsigned server_version)
 			 " pg_catalog.bool_or(is_lost) THEN 'o' ELSE 'd' END, name)"
 			 " FROM known k, body b WHERE k.oid" PW_OP(
 			     "=") "b.oid GROUP BY name"
-				  " ORDER BY pg_catalog.bool_or(is_lost) DESC LIMIT %d)",
-	    sequences, PW_CODE_NAMES_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1);
+				  " ORDER BY pg_catalog.bool_or(is_lost) DESC LIMIT %d)"
+				  " UNION ALL (SELECT DISTINCT pg_catalog.concat('m', name)"
+				  " FROM known k, body b WHERE k.makes AND k.oid" PW_OP(
+				      "=") "b.oid LIMIT %d)",
+	    sequences, PW_CODE_NAMES_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1);
 }
 
 int pw_code_use_of(char letter)

@@ -126,6 +126,8 @@ static unsigned mark_of(uint8_t letter)
 		return PW_CODE_DOUBTFUL;
 	case 'o':
 		return PW_CODE_DOUBTFUL | PW_CODE_OPAQUE;
+	case 'm':
+		return PW_CODE_DOUBTFUL | PW_CODE_MAKES;
 	default:
 		return 0;
 	}

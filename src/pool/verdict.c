@@ -128,17 +128,23 @@ unsigned pw_verdict_of(const struct pw_verdict *verdict, const char *name)
 	return verdict->all | (found ? found->what : 0);
 }
 
+static bool leaves_more(unsigned what, unsigned earlier)
+{
+	return what & ~earlier & (PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
+}
+
 bool pw_verdict_exceeds(const struct pw_verdict *verdict, const struct pw_verdict *earlier)
 {
-	if (verdict->all & ~earlier->all || (verdict->reading_draws && !earlier->reading_draws))
+	if (leaves_more(verdict->all, earlier->all) ||
+	    (verdict->reading_draws && !earlier->reading_draws))
 		return true;
 	for (size_t i = 0; i < PW_USE_N; i++) {
-		if (verdict->uses[i] & ~earlier->uses[i])
+		if (leaves_more(verdict->uses[i], earlier->uses[i]))
 			return true;
 	}
 	for (size_t i = 0; i < verdict->n; i++) {
-		if (verdict->functions[i].what &
-		    ~pw_verdict_of(earlier, verdict->functions[i].name))
+		if (leaves_more(verdict->functions[i].what,
+				pw_verdict_of(earlier, verdict->functions[i].name)))
 			return true;
 	}
 	return false;

@@ -89,8 +89,8 @@ bool pw_code_is_failing(const struct pw_code *code, uint64_t now_us);
 /* A query of one column, of which the first letter says what follows: t a use (r read, w write, c
  * command) and letters of what it may leave (d doubtful, o opaque), or nothing, in one row at
  * least; q letters of sequences (r to read tables may draw values or ask for them, a there is code
- * that asks); s a setting with a dot; d or o a function that is that. A statement without rows
- * comes before it. */
+ * that asks); s a setting with a dot; d or o a function that is that, m one that changes code. A
+ * statement without rows comes before it. */
 void pw_code_add_question(struct pw_strbuf *sql, unsigned server_version);
 /* The use of such a letter; -1: there is none. */
 int pw_code_use_of(char letter);

@@ -16,6 +16,7 @@
 enum {
 	PW_CODE_DOUBTFUL = 1 << 0, /* may leave something that a server can be asked about */
 	PW_CODE_OPAQUE = 1 << 1,   /* ... and settings whose names nobody can know, or worse */
+	PW_CODE_MAKES = 1 << 2,    /* changes the code of the database: of functions alone */
 	PW_CODE_FUNCTIONS_MAX = 2000,
 	PW_FUNCTION_NAME_SIZE = 64, /* with its zero byte */
 };
@@ -62,7 +63,7 @@ void pw_verdict_unref(struct pw_verdict *verdict);
 
 /* PW_CODE_*: of a name that pw_function_name() gave. */
 unsigned pw_verdict_of(const struct pw_verdict *verdict, const char *name);
-/* Does it say more of anything than the earlier one? */
+/* Does it say more of anything that may be left than the earlier one? */
 bool pw_verdict_exceeds(const struct pw_verdict *verdict, const struct pw_verdict *earlier);
 
 #endif
