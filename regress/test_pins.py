@@ -49,6 +49,24 @@ THINGS = [
 ]
 
 
+def test_temporary_table_hides_another(make_pooler, pg, db):
+    """Also from a function that was planned before, on a server that had some for another client."""
+    with pg.connect(db) as c:
+        c.execute("""CREATE TABLE a AS SELECT 'permanent' AS v; GRANT ALL ON a TO public;
+                     CREATE FUNCTION look() RETURNS text LANGUAGE plpgsql AS
+                     $$ BEGIN RETURN (SELECT v FROM a); END $$""")
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    conn, other = pooler.raw(), pooler.raw()
+    other.query("CREATE TEMP TABLE x (a int)")
+    other.query("DROP TABLE x")
+    for _ in range(7):
+        assert conn.query("SELECT look()").value() == "permanent"
+    assert conn.query("CREATE TEMP TABLE a AS SELECT 'temporary' AS v").error is None
+    assert conn.query("SELECT look()").value() == "temporary"
+    conn.query("DROP TABLE pg_temp.a")
+    assert conn.query("SELECT look()").value() == "permanent"
+
+
 @pytest.mark.parametrize("begin, reason, end", THINGS)
 def test_pin(pooler, begin, reason, end):
     conn, other = pooler.raw(), pooler.raw()

@@ -90,7 +90,7 @@ struct pw_client_session {
 	unsigned learning_epoch; /* of the database's code, when the transaction was over */
 	unsigned attempts, n_said;
 	bool is_put_off;             /* the next question is that of another transaction */
-	bool is_taking_back;         /* ASKING: of names, no more */
+	bool is_acting;              /* ASKING: something is done, and nothing is asked */
 	bool is_code_known;          /* ASKING: as far as it matters */
 	bool with_code;              /* ASKING: also about settings of which the code speaks */
 	char sqlstate[6];            /* ASKING: of an error */

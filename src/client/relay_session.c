@@ -74,32 +74,40 @@ static void add_names(struct pw_client *c, struct pw_strbuf *names)
 		c->loan.link->facts.must_close = true;
 }
 
+/* The client waits for its end. */
+static void send_own(struct pw_client *c, const char *sql)
+{
+	const struct pw_expect entry = {.role = PW_ROLE_QUERY};
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	pw_write_query(&out, sql);
+	pw_client_goto(c, PW_CLIENT_ASKING);
+	pw_stream_set_reading(&c->loan.link->stream, true);
+	c->loan.link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
+	if (out.has_failed || pw_link_expect(c->loan.link, &entry) != PW_OK)
+		lose_state(c, "there was no memory");
+	else
+		pw_stream_send(&c->loan.link->stream, out.data, out.len);
+	pw_strbuf_wipe(&out);
+}
+
 /* Sends the question; false where there is none. */
 static bool ask(struct pw_client *c)
 {
-	const struct pw_expect entry = {.role = PW_ROLE_QUERY};
 	struct pw_client_session *s = c->session;
-	struct pw_strbuf dotted = PW_STRBUF_INIT, sql = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
+	struct pw_strbuf dotted = PW_STRBUF_INIT, sql = PW_STRBUF_INIT;
 	struct pw_residue_context context = context_of(c, &dotted);
 	bool is_asked;
 
 	if (s->effects.flags & PW_EFFECT_SETTINGS)
 		add_names(c, &dotted);
 	is_asked = pw_residue_ask(&s->residue, &s->effects, s->with_code, &context, &sql);
-	if (is_asked) {
-		pw_write_query(&out, sql.data ? sql.data : "");
-		pw_client_goto(c, PW_CLIENT_ASKING);
-		pw_stream_set_reading(&c->loan.link->stream, true);
-		c->loan.link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
-		if (dotted.has_failed || sql.has_failed || out.has_failed ||
-		    pw_link_expect(c->loan.link, &entry) != PW_OK)
-			lose_state(c, "there was no memory");
-		else
-			pw_stream_send(&c->loan.link->stream, out.data, out.len);
-	}
+	if (is_asked && (dotted.has_failed || sql.has_failed))
+		lose_state(c, "there was no memory");
+	else if (is_asked)
+		send_own(c, sql.data ? sql.data : "");
 	pw_strbuf_fini(&dotted);
 	pw_strbuf_wipe(&sql);
-	pw_strbuf_wipe(&out);
 	return is_asked;
 }
 
@@ -193,7 +201,7 @@ bool pw_session_settle(struct pw_client *c)
 		return is_free(c);
 	}
 	if (pw_names_are_there(c)) {
-		s->is_taking_back = true;
+		s->is_acting = true;
 		pw_names_take_back(c);
 		return false;
 	}
@@ -441,6 +449,17 @@ static bool stay_untold(struct pw_client *c)
 	return pin(c, s->pins | PW_EFFECT_UNTOLD);
 }
 
+/* PostgreSQL plans anew when a session comes to have a temporary schema, for its tables may hide
+ * others. The link may have had one since an earlier client. */
+static bool must_discard_plans(struct pw_client *c, unsigned pins)
+{
+	struct pw_link_facts *facts = &c->loan.link->facts;
+	bool had_schema = facts->has_temp_schema;
+
+	facts->has_temp_schema |= (c->session->residue.objects & PW_EFFECT_TEMP) != 0;
+	return had_schema && pins & ~c->session->pins & PW_EFFECT_TEMP;
+}
+
 bool pw_session_answered(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
@@ -448,9 +467,10 @@ bool pw_session_answered(struct pw_client *c)
 	struct pw_residue_context context = context_of(c, &none);
 	struct pw_residue_found found;
 	unsigned pins;
+	bool is_hiding;
 
-	if (s->is_taking_back) {
-		s->is_taking_back = false;
+	if (s->is_acting) {
+		s->is_acting = false;
 		return true;
 	}
 	if (s->learning != PW_LEARNING_NOT) {
@@ -497,7 +517,13 @@ bool pw_session_answered(struct pw_client *c)
 	keep_said(c, pins);
 	if (has_too_many_names(c))
 		pins |= PW_EFFECT_OPAQUE;
+	is_hiding = must_discard_plans(c, pins);
 	pw_residue_fini(&s->residue);
 	forget_effects(s);
-	return pin(c, pins);
+	if (!pin(c, pins))
+		return false;
+	s->is_acting = is_hiding;
+	if (is_hiding)
+		send_own(c, "DISCARD PLANS");
+	return !is_hiding;
 }

@@ -78,8 +78,9 @@ struct pw_link_facts {
 	uint8_t cancel_key[PW_CANCEL_KEY_MAX]; /* body of BackendKeyData */
 	uint16_t cancel_key_len;
 	bool is_tls;
-	bool must_close;   /* when it is given back */
-	bool is_untracked; /* has what clients have left whom nobody looks at */
+	bool must_close;      /* when it is given back */
+	bool is_untracked;    /* has what clients have left whom nobody looks at */
+	bool has_temp_schema; /* a client has made temporary objects */
 	struct pw_known known;
 	char host[PW_HOST_SIZE]; /* as configured: TLS checks it; "" = none */
 	char unix_path[108];     /* "" = TCP */
