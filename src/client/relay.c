@@ -20,6 +20,7 @@
 #include "pgweir/pool/known.h"
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
+#include "plan_priv.h"
 
 enum { OWED_MAX = 64 * 1024 };
 

@@ -14,6 +14,7 @@
 #include "pgweir/base/status.h"
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
+#include "plan_priv.h"
 
 /* So often are values discarded where nobody has asked for any yet. */
 enum { WATCHED_MAX = 1000 };

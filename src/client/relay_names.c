@@ -14,6 +14,7 @@
 #include "pgweir/pool/known.h"
 #include "pgweir/pool/parsed.h"
 #include "pgweir/proto/writer.h"
+#include "plan_priv.h"
 
 /* ---- lists of names ---- */
 

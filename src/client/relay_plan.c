@@ -16,6 +16,7 @@
 #include "pgweir/base/assert.h"
 #include "pgweir/pool/known.h"
 #include "pgweir/proto/writer.h"
+#include "plan_priv.h"
 
 enum { REPEAT_MAX = 16 * 1024 };
 

@@ -22,6 +22,7 @@
 #include "names_priv.h"
 #include "pgweir/pool/known.h"
 #include "pgweir/proto/writer.h"
+#include "plan_priv.h"
 
 static bool broken(struct pw_client *c, const struct pw_piece *piece)
 {

@@ -13,6 +13,7 @@
 #include "pgweir/pool/catalog.h"
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
+#include "plan_priv.h"
 
 /* ---- refusing ---- */
 
