@@ -3,10 +3,12 @@
 than it was told, and nobody an error that was another client's due."""
 
 import struct
+import threading
 
 import pytest
 
 from lib.fakepg import error, parameter_status, ready
+from lib.wait import wait_for
 from lib.wire import (bind, close, describe, execute, flush, message, parse, query, run_named,
                       sync)
 
@@ -105,6 +107,37 @@ def test_told_client_behind_an_error(make_pooler, table, is_changed):
         assert_changed(result)
     else:
         assert result.rows == [["1"]]
+
+
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass"
+
+
+@pytest.mark.parametrize("told", ["statement", "portal"])
+def test_description_that_is_on_its_way(make_pooler, pg, db, table, told):
+    """The link parses it anew, for it had an error before, between the description and the rows."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1)
+    a = pooler.raw()
+    a.run(parse("s", "SELECT 1 / $1::int, * FROM t"), sync())
+    first = bind("", "s", ["0"]) + execute() + sync()
+    if told == "statement":
+        second = describe("S", "s")
+    else:
+        second = bind("p", "s", ["1"]) + describe("P", "p")
+    second += parse("", "SELECT pg_advisory_xact_lock(7)") + bind() + execute() + sync()
+    with pg.connect(db) as c:
+        c.execute("SELECT pg_advisory_lock(7)")
+        a.send(first + second)
+        assert a.result().error.code == "22012"
+        change = threading.Thread(target=widen, args=(table,))
+        change.start()
+        wait_for(lambda: c.execute(WAITING).fetchone() == (1,))
+        a.send(bind("", "s", ["1"]) + execute() + sync())
+        pooler.console("SHOW VERSION")  # the worker has read what was sent before
+        c.execute("SELECT pg_advisory_unlock(7)")
+    result = a.result()
+    assert result.error is None and shape(result) == 2
+    change.join()
+    assert_changed(a.result())
 
 
 def test_told_client_whose_link_has_a_newer_plan(make_pooler, table):

@@ -22,6 +22,9 @@ bool pw_plan_parse(struct pw_client *c, struct pw_statement *statement, unsigned
 /* The link has the statement, from now on; false = the client is closed. */
 bool pw_plan_have(struct pw_client *c, struct pw_prepared_name *name);
 
+/* Would the link have to parse it anew, or for the first time? */
+bool pw_plan_is_stale(const struct pw_client *c, const struct pw_prepared_name *name);
+
 enum pw_plan {
 	PW_PLAN_READY,
 	PW_PLAN_ASKED,   /* the client waits in PREPARING: its message is to be held */
@@ -54,7 +57,9 @@ void pw_plan_repeat_now(struct pw_client *c);
 
 /* ---- relay_prepared.c ---- */
 /* Must the message wait until it is certain what names and statements there are? */
-bool pw_relay_must_wait(const struct pw_client *c, const struct pw_piece *piece);
+bool pw_relay_must_wait(struct pw_client *c, const struct pw_piece *piece);
+/* SETTLING: is it certain now? */
+bool pw_relay_has_settled(struct pw_client *c);
 /* Of a Query: may it make the server forget all statements? */
 bool pw_relay_may_forget(const struct pw_piece *piece);
 /* Each sends one message (or its own answer) with virtual names; false = the client is closed. */

@@ -593,7 +593,7 @@ static void on_chunk_end(struct pw_loan *loan)
 	pw_clients_flush(c->clients);
 	if (c->state == PW_CLIENT_PREPARING)
 		pw_plan_resume(c);
-	else if (c->state == PW_CLIENT_SETTLING && pw_link_is_settled(loan->link))
+	else if (c->state == PW_CLIENT_SETTLING && pw_relay_has_settled(c))
 		end_settling(c);
 	if (pw_stream_is_full(&c->stream)) {
 		/* What we ask a link ourselves it must be able to answer. */

@@ -288,6 +288,14 @@ bool pw_plan_have(struct pw_client *c, struct pw_prepared_name *name)
 	return pw_plan_parse(c, name->statement, PW_EXPECT_SWALLOW, name);
 }
 
+bool pw_plan_is_stale(const struct pw_client *c, const struct pw_prepared_name *name)
+{
+	const struct pw_parse_state now = pw_plan_parse_state(c);
+
+	return !pw_parse_states_equal(&name->statement->parse_state, &now) ||
+	       pw_known_epoch(&c->loan.link->facts.known, name->statement->id) < name->epoch;
+}
+
 /* Asks the link for the description; the client waits, with all that it sends. */
 static bool ask(struct pw_client *c, struct pw_prepared_name *name)
 {

@@ -60,12 +60,38 @@ static const char *statement_name(const struct pw_piece *piece)
 	}
 }
 
-bool pw_relay_must_wait(const struct pw_client *c, const struct pw_piece *piece)
+/* A description that was asked for in an earlier batch may be of what the link has now, and the
+ * table change before the link has parsed it anew for this one. */
+static bool must_be_told(struct pw_client *c, const struct pw_piece *piece)
+{
+	const struct pw_prepared_name *name;
+
+	if (!c->prepared || pw_frontend_messages.rows[piece->type].role != PW_ROLE_BIND ||
+	    c->loan.link->expects.n_sync_points == 0)
+		return false;
+	name = pw_prepared_find(c->prepared, statement_name(piece));
+	c->prepared->must_drain = name && name->n_untold > 0 && pw_plan_is_stale(c, name);
+	return c->prepared->must_drain;
+}
+
+bool pw_relay_has_settled(struct pw_client *c)
+{
+	const struct pw_link *link = c->loan.link;
+
+	if (!pw_link_is_settled(link) ||
+	    (c->prepared && c->prepared->must_drain && link->expects.n_sync_points > 0))
+		return false;
+	if (c->prepared)
+		c->prepared->must_drain = false;
+	return true;
+}
+
+bool pw_relay_must_wait(struct pw_client *c, const struct pw_piece *piece)
 {
 	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
 
 	if (pw_link_is_settled(c->loan.link))
-		return false;
+		return must_be_told(c, piece);
 	/* What is dropped by name is known by the order of the answers. */
 	if ((role == PW_ROLE_QUERY &&
 	     (c->loan.link->expects.n_forgets > 0 || pw_relay_may_forget(piece))) ||
@@ -362,6 +388,14 @@ static bool pass_on(struct pw_client *c, const struct pw_piece *piece)
 	return true;
 }
 
+static bool expect_description(struct pw_client *c, struct pw_prepared_name *name)
+{
+	if (!pw_plan_expect(c, PW_ROLE_DESCRIBE, 0, name->statement, name))
+		return false;
+	name->n_untold++;
+	return true;
+}
+
 bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 {
 	const struct pw_expect plain = {.role = PW_ROLE_DESCRIBE};
@@ -373,8 +407,7 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 	if (!read_target(piece, &kind, &name))
 		return broken(c, piece);
 	if (kind == 'P' && (listed = pw_prepared_bound(c->prepared, name)))
-		return pw_plan_expect(c, PW_ROLE_DESCRIBE, 0, listed->statement, listed) &&
-		       pass_on(c, piece);
+		return expect_description(c, listed) && pass_on(c, piece);
 	if (kind == 'S' && name[0])
 		listed = pw_prepared_find(c->prepared, name);
 	if (kind == 'S' && (listed || !name[0]) && !bring_for(c, listed ? listed->statement : NULL))
@@ -383,8 +416,7 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 		return false;
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
-	if (!pw_plan_have(c, listed) ||
-	    !pw_plan_expect(c, PW_ROLE_DESCRIBE, 0, listed->statement, listed))
+	if (!pw_plan_have(c, listed) || !expect_description(c, listed))
 		return false;
 	memcpy(target + 1, listed->statement->name, PW_STATEMENT_NAME_SIZE);
 	pw_write_message(&out, 'D', target, sizeof(target));
@@ -442,6 +474,8 @@ void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool i
 		answer(c, entry->role == PW_ROLE_PARSE ? '1' : '3');
 	if (is_done && entry->role == PW_ROLE_PARSE && entry->flags & PW_EXPECT_KNOWN)
 		note_parsed(c, entry);
+	if (name && entry->role == PW_ROLE_DESCRIBE && !(entry->flags & PW_EXPECT_SWALLOW))
+		name->n_untold--;
 	if (name && is_done && entry->role == PW_ROLE_DESCRIBE)
 		pw_plan_told(c, name, entry->flags & PW_EXPECT_SWALLOW);
 	/* Skipped: a name that was not made, one that was not closed. Statements that were parsed

@@ -268,6 +268,7 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 	n->is_listed = false;
 	n->epoch = 0;
 	n->description = 0;
+	n->n_untold = 0;
 	n->statement = intern(prepared->statements, key, max_total_bytes, &status);
 	if (!n->statement) {
 		free(n);

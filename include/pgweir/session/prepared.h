@@ -75,6 +75,7 @@ struct pw_prepared_name {
 	bool is_listed;       /* in the owner's map */
 	unsigned epoch;       /* ddl_epoch of the database when the client parsed it */
 	uint64_t description; /* of its rows, as the client was last told; 0 = never */
+	unsigned n_untold;    /* descriptions that were asked for and have not come */
 	char name[];
 };
 
@@ -91,6 +92,7 @@ struct pw_prepared {
 		struct pw_prepared_name *name; /* NULL = no portal */
 	} portals[PW_PREPARED_PORTALS];
 	unsigned next_portal;
+	bool must_drain;                /* all that was sent must be answered first */
 	struct pw_prepared_name *asked; /* its description was asked for; an address, no more */
 	bool is_told;                   /* ... and the answer came */
 	struct pw_strbuf repeat;        /* what was sent since; may be sent once more */
