@@ -140,6 +140,18 @@ def test_description_that_is_on_its_way(make_pooler, pg, db, table, told):
     assert_changed(a.result())
 
 
+def test_description_that_is_skipped(make_pooler):
+    """The server waits for the Sync that comes behind the Bind."""
+    a = pooler_of(make_pooler, 1).raw()
+    assert a.query("CREATE TABLE made (a int)").error is None
+    a.send(bind("", "nobody") + flush())
+    assert a.expect_error().code == "26000"
+    a.send(query("DO $$ BEGIN END $$"))
+    a.send(parse("s", "SELECT 1") + describe("S", "s") + bind("", "s") + execute() + sync())
+    assert [m.kind for m in a.recv_until("Z")] == ["Z"]
+    assert a.run(parse("s", "SELECT 1"), run_named("s")).value() == "1"
+
+
 def test_told_client_whose_link_has_a_newer_plan(make_pooler, table):
     pooler = pooler_of(make_pooler, 2)
     a, b = pooler.raw(), pooler.raw()

@@ -60,6 +60,12 @@ static const char *statement_name(const struct pw_piece *piece)
 	}
 }
 
+/* Is there something that the server is going to answer without more? */
+static bool may_drain(const struct pw_link *link)
+{
+	return link->expects.n_sync_points > 0 && !pw_link_awaits_borrower(link);
+}
+
 /* A description that was asked for in an earlier batch may be of what the link has now, and the
  * table change before the link has parsed it anew for this one. */
 static bool must_be_told(struct pw_client *c, const struct pw_piece *piece)
@@ -67,7 +73,7 @@ static bool must_be_told(struct pw_client *c, const struct pw_piece *piece)
 	const struct pw_prepared_name *name;
 
 	if (!c->prepared || pw_frontend_messages.rows[piece->type].role != PW_ROLE_BIND ||
-	    c->loan.link->expects.n_sync_points == 0)
+	    !may_drain(c->loan.link))
 		return false;
 	name = pw_prepared_find(c->prepared, statement_name(piece));
 	c->prepared->must_drain = name && name->n_untold > 0 && pw_plan_is_stale(c, name);
@@ -79,7 +85,7 @@ bool pw_relay_has_settled(struct pw_client *c)
 	const struct pw_link *link = c->loan.link;
 
 	if (!pw_link_is_settled(link) ||
-	    (c->prepared && c->prepared->must_drain && link->expects.n_sync_points > 0))
+	    (c->prepared && c->prepared->must_drain && may_drain(link)))
 		return false;
 	if (c->prepared)
 		c->prepared->must_drain = false;

@@ -205,16 +205,20 @@ static inline bool pw_link_skips_next(const struct pw_link *link)
 {
 	return link->is_skipping && link->expects.n_syncs == 0;
 }
+/* In a COPY whose end was not sent, or when it skips and has no Sync to find: then the borrower
+ * must not wait for the server. */
+static inline bool pw_link_awaits_borrower(const struct pw_link *link)
+{
+	return (link->is_copy_in && link->expects.n_copy_ends == 0) || link->is_copy_both ||
+	       pw_link_skips_next(link);
+}
 /* Is it certain which statements there will be when the server reads the next message? Not while a
- * command may make it forget all, or a Sync may end the skipping of what was to change them. In a
- * COPY whose end was not sent, or when it skips and has no Sync to find, the server waits for the
- * borrower, who must not wait for it. */
+ * command may make it forget all, or a Sync may end the skipping of what was to change them. */
 static inline bool pw_link_is_settled(const struct pw_link *link)
 {
 	const struct pw_expect_queue *queue = &link->expects;
 
-	if ((link->is_copy_in && queue->n_copy_ends == 0) || link->is_copy_both ||
-	    pw_link_skips_next(link))
+	if (pw_link_awaits_borrower(link))
 		return true;
 	return queue->n_forgets == 0 && (queue->n_doubtful == 0 || queue->n_sync_points == 0);
 }
