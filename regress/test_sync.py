@@ -209,3 +209,31 @@ def test_code_that_resets_while_its_client_is_pinned(make_pooler, reset):
             assert state(other) == ["t1", "on", "4MB"]
         with pooler.raw() as third:
             assert state(third) == ['"$user", public', "off", "4MB"]
+
+
+def test_deferrable_transactions_of_another(make_pooler, pg, db):
+    """Bringing a server round waits for nobody's serializable transaction."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a, b = pooler.raw(), pooler.raw()
+    b.query("SET app.tenant = 'b'")
+    a.query("CREATE TABLE written (v int)")
+    a.query("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE")
+    with pg.connect(db, autocommit=False) as writer:
+        writer.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        writer.execute("INSERT INTO written VALUES (1)")
+        assert b.query("SELECT current_setting('app.tenant')").value() == "b"
+        text = "BEGIN ISOLATION LEVEL READ COMMITTED; SET work_mem = '3MB'; COMMIT"
+        assert a.query(text).error is None
+        assert b.query("SHOW work_mem").value() != "3MB"
+
+
+def test_idle_session_timeout_of_another(make_pooler, pg):
+    """No server ends for being idle between two clients."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a, b = pooler.raw(), pooler.raw()
+    a.query("SET idle_session_timeout = '50ms'")
+    pid = b.query("SELECT pg_backend_pid()").value()
+    for _ in range(3):
+        assert a.query("SHOW idle_session_timeout").value() == "50ms"
+        pg.execute("SELECT pg_sleep(0.15)")
+        assert b.query("SELECT pg_backend_pid()").value() == pid

@@ -159,8 +159,8 @@ class Session(RawConn):
         while True:
             m = self.recv()
             if m.kind == "Q" and m.text().startswith(CODE_QUESTION):
-                self.send(description() + complete("SELECT 0") + description("concat") + row("t")
-                          + complete("SELECT 1") + ready("I"))
+                self.send(complete("SET") + description() + complete("SELECT 0")
+                          + description("concat") + row("t") + complete("SELECT 1") + ready("I"))
                 continue
             self.messages.append(m)
             if m.kind == "X":
@@ -195,7 +195,8 @@ class Session(RawConn):
 
 
 # What a pooler asks on its own account: there is no code here that could leave anything.
-CODE_QUESTION = "SELECT FROM pg_catalog.pg_settings WHERE CASE"
+CODE_QUESTION = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+                 "SELECT FROM pg_catalog.pg_settings WHERE CASE")
 
 DEFAULT_ANSWERS = {
     "P": message("1"),

@@ -84,6 +84,8 @@ void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish)
 		pw_link_clean_next(link);
 }
 
+static const char idle_timeout[] = "idle_session_timeout";
+
 static void run_query(struct pw_link *link, enum pw_link_state state, const char *sql)
 {
 	link->has_own_error = false;
@@ -91,6 +93,27 @@ static void run_query(struct pw_link *link, enum pw_link_state state, const char
 		pw_link_goto(link, state);
 	if (pw_link_query(link, sql) != PW_OK)
 		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
+}
+
+/* Would the server end it for being idle, which its client alone has asked for? */
+static bool ends_when_idle(const struct pw_link *link)
+{
+	const char *value = pw_state_find(link->settings, idle_timeout);
+
+	return value && strcmp(value, "0") != 0;
+}
+
+static void reset_idle_timeout(struct pw_link *link)
+{
+	struct pw_state *rest = pw_state_with(link->settings, idle_timeout, NULL);
+
+	if (!rest) {
+		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
+		return;
+	}
+	pw_state_unref(link->settings);
+	link->settings = rest;
+	run_query(link, PW_LINK_CLEANING, "RESET idle_session_timeout");
 }
 
 void pw_link_clean_next(struct pw_link *link)
@@ -124,6 +147,8 @@ void pw_link_clean_next(struct pw_link *link)
 		if (link->settings->n > 0 && strcasecmp(reset, "DISCARD ALL") != 0)
 			link->facts.must_close = true;
 		run_query(link, PW_LINK_CLEANING, reset);
+	} else if (ends_when_idle(link)) {
+		reset_idle_timeout(link);
 	} else if (!pw_link_learn(link)) {
 		link->clean_todo = 0;
 		pw_expect_trim(&link->expects);

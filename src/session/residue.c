@@ -221,6 +221,14 @@ static void ask_all_settings(struct pw_strbuf *sql, const struct pw_effects *eff
 	}
 }
 
+static bool may_be_deferred(const struct pw_effects *effects,
+			    const struct pw_residue_context *context)
+{
+	return effects->flags & PW_EFFECT_SETTINGS ||
+	       pw_effects_name(effects, PW_SYNC_DEFERRABLE) ||
+	       pw_state_find(context->settings, PW_SYNC_DEFERRABLE);
+}
+
 bool pw_residue_ask(struct pw_residue *residue, const struct pw_effects *effects, bool with_code,
 		    const struct pw_residue_context *context, struct pw_strbuf *sql)
 {
@@ -233,6 +241,8 @@ bool pw_residue_ask(struct pw_residue *residue, const struct pw_effects *effects
 		residue->objects |= PW_EFFECT_RIGHTS;
 	if (residue->scope == PW_RESIDUE_NO_SETTINGS && residue->objects == 0 && !with_code)
 		return false;
+	if (may_be_deferred(effects, context))
+		pw_strbuf_add_string(sql, PW_SYNC_UNDEFERRED);
 	if (residue->scope == PW_RESIDUE_ALL)
 		ask_all_settings(sql, effects, context, &is_first);
 	else if (residue->scope == PW_RESIDUE_NAMED)

@@ -224,6 +224,8 @@ void pw_sync_build(const struct pw_tracked *tracked, const struct pw_sync_side *
 	bool is_same = from && to && strcmp(from, to) == 0;
 	struct difference d = {sql, is_same && pw_lexer_reads(to), to};
 
+	if (pw_state_find(have->settings, PW_SYNC_DEFERRABLE))
+		pw_strbuf_add_string(sql, PW_SYNC_UNDEFERRED);
 	if (differs && has_identity(have->settings))
 		pw_strbuf_add_string(sql, "RESET session_authorization;RESET role;");
 	add_params(tracked, have->params, wanted->params, sql);
