@@ -329,3 +329,61 @@ def test_reset_before_a_copy_in_one_batch(followed, pg, db):
     assert conn.result().error is None
     assert conn.query("SELECT * FROM copied").rows == []
     assert show(conn, "work_mem") == "6MB"
+
+
+UNREPORTED = "IntervalStyle, search_path, work_mem, app.x"
+
+
+@pytest.fixture
+def with_unreported(make_pooler):
+    return make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1,
+                       session_state="track", track_extra_parameters=UNREPORTED)
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("name, mine", [
+    ("search_path", "pg_catalog"), ("work_mem", "77MB"), ("app.x", "secret"),
+    ("IntervalStyle", "iso_8601"),
+])
+def test_tracked_but_not_reported_is_a_setting_like_any_other(with_unreported, name, mine):
+    a, b = with_unreported.raw(), with_unreported.raw()
+    ask = f"SELECT current_setting('{name}', true)"
+    before = b.query(ask).value() or ""
+    assert a.query(f"SET {name} TO '{mine}'").error is None
+    for _ in range(2):
+        assert (b.query(ask).value() or "") == before
+        assert a.query(ask).value() == mine
+    a.query(f"SELECT set_config('{name}', '{mine}', false)")
+    a.query(f"BEGIN; SET {name} TO DEFAULT; ROLLBACK")
+    assert (b.query(ask).value() or "") == before
+    assert a.query(ask).value() == mine
+    a.query(f"RESET {name}")
+    assert (b.query(ask).value() or "") == before
+    assert (a.query(ask).value() or "") == before
+    a.query(f"SET {name} TO '{mine}'")
+    a.leave()
+    assert (with_unreported.raw().query(ask).value() or "") == before
+
+
+@pytest.mark.pgweir_only
+@pytest.mark.parametrize("how", ["by its name", "in options"])
+def test_tracked_but_not_reported_at_the_start(with_unreported, pg, db, how):
+    values = {"search_path": "pg_catalog", "work_mem": "77MB", "IntervalStyle": "iso_8601"}
+    if how == "in options":
+        values = {"options": " ".join(f"-c {name}={value}" for name, value in values.items())}
+    ask = ("SELECT current_setting('search_path'), current_setting('work_mem'),"
+           " current_setting('IntervalStyle')")
+    a, b = with_unreported.raw(**values), with_unreported.raw()
+    direct, plain = pg.raw("alice", db, **values), pg.raw("alice", db)
+    for text in (ask, ask, "SET search_path = public", ask, "RESET search_path", ask,
+                 "SET work_mem = '1MB'", "RESET ALL", ask):
+        assert a.query(text).rows == direct.query(text).rows
+        assert b.query(ask).rows == plain.query(ask).rows
+    assert "search_path" not in a.params or "search_path" in direct.params
+
+
+@pytest.mark.pgweir_only
+def test_tracked_but_not_reported_is_as_in_pgbouncer_without_tracking(make_pooler):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="off",
+                         track_extra_parameters=UNREPORTED)
+    assert show(pooler.raw(search_path="pg_catalog"), "search_path") == "pg_catalog"

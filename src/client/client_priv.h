@@ -128,6 +128,11 @@ void pw_session_leave(struct pw_client *c);
  * already. */
 bool pw_session_pin(struct pw_client *c, unsigned pins);
 
+/* ---- session_params.c ---- */
+/* What the client wants of tracked values that a server does not report, which has reported these,
+ * is a setting of its session. False without memory. */
+bool pw_session_part_params(struct pw_client *c, const struct pw_params *reported);
+
 /* ---- client.c ---- */
 void pw_client_login_free(struct pw_client *c);
 void pw_client_fail(struct pw_client *c, const char *sqlstate, const char *fmt, ...)

@@ -316,7 +316,10 @@ static bool begin_session(struct pw_client *c)
 	c->loan.settings = c->settings;
 	c->loan.is_untracked = is_shared && conf->session_state == PW_SESSION_OFF;
 	c->loan.is_strict = is_tracked;
-	return !is_tracked || pw_session_begin(c, c->params);
+	if (!is_tracked)
+		return true;
+	return pw_session_part_params(c, c->loan.pool->welcome_params) &&
+	       pw_session_begin(c, c->params);
 }
 
 void pw_login_finish(struct pw_client *c)

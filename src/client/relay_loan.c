@@ -177,7 +177,7 @@ static void note_accepted(struct pw_client *c)
  * end. */
 static bool build_sync(struct pw_client *c, struct pw_strbuf *sql)
 {
-	const struct pw_sync_side wanted = {c->params, c->settings};
+	struct pw_sync_side wanted = {c->params, c->settings};
 	struct pw_link *link = link_of(c);
 	const struct pw_sync_side have = {link->params, link->settings};
 	bool is_guarding = false;
@@ -185,6 +185,10 @@ static bool build_sync(struct pw_client *c, struct pw_strbuf *sql)
 	if (pw_sync_fits(link, &wanted)) {
 		note_accepted(c);
 	} else {
+		/* It may have learned of values from another server. */
+		if (c->session && !pw_session_part_params(c, link->params))
+			sql->has_failed = true;
+		wanted = (struct pw_sync_side){c->params, c->settings};
 		pw_sync_build(c->clients->tracked, &have, &wanted, sql);
 		is_guarding = !c->session || !c->session->is_accepted ||
 			      !pw_sync_is_harmless(c->clients->tracked, &have, &wanted);

@@ -38,6 +38,7 @@ static struct pw_residue_context context_of(const struct pw_client *c,
 {
 	return (struct pw_residue_context){
 	    .tracked = c->clients->tracked,
+	    .reported = c->loan.link->params,
 	    .settings = c->settings,
 	    .initial = c->session->initial,
 	    .has_foreign = c->session->pins & PW_EFFECT_RIGHTS,

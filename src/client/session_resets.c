@@ -48,7 +48,8 @@ static bool all_matter(const struct pw_client *c)
 
 static bool matters(const struct pw_client *c, const char *name)
 {
-	int index = pw_tracked_find(c->clients->tracked, name);
+	const struct pw_params *welcome = c->loan.pool->welcome_params;
+	int index = pw_params_find_reported(c->clients->tracked, welcome, name);
 
 	if (name[0] == '\0')
 		return all_matter(c);

@@ -61,6 +61,15 @@ int pw_tracked_find(const struct pw_tracked *tracked, const char *name)
 	return -1;
 }
 
+int pw_params_find_reported(const struct pw_tracked *tracked, const struct pw_params *params,
+			    const char *name)
+{
+	int index = pw_tracked_find(tracked, name);
+	bool is_always = index >= 0 && index < (int)PW_COUNTOF(always_tracked);
+
+	return is_always || (index >= 0 && params && params->values[index]) ? index : -1;
+}
+
 void pw_tracked_part(const struct pw_tracked *tracked, const struct pw_strbuf *reported,
 		     const char *values[PW_TRACKED_MAX], struct pw_strbuf *others)
 {

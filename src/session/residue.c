@@ -53,9 +53,9 @@ static bool is_identity(const char *name)
 	return strcmp(name, "role") == 0 || strcmp(name, "session_authorization") == 0;
 }
 
-static bool is_tracked(const struct pw_residue_context *context, const char *name)
+static bool is_reported(const struct pw_residue_context *context, const char *name)
 {
-	return pw_tracked_find(context->tracked, name) >= 0;
+	return pw_params_find_reported(context->tracked, context->reported, name) >= 0;
 }
 
 /* A setting of the transaction at hand is nobody's state. */
@@ -104,7 +104,7 @@ bool pw_residue_may_hide(const struct pw_effects *effects, const struct pw_resid
 /* Can it be asked for by itself? Else the value alone does not tell whether it is set at all. */
 static bool is_simple(const struct pw_residue_context *context, const char *name, bool may_reset)
 {
-	return is_dotted(name) || is_identity(name) || is_tracked(context, name) ||
+	return is_dotted(name) || is_identity(name) || is_reported(context, name) ||
 	       is_of_transaction(name) || (!may_reset && pw_state_find(context->settings, name));
 }
 
@@ -126,7 +126,7 @@ static enum pw_residue_scope choose_scope(const struct pw_effects *effects,
 		if (!is_simple(context, name, effects->flags & PW_EFFECT_RESET) ||
 		    may_need_rights(effects, context, name))
 			return PW_RESIDUE_ALL;
-		if (!is_tracked(context, name) && !is_of_transaction(name))
+		if (!is_reported(context, name) && !is_of_transaction(name))
 			scope = PW_RESIDUE_NAMED;
 	}
 	return scope;
@@ -154,7 +154,7 @@ static void ask_names(struct pw_strbuf *sql, const struct pw_strbuf *names,
 	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1) {
 		const char *name = names->data + at;
 
-		if (!is_tracked(context, name) && !is_of_transaction(name))
+		if (!is_reported(context, name) && !is_of_transaction(name))
 			ask_setting(sql, name, is_first);
 	}
 }
@@ -340,7 +340,7 @@ static bool take_setting(const struct pw_residue_context *context, struct pw_res
 {
 	const char *value = row->value;
 
-	if (is_tracked(context, row->name) || is_of_transaction(row->name))
+	if (is_reported(context, row->name) || is_of_transaction(row->name))
 		return true;
 	if (!value)
 		return !is_dotted(row->name) || pw_state_find(found->settings, row->name) == NULL ||

@@ -81,6 +81,26 @@ static void test_nothing_to_ask(void **state)
 	end(&s);
 }
 
+/* What is tracked is asked for all the same where the server does not report it. */
+static void test_tracked_but_not_reported(void **state)
+{
+	const char *values[PW_TRACKED_MAX] = {[TIMEZONE] = "UTC", [SEARCH_PATH] = "public"};
+	struct fixture *f = *state;
+	struct pw_params *reported;
+	struct session s;
+
+	begin(&s, *state);
+	assert_true(ask(&s, 0, "search_path"));
+	assert_int_equal(s.residue.scope, PW_RESIDUE_ALL);
+	reported = pw_params_intern(&f->table, values);
+	s.context.reported = reported;
+	assert_false(ask(&s, 0, "search_path"));
+	assert_false(ask(&s, PW_EFFECT_RESET, "Search_Path"));
+	assert_true(ask(&s, 0, "intervalstyle"));
+	end(&s);
+	pw_params_unref(&f->table, reported);
+}
+
 static void test_scope(void **state)
 {
 	struct session s;
@@ -377,6 +397,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_nothing_to_ask, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_tracked_but_not_reported, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_scope, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_channels, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_all_names_with_a_dot, setup, teardown),

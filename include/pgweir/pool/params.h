@@ -47,6 +47,12 @@ struct pw_params {
 	const char *values[]; /* NULL = not set; in one allocation with the set */
 };
 
+/* The same where a server that has reported `params` (NULL = nothing) reports this one by itself.
+ * PostgreSQL reports all that it ever will when it logs somebody in: any other tracked name is a
+ * setting like those that are not tracked. */
+int pw_params_find_reported(const struct pw_tracked *tracked, const struct pw_params *params,
+			    const char *name);
+
 struct pw_params_table {
 	struct pw_map map;
 	struct pw_hash_key key;

@@ -41,7 +41,8 @@ struct pw_residue {
 
 /* What is known beforehand; all borrowed. */
 struct pw_residue_context {
-	const struct pw_tracked *tracked; /* the server reports these by itself */
+	const struct pw_tracked *tracked;
+	const struct pw_params *reported; /* of these, what the server reports by itself */
 	const struct pw_state *settings;  /* the session's, before */
 	const struct pw_strbuf
 	    *dotted; /* all names with a dot that are known, each with its zero */
