@@ -351,3 +351,21 @@ def test_unnamed_statement_of_another_behind_an_error(one_of_names):
         assert got.error or got.rows == [["mine"]], got.rows
         a.close()
         b.close()
+
+
+@pytest.mark.parametrize("text", ["SET seed TO 0.5", "SET SESSION \"seed\" = 0.5",
+                                  "SET LOCAL seed TO 0.5"])
+@pytest.mark.parametrize("first", ["SELECT 1", "SELECT f('1')"])
+def test_seed_behind_a_call(make_pooler, pg, db, first, text):
+    define(pg, db, "CREATE FUNCTION f(v text) RETURNS text LANGUAGE plpgsql AS"
+                   " $$ BEGIN PERFORM set_config('app.fn', v, false); RETURN v; END $$")
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1,
+                         session_state="track", max_pinned_share=0)
+    conn = pooler.raw()
+    conn.query("SELECT 1")
+    conn.send(query(first) + query("BEGIN; " + text + "; COMMIT"))
+    conn.result()
+    assert conn.result().error is None
+    assert [row["reasons"] for row in pooler.console("SHOW PINS")] == ["setseed"]
+    conn.leave()
+    wait_for(lambda: not [r for r in pooler.console("SHOW SERVERS") if r["state"] == "used"])

@@ -169,6 +169,8 @@ static void take_set_local(const struct judgement *j, const struct pw_sql_item *
 {
 	if (strchr(item->name, '.'))
 		take_name(j, item->name);
+	if (strcmp(item->name, "seed") == 0)
+		j->effects->flags |= PW_EFFECT_SEED; /* for good */
 	if (pw_setting_is_baked(item->name))
 		pw_effects_mention(j->effects, item->name, strlen(item->name));
 	note_parsing(j, item->name);

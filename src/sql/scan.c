@@ -155,11 +155,27 @@ static const char *add_part(const char *at, char *name, size_t *len)
 	return end + is_quoted;
 }
 
+/* The first SET behind UPDATE goes on with it, where no statement ends between them. */
+static bool is_of_update(struct pw_scan *scan)
+{
+	const char *update = scan->update;
+
+	scan->update = NULL;
+	return update && !memchr(update, ';', (size_t)(scan->word - update));
+}
+
+/* It is the only one without a dot that no server can be asked about. */
+static void take_plain_name(struct pw_scan *scan, const char *name, size_t len, bool is_of_table)
+{
+	if (!is_of_table && len == strlen("seed") && strncasecmp(name, "seed", len) == 0)
+		scan->classes |= 1u << PW_BUILTIN_SEED;
+}
+
 static void take_set(struct pw_scan *scan, const char *at)
 {
 	char name[NAME_MAX_BYTES + 2];
 	size_t len = 0;
-	bool has_dot = false;
+	bool has_dot = false, is_of_table = is_of_update(scan);
 
 	at = skip_gap(scan, at);
 	if (is_word(at, skip_name(at), "session") || is_word(at, skip_name(at), "local"))
@@ -183,6 +199,8 @@ static void take_set(struct pw_scan *scan, const char *at)
 	scan->makes_names |= has_dot && (strchr("'%\\", *at) || !is_ascii(name, len));
 	if (has_dot && is_ascii(name, len))
 		scan->on_name(name, len, scan->arg);
+	if (!has_dot)
+		take_plain_name(scan, name, len, is_of_table);
 }
 
 /* ---- calls ---- */
@@ -261,16 +279,35 @@ static void take_u(struct pw_scan *scan, const char *at)
 	scan->hides_names |= at[0] == '&' && (at[1] == '\'' || at[1] == '"');
 }
 
+static void take_reset(struct pw_scan *scan, const char *at PW_UNUSED)
+{
+	scan->goes_back = true;
+}
+
+static void take_update(struct pw_scan *scan, const char *at)
+{
+	scan->update = at;
+}
+
+static void take_null(struct pw_scan *scan, const char *at PW_UNUSED)
+{
+	scan->has_null = true;
+}
+
 static const struct {
 	const char *word;
 	void (*take)(struct pw_scan *scan, const char *at); /* behind it */
 } rows[] = {
-    {"set", take_set}, {"execute", take_execute}, {"do", take_do}, {"load", take_load},
-    {"u", take_u},
+    {"set", take_set},       {"execute", take_execute},
+    {"do", take_do},         {"load", take_load},
+    {"u", take_u},           {"reset", take_reset},
+    {"discard", take_reset}, {"default", take_reset},
+    {"null", take_null},     {"update", take_update},
 };
 
 static void take_word(struct pw_scan *scan, const char *word, const char *end)
 {
+	scan->word = word;
 	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
 		if (is_word(word, end, rows[i].word))
 			rows[i].take(scan, end);
@@ -323,4 +360,6 @@ void pw_scan(struct pw_scan *scan, const char *text, size_t len)
 		take_word(scan, at, end);
 		at = end;
 	}
+	/* set_config(name, NULL, ...) */
+	scan->goes_back |= scan->has_null && scan->classes & 1u << PW_BUILTIN_SETS;
 }

@@ -35,6 +35,7 @@ static void assert_found(const char *text, const char *wanted)
 	pw_strbuf_add_string(&got, scan.has_backslash ? " backslash" : "");
 	pw_strbuf_add_string(&got, scan.has_load ? " load" : "");
 	pw_strbuf_add_string(&got, scan.classes & 1u << PW_BUILTIN_SEED ? " seed" : "");
+	pw_strbuf_add_string(&got, scan.goes_back ? " back" : "");
 	found = got.data ? got.data : "";
 	if (strcmp(found, wanted) != 0)
 		fail_msg("%s\n got:%s\nwant:%s\n", text, found, wanted);
@@ -120,6 +121,28 @@ static void test_texts_that_run(void **state PW_UNUSED)
 	assert_found("PERFORM setseed(0.5)", " seed");
 }
 
+static void test_seed(void **state PW_UNUSED)
+{
+	assert_found("SET seed TO 0.5", " seed");
+	assert_found("-- it\nset session \"seed\" = 0.5", " seed");
+	assert_found("BEGIN SET LOCAL seed = 0.5; END", " seed");
+	assert_found("UPDATE t SET seed = 1", "");
+	assert_found("SELECT 1 FOR UPDATE; SET seed = 1", " seed");
+	assert_found("UPDATE t SET a = 1; SET seed = 1", " seed");
+	assert_found("SET seeds = 1; SET see = 1; SET app.seed = 1", " =app.seed");
+}
+
+static void test_going_back(void **state PW_UNUSED)
+{
+	assert_found("RESET ALL", " back");
+	assert_found("'DISCARD ALL'", " back");
+	assert_found("SET role TO DEFAULT", " back");
+	assert_found("set_config('app.x', NULL, false)", " =app.x back");
+	assert_found("f(NULL)", "");
+	assert_found("set_config('app.x', '', false)", " =app.x");
+	assert_found("presets, discarded", "");
+}
+
 /* However a text is written, it is read about once. */
 static void test_long_gaps(void **state PW_UNUSED)
 {
@@ -168,9 +191,14 @@ static void test_gaps_in_gaps(void **state PW_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_nothing),         cmocka_unit_test(test_names_behind_set),
-	    cmocka_unit_test(test_names_in_quotes), cmocka_unit_test(test_set_config),
-	    cmocka_unit_test(test_texts_that_run),  cmocka_unit_test(test_long_gaps),
+	    cmocka_unit_test(test_nothing),
+	    cmocka_unit_test(test_names_behind_set),
+	    cmocka_unit_test(test_names_in_quotes),
+	    cmocka_unit_test(test_set_config),
+	    cmocka_unit_test(test_texts_that_run),
+	    cmocka_unit_test(test_long_gaps),
+	    cmocka_unit_test(test_seed),
+	    cmocka_unit_test(test_going_back),
 	    cmocka_unit_test(test_gaps_in_gaps),
 	};
 

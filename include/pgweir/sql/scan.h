@@ -21,8 +21,13 @@ struct pw_scan {
 	bool hides_names; /* U&"..." or U&'...' is there: its escapes may hide one */
 	bool runs_made;   /* code runs a text that is not written out */
 	bool has_do, has_backslash, has_load;
-	unsigned classes; /* bit set of enum pw_builtin, of the names that stand before a bracket */
-	size_t gaps_left; /* the scan's own */
+	bool goes_back;   /* settings go back to what the session began with: RESET and its kin */
+	unsigned classes; /* bit set of enum pw_builtin, of the names that stand before a bracket,
+			   * and of SET seed */
+	/* The scan's own: */
+	size_t gaps_left;
+	const char *word, *update; /* at hand; behind the last UPDATE without its SET */
+	bool has_null;
 };
 
 void pw_scan(struct pw_scan *scan, const char *text, size_t len);
