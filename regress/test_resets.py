@@ -206,3 +206,112 @@ def test_without_prepared_statements_of_the_pooler(make_pooler, pg, db):
     assert_refused(conn.query("RESET ALL; SELECT n FROM users"), "I")
     assert_refused(conn.run(pipeline("RESET ALL", "SELECT n FROM users")), "I")
     assert conn.run(pipeline("SELECT n FROM users")).rows == [["tenant1"]]
+
+
+CODE = """
+    CREATE FUNCTION f(v text) RETURNS text LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM set_config('app.fn', v, false); RETURN v; END $$;
+    CREATE FUNCTION reset_timezone() RETURNS void LANGUAGE plpgsql AS
+        $$ BEGIN RESET TimeZone; END $$;
+    CREATE FUNCTION empties() RETURNS void LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM set_config('app.t', '', false); SET ROLE NONE; END $$;
+"""
+WITH_CODE = "-c role=lim -c app.t=one -c work_mem=3MB -c TimeZone=Asia/Tokyo"
+SHOWN = ["SHOW TimeZone", "SHOW app.t", "SHOW role", "SHOW work_mem"]
+
+
+@pytest.fixture
+def with_code(both, pg, db):
+    with pg.connect(db) as conn:
+        conn.execute(CODE)
+    return both
+
+
+def answered(conn, data):
+    """The errors of a pipeline of queries and of batches, by the answers to their ends."""
+    conn.send(b"".join(data))
+    return [(r.error.code if r.error else None, r.status) for r in (conn.result() for _ in data)]
+
+
+DOUBTS = {
+    "a call": "SELECT f('1')",
+    "a DO": "DO $$ BEGIN NULL; END $$",
+    "an EXECUTE": "EXECUTE x",
+    "another meaning of quotes": "SET standard_conforming_strings = off",
+}
+
+
+@pytest.mark.parametrize("back", [
+    "DISCARD ALL", "RESET ALL", "RESET ROLE", "RESET TIME ZONE", "RESET app.t",
+    "SET app.t TO DEFAULT", "SET ROLE TO DEFAULT", "SELECT set_config('app.t', NULL, false)",
+    "SET SESSION AUTHORIZATION DEFAULT", "SET ROLE NONE", "SET app.t = ''",
+])
+@pytest.mark.parametrize("doubt", DOUBTS)
+def test_behind_what_keeps_a_text_from_being_read(with_code, doubt, back):
+    pair = with_code(options=WITH_CODE)
+    answers = []
+    for conn in pair:
+        conn.query("PREPARE x AS SELECT 1" if doubt == "an EXECUTE" else "SELECT 1")
+        said = answered(conn, [query(DOUBTS[doubt]), query(back)])
+        conn.query("RESET standard_conforming_strings")
+        answers.append([said, messages(conn, SHOWN), messages(conn, SHOWN), conn.params])
+    assert answers[1][:3] == answers[0][:3]
+
+
+@pytest.mark.parametrize("back", ["DISCARD ALL", "RESET ALL", "RESET ROLE", "RESET app.t"])
+@pytest.mark.parametrize("ends", [True, False])
+def test_behind_a_call_in_batches(with_code, back, ends):
+    pair = with_code(options=WITH_CODE)
+    answers = []
+    for conn in pair:
+        conn.query("SELECT 1")
+        if ends or back != "DISCARD ALL":
+            parts = [pipeline("SELECT f('1')"), pipeline(back)] if ends else [
+                pipeline("SELECT f('1')", back)]
+            said = answered(conn, parts)
+        else:
+            said = []
+        answers.append([said, messages(conn, SHOWN), messages(conn, SHOWN)])
+    assert answers[1] == answers[0]
+
+
+@pytest.mark.parametrize("text", [
+    "DO $$ BEGIN RESET TimeZone; END $$",
+    "DO $$ BEGIN RESET ALL; END $$",
+    "DO $$ BEGIN RESET app.t; RESET work_mem; END $$",
+    "DO $$ BEGIN RESET ROLE; END $$",
+    "DO $$ BEGIN RESET ALL; END $$; RESET ALL",
+    "DO $$ BEGIN SET app.t = ''; SET TimeZone = 'Etc/UTC'; END $$",
+    "DO $$ BEGIN SET ROLE NONE; END $$",
+    "SELECT reset_timezone()",
+    "SELECT empties()",
+])
+def test_code_that_goes_back(with_code, text):
+    pair = with_code(options=WITH_CODE)
+    answers = []
+    for conn in pair:
+        conn.query("SELECT 1")
+        conn.query(text)
+        answers.append([messages(conn, SHOWN), messages(conn, SHOWN)])
+    assert answers[1] == answers[0]
+
+
+def test_client_is_told_what_code_took_back(with_code):
+    direct, conn = with_code(options=WITH_CODE)
+    for each in (direct, conn):
+        each.query("DO $$ BEGIN RESET ALL; END $$")
+    told = [m.parameter() for m in conn.query("SELECT 1").messages if m.kind == "S"]
+    assert dict(told).get("TimeZone", conn.params["TimeZone"]) == "Asia/Tokyo"
+
+
+def test_what_was_set_to_the_servers_default_stays(with_code, pg, db):
+    """It is nowhere said to be set where the server has it anyway."""
+    before = pg.raw("alice", db).query("SHOW TimeZone").value()
+    direct, conn = with_code(options=WITH_CODE)
+    for each in (direct, conn):
+        each.query(f"SET TimeZone = '{before}'")
+        each.query("SET app.t = ''; SET ROLE NONE")
+        each.query("RESET work_mem")
+    texts = ["SELECT f('1')", *SHOWN, "BEGIN", "SET LOCAL TimeZone = 'Asia/Tokyo'",
+             "DO $$ BEGIN RESET work_mem; END $$", "COMMIT", *SHOWN]
+    assert messages(conn, texts) == messages(direct, texts)

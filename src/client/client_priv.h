@@ -2,9 +2,10 @@
  *
  * Between the files of a client, lowest first: what it listens to (listening.c), what its
  * statements leave (session.c), states and end (client.c), bytes on their way (relay_io.c,
- * hearing.c), login from its end to its beginning (login_end.c, login_lookup.c, login_auth.c,
- * login.c), relay (relay_plan.c, relay_names.c, relay_session.c, relay_loan.c, relay_hub.c,
- * relay_prepared.c, relay.c), the set of clients and their events (clients.c).
+ * hearing.c), tracked values (session_params.c), login from its end to its beginning (login_end.c,
+ * login_lookup.c, login_auth.c, login.c), relay (relay_plan.c, relay_names.c, relay_session.c,
+ * relay_loan.c, relay_hub.c, relay_prepared.c, relay.c), the set of clients and their events
+ * (clients.c).
  */
 #ifndef PGWEIR_CLIENT_CLIENT_PRIV_H
 #define PGWEIR_CLIENT_CLIENT_PRIV_H
@@ -69,14 +70,21 @@ struct pw_client_session {
 	struct pw_strbuf unnamed_parse;
 	bool is_unnamed_there, is_unnamed_sure;
 	bool is_unnamed_fresh; /* sent since the last Sync */
+	bool is_put_off;       /* the next question is that of another transaction */
+	bool is_acting;        /* ASKING: something is done, and nothing is asked */
+	bool is_code_known;    /* ASKING: as far as it matters */
+	bool with_code;        /* ASKING: also about settings of which the code speaks */
 	/* What the start-up packet asked for: where RESET goes back to. References. */
 	struct pw_state *initial;
 	struct pw_params *initial_params; /* NULL where it asked for none */
-	struct pw_id read_under;          /* the parameters for which it is known: */
-	bool is_accepted;                 /* no value that no server has had */
-	bool is_readable;                 /* the lexer is right for its texts */
-	bool must_restore;                /* a RESET was bound: behind the next Sync */
-	bool may_copy;                    /* ... where nothing that was bound is a COPY */
+	/* Tracked values before what was sent had the server report the first; NULL = none yet. A
+	 * reference. */
+	struct pw_params *params_before;
+	struct pw_id read_under; /* the parameters for which it is known: */
+	bool is_accepted;        /* no value that no server has had */
+	bool is_readable;        /* the lexer is right for its texts */
+	bool must_restore;       /* a RESET was bound: behind the next Sync */
+	bool may_copy;           /* ... where nothing that was bound is a COPY */
 	struct pw_client_resets resets;
 	/* Names of statements, each with its zero: what the link has under the client's own names
 	 * (relay_names.c), and what it was asked to drop and has not said yet. */
@@ -89,12 +97,8 @@ struct pw_client_session {
 	enum pw_session_learning learning;
 	unsigned learning_epoch; /* of the database's code, when the transaction was over */
 	unsigned attempts, n_said;
-	bool is_put_off;             /* the next question is that of another transaction */
-	bool is_acting;              /* ASKING: something is done, and nothing is asked */
-	bool is_code_known;          /* ASKING: as far as it matters */
-	bool with_code;              /* ASKING: also about settings of which the code speaks */
-	char sqlstate[6];            /* ASKING: of an error */
-	struct pw_strbuf code_error; /* ASKING again: why not with_code */
+	char sqlstate[6];                      /* ASKING: of an error */
+	struct pw_strbuf code_error;           /* ASKING again: why not with_code */
 	struct pw_client_listening *listening; /* NULL = to nothing */
 };
 
@@ -132,6 +136,12 @@ bool pw_session_pin(struct pw_client *c, unsigned pins);
 /* What the client wants of tracked values that a server does not report, which has reported these,
  * is a setting of its session. False without memory. */
 bool pw_session_part_params(struct pw_client *c, const struct pw_params *reported);
+/* The server is about to have changed one. */
+void pw_session_note_param(struct pw_client *c);
+void pw_session_forget_params(struct pw_client *c);
+/* The transaction is over, and all settings are known: those that went back to the server's default
+ * are what the start-up packet asked for. False without memory. */
+bool pw_session_restore_params(struct pw_client *c, const struct pw_residue_found *found);
 
 /* ---- client.c ---- */
 void pw_client_login_free(struct pw_client *c);

@@ -515,6 +515,7 @@ static void on_parameter(struct pw_loan *loan, const char *name, const char *val
 
 	if (c->state == PW_CLIENT_LOOKUP || index < 0)
 		return;
+	pw_session_note_param(c);
 	changed = pw_params_with(table, c->params, (size_t)index, value);
 	if (!changed) {
 		loan->link->facts.must_close = true;

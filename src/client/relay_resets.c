@@ -138,7 +138,8 @@ static void build_restoring(const struct pw_client *c, struct pw_strbuf *sql)
 	    sql, ") AS i(name, value), pg_catalog.pg_settings s WHERE "
 		 "pg_catalog.lower(s.name)" PW_OP("=") "pg_catalog.lower(i.name)"
 						       " AND s.source" PW_OP("<>") "'session'");
-	add_initial_dotted(sql, s->initial, is_local);
+	if (s->resets.of_dotted)
+		add_initial_dotted(sql, s->initial, is_local);
 	if (s->resets.of_role)
 		add_initial_role(sql, s->initial, is_local);
 }

@@ -112,9 +112,12 @@ static bool ask(struct pw_client *c)
 	return is_asked;
 }
 
-static void forget_effects(struct pw_client_session *s)
+static void forget_effects(struct pw_client *c)
 {
+	struct pw_client_session *s = c->session;
+
 	pw_effects_clear(&s->effects);
+	pw_session_forget_params(c);
 	s->called = 0;
 	s->is_called_unknown = false;
 }
@@ -220,8 +223,8 @@ bool pw_session_settle(struct pw_client *c)
 		return false;
 	s->learning = PW_LEARNING_NOT;
 	context = context_of(c, NULL);
-	/* Values of before are other bytes now. */
-	if (pw_effects_name(&s->effects, "client_encoding"))
+	/* Values of before are other bytes now; or are not there any more, nobody knows which. */
+	if (pw_effects_name(&s->effects, "client_encoding") || s->effects.may_go_back)
 		flags |= PW_EFFECT_SETTINGS;
 	/* What is not asked for is taken to be as the client has it. */
 	if (flags != 0 && !pw_id_equal(c->loan.link->settings->id, c->settings->id))
@@ -244,7 +247,7 @@ bool pw_session_settle(struct pw_client *c)
 		       !pw_code_is_failing(&db_of(c)->code, c->clients->loop->now_us);
 	if (flags != 0 && ask(c))
 		return false;
-	forget_effects(s);
+	forget_effects(c);
 	s->is_unnamed_there &= s->pins != 0;
 	s->is_unnamed_sure &= s->pins != 0;
 	return is_free(c);
@@ -338,18 +341,32 @@ static void have(struct pw_client *c, struct pw_state *settings)
 	c->loan.settings = settings;
 }
 
+/* Has what was sent taken it back? A name with a dot is empty then, and a role none: which may be
+ * what it was set to, where nothing speaks of going back. */
+static bool has_gone_back(const struct pw_client *c, const char *name, const char *value)
+{
+	const char *before = pw_state_find(c->settings, name);
+
+	if (!value)
+		return true;
+	if (!c->session->effects.may_go_back || (before && strcmp(before, value) == 0))
+		return false;
+	return strchr(name, '.') ? value[0] == '\0'
+				 : strcmp(name, "role") == 0 && strcmp(value, "none") == 0;
+}
+
 /* What is set no longer is what the start-up packet asked for. Takes the reference over. */
 static struct pw_state *with_initial(const struct pw_client *c, struct pw_state *settings)
 {
 	const struct pw_state *initial = c->session->initial;
 
 	for (unsigned i = 0; i < initial->n; i++) {
+		const struct pw_setting *setting = &initial->settings[i];
 		struct pw_state *changed;
 
-		if (pw_state_find(settings, initial->settings[i].name))
+		if (!has_gone_back(c, setting->name, pw_state_find(settings, setting->name)))
 			continue;
-		changed =
-		    pw_state_with(settings, initial->settings[i].name, initial->settings[i].value);
+		changed = pw_state_with(settings, setting->name, setting->value);
 		if (!changed) {
 			c->loan.link->facts.must_close = true;
 			break;
@@ -368,6 +385,8 @@ static void take_over(struct pw_client *c, struct pw_residue_found *found)
 	pw_state_unref(link->settings);
 	link->settings = pw_state_ref(found->settings);
 	have(c, with_initial(c, found->settings));
+	if (c->session->residue.scope == PW_RESIDUE_ALL && !pw_session_restore_params(c, found))
+		link->facts.must_close = true;
 }
 
 /* False: it would be too much, with what all others have; the client is closed. */
@@ -440,7 +459,7 @@ static bool stay_untold(struct pw_client *c)
 	pw_residue_fini(&s->residue);
 	pw_strbuf_fini(&s->code_error);
 	if (!is_of_moment) {
-		forget_effects(s);
+		forget_effects(c);
 		return pin(c, s->pins | PW_EFFECT_OPAQUE);
 	}
 	s->effects.flags &=
@@ -520,7 +539,7 @@ bool pw_session_answered(struct pw_client *c)
 		pins |= PW_EFFECT_OPAQUE;
 	is_hiding = must_discard_plans(c, pins);
 	pw_residue_fini(&s->residue);
-	forget_effects(s);
+	forget_effects(c);
 	if (!pin(c, pins))
 		return false;
 	s->is_acting = is_hiding;

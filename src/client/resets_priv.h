@@ -28,8 +28,8 @@ enum pw_batch_back { PW_BATCH_BACK_NOT, PW_BATCH_BACK_BOUND, PW_BATCH_BACK_DONE 
 
 /* How pw_session_restore() is to make it true, and what the batch has done. */
 struct pw_client_resets {
-	bool are_local; /* until the transaction ends */
-	bool of_role;   /* too */
+	bool are_local;          /* until the transaction ends */
+	bool of_role, of_dotted; /* too: these show by their values alone that they went back */
 	enum pw_batch_back back;
 };
 

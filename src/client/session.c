@@ -49,6 +49,7 @@ void pw_session_end(struct pw_client *c)
 	pw_listening_end(c);
 	pw_state_unref(c->session->initial);
 	pw_params_unref(&c->clients->pools->params, c->session->initial_params);
+	pw_params_unref(&c->clients->pools->params, c->session->params_before);
 	free(c->session);
 	c->session = NULL;
 }
@@ -312,6 +313,7 @@ bool pw_session_note_sync(struct pw_client *c)
 	bool result = s && s->must_restore && !s->may_copy;
 
 	if (s) {
+		s->effects.may_go_back |= s->must_restore && s->may_copy;
 		s->must_restore = false;
 		s->resets.back = PW_BATCH_BACK_NOT;
 		s->may_copy = false;

@@ -84,6 +84,18 @@ static bool names_role(const struct pw_effects *effects)
 	return false;
 }
 
+/* One that is empty may have been set to that before. */
+static bool names_dotted(const struct pw_effects *effects)
+{
+	const struct pw_strbuf *list = &effects->resets;
+
+	for (size_t at = 0; at < list->len; at += strlen(list->data + at) + 1) {
+		if (list->data[at + 1] == '\0' || strchr(list->data + at + 1, '.'))
+			return true;
+	}
+	return list->len == 0;
+}
+
 /* Code in the text and COPY keep what makes it true from being sent behind it: what is set then is
  * seen when the transaction is over. */
 enum pw_going_back pw_resets_judge(struct pw_client *c, const struct pw_effects *effects)
@@ -98,11 +110,15 @@ enum pw_going_back pw_resets_judge(struct pw_client *c, const struct pw_effects 
 	if (goes_back(c, effects, true) ||
 	    (is_local && effects->flags & resets && goes_back(c, effects, false)))
 		return PW_BACK_REFUSED;
-	if (effects->flags & (PW_EFFECT_CODE | PW_EFFECT_COPY) ||
-	    (is_local && !goes_back(c, effects, false)))
+	if (effects->flags & (PW_EFFECT_CODE | PW_EFFECT_COPY)) {
+		s->effects.may_go_back |= goes_back(c, effects, false);
+		return PW_BACK_NOT;
+	}
+	if (is_local && !goes_back(c, effects, false))
 		return PW_BACK_NOT;
 	s->resets.are_local = is_local;
 	s->resets.of_role = names_role(effects);
+	s->resets.of_dotted = names_dotted(effects);
 	return PW_BACK_BEHIND;
 }
 

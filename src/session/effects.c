@@ -109,6 +109,7 @@ static struct pw_scan scan_code(struct pw_effects *effects, const char *text, si
 	}
 	if (scan.has_load)
 		effects->flags |= PW_EFFECT_LOAD;
+	effects->may_go_back |= scan.goes_back;
 	note_word(effects, text, "dblink_connect", PW_EFFECT_DBLINK);
 	note_word(effects, text, "currval", PW_EFFECT_SEQUENCES);
 	note_word(effects, text, "lastval", PW_EFFECT_SEQUENCES);

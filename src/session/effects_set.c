@@ -23,6 +23,7 @@ void pw_effects_fini(struct pw_effects *effects)
 	pw_strbuf_fini(&effects->resets);
 	effects->flags = 0;
 	effects->draws = false;
+	effects->may_go_back = false;
 	effects->begins = false;
 	effects->ends = false;
 	effects->n_names = 0;
@@ -39,6 +40,7 @@ void pw_effects_clear(struct pw_effects *effects)
 	effects->calls.has_failed = false;
 	effects->flags = 0;
 	effects->draws = false;
+	effects->may_go_back = false;
 	effects->n_names = 0;
 	effects->n_calls = 0;
 }
@@ -183,6 +185,7 @@ void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
 
 	effects->flags |= more->flags;
 	effects->draws |= more->draws;
+	effects->may_go_back |= more->may_go_back;
 	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1)
 		pw_effects_mention(effects, names->data + at, strlen(names->data + at));
 	for (size_t at = 0; at < calls->len; at += strlen(calls->data + at) + 1)

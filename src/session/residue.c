@@ -339,8 +339,11 @@ static bool take_setting(const struct pw_residue_context *context, struct pw_res
 			 const struct row *row)
 {
 	const char *value = row->value;
+	int index = pw_params_find_reported(context->tracked, context->reported, row->name);
 
-	if (is_reported(context, row->name) || is_of_transaction(row->name))
+	if (index >= 0)
+		found->reported |= 1u << index;
+	if (index >= 0 || is_of_transaction(row->name))
 		return true;
 	if (!value)
 		return !is_dotted(row->name) || pw_state_find(found->settings, row->name) == NULL ||

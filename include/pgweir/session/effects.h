@@ -98,7 +98,10 @@ struct pw_effects {
 	struct pw_strbuf statements;
 	/* A pw_reset_use, the name of a setting ("" = all of them) and its zero byte; likewise. */
 	struct pw_strbuf resets;
-	bool draws;  /* nextval(), setval() */
+	bool draws; /* nextval(), setval() */
+	/* Settings may go back to what the session began with, in ways that resets does not tell.
+	 */
+	bool may_go_back;
 	bool begins; /* of one text: a transaction, and does not end it */
 	bool ends;   /* of one text: a transaction, or goes back in it */
 };
@@ -106,7 +109,7 @@ struct pw_effects {
 #define PW_EFFECTS_INIT                                                                            \
 	{                                                                                          \
 		0, 0, 0, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT, false,    \
-		    false, false                                                                   \
+		    false, false, false                                                            \
 	}
 
 void pw_effects_fini(struct pw_effects *effects);

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "pgweir/base/status.h"
 #include "pgweir/base/strbuf.h"
@@ -68,6 +69,9 @@ struct pw_residue_found {
 	struct pw_state *settings; /* as they are now: a reference */
 	bool is_opaque;            /* code was asked about, and settings may have any name there */
 	unsigned objects;          /* those that are there, of the ones that were asked about */
+	/* Bit set, of the reported ones that are tracked: they are set for the session. Where all
+	 * settings were asked for. */
+	uint32_t reported;
 	struct pw_channels channels; /* that are listened to: with PW_EFFECT_LISTENS. Wherever
 				      * pw_residue_find() succeeds, the caller's to end */
 };
