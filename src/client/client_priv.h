@@ -14,6 +14,7 @@
 #include "pgweir/client/client.h"
 #include "pgweir/session/residue.h"
 #include "resets_priv.h"
+#include "unnamed_priv.h"
 
 enum { PW_CLIENT_MAGIC = 0x436c6965, PW_KEY_30_LEN = 8 };
 
@@ -64,16 +65,11 @@ struct pw_client_session {
 	bool is_called_unknown;     /* ... and not known of some */
 	unsigned values_use;        /* PW_VALUES_*: of the last query */
 	struct pw_client_lone lone; /* part of these */
-	struct pw_effects unnamed;  /* of the unnamed statement */
-	/* The Parse of the unnamed statement, which outlives its link; was it, or what drops
-	 * another's, sent to the present one, and has the server taken it for certain? */
-	struct pw_strbuf unnamed_parse;
-	bool is_unnamed_there, is_unnamed_sure;
-	bool is_unnamed_fresh; /* sent since the last Sync */
-	bool is_put_off;       /* the next question is that of another transaction */
-	bool is_acting;        /* ASKING: something is done, and nothing is asked */
-	bool is_code_known;    /* ASKING: as far as it matters */
-	bool with_code;        /* ASKING: also about settings of which the code speaks */
+	struct pw_client_unnamed unnamed;
+	bool is_put_off;    /* the next question is that of another transaction */
+	bool is_acting;     /* ASKING: something is done, and nothing is asked */
+	bool is_code_known; /* ASKING: as far as it matters */
+	bool with_code;     /* ASKING: also about settings of which the code speaks */
 	/* What the start-up packet asked for: where RESET goes back to. References. */
 	struct pw_state *initial;
 	struct pw_params *initial_params; /* NULL where it asked for none */
@@ -108,17 +104,18 @@ bool pw_session_begin(struct pw_client *c, struct pw_params *wanted);
 void pw_session_end(struct pw_client *c);
 /* These note what a message may do to the session. */
 enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_piece *piece);
-void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
-			     struct pw_cursor *body);
+/* A Parse of the unnamed statement: adds to the flags with which that is to be expected. */
+PW_MUSTCHECK enum pw_status pw_session_note_unnamed(struct pw_client *c,
+						    const struct pw_piece *piece,
+						    struct pw_cursor *body, unsigned *flags);
+/* Where the link lacks it, it is to be parsed there: as it is read now. */
+void pw_session_read_unnamed(struct pw_client *c);
 /* What it is known to do; NULL = nobody looks. */
 const struct pw_effects *pw_session_effects_of(struct pw_client *c, struct pw_statement *statement);
 /* NULL = the unnamed one. */
 void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement);
-/* What brings the link to the client's unnamed statement: its Parse, or a Close of another's. To be
- * swallowed; NULL where nothing is to be done. */
-const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c);
-/* The server may skip what it has not answered. */
-void pw_session_note_error(struct pw_client *c);
+/* An error about that message: the server may skip what it has not answered. */
+void pw_session_note_error(struct pw_client *c, const struct pw_expect *about);
 /* A Sync: was one bound since the last? */
 bool pw_session_note_sync(struct pw_client *c);
 /* A statement is bound that only SQL can have made, if anybody has. */

@@ -22,6 +22,10 @@ bool pw_plan_parse(struct pw_client *c, struct pw_statement *statement, unsigned
 /* The link has the statement, from now on; false = the client is closed. */
 bool pw_plan_have(struct pw_client *c, struct pw_prepared_name *name);
 
+/* The unnamed statement is the client's too, on whatever link, and whether names are virtual or
+ * not; false = the client is closed. */
+bool pw_plan_bring_unnamed(struct pw_client *c);
+
 /* Would the link have to parse it anew, or for the first time? */
 bool pw_plan_is_stale(const struct pw_client *c, const struct pw_prepared_name *name);
 
@@ -75,9 +79,6 @@ enum pw_unlinked {
 };
 enum pw_unlinked pw_relay_parse_unlinked(struct pw_client *c, const struct pw_piece *piece);
 enum pw_unlinked pw_relay_close_unlinked(struct pw_client *c, const struct pw_piece *piece);
-/* The unnamed statement is the client's too, on whatever link, and whether names are virtual or
- * not; false = the client is closed. */
-bool pw_relay_bring_unnamed(struct pw_client *c);
 void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool is_done);
 /* An ErrorResponse about a statement: with the client's own names in it. */
 void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,

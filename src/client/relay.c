@@ -160,46 +160,47 @@ static bool forward_sync_point(struct pw_client *c, const struct pw_piece *piece
 static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
 {
 	enum pw_going_back back = pw_session_note_query(c, piece);
-	bool may_forget = c->is_tracking && pw_relay_may_forget(piece);
+	unsigned flags = c->is_tracking && pw_relay_may_forget(piece) ? PW_EXPECT_FORGETS : 0;
 
 	if (c->clients->pools->snapshot->conf->disable_pqexec) {
 		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");
 		return false;
 	}
+	if (back != PW_BACK_REFUSED && !bring_names(c))
+		return false;
+	if (pw_unnamed_drop(c, &flags) != PW_OK)
+		return pw_relay_out_of_memory(c);
 	if (back == PW_BACK_REFUSED)
-		return pw_resets_fail_query(c, piece);
-	return bring_names(c) && forward_sync_point(c, piece, may_forget ? PW_EXPECT_FORGETS : 0,
-						    back == PW_BACK_BEHIND);
+		return pw_resets_fail_query(c, piece, flags & PW_EXPECT_UNNAMED);
+	return forward_sync_point(c, piece, flags, back == PW_BACK_BEHIND);
 }
 
 static bool own_sequences_of_unnamed(struct pw_client *c)
 {
-	const struct pw_effects *effects = pw_session_effects_of(c, NULL);
-
-	return pw_relay_own_sequences(c, pw_session_values_use(c, effects));
+	return pw_relay_own_sequences(c, pw_session_values_use(c, pw_session_effects_of(c, NULL)));
 }
 
 /* Names are the server's: what they stand for is known of the unnamed one alone. */
 static bool forward_parse(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_cursor body = pw_piece_body(piece);
+	unsigned flags = 0;
 
 	if (pw_cursor_string(&body)[0] != '\0')
 		return pw_relay_own_sequences(c, PW_VALUES_UNREAD) && forward_role(c, piece);
-	pw_session_note_unnamed(c, piece, &body);
-	return own_sequences_of_unnamed(c) && forward_role(c, piece);
+	if (pw_session_note_unnamed(c, piece, &body, &flags) != PW_OK)
+		return pw_relay_out_of_memory(c);
+	return own_sequences_of_unnamed(c) && forward_as(c, piece, flags);
 }
 
 static bool forward_bind(struct pw_client *c, const struct pw_piece *piece)
 {
-	struct pw_cursor body = pw_piece_body(piece);
-
-	(void)pw_cursor_string(&body); /* the portal */
-	if (pw_cursor_string(&body)[0] != '\0' || body.has_failed) {
+	if (!pw_unnamed_is_meant(piece)) {
 		pw_session_note_unknown(c);
 		return pw_relay_own_sequences(c, PW_VALUES_UNREAD) && forward_role(c, piece);
 	}
-	if (!own_sequences_of_unnamed(c) || !pw_relay_bring_unnamed(c))
+	pw_session_read_unnamed(c);
+	if (!own_sequences_of_unnamed(c) || !pw_plan_bring_unnamed(c))
 		return false;
 	pw_session_note_bind(c, NULL);
 	return forward_role(c, piece);
@@ -207,11 +208,16 @@ static bool forward_bind(struct pw_client *c, const struct pw_piece *piece)
 
 static bool forward_describe(struct pw_client *c, const struct pw_piece *piece)
 {
-	struct pw_cursor body = pw_piece_body(piece);
-	bool is_unnamed = pw_cursor_u8(&body) == 'S' && pw_cursor_string(&body)[0] == '\0';
+	return (!pw_unnamed_is_meant(piece) || pw_plan_bring_unnamed(c)) && forward_role(c, piece);
+}
 
-	return (!is_unnamed || body.has_failed || pw_relay_bring_unnamed(c)) &&
-	       forward_role(c, piece);
+static bool forward_close(struct pw_client *c, const struct pw_piece *piece)
+{
+	unsigned flags = 0;
+
+	if (pw_unnamed_is_meant(piece) && pw_unnamed_drop(c, &flags) != PW_OK)
+		return pw_relay_out_of_memory(c);
+	return forward_as(c, piece, flags);
 }
 
 static bool forward_function(struct pw_client *c, const struct pw_piece *piece)
@@ -238,7 +244,7 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 	case PW_ROLE_DESCRIBE:
 		return c->is_tracking ? pw_relay_describe(c, piece) : forward_describe(c, piece);
 	case PW_ROLE_CLOSE:
-		return c->is_tracking ? pw_relay_close(c, piece) : forward_role(c, piece);
+		return c->is_tracking ? pw_relay_close(c, piece) : forward_close(c, piece);
 	case PW_ROLE_EXECUTE:
 		return forward_as(c, piece, c->portal_forgets ? PW_EXPECT_FORGETS : 0);
 	case PW_ROLE_FUNCTION:
@@ -326,9 +332,7 @@ static bool is_ready_for(struct pw_client *c, const struct pw_piece *piece)
 		c->loan.wants = pw_session_asks_elsewhere(c, piece) ? c->loan.drawn_on : 0;
 		return pw_relay_acquire(c);
 	}
-	if (!link_of(c))
-		return true;
-	if (!c->is_tracking || !pw_relay_must_wait(c, piece))
+	if (!link_of(c) || !pw_relay_must_wait(c, piece))
 		return true;
 	begin_settling(c);
 	return false;
@@ -490,7 +494,7 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 		return;
 	}
 	if (piece->type == 'E')
-		pw_session_note_error(c);
+		pw_session_note_error(c, about);
 	if (c->is_tracking && pw_plan_answer(c, piece))
 		return;
 	if (c->is_tracking && piece->type == 'C')

@@ -146,6 +146,27 @@ bool pw_plan_parse(struct pw_client *c, struct pw_statement *statement, unsigned
 	return send_parse(c, statement);
 }
 
+bool pw_plan_bring_unnamed(struct pw_client *c)
+{
+	static const char drop[] = {'C', 0, 0, 0, 6, 'S', 0};
+	const unsigned flags = PW_EXPECT_SWALLOW | PW_EXPECT_UNNAMED;
+	const struct pw_unnamed *u = c->session ? c->session->unnamed.now : NULL;
+	bool is_kept = u && u->parse.len > 0 && !u->parse.has_failed;
+
+	if (!c->session || pw_unnamed_is_there(c))
+		return true;
+	pw_session_read_unnamed(c);
+	if (!pw_plan_expect(c, is_kept ? PW_ROLE_PARSE : PW_ROLE_CLOSE, flags, NULL, NULL))
+		return false;
+	c->session->unnamed.is_fresh = true;
+	/* Where it has none, it may not find another client's either. */
+	if (is_kept)
+		pw_batch_copy(pw_relay_to_server(c), u->parse.data, u->parse.len);
+	else
+		pw_batch_copy(pw_relay_to_server(c), drop, sizeof(drop));
+	return true;
+}
+
 /* ---- sending once more ---- */
 
 static void forget_repeat(struct pw_client *c)

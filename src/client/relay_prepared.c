@@ -84,7 +84,7 @@ bool pw_relay_has_settled(struct pw_client *c)
 {
 	const struct pw_link *link = c->loan.link;
 
-	if (!pw_link_is_settled(link) ||
+	if (!pw_link_is_settled(link) || pw_unnamed_is_unsure(c) || pw_unnamed_must_drain(c) ||
 	    (c->prepared && c->prepared->must_drain && may_drain(link)))
 		return false;
 	if (c->prepared)
@@ -96,6 +96,10 @@ bool pw_relay_must_wait(struct pw_client *c, const struct pw_piece *piece)
 {
 	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
 
+	if (pw_unnamed_must_drain(c) || (pw_unnamed_is_unsure(c) && pw_unnamed_is_meant(piece)))
+		return true;
+	if (!c->is_tracking)
+		return false;
 	if (pw_link_is_settled(c->loan.link))
 		return must_be_told(c, piece);
 	/* What is dropped by name is known by the order of the answers. */
@@ -235,7 +239,7 @@ static struct pw_prepared_name *add_name(struct pw_client *c, const char *name,
 
 bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 {
-	const struct pw_expect unnamed = {.role = PW_ROLE_PARSE};
+	struct pw_expect unnamed = {.role = PW_ROLE_PARSE};
 	struct pw_cursor body = pw_piece_body(piece);
 	const char *name = pw_cursor_string(&body);
 	struct pw_statement_key key = {.text = NULL};
@@ -245,7 +249,8 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 		return broken(c, piece);
 	if (name[0] == '\0') {
 		c->unnamed_forgets = text_may_forget(piece, &body);
-		pw_session_note_unnamed(c, piece, &body);
+		if (pw_session_note_unnamed(c, piece, &body, &unnamed.flags) != PW_OK)
+			return pw_relay_out_of_memory(c);
 		return bring_for(c, NULL) && pw_relay_forward(c, piece, &unnamed);
 	}
 	if (!piece->is_last)
@@ -305,17 +310,10 @@ static void note_parsed(const struct pw_client *c, const struct pw_expect *entry
 
 /* ---- Bind ---- */
 
-bool pw_relay_bring_unnamed(struct pw_client *c)
+static bool bring_with_names(struct pw_client *c)
 {
-	const struct pw_strbuf *message = pw_session_missing_unnamed(c);
-
-	if (!message)
-		return true;
-	if (!pw_plan_expect(c, message->data[0] == 'P' ? PW_ROLE_PARSE : PW_ROLE_CLOSE,
-			    PW_EXPECT_SWALLOW, NULL, NULL))
-		return false;
-	pw_batch_copy(pw_relay_to_server(c), message->data, message->len);
-	return true;
+	pw_session_read_unnamed(c);
+	return bring_for(c, NULL) && pw_plan_bring_unnamed(c);
 }
 
 bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
@@ -333,7 +331,7 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	listed = name[0] ? pw_prepared_find(c->prepared, name) : NULL;
 	c->portal_forgets |= listed ? listed->statement->may_forget : c->unnamed_forgets;
 	if (!listed) {
-		if (name[0] == '\0' && (!bring_for(c, NULL) || !pw_relay_bring_unnamed(c)))
+		if (name[0] == '\0' && !bring_with_names(c))
 			return false;
 		if (name[0] == '\0')
 			pw_session_note_bind(c, NULL);
@@ -416,9 +414,9 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 		return expect_description(c, listed) && pass_on(c, piece);
 	if (kind == 'S' && name[0])
 		listed = pw_prepared_find(c->prepared, name);
-	if (kind == 'S' && (listed || !name[0]) && !bring_for(c, listed ? listed->statement : NULL))
+	if (listed && kind == 'S' && !bring_for(c, listed->statement))
 		return false;
-	if (!listed && kind == 'S' && name[0] == '\0' && !pw_relay_bring_unnamed(c))
+	if (!listed && kind == 'S' && name[0] == '\0' && !bring_with_names(c))
 		return false;
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
@@ -431,7 +429,7 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 
 bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
 {
-	const struct pw_expect plain = {.role = PW_ROLE_CLOSE};
+	struct pw_expect plain = {.role = PW_ROLE_CLOSE};
 	struct pw_prepared_name *listed = NULL;
 	const char *name;
 	char kind;
@@ -440,6 +438,8 @@ bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
 		return broken(c, piece);
 	if (kind == 'S' && name[0])
 		listed = pw_prepared_find(c->prepared, name);
+	if (pw_unnamed_is_meant(piece) && pw_unnamed_drop(c, &plain.flags) != PW_OK)
+		return pw_relay_out_of_memory(c);
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
 	/* Other clients may use what the link has: only the client's name goes. */
@@ -466,6 +466,8 @@ enum pw_unlinked pw_relay_close_unlinked(struct pw_client *c, const struct pw_pi
 		listed = pw_prepared_find(c->prepared, name);
 	if (listed)
 		pw_prepared_unlist(listed);
+	else if (kind == 'S' && !name[0])
+		pw_unnamed_forget(c);
 	answer(c, '3');
 	return PW_UNLINKED_ANSWERED;
 }
@@ -476,6 +478,10 @@ void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool i
 {
 	struct pw_prepared_name *name = entry->object;
 
+	if (entry->flags & PW_EXPECT_UNNAMED) {
+		pw_unnamed_settled(c, entry, is_done);
+		return;
+	}
 	if (is_done && entry->flags & PW_EXPECT_LOCAL && c->state != PW_CLIENT_CLOSED)
 		answer(c, entry->role == PW_ROLE_PARSE ? '1' : '3');
 	if (is_done && entry->role == PW_ROLE_PARSE && entry->flags & PW_EXPECT_KNOWN)
@@ -574,7 +580,7 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	size_t begin;
 
-	pw_session_note_error(c);
+	pw_session_note_error(c, about);
 	if (about && about->flags & PW_EXPECT_AHEAD) {
 		pw_names_take_error(c, piece);
 		return;

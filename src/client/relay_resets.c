@@ -19,31 +19,33 @@
 
 /* The server fails the message, and with it the transaction; the error is worded here. */
 static bool send_failing(struct pw_client *c, const struct pw_piece *piece,
-			 enum pw_message_role role, struct pw_strbuf *out)
+			 const struct pw_expect *entry, struct pw_strbuf *out)
 {
 	c->is_dropping = !piece->is_last;
-	if (pw_plan_expect(c, role, PW_EXPECT_REFUSED, NULL, NULL))
+	if (pw_plan_expect(c, entry->role, entry->flags | PW_EXPECT_REFUSED, NULL, NULL))
 		return pw_plan_send(c, out);
 	pw_strbuf_fini(out);
 	return false;
 }
 
-bool pw_resets_fail_query(struct pw_client *c, const struct pw_piece *piece)
+bool pw_resets_fail_query(struct pw_client *c, const struct pw_piece *piece, unsigned flags)
 {
+	const struct pw_expect entry = {.role = PW_ROLE_QUERY, .flags = flags};
 	struct pw_strbuf out = PW_STRBUF_INIT;
 
 	/* No SQL: what a server's log has of it. */
 	pw_write_query(&out, "pgweir refuses a RESET ahead of other statements");
-	return send_failing(c, piece, PW_ROLE_QUERY, &out);
+	return send_failing(c, piece, &entry, &out);
 }
 
 bool pw_resets_fail_batch(struct pw_client *c, const struct pw_piece *piece)
 {
+	const struct pw_expect entry = {.role = PW_ROLE_BIND};
 	static const char body[] = "\0pgweir_reset_ahead_of_others\0\0\0\0\0\0"; /* and its zero */
 	struct pw_strbuf out = PW_STRBUF_INIT;
 
 	pw_write_message(&out, 'B', body, sizeof(body));
-	return send_failing(c, piece, PW_ROLE_BIND, &out);
+	return send_failing(c, piece, &entry, &out);
 }
 
 static const char refusal[] =

@@ -248,8 +248,6 @@ bool pw_session_settle(struct pw_client *c)
 	if (flags != 0 && ask(c))
 		return false;
 	forget_effects(c);
-	s->is_unnamed_there &= s->pins != 0;
-	s->is_unnamed_sure &= s->pins != 0;
 	return is_free(c);
 }
 

@@ -41,7 +41,7 @@ void pw_resets_note_bound(struct pw_client *c, const struct pw_effects *effects)
 bool pw_resets_refuse(struct pw_client *c, enum pw_message_role role);
 /* ---- relay_resets.c ---- */
 /* These send, in place of a message, what the server fails. False = the client is closed. */
-bool pw_resets_fail_query(struct pw_client *c, const struct pw_piece *piece);
+bool pw_resets_fail_query(struct pw_client *c, const struct pw_piece *piece, unsigned flags);
 bool pw_resets_fail_batch(struct pw_client *c, const struct pw_piece *piece);
 /* The server's error to these in words of our own; false: it is another error. */
 bool pw_resets_word_error(struct pw_client *c, const struct pw_piece *piece,

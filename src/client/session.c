@@ -28,6 +28,7 @@ bool pw_session_begin(struct pw_client *c, struct pw_params *wanted)
 		return false;
 	for (unsigned i = 0; i < wanted->n; i++)
 		has_params |= wanted->values[i] != NULL;
+	pw_unnamed_init(&c->session->unnamed);
 	c->session->initial = pw_state_ref(c->settings);
 	c->session->initial_params = has_params ? pw_params_ref(wanted) : NULL;
 	return true;
@@ -38,8 +39,7 @@ void pw_session_end(struct pw_client *c)
 	if (!c->session)
 		return;
 	pw_effects_fini(&c->session->effects);
-	pw_effects_fini(&c->session->unnamed);
-	pw_strbuf_wipe(&c->session->unnamed_parse);
+	pw_unnamed_fini(&c->session->unnamed);
 	pw_strbuf_fini(&c->session->said);
 	pw_strbuf_fini(&c->session->brought);
 	pw_strbuf_fini(&c->session->dropping);
@@ -219,11 +219,12 @@ static void guess_statements(struct pw_client *c, struct pw_effects *effects, co
 	pw_effects_fini(&guess);
 }
 
-static void judge(struct pw_client *c, struct pw_effects *effects, const char *text, size_t len)
+static void judge_as(struct pw_client *c, bool is_readable, struct pw_effects *effects,
+		     const char *text, size_t len)
 {
 	struct pw_clients *clients = c->clients;
 
-	if (is_readable(c))
+	if (is_readable)
 		pw_effects_judge(effects, &clients->shapes, &clients->shape_key, text, len);
 	else {
 		pw_effects_judge_unread(effects, text, len);
@@ -231,53 +232,30 @@ static void judge(struct pw_client *c, struct pw_effects *effects, const char *t
 	}
 }
 
+static void judge(struct pw_client *c, struct pw_effects *effects, const char *text, size_t len)
+{
+	judge_as(c, is_readable(c), effects, text, len);
+}
+
 /* A text that is the next string of a message. */
-static void judge_rest(struct pw_client *c, struct pw_effects *effects,
+static void judge_rest(struct pw_client *c, bool is_readable, struct pw_effects *effects,
 		       const struct pw_piece *piece, struct pw_cursor *body)
 {
 	const char *text;
 
 	text = piece->is_last ? pw_cursor_string(body) : "";
 	if (piece->is_last && !body->has_failed)
-		judge(c, effects, text, strlen(text));
+		judge_as(c, is_readable, effects, text, strlen(text));
 	else
 		effects->flags |= PW_EFFECTS_UNKNOWN | PW_EFFECT_UNSEEN;
 }
 
-/* ---- the unnamed statement ---- */
-
-/* Once the server has taken one of the client's, or dropped what was there, what it has is never
- * again another client's. Not one that an error may have made it skip. */
-static void note_unnamed_proof(struct pw_client *c)
+void pw_session_note_error(struct pw_client *c, const struct pw_expect *about)
 {
-	struct pw_client_session *s = c->session;
-
-	s->is_unnamed_sure |= s->is_unnamed_there && !pw_link_has_request(c->loan.link);
-}
-
-static void note_unnamed_sent(struct pw_client *c)
-{
-	note_unnamed_proof(c);
-	c->session->is_unnamed_fresh = true;
-	c->session->is_unnamed_there |= !pw_link_skips_next(c->loan.link);
-}
-
-void pw_session_note_error(struct pw_client *c)
-{
-	if (c->session)
-		c->session->is_unnamed_there &= c->session->is_unnamed_sure;
-}
-
-/* Is what was sent certain to have been taken if the server takes the next message? Not where a
- * Sync is between them, at which the skipping of the first may end. */
-static bool has_unnamed(struct pw_client *c)
-{
-	const struct pw_client_session *s = c->session;
-
-	note_unnamed_proof(c);
-	return s->is_unnamed_sure ||
-	       (s->is_unnamed_there &&
-		(s->is_unnamed_fresh || c->loan.link->expects.n_sync_points == 0));
+	if (!c->session)
+		return;
+	c->loan.link->has_unnamed &= c->loan.link->is_unnamed_sure;
+	pw_unnamed_note_error(c, about);
 }
 
 enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_piece *piece)
@@ -289,10 +267,7 @@ enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_pi
 
 	if (!s)
 		return PW_BACK_NOT;
-	note_unnamed_sent(c);
-	s->is_unnamed_fresh = false;
-	pw_strbuf_reset(&s->unnamed_parse); /* a simple query drops it */
-	judge_rest(c, &effects, piece, &body);
+	judge_rest(c, is_readable(c), &effects, piece, &body);
 	s->values_use = pw_session_values_use(c, &effects);
 	pw_failed_note_sent(
 	    c, &effects, piece->is_last ? (const char *)piece->data + PW_HEADER_SIZE : NULL, false);
@@ -317,7 +292,7 @@ bool pw_session_note_sync(struct pw_client *c)
 		s->must_restore = false;
 		s->resets.back = PW_BATCH_BACK_NOT;
 		s->may_copy = false;
-		s->is_unnamed_fresh = false;
+		pw_unnamed_note_sync(c);
 	}
 	return result;
 }
@@ -336,40 +311,44 @@ static void note_bound(struct pw_client *c, const struct pw_effects *effects)
 		pw_resets_note_bound(c, effects);
 }
 
+/* ---- statements ---- */
+
 /* One that is too long is not there for the next link, as it is with other poolers. */
-static void keep_unnamed(struct pw_client *c, const struct pw_piece *piece)
+enum pw_status pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
+				       struct pw_cursor *body, unsigned *flags)
 {
-	struct pw_client_session *s = c->session;
+	struct pw_unnamed *u;
 
-	pw_strbuf_reset(&s->unnamed_parse);
-	note_unnamed_sent(c);
+	if (!c->session || pw_link_skips_next(c->loan.link))
+		return PW_OK;
+	u = pw_unnamed_begin(c);
+	if (!u)
+		return PW_ENOMEM;
+	*flags |= PW_EXPECT_UNNAMED;
 	if (piece->is_last && piece->len <= UNNAMED_MAX)
-		pw_strbuf_add(&s->unnamed_parse, piece->data, piece->len);
+		pw_strbuf_add(&u->parse, piece->data, piece->len);
+	u->was_readable = is_readable(c);
+	judge_rest(c, u->was_readable, &u->effects, piece, body);
+	return PW_OK;
 }
 
-const struct pw_strbuf *pw_session_missing_unnamed(struct pw_client *c)
+/* NULL: none, or it was too long to be kept. */
+static const char *unnamed_text(const struct pw_unnamed *u)
 {
-	struct pw_client_session *s = c->session;
-
-	if (!s || has_unnamed(c))
-		return NULL;
-	note_unnamed_sent(c);
-	/* It has none: nor may it find another client's. */
-	if (s->unnamed_parse.len == 0 || s->unnamed_parse.has_failed) {
-		pw_strbuf_reset(&s->unnamed_parse);
-		pw_write_message(&s->unnamed_parse, 'C', "S", 2);
-	}
-	return &s->unnamed_parse;
+	return u && u->parse.len > 0 && !u->parse.has_failed ? u->parse.data + PW_HEADER_SIZE + 1
+							     : NULL;
 }
 
-void pw_session_note_unnamed(struct pw_client *c, const struct pw_piece *piece,
-			     struct pw_cursor *body)
+void pw_session_read_unnamed(struct pw_client *c)
 {
-	if (!c->session)
+	struct pw_unnamed *u = c->session ? c->session->unnamed.now : NULL;
+	const char *text = unnamed_text(u);
+
+	if (!text || pw_unnamed_is_there(c) || u->was_readable == is_readable(c))
 		return;
-	pw_effects_clear(&c->session->unnamed);
-	keep_unnamed(c, piece);
-	judge_rest(c, &c->session->unnamed, piece, body);
+	u->was_readable = !u->was_readable;
+	pw_effects_clear(&u->effects);
+	judge_as(c, u->was_readable, &u->effects, text, strlen(text));
 }
 
 /* A statement is judged once, when it is first used; false: it cannot be read as yet. */
@@ -404,16 +383,16 @@ const struct pw_effects *pw_session_effects_of(struct pw_client *c, struct pw_st
 	if (!c->session)
 		return NULL;
 	if (!statement)
-		return &c->session->unnamed;
+		return c->session->unnamed.now ? &c->session->unnamed.now->effects : NULL;
 	return judge_statement(c, statement) ? &statement->effects : &c->session->effects;
 }
 
-/* NULL: it was too long to be kept. */
-static const char *unnamed_text(const struct pw_client_session *s)
+static void note_unnamed_bound(struct pw_client *c, const struct pw_unnamed *u)
 {
-	const struct pw_strbuf *kept = &s->unnamed_parse;
-
-	return kept->len > 0 && !kept->has_failed ? kept->data + PW_HEADER_SIZE + 1 : NULL;
+	note_bound(c, &u->effects);
+	pw_failed_note_sent(c, &u->effects, unnamed_text(u), true);
+	pw_effects_merge(&c->session->effects, &u->effects);
+	pw_session_note_calls(c, &u->effects);
 }
 
 void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
@@ -422,14 +401,10 @@ void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement)
 
 	if (!s)
 		return;
-	if (statement) {
+	if (statement)
 		add_effects_of(c, statement);
-		return;
-	}
-	note_bound(c, &s->unnamed);
-	pw_failed_note_sent(c, &s->unnamed, unnamed_text(s), true);
-	pw_effects_merge(&s->effects, &s->unnamed);
-	pw_session_note_calls(c, &s->unnamed);
+	else if (s->unnamed.now)
+		note_unnamed_bound(c, s->unnamed.now);
 }
 
 /* One that SQL's PREPARE made: what it speaks of was noted then. */

@@ -65,7 +65,8 @@ static bool asks_by_name(const struct pw_client *c, const struct pw_piece *piece
 	if (body.has_failed)
 		return false;
 	if (name[0] == '\0')
-		return c->session->unnamed.flags & PW_EFFECT_SEQUENCES;
+		return c->session->unnamed.now &&
+		       c->session->unnamed.now->effects.flags & PW_EFFECT_SEQUENCES;
 	listed = c->prepared ? pw_prepared_find(c->prepared, name) : NULL;
 	return listed && listed->statement->may_ask;
 }

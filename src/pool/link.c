@@ -139,12 +139,25 @@ void pw_link_goto(struct pw_link *link, enum pw_link_state state)
 
 /* ---- what is expected ---- */
 
+/* Any Query drops the unnamed statement; where its borrower knows nothing of that, it still has
+ * one. */
+static void note_unnamed(struct pw_link *link, const struct pw_expect *entry)
+{
+	if (entry->flags & PW_EXPECT_UNNAMED) {
+		link->has_unnamed |= !pw_link_skips_next(link);
+	} else if (entry->role == PW_ROLE_QUERY) {
+		link->has_unnamed = false;
+		link->is_unnamed_sure = false;
+	}
+}
+
 enum pw_status pw_link_expect(struct pw_link *link, const struct pw_expect *entry)
 {
 	enum pw_status status = pw_expect_push(&link->expects, entry);
 
 	if (status != PW_OK)
 		return status;
+	note_unnamed(link, entry);
 	if (pw_expect_is_sync_point(entry)) {
 		link->is_batch_open = false;
 		link->is_discarding = false;
@@ -167,7 +180,9 @@ void pw_link_settle(struct pw_link *link, const struct pw_expect *entry, bool is
 		else if (pw_known_add(&link->facts.known, entry->statement) != PW_OK)
 			link->facts.must_close = true;
 	}
-	if ((entry->flags & PW_EXPECT_LOCAL || entry->object) && link->loan)
+	if (entry->flags & PW_EXPECT_UNNAMED && !is_done)
+		link->has_unnamed &= link->is_unnamed_sure;
+	if ((entry->flags & (PW_EXPECT_LOCAL | PW_EXPECT_UNNAMED) || entry->object) && link->loan)
 		link->loan->ops->on_settled(link->loan, entry, is_done);
 }
 
@@ -240,6 +255,8 @@ void pw_link_lend(struct pw_link *link, struct pw_loan *loan)
 	note_owner(link, loan);
 	link->loan = loan;
 	link->has_discard_error = false;
+	link->has_unnamed = false;
+	link->is_unnamed_sure = false;
 	link->facts.last_used_us = link->pool->pools->loop->now_us;
 	link->request_us = 0;
 	link->transaction_us = 0;

@@ -426,7 +426,7 @@ void pw_link_find_out(struct pw_link *link)
 	if (!link->is_unsure || !pw_link_seems_free(link))
 		return;
 	link->is_marker_seen = false;
-	if (pw_expect_push(&link->expects, &marker) != PW_OK)
+	if (pw_link_expect(link, &marker) != PW_OK)
 		pw_link_close(link, PW_LINK_END_BROKEN, "out of memory", NULL);
 	else
 		pw_stream_send(&link->stream, empty_query, sizeof(empty_query));

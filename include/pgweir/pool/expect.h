@@ -26,10 +26,11 @@ enum {
 	PW_EXPECT_REFUSED = 1 << 4, /* made to fail: the borrower words the error */
 	PW_EXPECT_FORGETS = 1 << 5, /* may be a DISCARD ALL or DEALLOCATE ALL */
 	PW_EXPECT_ENDS = 1 << 6, /* swallowed, but for the parameters that it changes and its end */
-	PW_EXPECT_AHEAD = 1 << 8,   /* of a batch of our own, whose end is nobody's to see */
-	PW_EXPECT_NEEDED = 1 << 10, /* DISCARD: even in a failed transaction */
-	PW_EXPECT_DISCARD = 1 << 9, /* of others' values, by a query of our own */
-	PW_EXPECT_GOES_ON = 1 << 7, /* ends for the borrower with the ENDS that comes behind it */
+	PW_EXPECT_AHEAD = 1 << 8,    /* of a batch of our own, whose end is nobody's to see */
+	PW_EXPECT_NEEDED = 1 << 10,  /* DISCARD: even in a failed transaction */
+	PW_EXPECT_DISCARD = 1 << 9,  /* of others' values, by a query of our own */
+	PW_EXPECT_GOES_ON = 1 << 7,  /* ends for the borrower with the ENDS that comes behind it */
+	PW_EXPECT_UNNAMED = 1 << 11, /* what it makes of the unnamed statement is the borrower's */
 };
 
 struct pw_expect {

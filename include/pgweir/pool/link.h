@@ -132,7 +132,9 @@ struct pw_link {
 	bool is_discarding; /* what else is sent in the batch runs only if DISCARD SEQUENCES has */
 	bool is_syncing;    /* some of its client's settings are on it, and maybe not all */
 	bool must_reset;    /* by DISCARD ALL, whatever server_reset_query says */
-	bool has_own_error; /* a swallowed query of ours failed */
+	bool has_unnamed;   /* its borrower's unnamed statement, or none as that has, was sent */
+	bool is_unnamed_sure;   /* ... and taken: whatever comes, it is its borrower's */
+	bool has_own_error;     /* a swallowed query of ours failed */
 	bool has_discard_error; /* it was a DISCARD SEQUENCES */
 	char own_error[128];    /* ... with this message */
 	char own_sqlstate[6];   /* ... and this code */
