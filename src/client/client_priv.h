@@ -83,7 +83,7 @@ struct pw_client_session {
 	bool may_copy;           /* ... where nothing that was bound is a COPY */
 	struct pw_client_resets resets;
 	/* Names of statements, each with its zero: what the link has under the client's own names
-	 * (relay_names.c), and what it was asked to drop and has not said yet. */
+	 * (relay_names.c), and what the last Query is to drop and the link has not said yet. */
 	struct pw_strbuf brought, dropping;
 	struct pw_strbuf said;        /* settings with a dot that what it has made may set */
 	struct pw_strbuf ahead_error; /* why something could not be brought */

@@ -10,10 +10,19 @@
 /* Ahead of a text with these effects (NULL = none), whose names are those of the last one judged:
  * the link has the client's statements by the names that the text uses. False: it is closed. */
 bool pw_names_bring(struct pw_client *c, const struct pw_effects *effects, bool is_query);
-/* A text is run with these: its DEALLOCATEs are expected, in their order. Not while others are. */
+/* Of a message about no statement with a name: does it bring, or run, a text that may speak of
+ * statements by theirs? */
+bool pw_names_may_matter(const struct pw_client *c, const struct pw_piece *piece);
+/* A Query has these: its DEALLOCATEs are expected, in their order. Not while others are. */
 void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects);
-/* A DEALLOCATE was done. */
-void pw_names_deallocated(struct pw_client *c);
+/* Of a text that is bound, which is but one command: what it is to DEALLOCATE; NULL = nothing that
+ * the client has. Borrowed. */
+struct pw_prepared_name *pw_names_dropped(const struct pw_client *c,
+					  const struct pw_effects *effects);
+/* A DEALLOCATE was done, by what is answered. */
+void pw_names_deallocated(struct pw_client *c, const struct pw_expect *about);
+/* What was sent with PW_EXPECT_NAMED is answered, or was skipped. */
+void pw_names_settled(struct pw_client *c, const struct pw_expect *entry, bool is_done);
 /* What was brought could not be parsed: that is what the client's own message is about. */
 void pw_names_take_error(struct pw_client *c, const struct pw_piece *piece);
 /* A message of the client's is answered: it was not about that. */
@@ -23,7 +32,7 @@ bool pw_names_give_error(struct pw_client *c, const struct pw_piece *piece);
 /* ... or DEALLOCATE ALL, or DISCARD ALL. */
 void pw_names_deallocated_all(struct pw_client *c);
 /* The client closes the statement: nor is it to be there by its name. False: it is closed. */
-bool pw_names_close(struct pw_client *c, const char *name);
+bool pw_names_close(struct pw_client *c, struct pw_prepared_name *name);
 /* Ahead of a Parse: an error if SQL's PREPARE has made a statement of that name. */
 bool pw_names_probe(struct pw_client *c, const char *name);
 /* Is the link free but for them? Then it is to be asked to close them (ASKING). */

@@ -69,6 +69,8 @@ bool pw_relay_may_forget(const struct pw_piece *piece);
 /* Each sends one message (or its own answer) with virtual names; false = the client is closed. */
 bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece);
 bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece);
+/* Of a portal that may make the server forget statements. */
+bool pw_relay_execute(struct pw_client *c, const struct pw_piece *piece);
 bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece);
 bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece);
 /* The same without a link. */
@@ -83,6 +85,7 @@ void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool i
 /* An ErrorResponse about a statement: with the client's own names in it. */
 void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_expect *about);
-void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece);
+void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece,
+			       const struct pw_expect *about);
 
 #endif

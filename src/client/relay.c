@@ -246,7 +246,7 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 	case PW_ROLE_CLOSE:
 		return c->is_tracking ? pw_relay_close(c, piece) : forward_close(c, piece);
 	case PW_ROLE_EXECUTE:
-		return forward_as(c, piece, c->portal_forgets ? PW_EXPECT_FORGETS : 0);
+		return c->portal_forgets ? pw_relay_execute(c, piece) : forward_role(c, piece);
 	case PW_ROLE_FUNCTION:
 		return forward_function(c, piece);
 	case PW_ROLE_SYNC:
@@ -498,7 +498,7 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 	if (c->is_tracking && pw_plan_answer(c, piece))
 		return;
 	if (c->is_tracking && piece->type == 'C')
-		pw_relay_command_complete(c, piece);
+		pw_relay_command_complete(c, piece, about);
 	pw_relay_add(pw_relay_to_client(c), piece);
 }
 

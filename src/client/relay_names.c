@@ -19,8 +19,13 @@
 /* ---- lists of names ---- */
 
 /* How the link has a name: parsed as the client's statement reads, or as nothing, which is enough
- * for a DEALLOCATE. */
-enum form { FORM_WHOLE = 'w', FORM_EMPTY = 'e' };
+ * for a DEALLOCATE, or in whatever way, if at all. */
+enum form {
+	FORM_WHOLE = 1 << 0,
+	FORM_EMPTY = 1 << 1,
+	FORM_UNSURE = 1 << 2,
+	FORM_NEW = 1 << 3, /* and if the server skips what was sent, not at all */
+};
 
 /* Of entries that are a byte, a name and its zero; where that of the name stands, or len. */
 static size_t find_name(const struct pw_strbuf *names, const char *name)
@@ -32,9 +37,9 @@ static size_t find_name(const struct pw_strbuf *names, const char *name)
 	return at;
 }
 
-static void add_name(struct pw_strbuf *names, char kind, const char *name)
+static void add_name(struct pw_strbuf *names, unsigned form, const char *name)
 {
-	pw_strbuf_add_char(names, kind);
+	pw_strbuf_add_char(names, (char)form);
 	pw_strbuf_add(names, name, strlen(name) + 1);
 }
 
@@ -50,7 +55,9 @@ static void remove_name(struct pw_strbuf *names, const char *name)
 
 /* ---- messages ---- */
 
-static bool send_close(struct pw_client *c, const char *name, unsigned flags)
+/* `whose`: for pw_names_settled(); NULL = it is not to hear of it. */
+static bool send_close(struct pw_client *c, const char *name, unsigned flags,
+		       struct pw_prepared_name *whose)
 {
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	size_t begin = pw_writer_begin(&out, 'C');
@@ -58,7 +65,8 @@ static bool send_close(struct pw_client *c, const char *name, unsigned flags)
 	pw_strbuf_add_char(&out, 'S');
 	pw_strbuf_add(&out, name, strlen(name) + 1);
 	pw_writer_end(&out, begin);
-	if (pw_plan_expect(c, PW_ROLE_CLOSE, PW_EXPECT_SWALLOW | flags, NULL, NULL))
+	flags |= PW_EXPECT_SWALLOW | (whose ? PW_EXPECT_NAMED : 0);
+	if (pw_plan_expect(c, PW_ROLE_CLOSE, flags, NULL, whose))
 		return pw_plan_send(c, &out);
 	pw_strbuf_fini(&out);
 	return false;
@@ -66,7 +74,7 @@ static bool send_close(struct pw_client *c, const char *name, unsigned flags)
 
 /* `statement` NULL: of no text. */
 static bool send_parse(struct pw_client *c, const char *name, const struct pw_statement *statement,
-		       unsigned flags)
+		       unsigned flags, struct pw_prepared_name *whose)
 {
 	static const char nothing[] = "\0\0"; /* no text, no types */
 	struct pw_strbuf out = PW_STRBUF_INIT;
@@ -79,7 +87,8 @@ static bool send_parse(struct pw_client *c, const char *name, const struct pw_st
 	else
 		pw_strbuf_add(&out, nothing, sizeof(nothing));
 	pw_writer_end(&out, begin);
-	if (pw_plan_expect(c, PW_ROLE_PARSE, PW_EXPECT_SWALLOW | flags, NULL, NULL))
+	flags |= PW_EXPECT_SWALLOW | (whose ? PW_EXPECT_NAMED : 0);
+	if (pw_plan_expect(c, PW_ROLE_PARSE, flags, NULL, whose))
 		return pw_plan_send(c, &out);
 	pw_strbuf_fini(&out);
 	return false;
@@ -103,15 +112,16 @@ static bool bring(struct pw_client *c, struct pw_prepared_name *name, enum form 
 {
 	struct pw_strbuf *brought = &c->session->brought;
 	size_t at = find_name(brought, name->name);
+	unsigned was = at < brought->len ? (unsigned char)brought->data[at] : FORM_NEW;
 
-	if (at < brought->len && (form == FORM_EMPTY || brought->data[at] == FORM_WHOLE))
+	if (was & (FORM_WHOLE | (unsigned)form))
 		return true;
 	remove_name(brought, name->name);
-	add_name(brought, (char)form, name->name);
+	add_name(brought, (unsigned)form | (was & FORM_NEW), name->name);
 	if (brought->has_failed)
 		return pw_relay_out_of_memory(c);
-	return send_close(c, name->name, flags) &&
-	       send_parse(c, name->name, form == FORM_EMPTY ? NULL : name->statement, flags);
+	return send_close(c, name->name, flags, NULL) &&
+	       send_parse(c, name->name, form == FORM_EMPTY ? NULL : name->statement, flags, name);
 }
 
 /* Where an error would cost the client its transaction, only what a server has parsed since the
@@ -153,13 +163,8 @@ static bool bring_named(struct pw_client *c, char use, const char *name, unsigne
 {
 	struct pw_prepared_name *listed = pw_prepared_find(c->prepared, name);
 
-	if (listed)
-		return bring(c, listed, use == PW_STATEMENT_DROPPED ? FORM_EMPTY : FORM_WHOLE,
-			     flags);
-	/* From now on it is SQL's own. */
-	if (use == PW_STATEMENT_MADE)
-		remove_name(&c->session->brought, name);
-	return true;
+	return !listed ||
+	       bring(c, listed, use == PW_STATEMENT_DROPPED ? FORM_EMPTY : FORM_WHOLE, flags);
 }
 
 bool pw_names_bring(struct pw_client *c, const struct pw_effects *effects, bool is_query)
@@ -185,6 +190,23 @@ bool pw_names_bring(struct pw_client *c, const struct pw_effects *effects, bool 
 	return !is_query || link->expects.n == before || send_sync(c, flags);
 }
 
+bool pw_names_may_matter(const struct pw_client *c, const struct pw_piece *piece)
+{
+	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
+	struct pw_cursor body = pw_piece_body(piece);
+
+	/* Nobody looks into a text that is too long. */
+	if (!c->session || !piece->is_last)
+		return false;
+	if (role == PW_ROLE_BIND || (role == PW_ROLE_DESCRIBE && pw_cursor_u8(&body) == 'S'))
+		return c->session->unnamed.statements.len > 0;
+	if (role == PW_ROLE_PARSE)
+		(void)pw_cursor_string(&body); /* no name */
+	else if (role != PW_ROLE_QUERY)
+		return false;
+	return pw_statement_may_name((const char *)body.at, pw_cursor_left(&body));
+}
+
 /* ---- what becomes of them ---- */
 
 void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects)
@@ -194,7 +216,7 @@ void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects)
 
 	if (!list || !dropping || (list->len == 0 && dropping->len == 0))
 		return;
-	pw_strbuf_reset(dropping); /* whatever was to drop one has been answered */
+	pw_strbuf_reset(dropping); /* a Query waits until what may drop one has been answered */
 	for (size_t at = 0; at < list->len; at += strlen(list->data + at) + 1) {
 		const char *name = list->data + at + 1;
 
@@ -205,28 +227,67 @@ void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects)
 		c->loan.link->facts.must_close = true;
 }
 
-void pw_names_deallocated(struct pw_client *c)
+struct pw_prepared_name *pw_names_dropped(const struct pw_client *c,
+					  const struct pw_effects *effects)
 {
-	struct pw_strbuf *dropping = c->session ? &c->session->dropping : NULL;
-	struct pw_prepared_name *listed;
+	const struct pw_strbuf *list = effects ? &effects->statements : NULL;
 
-	if (!dropping || dropping->len == 0)
-		return;
-	remove_name(&c->session->brought, dropping->data);
-	listed = pw_prepared_find(c->prepared, dropping->data);
+	return list && list->len > 0 && list->data[0] == PW_STATEMENT_DROPPED
+		   ? pw_prepared_find(c->prepared, list->data + 1)
+		   : NULL;
+}
+
+static void forget_name(struct pw_client *c, const char *name)
+{
+	struct pw_prepared_name *listed = pw_prepared_find(c->prepared, name);
+
+	remove_name(&c->session->brought, name);
 	if (listed)
 		pw_prepared_unlist(listed);
-	pw_strbuf_consume(dropping, strlen(dropping->data) + 1);
+}
+
+void pw_names_deallocated(struct pw_client *c, const struct pw_expect *about)
+{
+	struct pw_strbuf *dropping = c->session ? &c->session->dropping : NULL;
+
+	if (!dropping || !about)
+		return;
+	if (about->role == PW_ROLE_EXECUTE) {
+		if (about->object)
+			forget_name(c, ((const struct pw_prepared_name *)about->object)->name);
+	} else if (dropping->len > 0) {
+		forget_name(c, dropping->data);
+		pw_strbuf_consume(dropping, strlen(dropping->data) + 1);
+	}
+}
+
+void pw_names_settled(struct pw_client *c, const struct pw_expect *entry, bool is_done)
+{
+	const char *name = ((const struct pw_prepared_name *)entry->object)->name;
+	struct pw_strbuf *brought = c->session ? &c->session->brought : NULL;
+	size_t at = brought ? find_name(brought, name) : 0;
+	bool is_there = is_done && entry->role == PW_ROLE_PARSE;
+	unsigned form;
+
+	if (!brought)
+		return;
+	form = at < brought->len ? (unsigned char)brought->data[at] : 0;
+	if (is_there && form == 0)
+		add_name(brought, FORM_UNSURE, name); /* closed behind it, and before as well */
+	else if (is_there)
+		brought->data[at] = (char)(form & ~(unsigned)FORM_NEW);
+	else if (form & (is_done ? FORM_UNSURE : FORM_NEW))
+		remove_name(brought, name);
+	else if (form != 0) /* brought again behind the Close; or else what was before */
+		brought->data[at] = (char)(is_done ? form | FORM_NEW : FORM_UNSURE);
+	if (brought->has_failed)
+		c->loan.link->facts.must_close = true;
 }
 
 void pw_names_take_error(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_strbuf *error = &c->session->ahead_error;
-	struct pw_strbuf *brought = &c->session->brought;
 
-	/* Nor may what was to come with it be there. */
-	for (size_t at = 0; at < brought->len; at += strlen(brought->data + at) + 1)
-		brought->data[at] = FORM_EMPTY;
 	pw_strbuf_reset(error);
 	if (piece->is_first && piece->is_last)
 		pw_strbuf_add(error, piece->data, piece->len);
@@ -262,16 +323,16 @@ void pw_names_deallocated_all(struct pw_client *c)
 		pw_strbuf_reset(&c->session->brought);
 }
 
-bool pw_names_close(struct pw_client *c, const char *name)
+bool pw_names_close(struct pw_client *c, struct pw_prepared_name *name)
 {
 	struct pw_strbuf *brought = c->session ? &c->session->brought : NULL;
-	size_t at = brought ? find_name(brought, name) : 0;
+	size_t at = brought ? find_name(brought, name->name) : 0;
 
 	if (!brought || at == brought->len)
 		return true;
 	/* The server may skip the message: whatever is there by then is to be closed. */
-	brought->data[at] = FORM_EMPTY;
-	return send_close(c, name, 0);
+	brought->data[at] = (char)(FORM_UNSURE | (brought->data[at] & FORM_NEW));
+	return send_close(c, name->name, 0, name);
 }
 
 bool pw_names_probe(struct pw_client *c, const char *name)
@@ -280,7 +341,7 @@ bool pw_names_probe(struct pw_client *c, const char *name)
 
 	if (!s || !((s->pins | s->effects.flags) & PW_EFFECT_PREPARED))
 		return true;
-	return send_parse(c, name, NULL, 0) && send_close(c, name, 0);
+	return send_parse(c, name, NULL, 0, NULL) && send_close(c, name, 0, NULL);
 }
 
 bool pw_names_are_there(const struct pw_client *c)
@@ -296,7 +357,7 @@ void pw_names_take_back(struct pw_client *c)
 	c->session->brought = (struct pw_strbuf)PW_STRBUF_INIT;
 	pw_client_goto(c, PW_CLIENT_ASKING);
 	c->loan.link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
-	while (at < names.len && send_close(c, names.data + at + 1, 0))
+	while (at < names.len && send_close(c, names.data + at + 1, 0, NULL))
 		at += strlen(names.data + at) + 1;
 	if (at == names.len && send_sync(c, 0))
 		pw_clients_flush(c->clients);

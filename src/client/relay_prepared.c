@@ -8,9 +8,10 @@
  * skipped it (pool/expect.h), so that after any error names stand as PostgreSQL would have them.
  * Where that does not do, because the outcome of what was sent before decides what the message at
  * hand means, it waits, and all that follows it: behind a DISCARD ALL, or behind a Sync that may
- * save it from an error by which an earlier Parse or Close was skipped.
- * Errors are PostgreSQL's own: a name that the client does not have goes to the server as it is;
- * one that it has already is parsed again under the name that exists, which the server refuses.
+ * save it from an error by which an earlier Parse or Close was skipped. So does a text that speaks
+ * of statements by their names (relay_names.c). Errors are PostgreSQL's own: a name that the client
+ * does not have goes to the server as it is; one that it has already is parsed again under the name
+ * that exists, which the server refuses.
  */
 #include "config.h"
 
@@ -102,12 +103,12 @@ bool pw_relay_must_wait(struct pw_client *c, const struct pw_piece *piece)
 		return false;
 	if (pw_link_is_settled(c->loan.link))
 		return must_be_told(c, piece);
-	/* What is dropped by name is known by the order of the answers. */
+	/* What a Query drops by name is known by the order of the answers. */
 	if ((role == PW_ROLE_QUERY &&
 	     (c->loan.link->expects.n_forgets > 0 || pw_relay_may_forget(piece))) ||
 	    (role == PW_ROLE_BIND && c->unnamed_forgets))
 		return true;
-	return statement_name(piece)[0] != '\0';
+	return statement_name(piece)[0] != '\0' || pw_names_may_matter(c, piece);
 }
 
 static bool text_may_forget(const struct pw_piece *piece, const struct pw_cursor *text)
@@ -322,7 +323,7 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	struct pw_cursor body = pw_piece_body(piece);
 	const char *portal = pw_cursor_string(&body);
 	const char *name = pw_cursor_string(&body);
-	struct pw_prepared_name *listed;
+	struct pw_prepared_name *listed, *dropped;
 	uint8_t head[PW_HEADER_SIZE] = {'B'};
 	uint32_t length;
 
@@ -337,9 +338,9 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 			pw_session_note_bind(c, NULL);
 		else
 			pw_session_note_foreign(c);
-		pw_names_note_drops(c, name[0] ? NULL : pw_session_effects_of(c, NULL));
+		dropped = name[0] ? NULL : pw_names_dropped(c, pw_session_effects_of(c, NULL));
 		if (c->prepared)
-			pw_prepared_note_bind(c->prepared, portal, NULL);
+			pw_prepared_note_bind(c->prepared, portal, NULL, dropped);
 		return pw_relay_forward(c, piece, &plain);
 	}
 	if (!bring_for(c, listed->statement))
@@ -355,11 +356,11 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 		return false;
 	}
 	pw_session_note_bind(c, listed->statement); /* as it is read on this link */
-	pw_names_note_drops(c, pw_session_effects_of(c, listed->statement));
+	dropped = pw_names_dropped(c, pw_session_effects_of(c, listed->statement));
 	c->loan.pool->stats.now.bind_count++;
 	if (!pw_plan_expect(c, PW_ROLE_BIND, 0, listed->statement, listed))
 		return false;
-	pw_prepared_note_bind(c->prepared, portal, listed);
+	pw_prepared_note_bind(c->prepared, portal, listed, dropped);
 	length = (uint32_t)(piece->total - 1 - strlen(name) + PW_STATEMENT_NAME_SIZE - 1);
 	for (int i = 0; i < 4; i++)
 		head[1 + i] = (uint8_t)(length >> (24 - 8 * i));
@@ -370,6 +371,17 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 		pw_batch_copy(pw_relay_to_server(c), body.at, pw_cursor_left(&body));
 	else
 		pw_batch_add(pw_relay_to_server(c), body.at, pw_cursor_left(&body));
+	return true;
+}
+
+bool pw_relay_execute(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+
+	if (!pw_plan_expect(c, PW_ROLE_EXECUTE, PW_EXPECT_FORGETS, NULL,
+			    pw_prepared_dropped(c->prepared, pw_cursor_string(&body))))
+		return false;
+	pw_relay_pass_on(c, piece);
 	return true;
 }
 
@@ -443,7 +455,7 @@ bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
 	/* Other clients may use what the link has: only the client's name goes. */
-	if (!pw_names_close(c, name))
+	if (!pw_names_close(c, listed))
 		return false;
 	if (!pw_plan_expect(c, PW_ROLE_CLOSE, PW_EXPECT_LOCAL, listed->statement, listed))
 		return false;
@@ -490,6 +502,8 @@ void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool i
 		name->n_untold--;
 	if (name && is_done && entry->role == PW_ROLE_DESCRIBE)
 		pw_plan_told(c, name, entry->flags & PW_EXPECT_SWALLOW);
+	if (name && entry->flags & PW_EXPECT_NAMED)
+		pw_names_settled(c, entry, is_done);
 	/* Skipped: a name that was not made, one that was not closed. Statements that were parsed
 	 * on our own account concern no name. */
 	if (name && !is_done && !(entry->flags & PW_EXPECT_SWALLOW)) {
@@ -509,7 +523,8 @@ static void forget_all(struct pw_client *c)
 	pw_names_deallocated_all(c);
 }
 
-void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece)
+void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece,
+			       const struct pw_expect *about)
 {
 	const char *tag = (const char *)piece->data + PW_HEADER_SIZE;
 
@@ -518,7 +533,7 @@ void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece
 	if (strcmp(tag, "DISCARD ALL") == 0 || strcmp(tag, "DEALLOCATE ALL") == 0)
 		forget_all(c);
 	else if (strcmp(tag, "DEALLOCATE") == 0)
-		pw_names_deallocated(c);
+		pw_names_deallocated(c, about);
 }
 
 static void pass_error(struct pw_client *c, const struct pw_piece *piece)
@@ -573,10 +588,18 @@ static void send_to_client(struct pw_client *c, struct pw_strbuf *out, const str
 	pw_strbuf_fini(out);
 }
 
+/* Whose statement is called otherwise on the server; NULL = nobody's. */
+static struct pw_prepared_name *name_of(const struct pw_expect *about)
+{
+	return about && about->role != PW_ROLE_EXECUTE && !(about->flags & PW_EXPECT_NAMED)
+		   ? about->object
+		   : NULL;
+}
+
 void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_expect *about)
 {
-	struct pw_prepared_name *name = about ? about->object : NULL;
+	struct pw_prepared_name *name = name_of(about);
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	size_t begin;
 

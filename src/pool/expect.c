@@ -53,7 +53,7 @@ static void count(struct pw_expect_queue *queue, const struct pw_expect *entry, 
 		queue->n_copy_ends += (uint32_t)change;
 	if (entry->flags & PW_EXPECT_FORGETS)
 		queue->n_forgets += (uint32_t)change;
-	if (entry->flags & (PW_EXPECT_KNOWN | PW_EXPECT_LOCAL))
+	if (entry->flags & (PW_EXPECT_KNOWN | PW_EXPECT_LOCAL | PW_EXPECT_NAMED))
 		queue->n_undoable += (uint32_t)change;
 }
 

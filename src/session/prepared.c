@@ -58,6 +58,25 @@ bool pw_statement_may_forget(const char *text, size_t len)
 	return has_word(text + at, len - at);
 }
 
+/* The view of statements is prepared, too, or its name is written with escapes. */
+bool pw_statement_may_name(const char *text, size_t len)
+{
+	static const char *const words[] = {"execute", "prepare", "deallocate", "u&\""};
+
+	for (size_t i = 0; i + 2 < len; i++) {
+		char second = (char)(text[i + 1] | 0x20);
+
+		/* Most places are none of them by their second letter. */
+		if (second != 'x' && second != 'r' && second != 'e' && text[i + 1] != '&')
+			continue;
+		for (size_t w = 0; w < PW_COUNTOF(words); w++) {
+			if (begins_with(text + i, len - i, words[w]))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Both words have a v in the same place, and few others have one at all. */
 bool pw_statement_may_ask(const char *text, size_t len)
 {
@@ -328,36 +347,41 @@ static uint64_t identify_portal(const struct pw_prepared *prepared, const char *
 }
 
 static void set_portal(struct pw_prepared_portal *portal, uint64_t id,
-		       struct pw_prepared_name *name)
+		       struct pw_prepared_name *name, struct pw_prepared_name *dropped)
 {
-	struct pw_prepared_name *before = portal->name;
+	const struct pw_prepared_portal before = *portal;
 
 	portal->id = id;
 	portal->name = name ? pw_prepared_name_ref(name) : NULL;
-	if (before)
-		pw_prepared_name_unref(before);
+	portal->dropped = dropped ? pw_prepared_name_ref(dropped) : NULL;
+	if (before.name)
+		pw_prepared_name_unref(before.name);
+	if (before.dropped)
+		pw_prepared_name_unref(before.dropped);
 }
 
 static struct pw_prepared_portal *find_portal(struct pw_prepared *prepared, uint64_t id)
 {
 	for (size_t i = 0; i < PW_PREPARED_PORTALS; i++) {
-		if (prepared->portals[i].name && prepared->portals[i].id == id)
-			return &prepared->portals[i];
+		struct pw_prepared_portal *portal = &prepared->portals[i];
+
+		if ((portal->name || portal->dropped) && portal->id == id)
+			return portal;
 	}
 	return NULL;
 }
 
 void pw_prepared_note_bind(struct pw_prepared *prepared, const char *portal,
-			   struct pw_prepared_name *name)
+			   struct pw_prepared_name *name, struct pw_prepared_name *dropped)
 {
 	uint64_t id = identify_portal(prepared, portal);
 	struct pw_prepared_portal *known = find_portal(prepared, id);
 
-	if (!known && !name)
+	if (!known && !name && !dropped)
 		return;
 	if (!known)
 		known = &prepared->portals[prepared->next_portal++ % PW_PREPARED_PORTALS];
-	set_portal(known, id, name);
+	set_portal(known, id, name, dropped);
 }
 
 struct pw_prepared_name *pw_prepared_bound(struct pw_prepared *prepared, const char *portal)
@@ -368,10 +392,18 @@ struct pw_prepared_name *pw_prepared_bound(struct pw_prepared *prepared, const c
 	return known ? known->name : NULL;
 }
 
+struct pw_prepared_name *pw_prepared_dropped(struct pw_prepared *prepared, const char *portal)
+{
+	struct pw_prepared_portal *known =
+	    prepared ? find_portal(prepared, identify_portal(prepared, portal)) : NULL;
+
+	return known ? known->dropped : NULL;
+}
+
 void pw_prepared_forget_portals(struct pw_prepared *prepared)
 {
 	for (size_t i = 0; prepared && i < PW_PREPARED_PORTALS; i++)
-		set_portal(&prepared->portals[i], 0, NULL);
+		set_portal(&prepared->portals[i], 0, NULL, NULL);
 }
 
 size_t pw_prepared_count(const struct pw_prepared *prepared)

@@ -235,7 +235,7 @@ static void test_doubtful_ones(void **state)
 	pw_expect_init(&queue);
 	add(&queue, PW_ROLE_PARSE, PW_EXPECT_KNOWN);
 	add(&queue, PW_ROLE_BIND, 0);
-	add(&queue, PW_ROLE_CLOSE, PW_EXPECT_LOCAL);
+	add(&queue, PW_ROLE_CLOSE, PW_EXPECT_NAMED);
 	assert_int_equal(queue.n_undoable, 2);
 	assert_int_equal(queue.n_doubtful, 0);
 	add(&queue, PW_ROLE_SYNC, 0);

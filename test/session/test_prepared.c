@@ -225,18 +225,29 @@ static void test_portals(void **state)
 	struct pw_prepared_name *a = add(f, "a", "select 1"), *b = add(f, "b", "select 2");
 	char portal[16];
 
-	pw_prepared_note_bind(f->client, "p1", a);
-	pw_prepared_note_bind(f->client, "", b);
-	pw_prepared_note_bind(f->client, "p3", NULL);
+	pw_prepared_note_bind(f->client, "p1", a, NULL);
+	pw_prepared_note_bind(f->client, "", b, NULL);
+	pw_prepared_note_bind(f->client, "p3", NULL, NULL);
 	assert_ptr_equal(pw_prepared_bound(f->client, "p1"), a);
 	assert_ptr_equal(pw_prepared_bound(f->client, ""), b);
 	assert_null(pw_prepared_bound(f->client, "p3"));
 	/* Bound anew, to something that is not shared. */
-	pw_prepared_note_bind(f->client, "", NULL);
+	pw_prepared_note_bind(f->client, "", NULL, NULL);
 	assert_null(pw_prepared_bound(f->client, ""));
+	/* What is run drops another. */
+	pw_prepared_note_bind(f->client, "", NULL, a);
+	pw_prepared_note_bind(f->client, "p4", b, a);
+	assert_null(pw_prepared_bound(f->client, ""));
+	assert_ptr_equal(pw_prepared_dropped(f->client, ""), a);
+	assert_ptr_equal(pw_prepared_bound(f->client, "p4"), b);
+	assert_ptr_equal(pw_prepared_dropped(f->client, "p4"), a);
+	assert_null(pw_prepared_dropped(f->client, "p1"));
+	assert_null(pw_prepared_dropped(f->client, "p5"));
+	pw_prepared_note_bind(f->client, "", NULL, NULL);
+	assert_null(pw_prepared_dropped(f->client, ""));
 	for (int i = 0; i < PW_PREPARED_PORTALS; i++) {
 		snprintf(portal, sizeof(portal), "q%d", i);
-		pw_prepared_note_bind(f->client, portal, b);
+		pw_prepared_note_bind(f->client, portal, b, NULL);
 	}
 	assert_null(pw_prepared_bound(f->client, "p1"));
 	assert_ptr_equal(pw_prepared_bound(f->client, "q0"), b);
@@ -379,6 +390,28 @@ static void test_what_may_forget(void **state)
 	assert_true(pw_statement_may_forget("DISCARD", 7));
 }
 
+static bool may_name(const char *text)
+{
+	return pw_statement_may_name(text, strlen(text));
+}
+
+static void test_what_may_name(void **state)
+{
+	(void)state;
+	assert_true(may_name("EXECUTE a"));
+	assert_true(may_name("explain (costs off)\nExecute a(1)"));
+	assert_true(may_name("SELECT 1; PREPARE a AS SELECT 1"));
+	assert_true(may_name("deAllocate a"));
+	assert_true(may_name("SELECT * FROM Pg_Prepared_Statements"));
+	assert_true(may_name("SELECT * FROM U&\"pg!005fprepared_statements\" UESCAPE '!'"));
+	assert_true(may_name("TABLE u&\"\""));
+	assert_false(may_name(""));
+	assert_false(may_name("ex"));
+	assert_false(may_name("SELECT exec, prep, de, u & \"u\", 'execut' FROM deallocat"));
+	assert_true(pw_statement_may_name("PREPARE", 7));
+	assert_false(pw_statement_may_name("PREPARE", 6));
+}
+
 static bool may_ask(const char *text)
 {
 	return pw_statement_may_ask(text, strlen(text));
@@ -410,6 +443,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_may_forget),
+	    cmocka_unit_test(test_what_may_name),
 	    TEST(test_what_may_ask),
 	    TEST(test_identity),
 	    TEST(test_move),

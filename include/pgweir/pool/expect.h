@@ -31,6 +31,7 @@ enum {
 	PW_EXPECT_DISCARD = 1 << 9,  /* of others' values, by a query of our own */
 	PW_EXPECT_GOES_ON = 1 << 7,  /* ends for the borrower with the ENDS that comes behind it */
 	PW_EXPECT_UNNAMED = 1 << 11, /* what it makes of the unnamed statement is the borrower's */
+	PW_EXPECT_NAMED = 1 << 12,   /* changes what the server has by a name of the borrower's */
 };
 
 struct pw_expect {

@@ -86,10 +86,12 @@ struct pw_prepared {
 	struct pw_map map; /* by name */
 	struct pw_statements *statements;
 	size_t bytes; /* of all names that are listed or referenced */
-	/* What portals belong to; each holds a reference. The oldest gives way. */
+	/* What portals belong to; each holds references. The oldest gives way. */
 	struct pw_prepared_portal {
 		uint64_t id;
-		struct pw_prepared_name *name; /* NULL = no portal */
+		struct pw_prepared_name *name; /* NULL = none that is shared */
+		/* What it runs is to DEALLOCATE this; NULL = nothing. Without both: no portal. */
+		struct pw_prepared_name *dropped;
 	} portals[PW_PREPARED_PORTALS];
 	unsigned next_portal;
 	bool must_drain;                /* all that was sent must be answered first */
@@ -106,6 +108,10 @@ struct pw_prepared {
 /* May a command that reads like this be (or end with) DISCARD ALL or DEALLOCATE ALL, which make the
  * server forget every statement? Never wrong when it says no. */
 bool pw_statement_may_forget(const char *text, size_t len);
+
+/* May it speak of statements by their names: PREPARE, EXECUTE, DEALLOCATE, or the list of them? In
+ * whatever encoding; never wrong when it says no. */
+bool pw_statement_may_name(const char *text, size_t len);
 
 /* May it ask for the values that sequences have given, by currval() or lastval()? In whatever
  * encoding; never wrong when it says no. */
@@ -137,11 +143,12 @@ PW_MUSTCHECK enum pw_status pw_prepared_move(struct pw_prepared_name *name,
 void pw_prepared_unlist(struct pw_prepared_name *name);
 /* The opposite, unless the name was taken meanwhile. */
 void pw_prepared_relist(struct pw_prepared_name *name);
-/* Which statement does the portal belong to, as far as the last Binds say? NULL = none that is
- * shared. */
+/* Which statement does the portal belong to, as far as the last Binds say, and which is it to drop?
+ * NULL = none that is shared; none that is known. */
 void pw_prepared_note_bind(struct pw_prepared *prepared, const char *portal,
-			   struct pw_prepared_name *name);
+			   struct pw_prepared_name *name, struct pw_prepared_name *dropped);
 struct pw_prepared_name *pw_prepared_bound(struct pw_prepared *prepared, const char *portal);
+struct pw_prepared_name *pw_prepared_dropped(struct pw_prepared *prepared, const char *portal);
 /* They are gone with their transaction. */
 void pw_prepared_forget_portals(struct pw_prepared *prepared);
 /* DEALLOCATE ALL, DISCARD ALL. */
