@@ -33,8 +33,9 @@ bool pw_names_give_error(struct pw_client *c, const struct pw_piece *piece);
 void pw_names_deallocated_all(struct pw_client *c);
 /* The client closes the statement: nor is it to be there by its name. False: it is closed. */
 bool pw_names_close(struct pw_client *c, struct pw_prepared_name *name);
-/* Ahead of a Parse: an error if SQL's PREPARE has made a statement of that name. */
-bool pw_names_probe(struct pw_client *c, const char *name);
+/* Ahead of the Parse that has listed it: the same, under its own name, which fails as it should if
+ * SQL's PREPARE has made a statement of that name. */
+bool pw_names_probe(struct pw_client *c, const struct pw_prepared_name *name);
 /* Is the link free but for them? Then it is to be asked to close them (ASKING). */
 bool pw_names_are_there(const struct pw_client *c);
 void pw_names_take_back(struct pw_client *c);

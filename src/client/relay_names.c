@@ -335,13 +335,14 @@ bool pw_names_close(struct pw_client *c, struct pw_prepared_name *name)
 	return send_close(c, name->name, 0, name);
 }
 
-bool pw_names_probe(struct pw_client *c, const char *name)
+bool pw_names_probe(struct pw_client *c, const struct pw_prepared_name *name)
 {
 	const struct pw_client_session *s = c->session;
 
 	if (!s || !((s->pins | s->effects.flags) & PW_EFFECT_PREPARED))
 		return true;
-	return send_parse(c, name, NULL, 0, NULL) && send_close(c, name, 0, NULL);
+	return send_parse(c, name->name, name->statement, 0, NULL) &&
+	       send_close(c, name->name, 0, NULL);
 }
 
 bool pw_names_are_there(const struct pw_client *c)

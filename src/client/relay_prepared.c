@@ -262,10 +262,9 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 	listed = pw_prepared_find(c->prepared, name);
 	if (listed)
 		return parse_duplicate(c, listed, &key);
-	if (!pw_names_probe(c, name))
-		return false;
 	listed = add_name(c, name, &key);
-	return listed && bring_for(c, listed->statement) && parse_new(c, listed);
+	return listed && pw_names_probe(c, listed) && bring_for(c, listed->statement) &&
+	       parse_new(c, listed);
 }
 
 /* Has a server parsed the same, and did nothing change since? Only of a client whose session is

@@ -384,7 +384,12 @@ const struct pw_effects *pw_session_effects_of(struct pw_client *c, struct pw_st
 		return NULL;
 	if (!statement)
 		return c->session->unnamed.now ? &c->session->unnamed.now->effects : NULL;
-	return judge_statement(c, statement) ? &statement->effects : &c->session->effects;
+	if (judge_statement(c, statement))
+		return &statement->effects;
+	pw_strbuf_reset(&c->session->effects.statements);
+	guess_statements(c, &c->session->effects, (const char *)statement->body,
+			 statement->text_len);
+	return &c->session->effects;
 }
 
 static void note_unnamed_bound(struct pw_client *c, const struct pw_unnamed *u)
