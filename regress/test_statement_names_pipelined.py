@@ -230,7 +230,6 @@ WORDS = {
     "extended deallocate a": extended("DEALLOCATE a"),
     "extended deallocate b": extended("DEALLOCATE b"),
     "deallocate all": query("DEALLOCATE ALL"),
-    "list": query(NAMES),
     "prepare a": query("PREPARE a AS SELECT 'sql'"),
     "extended prepare b": extended("PREPARE b AS SELECT 'sql'"),
     "sync": sync(),
