@@ -199,7 +199,8 @@ bool pw_names_may_matter(const struct pw_client *c, const struct pw_piece *piece
 	if (!c->session || !piece->is_last)
 		return false;
 	if (role == PW_ROLE_BIND || (role == PW_ROLE_DESCRIBE && pw_cursor_u8(&body) == 'S'))
-		return c->session->unnamed.statements.len > 0;
+		return c->session->unnamed.now &&
+		       c->session->unnamed.now->effects.statements.len > 0;
 	if (role == PW_ROLE_PARSE)
 		(void)pw_cursor_string(&body); /* no name */
 	else if (role != PW_ROLE_QUERY)
