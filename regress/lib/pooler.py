@@ -65,7 +65,7 @@ def port_counter():
 PORTS = port_counter()
 
 
-CLAIMS = []
+CLAIMS = {}
 
 
 def claim(port):
@@ -77,8 +77,14 @@ def claim(port):
     except OSError:
         s.close()
         return False
-    CLAIMS.append(s)
+    CLAIMS[port] = s
     return True
+
+
+def release(port):
+    """select() knows no more than 1024 descriptors, and a run has more poolers than that."""
+    if port in CLAIMS:
+        CLAIMS.pop(port).close()
 
 
 def free_port():
@@ -240,6 +246,7 @@ class Pooler:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"the pooler did not end when told to: {self.said()}") from None
+        release(self.port)
         self.check(status)
 
     def check(self, status):
