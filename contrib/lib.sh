@@ -12,7 +12,7 @@ PYTHON=/usr/bin/python3
 PW_KEEP_ENV=()
 PW_PASS_ENV=()
 
-PW_BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libevent-dev libssl-dev libinih-dev
+PW_BUILD_PACKAGES=(gcc libc6-dev make autoconf automake pkg-config libevent-dev libssl-dev libpq-dev libinih-dev
 	libidn-dev libsystemd-dev libpg-query-dev libprotobuf-c-dev)
 PW_RUN_PACKAGES=(postgresql-15 postgresql-contrib)
 PW_TEST_PACKAGES=(libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-pytest-timeout

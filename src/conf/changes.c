@@ -100,6 +100,25 @@ static bool are_equal_users(const void *a, const void *b)
 	return true;
 }
 
+static bool are_equal_clusters(const void *a, const void *b)
+{
+	const struct pw_conf_cluster *x = a, *y = b;
+
+	for (size_t i = 0; i < pw_conf_cluster_keys.n; i++) {
+		if (!pw_conf_key_equal(&pw_conf_cluster_keys.rows[i], a, b))
+			return false;
+	}
+	/* The same text means the same nodes; what [nodes] says of them may be another. */
+	for (size_t i = 0; i < x->n_nodes; i++) {
+		for (size_t j = 0; j < pw_conf_node_keys.n; j++) {
+			if (!pw_conf_key_equal(&pw_conf_node_keys.rows[j], &x->nodes[i],
+					       &y->nodes[i]))
+				return false;
+		}
+	}
+	return true;
+}
+
 static struct entries dbs_of(const struct pw_conf *conf)
 {
 	_Static_assert(offsetof(struct pw_conf_db, name) == 0, "name_at()");
@@ -114,13 +133,22 @@ static struct entries users_of(const struct pw_conf *conf)
 				are_equal_users};
 }
 
+static struct entries clusters_of(const struct pw_conf *conf)
+{
+	_Static_assert(offsetof(struct pw_conf_cluster, name) == 0, "name_at()");
+	return (struct entries){conf->clusters, conf->n_clusters, sizeof(struct pw_conf_cluster),
+				are_equal_clusters};
+}
+
 void pw_conf_changes(const struct pw_conf *before, const struct pw_conf *after,
 		     struct pw_strbuf *out)
 {
 	struct entries old_dbs = dbs_of(before), new_dbs = dbs_of(after);
 	struct entries old_users = users_of(before), new_users = users_of(after);
+	struct entries old_clusters = clusters_of(before), new_clusters = clusters_of(after);
 
 	add_settings(before, after, out);
 	add_section("databases", &old_dbs, &new_dbs, out);
 	add_section("users", &old_users, &new_users, out);
+	add_section("clusters", &old_clusters, &new_clusters, out);
 }

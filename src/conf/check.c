@@ -166,6 +166,50 @@ static void check_tracking(const struct check *c)
 	}
 }
 
+static void check_database_of_cluster(const struct check *c, const struct pw_conf_db *db)
+{
+	if (!pw_conf_find_cluster(c->conf, db->cluster))
+		pw_conf_problem(c->problems, c->file,
+				"database \"%.64s\": there is no cluster \"%.64s\" in [clusters]",
+				db->name, db->cluster);
+	if (db->host_text)
+		pw_conf_problem(c->problems, c->file,
+				"database \"%.64s\" has both cluster and host: one of them says "
+				"where it is",
+				db->name);
+}
+
+/* libpq, which asks the nodes, takes no directory of authorities, as the system has one. */
+static void check_node_tls(const struct check *c)
+{
+	int mode = c->conf->server_tls_sslmode;
+
+	if (c->conf->n_clusters > 0 && (mode == PW_SSL_VERIFY_CA || mode == PW_SSL_VERIFY_FULL) &&
+	    !is_set(c->conf->server_tls_ca_file))
+		report(c, "server_tls_sslmode",
+		       "server_tls_sslmode=verify-ca or verify-full needs server_tls_ca_file where "
+		       "there are clusters");
+}
+
+static void check_clusters(const struct check *c)
+{
+	const struct pw_conf *conf = c->conf;
+
+	for (size_t i = 0; i < conf->n_databases; i++) {
+		if (conf->databases[i].cluster)
+			check_database_of_cluster(c, &conf->databases[i]);
+	}
+	for (size_t i = 0; i < conf->n_clusters; i++) {
+		const struct pw_conf_cluster *cluster = &conf->clusters[i];
+
+		if (!is_set(cluster->monitor_user) && !is_set(conf->monitor_user))
+			pw_conf_problem(c->problems, c->file,
+					"cluster \"%.64s\" needs a monitor_user, one with LOGIN "
+					"and pg_monitor",
+					cluster->name);
+	}
+}
+
 void pw_conf_check(const struct pw_conf *conf, const struct pw_ini_pos *file,
 		   const struct pw_ini_pos *set_at, struct pw_conf_problems *problems,
 		   struct pw_conf_problems *warnings)
@@ -178,4 +222,6 @@ void pw_conf_check(const struct pw_conf *conf, const struct pw_ini_pos *file,
 	check_auth(&c);
 	check_syslog(&c);
 	check_tracking(&c);
+	check_clusters(&c);
+	check_node_tls(&c);
 }

@@ -73,6 +73,9 @@ enum pw_conf_kind {
 	/* of connection strings: decimal, -1 = not set */
 	PW_KIND_NUMBER,
 	PW_KIND_SECONDS, /* whole seconds -> int64_t us */
+	/* anywhere, with a unit; -1 = not set */
+	PW_KIND_DURATION, /* int64_t us */
+	PW_KIND_BYTES,    /* int64_t */
 	PW_KIND_COUNT,
 };
 
@@ -80,6 +83,7 @@ enum pw_conf_flags {
 	PW_KEY_RELOAD = 1,    /* may change while running */
 	PW_KEY_NO_EFFECT = 2, /* PgBouncer's, accepted only */
 	PW_KEY_RECONNECT = 4, /* servers opened under another value must not serve */
+	PW_KEY_SECRET = 8,    /* not shown */
 };
 
 struct pw_conf_key {
@@ -103,6 +107,8 @@ extern const struct pw_conf_keys pw_conf_settings;
 extern const struct pw_conf_keys pw_conf_db_keys;
 extern const struct pw_conf_keys pw_conf_user_keys;
 extern const struct pw_conf_keys pw_conf_peer_keys;
+extern const struct pw_conf_keys pw_conf_cluster_keys;
+extern const struct pw_conf_keys pw_conf_node_keys;
 
 const struct pw_conf_key *pw_conf_key_find(const struct pw_conf_keys *keys, const char *name);
 /* `; did you mean "x"?` for a name that is not in the table, or nothing. */
@@ -131,6 +137,11 @@ bool pw_conf_setting_parse(const struct pw_conf_key *key, const char *text, stru
 
 /* Cuts the next pair off *cursor, in place. PW_CLOSED at the end, PW_EINVAL on a syntax error. */
 PW_MUSTCHECK enum pw_status pw_connstr_next(char **cursor, const char **key, const char **value);
+
+/* Sets name, host and port from "host", "host:port", "[address]:port" or "/directory:port". False:
+ * it is none of these. */
+bool pw_conf_read_node(const char *text, size_t len, struct pw_conf_arena *arena,
+		       struct pw_conf_node *node);
 
 struct pw_ini_entry {
 	struct pw_ini_pos pos;

@@ -84,6 +84,8 @@ void pw_conf_describe_ini(struct pw_strbuf *out)
 	    out, "[databases]\n"
 		 ";app = host=127.0.0.1 port=5432 dbname=app\n"
 		 ";reports = host=replica1,replica2 user=reporting pool_size=5 pool_mode=session\n"
+		 ";shop = cluster=shop\n"
+		 ";shop_ro = cluster=shop routing=replica dbname=shop\n"
 		 ";* = host=127.0.0.1\n"
 		 "\n"
 		 ";; Limits of single users: NAME = key=value ...\n");
@@ -93,8 +95,20 @@ void pw_conf_describe_ini(struct pw_strbuf *out)
 				  "\n"
 				  ";; Other processes of the same group: ID = key=value ...\n");
 	add_ini_keys("Keys:", &pw_conf_peer_keys, out);
-	pw_strbuf_add_string(out, "[peers]\n"
-				  ";1 = host=/run/pgweir/1\n"
+	pw_strbuf_add_string(
+	    out, "[peers]\n"
+		 ";1 = host=/run/pgweir/1\n"
+		 "\n"
+		 ";; A primary and its standbys, whichever of them is which: NAME = key=value\n"
+		 ";; ... What is not set here is as in the main section.\n");
+	add_ini_keys("Keys:", &pw_conf_cluster_keys, out);
+	pw_strbuf_add_string(out, "[clusters]\n"
+				  ";shop = nodes='db1:5432 db2:5432 db3:5432' max_lag=500ms\n"
+				  "\n"
+				  ";; Single nodes, where they need more than their address.\n");
+	add_ini_keys("Keys:", &pw_conf_node_keys, out);
+	pw_strbuf_add_string(out, "[nodes]\n"
+				  ";db3:5432 = weight=2\n"
 				  "\n"
 				  ";; The settings themselves. The name [pgbouncer] is as good.\n"
 				  "[pgweir]\n");
@@ -201,17 +215,20 @@ void pw_conf_describe_docs(struct pw_strbuf *out)
 	    "## The file\n"
 	    "\n"
 	    "- The sections are `[pgweir]` (or `[pgbouncer]`, the same), `[databases]`, "
-	    "`[users]` and `[peers]`. The first one must be there. A section may be opened "
+	    "`[users]`, `[peers]`, `[clusters]` and `[nodes]`. The first one must be there. A "
+	    "section may be opened "
 	    "again; opening the main section again sets it back to the defaults first.\n"
 	    "- `key = value`, one to a line. The value is the rest of the line without the "
 	    "blanks around it. A key with other characters than letters, digits and `_.-*` "
-	    "stands in single quotes.\n"
+	    "(and a port behind them, `db1:5432`) stands in single quotes.\n"
 	    "- A line that begins with `;` or `#` is a comment. There are none behind a "
 	    "value.\n"
 	    "- `%include FILE` reads another file in its place, at most 10 deep; a relative "
 	    "path starts at the working directory.\n"
 	    "- Whole numbers may be written as C writes them (`0777`, `0x10`). Times are "
-	    "seconds; in the main section they may have a fraction (`0.5`).\n"
+	    "seconds; in the main section they may have a fraction (`0.5`). Where a unit is "
+	    "asked for, it must be there: `us`, `ms`, `s`, `min`, `h`, `d`; `B`, `kB`, `MB`, "
+	    "`GB`, `TB`.\n"
 	    "- All that is wrong with the file is reported at once, and then nothing of it is "
 	    "used. Certificates and keys that it names count as part of it; the files of users "
 	    "and rules do not, see below.\n"
@@ -245,5 +262,19 @@ void pw_conf_describe_docs(struct pw_strbuf *out)
 		 "checked; this version does not forward cancel requests to them.\n"
 		 "\n");
 	add_key_rows(&pw_conf_peer_keys, out);
+	pw_strbuf_add_string(
+	    out,
+	    "\n## [clusters]\n"
+	    "\n"
+	    "`NAME = nodes='host:port host:port' key=value ...`: the servers of one PostgreSQL "
+	    "system, at most 16. Which of them is the primary is found out (REPLICAS.md).\n"
+	    "\n");
+	add_key_rows(&pw_conf_cluster_keys, out);
+	pw_strbuf_add_string(
+	    out, "\n## [nodes]\n"
+		 "\n"
+		 "`host:port = key=value ...`: holds wherever a cluster names the node.\n"
+		 "\n");
+	add_key_rows(&pw_conf_node_keys, out);
 	add_files_of_users(out);
 }

@@ -59,10 +59,15 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static bool is_word_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '_' || c == '.' || c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' ||
+	       c == '.' || c == '-';
 }
 
 static char *skip_blanks(char *p)
@@ -207,7 +212,8 @@ static const char *read_header(struct reader *r, struct source *source, char *li
 	return line + 1;
 }
 
-/* Returns the first byte behind the key, NULL on a syntax error (reported). */
+/* Returns the first byte behind the key, NULL on a syntax error (reported). A port may stand behind
+ * a name, as in host:5432. */
 static char *read_key(struct reader *r, struct source *source, char *line, char **key_end)
 {
 	char *p = line;
@@ -221,7 +227,7 @@ static char *read_key(struct reader *r, struct source *source, char *line, char 
 				"syntax error: the quote is not closed");
 		return NULL;
 	}
-	while (is_word_char(*p) || *p == '*')
+	while (is_word_char(*p) || *p == '*' || (*p == ':' && is_digit(p[1])))
 		p++;
 	r->entry.key = line;
 	*key_end = p;

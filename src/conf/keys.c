@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * The keys of [databases], [users] and [peers] entries; one row is the whole definition. The rows
- * drive parsing, the nearest-name hints, the reload comparison and the reference.
+ * The keys of the entries of all sections but the main one; one row is the whole definition. The
+ * rows drive parsing, the nearest-name hints, the reload comparison and the reference.
  */
 #include "config.h"
 
@@ -16,6 +16,10 @@
 	.name = #name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct pw_conf_user, name_)
 #define PEER_KEY(kind_, name_)                                                                     \
 	.name = #name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct pw_conf_peer, name_)
+#define CLUSTER_KEY(kind_, name_, field_)                                                          \
+	.name = name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct pw_conf_cluster, field_)
+#define NODE_KEY(kind_, name_)                                                                     \
+	.name = #name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct pw_conf_node, name_)
 #define OPTIONAL_NUMBER .min = "-1", .max = INT_MAX_TEXT
 #define PORT_NUMBER     .min = "1", .max = "65535"
 
@@ -80,6 +84,47 @@ static const struct pw_conf_key db_rows[] = {
 	 .help = "TimeZone at the start of a server connection."},
 	{DB_KEY(STRING, "application_name", application_name), .inherits = "the server's",
 	 .help = "application_name at the start of a server connection."},
+	{DB_KEY(STRING, "cluster", cluster), .flags = PW_KEY_RECONNECT, .inherits = "none",
+	 .help = "Entry of [clusters] whose nodes serve it, in place of host and port."},
+	{DB_KEY(CHOICE, "routing", routing), .flags = PW_KEY_RECONNECT, .min = "primary|replica",
+	 .inherits = "routing",
+	 .help = "Which nodes of the cluster serve it: the primary, or replicas that are fresh enough."},
+};
+
+static const struct pw_conf_key cluster_rows[] = {
+	{CLUSTER_KEY(STRING, "nodes", node_text),
+	 .help = "The servers, with spaces between them: host:port, [address]:port, /directory:port; required."},
+	{CLUSTER_KEY(DURATION, "max_lag", max_lag), .min = "0", .max = "1d", .inherits = "max_lag",
+	 .help = "How old what a replica gives may be; 0 = no limit."},
+	{CLUSTER_KEY(BYTES, "max_lag_bytes", max_lag_bytes), .min = "0", .max = "1TB",
+	 .inherits = "max_lag_bytes",
+	 .help = "How many bytes a replica may have to replay; 0 = no limit."},
+	{CLUSTER_KEY(CHOICE, "all_lagging", all_lagging), .min = "primary|least|error",
+	 .inherits = "all_lagging",
+	 .help = "What clients of replicas get while none is fresh enough."},
+	{CLUSTER_KEY(DURATION, "no_primary_wait", no_primary_wait), .min = "0", .max = "1h",
+	 .inherits = "no_primary_wait",
+	 .help = "How long clients wait while there is no primary."},
+	{CLUSTER_KEY(DURATION, "no_primary_reads", no_primary_reads), .min = "0", .max = "1d",
+	 .inherits = "no_primary_reads",
+	 .help = "How long replicas serve while the primary does not answer."},
+	{CLUSTER_KEY(DURATION, "monitor_interval", monitor_interval), .min = "20ms", .max = "1min",
+	 .inherits = "monitor_interval",
+	 .help = "How often each node is asked for its role and its position."},
+	{CLUSTER_KEY(STRING, "monitor_user", monitor_user), .max = USER_NAME_MAX_TEXT,
+	 .inherits = "monitor_user",
+	 .help = "User that asks."},
+	{CLUSTER_KEY(STRING, "monitor_password", monitor_password), .inherits = "monitor_password",
+	 .help = "Password of that user."},
+	{CLUSTER_KEY(STRING, "monitor_dbname", monitor_dbname), .inherits = "monitor_dbname",
+	 .help = "Database to which that user connects."},
+};
+
+static const struct pw_conf_key node_rows[] = {
+	{NODE_KEY(NUMBER, weight), .default_text = "1", .min = "1", .max = "1000",
+	 .help = "How many clients it gets, in proportion to others."},
+	{NODE_KEY(CHOICE, role), .default_text = "any", .min = "any|replica",
+	 .help = "replica: it is never followed as a primary."},
 };
 
 static const struct pw_conf_key user_rows[] = {
@@ -121,3 +166,5 @@ static const struct pw_conf_key peer_rows[] = {
 const struct pw_conf_keys pw_conf_db_keys = {db_rows, PW_COUNTOF(db_rows)};
 const struct pw_conf_keys pw_conf_user_keys = {user_rows, PW_COUNTOF(user_rows)};
 const struct pw_conf_keys pw_conf_peer_keys = {peer_rows, PW_COUNTOF(peer_rows)};
+const struct pw_conf_keys pw_conf_cluster_keys = {cluster_rows, PW_COUNTOF(cluster_rows)};
+const struct pw_conf_keys pw_conf_node_keys = {node_rows, PW_COUNTOF(node_rows)};

@@ -44,6 +44,8 @@ struct builder {
 	struct entries databases;
 	struct entries users;
 	struct entries peers;
+	struct entries clusters;
+	struct entries nodes;
 	struct pw_strbuf text; /* a connection string being cut up */
 	struct pw_strbuf message;
 	bool has_main;
@@ -324,6 +326,74 @@ static void set_peer(struct builder *b, const struct pw_ini_entry *entry)
 	add_entry(b, &b->peers, pw_conf_arena_copy(arena_of(b), digits), &entry->pos, &peer);
 }
 
+static void set_node(struct builder *b, const struct pw_ini_entry *entry)
+{
+	struct pw_conf_node node = {0};
+
+	if (!pw_conf_read_node(entry->key, strlen(entry->key), arena_of(b), &node)) {
+		pw_conf_problem(&b->problems, &entry->pos,
+				"node \"%.64s\": host:port, [address]:port or "
+				"/socket/directory:port is expected",
+				entry->key);
+		return;
+	}
+	if (read_pairs(b, entry, "node", &pw_conf_node_keys, &node))
+		add_entry(b, &b->nodes, node.name, &entry->pos, &node);
+}
+
+/* Adds the nodes that the text names, with what holds where [nodes] says nothing. */
+static bool split_nodes(struct builder *b, const struct pw_ini_entry *entry,
+			struct pw_conf_cluster *cluster)
+{
+	static const char blanks[] = " ,\t";
+	struct pw_conf_node *nodes =
+	    pw_conf_arena_alloc(arena_of(b), PW_CONF_NODES_MAX * sizeof(*nodes));
+	const char *p = cluster->node_text ? cluster->node_text : "";
+
+	cluster->nodes = nodes;
+	for (p += strspn(p, blanks); nodes && *p != '\0'; p += strspn(p, blanks)) {
+		size_t len = strcspn(p, blanks);
+		struct pw_conf_node *node = &nodes[cluster->n_nodes];
+
+		if (cluster->n_nodes == PW_CONF_NODES_MAX) {
+			pw_conf_problem(&b->problems, &entry->pos,
+					"cluster \"%.64s\": more than %d nodes", entry->key,
+					PW_CONF_NODES_MAX);
+			return false;
+		}
+		for (size_t i = 0; i < pw_conf_node_keys.n; i++)
+			pw_conf_key_reset(&pw_conf_node_keys.rows[i], arena_of(b), node);
+		if (!pw_conf_read_node(p, len, arena_of(b), node)) {
+			pw_conf_problem(&b->problems, &entry->pos,
+					"cluster \"%.64s\": node \"%.*s\": host:port, "
+					"[address]:port or /socket/directory:port is expected",
+					entry->key, len < 64 ? (int)len : 64, p);
+			return false;
+		}
+		cluster->n_nodes++;
+		p += len;
+	}
+	return true;
+}
+
+static void set_cluster(struct builder *b, const struct pw_ini_entry *entry)
+{
+	struct pw_conf_cluster cluster = {0};
+
+	if (!is_name_legal(b, entry, "cluster", PW_CONF_DB_NAME_MAX) ||
+	    !read_pairs(b, entry, "cluster", &pw_conf_cluster_keys, &cluster) ||
+	    !split_nodes(b, entry, &cluster))
+		return;
+	if (cluster.n_nodes == 0 && !pw_conf_arena_has_failed(arena_of(b))) {
+		pw_conf_problem(&b->problems, &entry->pos,
+				"cluster \"%.64s\": nodes='host:port host:port' is required",
+				entry->key);
+		return;
+	}
+	cluster.name = pw_conf_arena_copy(arena_of(b), entry->key);
+	add_entry(b, &b->clusters, cluster.name, &entry->pos, &cluster);
+}
+
 static int compare_entries(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
@@ -376,6 +446,7 @@ static const struct section sections[] = {
     {"pgbouncer", start_main, set_main}, /* the first one is named in messages */
     {"pgweir", start_main, set_main},    {"databases", NULL, set_database},
     {"users", NULL, set_user},           {"peers", NULL, set_peer},
+    {"clusters", NULL, set_cluster},     {"nodes", NULL, set_node},
 };
 
 static const struct section *find_section(const char *name)
@@ -425,6 +496,8 @@ static void fini_builder(struct builder *b)
 	fini_entries(&b->databases);
 	fini_entries(&b->users);
 	fini_entries(&b->peers);
+	fini_entries(&b->clusters);
+	fini_entries(&b->nodes);
 	pw_strbuf_wipe(&b->text);
 	pw_strbuf_fini(&b->message);
 	free(b->scratch);
@@ -436,6 +509,9 @@ static bool init_builder(struct builder *b)
 	b->databases = (struct entries){.row_size = sizeof(struct pw_conf_db), .noun = "database"};
 	b->users = (struct entries){.row_size = sizeof(struct pw_conf_user), .noun = "user"};
 	b->peers = (struct entries){.row_size = sizeof(struct pw_conf_peer), .noun = "peer"};
+	b->clusters =
+	    (struct entries){.row_size = sizeof(struct pw_conf_cluster), .noun = "cluster"};
+	b->nodes = (struct entries){.row_size = sizeof(struct pw_conf_node), .noun = "node"};
 	b->conf = calloc(1, sizeof(*b->conf));
 	if (!b->conf)
 		return false;
@@ -449,9 +525,37 @@ static bool init_builder(struct builder *b)
 	return b->conf->arena != NULL;
 }
 
+static int compare_node(const void *name, const void *node)
+{
+	return strcmp(name, ((const struct pw_conf_node *)node)->name);
+}
+
+/* What [nodes] says of a node holds wherever the node is. */
+static void describe_nodes(struct builder *b, const struct pw_conf_node *known, size_t n)
+{
+	for (size_t i = 0; i < b->clusters.n; i++) {
+		const struct pw_conf_cluster *cluster = b->clusters.items[i].row;
+
+		for (size_t j = 0; n > 0 && j < cluster->n_nodes; j++) {
+			struct pw_conf_node *node = &cluster->nodes[j];
+			const struct pw_conf_node *found =
+			    bsearch(node->name, known, n, sizeof(*known), compare_node);
+
+			if (found)
+				*node = *found;
+		}
+	}
+}
+
 static void freeze_sections(struct builder *b)
 {
 	struct pw_conf *conf = b->conf;
+	const struct pw_conf_node *nodes;
+	size_t n_nodes;
+
+	nodes = freeze_entries(b, &b->nodes, &n_nodes);
+	describe_nodes(b, nodes, n_nodes);
+	conf->clusters = freeze_entries(b, &b->clusters, &conf->n_clusters);
 
 	conf->databases = freeze_entries(b, &b->databases, &conf->n_databases);
 	conf->users = freeze_entries(b, &b->users, &conf->n_users);

@@ -47,6 +47,19 @@ const struct pw_conf_user *pw_conf_find_user(const struct pw_conf *conf, const c
 	return bsearch(name, conf->users, conf->n_users, sizeof(*conf->users), compare_user);
 }
 
+static int compare_cluster(const void *name, const void *cluster)
+{
+	return strcmp(name, ((const struct pw_conf_cluster *)cluster)->name);
+}
+
+const struct pw_conf_cluster *pw_conf_find_cluster(const struct pw_conf *conf, const char *name)
+{
+	if (conf->n_clusters == 0)
+		return NULL;
+	return bsearch(name, conf->clusters, conf->n_clusters, sizeof(*conf->clusters),
+		       compare_cluster);
+}
+
 /* Where 0 has a meaning of its own, -1 alone passes the question on. */
 static int first_set(int user, int db, int global)
 {
@@ -95,6 +108,29 @@ void pw_conf_resolve_pool(const struct pw_conf *conf, const struct pw_conf_db *d
 	    positive_time_or(u ? u->idle_transaction_timeout : -1, conf->idle_transaction_timeout);
 	out->transaction_timeout =
 	    positive_time_or(u ? u->transaction_timeout : -1, conf->transaction_timeout);
+}
+
+static int64_t measure_or(int64_t own, int64_t global)
+{
+	return own >= 0 ? own : global;
+}
+
+void pw_conf_resolve_cluster(const struct pw_conf *conf, const struct pw_conf_cluster *cluster,
+			     struct pw_conf_cluster *out)
+{
+	*out = *cluster;
+	out->max_lag = measure_or(cluster->max_lag, conf->max_lag);
+	out->max_lag_bytes = measure_or(cluster->max_lag_bytes, conf->max_lag_bytes);
+	out->monitor_interval = measure_or(cluster->monitor_interval, conf->monitor_interval);
+	out->no_primary_wait = measure_or(cluster->no_primary_wait, conf->no_primary_wait);
+	out->no_primary_reads = measure_or(cluster->no_primary_reads, conf->no_primary_reads);
+	out->all_lagging = first_set(-1, cluster->all_lagging, conf->all_lagging);
+	if (!cluster->monitor_user)
+		out->monitor_user = conf->monitor_user;
+	if (!cluster->monitor_password)
+		out->monitor_password = conf->monitor_password;
+	if (!cluster->monitor_dbname)
+		out->monitor_dbname = conf->monitor_dbname;
 }
 
 void pw_conf_resolve_client(const struct pw_conf *conf, const struct pw_conf_db *db,

@@ -16,6 +16,7 @@ enum {
 	STARTUP = 0,
 	RELOAD = PW_KEY_RELOAD,
 	NO_EFFECT = PW_KEY_NO_EFFECT,
+	SECRET = PW_KEY_SECRET,
 };
 
 static const struct pw_conf_key rows[] = {
@@ -117,5 +118,14 @@ void pw_conf_setting_row(size_t i, struct pw_setting_row *out)
 
 bool pw_conf_setting_value(const struct pw_conf *conf, size_t i, struct pw_strbuf *out)
 {
-	return pw_conf_key_show(&rows[i], conf, out);
+	struct pw_strbuf secret = PW_STRBUF_INIT;
+	bool is_set;
+
+	if (!(rows[i].flags & SECRET))
+		return pw_conf_key_show(&rows[i], conf, out);
+	is_set = pw_conf_key_show(&rows[i], conf, &secret);
+	pw_strbuf_wipe(&secret);
+	if (is_set)
+		pw_strbuf_add_string(out, "********");
+	return is_set;
 }

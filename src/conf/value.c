@@ -110,6 +110,90 @@ static bool parse_time(const struct pw_conf_key *key, const char *text,
 	return true;
 }
 
+struct unit {
+	const char *name;
+	int64_t size;
+};
+
+/* From small to large, as PostgreSQL writes them (docs, "Parameter Names and Values"). */
+static const struct unit time_units[] = {{"us", 1},
+					 {"ms", 1000},
+					 {"s", US_PER_SECOND},
+					 {"min", 60 * INT64_C(1000000)},
+					 {"h", 3600 * INT64_C(1000000)},
+					 {"d", 86400 * INT64_C(1000000)},
+					 {NULL, 0}};
+static const struct unit byte_units[] = {{"B", 1},
+					 {"kB", 1024},
+					 {"MB", 1024 * 1024},
+					 {"GB", 1024 * 1024 * 1024},
+					 {"TB", 1024 * 1024 * INT64_C(1048576)},
+					 {NULL, 0}};
+
+static int64_t unit_size(const struct unit *units, const char *name)
+{
+	for (; units->name; units++) {
+		if (strcmp(units->name, name) == 0)
+			return units->size;
+	}
+	return 0;
+}
+
+/* "500ms": digits, perhaps a fraction, a unit. Only 0 does without. */
+static bool parse_measure(const char *text, const struct unit *units, int64_t *out)
+{
+	int64_t whole = 0, fraction = 0, scale = 1, size;
+	const char *p = text;
+
+	if (!is_digit(*p))
+		return false;
+	for (; is_digit(*p); p++) {
+		if (whole > INT64_MAX / 10 - 1)
+			return false;
+		whole = whole * 10 + (*p - '0');
+	}
+	if (*p == '.')
+		p++;
+	for (; is_digit(*p); p++) {
+		if (scale < US_PER_SECOND) {
+			fraction = fraction * 10 + (*p - '0');
+			scale *= 10;
+		}
+	}
+	while (*p == ' ')
+		p++;
+	size = *p == '\0' && whole == 0 && fraction == 0 ? 1 : unit_size(units, p);
+	if (size == 0 || whole > (INT64_MAX - size) / size)
+		return false;
+	*out = whole * size + fraction * size / scale;
+	return true;
+}
+
+static bool parse_bounded_measure(const struct pw_conf_key *key, const char *text,
+				  const struct unit *units, int64_t *out)
+{
+	int64_t value, min, max;
+
+	if (!parse_measure(text, units, &value) ||
+	    (parse_measure(key->min, units, &min) && value < min) ||
+	    (parse_measure(key->max, units, &max) && value > max))
+		return false;
+	*out = value;
+	return true;
+}
+
+static bool parse_duration(const struct pw_conf_key *key, const char *text,
+			   struct pw_conf_arena *arena PW_UNUSED, void *field)
+{
+	return parse_bounded_measure(key, text, time_units, field);
+}
+
+static bool parse_bytes(const struct pw_conf_key *key, const char *text,
+			struct pw_conf_arena *arena PW_UNUSED, void *field)
+{
+	return parse_bounded_measure(key, text, byte_units, field);
+}
+
 static bool parse_string(const struct pw_conf_key *key, const char *text,
 			 struct pw_conf_arena *arena, void *field)
 {
@@ -229,6 +313,33 @@ static bool show_seconds(const struct pw_conf_key *key PW_UNUSED, const void *fi
 	return true;
 }
 
+/* In the largest unit that it is a multiple of. */
+static bool show_measure(const struct unit *units, int64_t value, struct pw_strbuf *out)
+{
+	const struct unit *best = units;
+
+	if (value < 0)
+		return false;
+	for (; value > 0 && units->name; units++) {
+		if (value % units->size == 0)
+			best = units;
+	}
+	pw_strbuf_printf(out, "%lld%s", (long long)(value / best->size), value ? best->name : "");
+	return true;
+}
+
+static bool show_duration(const struct pw_conf_key *key PW_UNUSED, const void *field,
+			  struct pw_strbuf *out)
+{
+	return show_measure(time_units, *(const int64_t *)field, out);
+}
+
+static bool show_bytes(const struct pw_conf_key *key PW_UNUSED, const void *field,
+		       struct pw_strbuf *out)
+{
+	return show_measure(byte_units, *(const int64_t *)field, out);
+}
+
 static void expects_number(const struct pw_conf_key *key, struct pw_strbuf *out)
 {
 	pw_strbuf_printf(out, "a whole number from %s to %s", key->min, key->max);
@@ -247,6 +358,16 @@ static void expects_time(const struct pw_conf_key *key, struct pw_strbuf *out)
 static void expects_seconds(const struct pw_conf_key *key, struct pw_strbuf *out)
 {
 	pw_strbuf_printf(out, "a whole number of seconds from %s to %s", key->min, key->max);
+}
+
+static void expects_duration(const struct pw_conf_key *key, struct pw_strbuf *out)
+{
+	pw_strbuf_printf(out, "a time from %s to %s, as 500ms, 2s, 1min, 1h", key->min, key->max);
+}
+
+static void expects_bytes(const struct pw_conf_key *key, struct pw_strbuf *out)
+{
+	pw_strbuf_printf(out, "an amount from %s to %s, as 64kB, 16MB, 1GB", key->min, key->max);
 }
 
 static void expects_string(const struct pw_conf_key *key, struct pw_strbuf *out)
@@ -276,6 +397,8 @@ static const struct kind kinds[PW_KIND_COUNT] = {
     [PW_KIND_CHOICE] = {sizeof(int), 0xff, parse_choice, show_choice, expects_choice},
     [PW_KIND_NUMBER] = {sizeof(int), 0xff, parse_number, show_number, expects_number},
     [PW_KIND_SECONDS] = {sizeof(int64_t), 0xff, parse_seconds, show_seconds, expects_seconds},
+    [PW_KIND_DURATION] = {sizeof(int64_t), 0xff, parse_duration, show_duration, expects_duration},
+    [PW_KIND_BYTES] = {sizeof(int64_t), 0xff, parse_bytes, show_bytes, expects_bytes},
 };
 
 bool pw_conf_key_parse(const struct pw_conf_key *key, const char *text, struct pw_conf_arena *arena,

@@ -22,6 +22,7 @@
 #include "report.h"
 #include "shutdown.h"
 #include "signals.h"
+#include "watch.h"
 #include "worker.h"
 
 static int describe(enum pw_options_todo todo)
@@ -144,7 +145,8 @@ static bool start(struct pw_process *p)
 	if (!p->resolver || pw_listen_open(&p->listen, conf, &p->logctx) != PW_OK ||
 	    pw_pidfile_create(conf->pidfile, &p->logctx) != PW_OK)
 		return false;
-	return init_workers(p) && pw_accept_start(p) == PW_OK && start_workers(p);
+	return init_workers(p) && pw_watch_clusters(p, p->snapshot) == PW_OK &&
+	       pw_accept_start(p) == PW_OK && start_workers(p);
 }
 
 static void announce(struct pw_process *p)
@@ -165,6 +167,7 @@ static void stop(struct pw_process *p)
 {
 	const char *pidfile = p->snapshot ? p->snapshot->conf->pidfile : NULL;
 
+	pw_watch_stop(p);
 	for (unsigned i = 0; p->workers && i < p->n_workers; i++)
 		pw_worker_stop(&p->workers[i]);
 	pw_accept_stop(p);
@@ -175,6 +178,7 @@ static void stop(struct pw_process *p)
 	pw_signals_stop(p);
 	pw_pause_fini(p);
 	pw_registry_fini(&p->registry);
+	pw_clusters_fini(&p->clusters);
 	if (p->loop.base)
 		pw_loop_fini(&p->loop);
 	pw_tracked_fini(&p->tracked);
@@ -201,6 +205,7 @@ int main(int argc, char *argv[])
 		return describe(p.options.todo);
 	signal(SIGPIPE, SIG_IGN);
 	pw_log_init(&p.log);
+	pw_clusters_init(&p.clusters);
 	if (p.options.is_quiet)
 		atomic_store(&p.log.stderr_fd, -1);
 	p.logctx.log = &p.log;

@@ -24,6 +24,7 @@
 #include "pgweir/pool/pool.h"
 
 struct pw_process;
+struct pw_watcher;
 
 /* worker.c; but for the thread and the mailbox, the worker's own thread's. */
 struct pw_worker {
@@ -52,6 +53,7 @@ struct pw_process {
 	struct pw_tracked tracked;
 	struct pw_registry registry;
 	struct pw_resolver *resolver;
+	struct pw_clusters clusters;
 	struct pw_worker *workers;
 	struct pw_pools **peers;
 	struct pw_hubs **hubs;
@@ -71,6 +73,7 @@ struct pw_process {
 	/* signals.c */
 	int signal_fd; /* a signalfd, while there is the event */
 	struct event *signal_event;
+	struct pw_watcher *watcher; /* watch.c; NULL = no configuration has had clusters */
 	/* shutdown.c */
 	enum pw_life life;
 	struct pw_timer end_poll; /* is the last one gone? */

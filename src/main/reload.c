@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "round.h"
+#include "watch.h"
 
 static void reopen_log(struct pw_process *process)
 {
@@ -48,6 +49,8 @@ static void put_in_force(struct pw_process *process, struct pw_snapshot *next,
 	process->snapshot = next;
 	pw_resolver_set_ttl(process->resolver, next->conf->dns_max_ttl,
 			    next->conf->dns_nxdomain_ttl);
+	if (pw_watch_clusters(process, next) != PW_OK)
+		pw_log_error(&process->logctx, "clusters are watched as before: out of memory");
 }
 
 /* Users, rules and certificates are read anew as well, and not compared. */

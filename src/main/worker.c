@@ -102,6 +102,7 @@ static void init_pools(struct pw_worker *w)
 	w->pools.loop = &w->loop;
 	w->pools.registry = &process->registry;
 	w->pools.resolver = process->resolver;
+	w->pools.clusters = &process->clusters;
 	w->pools.mailbox = &w->mailbox;
 	w->pools.peers = process->peers;
 	w->pools.index = w->index;

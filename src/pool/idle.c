@@ -86,6 +86,8 @@ const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *lin
 		return reason;
 	if (pw_pool_is_paused(pool))
 		return "pause mode";
+	if (!pw_nodes_admit(link, pw_nodes_usable(pool)))
+		return "its node gets no clients";
 	return lifetime_reason(pool, link);
 }
 
@@ -184,6 +186,7 @@ static bool is_for_others(const struct pw_link *link, const struct pw_loan *loan
 static bool is_at_hand(const struct pw_link *link, const struct pw_loan *loan)
 {
 	return link && link->state == PW_LINK_IDLE && link->pool == loan->pool &&
+	       pw_nodes_admit(link, pw_nodes_usable(link->pool)) &&
 	       !needs_check(link->pool, link) && pw_pool_suits(link, loan) &&
 	       !is_for_others(link, loan);
 }
@@ -206,6 +209,8 @@ static struct pw_link *last_of(const struct pw_loan *loan)
 struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *loan)
 {
 	bool is_fifo = pool->pools->snapshot->conf->server_round_robin;
+	bool is_of_replicas = pool->cluster && pool->routing == PW_ROUTING_REPLICA;
+	uint64_t usable = pw_nodes_usable(pool);
 	struct pw_link *best, *kept_back = NULL;
 	int looked = 0;
 
@@ -221,15 +226,16 @@ struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *lo
 			pw_link_goto(link, PW_LINK_STALE);
 			continue;
 		}
-		if (is_for_others(link, loan) || (loan && !pw_pool_suits(link, loan)))
+		if (is_for_others(link, loan) || !pw_nodes_admit(link, usable) ||
+		    (loan && !pw_pool_suits(link, loan)))
 			continue;
 		if (!is_fifo && is_kept_back(link, loan)) {
 			kept_back = link;
 			continue;
 		}
-		if (!best)
+		if (!best || pw_nodes_is_freer(pool, link, best))
 			best = link;
-		if (is_fifo || fits(link, loan))
+		if (is_fifo || (fits(link, loan) && !is_of_replicas))
 			return link;
 	}
 	return best ? best : kept_back;

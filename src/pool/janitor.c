@@ -171,6 +171,7 @@ static void tend_pool(struct pw_pool *pool, void *arg PW_UNUSED)
 	if (!pool->db || pw_pool_is_paused(pool))
 		return;
 	keep_minimum(pool);
+	pw_nodes_balance(pool);
 	tend_waiters(pool);
 	pw_pool_serve(pool);
 }

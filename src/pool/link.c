@@ -110,6 +110,19 @@ static void count_login(struct pw_link *link, bool was_opening)
 	}
 }
 
+/* How much the nodes of a cluster have to do. */
+static void count_node(struct pw_link *link, enum pw_link_state next)
+{
+	uint16_t *lent = link->pool->node_lent, *links = link->pool->node_links;
+	int slot = link->facts.slot;
+
+	if (slot == PW_NO_SLOT)
+		return;
+	lent[slot] =
+	    (uint16_t)(lent[slot] + (next == PW_LINK_LENT) - (link->state == PW_LINK_LENT));
+	links[slot] = (uint16_t)(links[slot] - (next == PW_LINK_CLOSED));
+}
+
 void pw_link_goto(struct pw_link *link, enum pw_link_state state)
 {
 	struct pw_loop *loop = link->pool->pools->loop;
@@ -122,6 +135,7 @@ void pw_link_goto(struct pw_link *link, enum pw_link_state state)
 
 		atomic_fetch_add(&seat->idle, is_unused(state) ? 1 : -1);
 	}
+	count_node(link, state);
 	link->state = state;
 	link->state_since_us = loop->now_us;
 	pw_list_remove(&link->pool_node);

@@ -27,7 +27,8 @@ struct pw_link_login {
 	struct pw_resolve_answer answer;
 	size_t tried;       /* addresses of the answer */
 	unsigned host_turn; /* of all hosts: which one it is */
-	unsigned turn;      /* of its host: where round robin over the addresses begins */
+	int port;
+	unsigned turn; /* of its host: where round robin over the addresses begins */
 	struct pw_scram_client *scram;
 	struct pw_strbuf welcome; /* name, value, ... */
 	bool is_protocol_30;      /* what the server was asked for */
@@ -121,7 +122,7 @@ static void connect_next(struct pw_link *link)
 		size_t i = (login->turn + login->tried++) % login->answer.n;
 
 		link->facts.addr = login->answer.addrs[i];
-		link->facts.addr.port = (uint16_t)link->pool->db->port;
+		link->facts.addr.port = (uint16_t)login->port;
 		len = pw_addr_to_sockaddr(&link->facts.addr, &ss);
 		if (connect_socket(link, &ss, len) == PW_OK)
 			return;
@@ -146,9 +147,9 @@ static enum pw_status connect_unix(struct pw_link *link, const char *dir)
 	int n;
 
 	link->facts.addr.family = AF_UNIX;
-	link->facts.addr.port = (uint16_t)link->pool->db->port;
+	link->facts.addr.port = (uint16_t)link->login->port;
 	n = snprintf(link->facts.unix_path, sizeof(link->facts.unix_path), "%s/.s.PGSQL.%d", dir,
-		     link->pool->db->port);
+		     link->login->port);
 	len = n > 0 && (size_t)n < sizeof(link->facts.unix_path)
 		  ? pw_socket_unix_address(link->facts.unix_path, &ss)
 		  : 0;
@@ -180,6 +181,7 @@ static const char *choose_host(struct pw_link *link)
 	unsigned turn;
 	size_t n = 0;
 
+	link->login->port = db->port;
 	while (db->hosts && db->hosts[n])
 		n++;
 	if (n == 0)
@@ -193,15 +195,24 @@ static const char *choose_host(struct pw_link *link)
 	return db->hosts[turn % n];
 }
 
+static const char *take_place(struct pw_link *link, const struct pw_node_place *place)
+{
+	link->login->port = place->port;
+	link->facts.slot = place->slot;
+	link->pool->node_links[place->slot]++;
+	return place->host;
+}
+
 enum pw_status pw_link_login_begin(struct pw_link *link)
 {
+	const struct pw_node_place *place = link->pool->place;
 	const char *host;
 	struct pw_link_login *login = link->login = calloc(1, sizeof(*login));
 
 	if (!login)
 		return PW_ENOMEM;
 	link->reader.gather_for |= PW_FOR_LOGIN;
-	host = choose_host(link);
+	host = place ? take_place(link, place) : choose_host(link);
 	if (!host || host[0] == '\0' || host[0] == '/' || host[0] == '@')
 		return connect_unix(link, host && host[0] ? host : "/tmp");
 	snprintf(link->facts.host, sizeof(link->facts.host), "%s", host);

@@ -184,6 +184,7 @@ struct pw_link *pw_link_open(struct pw_pool *pool, struct pw_loan *own)
 	link->facts.epoch = atomic_load(&pool->shared->epoch);
 	link->facts.code_generation = atomic_load(&pool->shared->db->code.generation);
 	link->facts.definition = pool->definition;
+	link->facts.slot = PW_NO_SLOT;
 	link->loan = own;
 	link->replication = own ? own->replication : PW_REPLICATION_NONE;
 	link->state = PW_LINK_RESOLVING;

@@ -53,7 +53,8 @@ bool pw_pool_borrow(struct pw_loan *loan)
 	}
 	loan->state = PW_LOAN_WAITING;
 	pool->n_wanting += loan->wants != 0;
-	if (may_share && atomic_load(&pool->shared->has_failed) &&
+	/* Where a cluster is concerned, another node may be the one before long. */
+	if (may_share && !pool->cluster && atomic_load(&pool->shared->has_failed) &&
 	    atomic_load(&pool->shared->standing) == 0) {
 		pw_list_append(&pool->failing, &loan->node);
 	} else {
@@ -258,6 +259,7 @@ void pw_pool_serve(struct pw_pool *pool)
 		pool->next_peer = 0;
 	pool->goes_on_asking = false;
 	refuse_failing(pool);
+	pw_nodes_tend(pool);
 	serve_welcome(pool);
 	serve_wanting(pool, true);
 	serve_queue(pool);
@@ -405,11 +407,20 @@ static void on_logged_in(struct pw_link *link, struct pw_strbuf *welcome)
 	}
 }
 
+/* A node that is down is the monitor's concern, and the next attempt may be to another one. */
+static uint64_t login_retry(const struct pw_pool *pool)
+{
+	uint64_t retry = pool->pools->snapshot->conf->server_login_retry;
+	uint64_t round = (uint64_t)pool->cluster_conf.monitor_interval;
+
+	return pool->cluster && round < retry ? round : retry;
+}
+
 static void on_login_failed(struct pw_link *link, const struct pw_error *err, bool is_server_error)
 {
 	struct pw_pool *pool = link->pool;
 	struct pw_shared_pool *shared = pool->shared;
-	uint64_t retry = pool->pools->snapshot->conf->server_login_retry;
+	uint64_t retry = login_retry(pool);
 	bool is_news;
 
 	/* A user who may not replicate, say, is no news about anybody else's logins. */
@@ -424,7 +435,7 @@ static void on_login_failed(struct pw_link *link, const struct pw_error *err, bo
 	}
 	pthread_mutex_unlock(&shared->lock);
 	if (!is_news || !is_server_error ||
-	    strcmp(err->sqlstate, PW_SQLSTATE_CANNOT_CONNECT_NOW) == 0 ||
+	    strncmp(err->sqlstate, PW_SQLSTATE_CANNOT_CONNECT_NOW, pool->cluster ? 3 : 5) == 0 ||
 	    atomic_load(&shared->standing) > 0)
 		return;
 	pw_pool_refuse_all(pool, err, true);

@@ -24,9 +24,10 @@ static int login_limit(const struct pw_pool *pool)
 	return is_proven ? pool->pools->snapshot->conf->max_server_logins : 1;
 }
 
-static bool may_log_in(const struct pw_pool *pool)
+static bool may_log_in(struct pw_pool *pool)
 {
 	return pool->pools->loop->now_us >= atomic_load(&pool->shared->retry_at_us) &&
+	       pw_nodes_usable(pool) != 0 &&
 	       pw_limit_has_room(&pool->shared->logins, login_limit(pool));
 }
 
@@ -106,9 +107,19 @@ static void give_all_back(struct pw_pool *pool)
 	pw_pool_limits_given(pool->pools, pool->shared);
 }
 
+static struct pw_link *open_somewhere(struct pw_pool *pool, struct pw_loan *loan)
+{
+	struct pw_link *link;
+
+	pool->place = pool->cluster ? pw_nodes_choose(pool) : NULL;
+	link = !pool->cluster || pool->place ? pw_link_open(pool, loan) : NULL;
+	pool->place = NULL;
+	return link;
+}
+
 static bool open_taken(struct pw_pool *pool)
 {
-	struct pw_link *link = pw_link_open(pool, NULL);
+	struct pw_link *link = open_somewhere(pool, NULL);
 
 	if (!link)
 		give_all_back(pool);
@@ -127,7 +138,8 @@ static bool take_own_place(struct pw_pool *pool)
 {
 	int max_logins = pool->pools->snapshot->conf->max_server_logins;
 
-	if (!pool->db || !pw_limit_has_room(&pool->shared->logins, max_logins))
+	if (!pool->db || pw_nodes_usable(pool) == 0 ||
+	    !pw_limit_has_room(&pool->shared->logins, max_logins))
 		return false;
 	if (take_limits(pool, pool_limit(pool), max_logins, false))
 		return true;
@@ -144,7 +156,7 @@ bool pw_pool_open_own(struct pw_loan *loan)
 		return false;
 	pw_loan_end_wait(loan);
 	loan->state = PW_LOAN_OPENING;
-	if (pw_link_open(pool, loan))
+	if (open_somewhere(pool, loan))
 		return true;
 	give_all_back(pool);
 	loan->state = PW_LOAN_NONE;

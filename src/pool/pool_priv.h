@@ -44,6 +44,20 @@ void pw_loans_refuse(struct pw_list *list, const struct pw_error *err);
 void pw_pool_refuse_all(struct pw_pool *pool, const struct pw_error *err, bool with_queue);
 void pw_pool_welcome_all(struct pw_pool *pool);
 
+/* ---- nodes.c ---- */
+/* What is known of the cluster; NULL = nothing yet. Until it is looked at again. */
+const struct pw_cluster_view *pw_nodes_look(struct pw_pool *pool);
+/* A bit set of the cluster's slots that may get clients now; all bits where there is no cluster. */
+uint64_t pw_nodes_usable(struct pw_pool *pool);
+bool pw_nodes_admit(const struct pw_link *link, uint64_t usable);
+/* Has the node of `a` less to do, for its weight, than that of `b`? */
+bool pw_nodes_is_freer(struct pw_pool *pool, const struct pw_link *a, const struct pw_link *b);
+/* The node that has the most links beyond what its weight says, while another lacks one;
+ * PW_NO_SLOT: there is none. */
+int pw_nodes_crowded(struct pw_pool *pool);
+/* Where the next link is opened to; NULL = nowhere. Valid until the view is looked at again. */
+const struct pw_node_place *pw_nodes_choose(struct pw_pool *pool);
+
 /* ---- idle.c ---- */
 /* An idle link that may be lent now to that loan (NULL = to whomever); the one that fits best if
  * there is a choice. */
@@ -98,6 +112,13 @@ bool pw_pool_give_to_seeker(struct pw_link *link);
  * seeks it: they go on seeking it there. False where that cannot be now. */
 bool pw_pool_hand_over_sought(struct pw_link *link, struct pw_loan *wanting, unsigned to);
 void pw_pool_on_values_lost(struct pw_link *link);
+
+/* ---- follow.c ---- */
+/* Refuses those who have waited in vain for a node. */
+void pw_nodes_tend(struct pw_pool *pool);
+/* Moves a link that nobody uses, now and then, to a node that has fewer than its share: one that
+ * has come back gets clients little by little. */
+void pw_nodes_balance(struct pw_pool *pool);
 
 /* ---- pool_open.c ---- */
 /* Opens a link if the limits, and the pause after a failed login, allow it. */

@@ -41,6 +41,22 @@ static uint64_t define(const struct pw_pools *pools, const struct pw_conf_db *db
 	return pw_hash(&pools->hash_key, parts, sizeof(parts));
 }
 
+static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
+{
+	const struct pw_conf *conf = pool->pools->snapshot->conf;
+	const struct pw_conf_cluster *own =
+	    db->cluster ? pw_conf_find_cluster(conf, db->cluster) : NULL;
+	struct pw_cluster *before = pool->cluster;
+
+	pool->cluster = own ? pw_clusters_get(pool->pools->clusters, db->cluster) : NULL;
+	pool->routing = (enum pw_routing)(db->routing >= 0 ? db->routing : conf->routing);
+	memset(&pool->cluster_conf, 0, sizeof(pool->cluster_conf));
+	if (own)
+		pw_conf_resolve_cluster(conf, own, &pool->cluster_conf);
+	if (pool->cluster != before)
+		pw_cluster_eye_fini(&pool->eye);
+}
+
 /* What depends on the snapshot. */
 static void resolve(struct pw_pool *pool, const struct pw_conf_db *db)
 {
@@ -51,6 +67,7 @@ static void resolve(struct pw_pool *pool, const struct pw_conf_db *db)
 	pool->definition = define(pool->pools, db);
 	pw_conf_resolve_pool(pool->pools->snapshot->conf, db, pool->shared->user->name,
 			     &pool->conf);
+	resolve_cluster(pool, db);
 #ifdef PW_MUTANT_LIMIT_OFF_BY_ONE
 	pool->conf.pool_size += pool->conf.pool_size > 0;
 #endif

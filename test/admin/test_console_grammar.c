@@ -70,10 +70,10 @@ static void test_show(void **state)
 
 static void test_every_view_is_found(void **state)
 {
-	static const char *const words[] = {"CLIENTS", "SERVERS", "POOLS",        "DATABASES",
-					    "USERS",   "STATS",   "STATS_TOTALS", "STATS_AVERAGES",
-					    "TOTALS",  "LISTS",   "CONFIG",       "VERSION",
-					    "STATE",   "PINS",    "PIN_COUNTS"};
+	static const char *const words[] = {
+	    "CLIENTS",      "SERVERS",        "POOLS",      "DATABASES", "USERS",  "STATS",
+	    "STATS_TOTALS", "STATS_AVERAGES", "TOTALS",     "LISTS",     "CONFIG", "VERSION",
+	    "STATE",        "PINS",           "PIN_COUNTS", "CLUSTERS",  "NODES"};
 	char text[64];
 
 	(void)state;

@@ -84,9 +84,10 @@ static void test_ini_shows_defaults(void **state)
 		if (key->default_text && !pw_conf_key_equal(key, written, unset))
 			fail_msg("%s is not shown with its default", key->name);
 	}
-	assert_int_equal(written->n_databases, 3);
+	assert_int_equal(written->n_databases, 5);
 	assert_int_equal(written->n_users, 1);
 	assert_int_equal(written->n_peers, 1);
+	assert_int_equal(written->n_clusters, 1);
 	pw_conf_unref(written);
 	pw_conf_unref(unset);
 	pw_strbuf_fini(&out);
@@ -111,7 +112,8 @@ static void test_docs(void **state)
 	for (size_t i = 0; i < pw_conf_settings.n; i++)
 		assert_contains(out.data, "\n| `", pw_conf_settings.rows[i].name, "` | ");
 	assert_int_equal(count_rows(out.data), pw_conf_settings.n + pw_conf_db_keys.n +
-						   pw_conf_user_keys.n + pw_conf_peer_keys.n);
+						   pw_conf_user_keys.n + pw_conf_peer_keys.n +
+						   pw_conf_cluster_keys.n + pw_conf_node_keys.n);
 	assert_non_null(strstr(
 	    out.data, "| `pool_mode` | `session` | one of session, transaction, statement | reload "
 		      "| When a server connection goes back to its pool: as the client leaves, "

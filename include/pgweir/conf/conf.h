@@ -43,6 +43,9 @@ enum pw_sslmode {
 };
 enum pw_session_state { PW_SESSION_OFF, PW_SESSION_TRACK };
 enum pw_balance { PW_BALANCE_ROUND_ROBIN, PW_BALANCE_DISABLE };
+enum pw_routing { PW_ROUTING_PRIMARY, PW_ROUTING_REPLICA };
+enum pw_node_limit { PW_NODE_ANY_ROLE, PW_NODE_REPLICA_ONLY };
+enum pw_all_lagging { PW_ALL_LAGGING_PRIMARY, PW_ALL_LAGGING_LEAST, PW_ALL_LAGGING_ERROR };
 
 /* One [databases] row. Numbers: -1 = not set here, inherit. */
 struct pw_conf_db {
@@ -71,6 +74,8 @@ struct pw_conf_db {
 	const char *datestyle;
 	const char *timezone;
 	const char *application_name;
+	const char *cluster;    /* NULL = the hosts above */
+	int routing;            /* enum pw_routing; -1 inherit */
 	const char *definition; /* the right-hand side as written: has it changed? */
 };
 
@@ -96,6 +101,34 @@ struct pw_conf_peer {
 	int pool_size; /* -1 inherit */
 };
 
+enum { PW_CONF_NODES_MAX = 16 };
+
+/* One of the nodes of a cluster; what [nodes] says of it is the same in all clusters. */
+struct pw_conf_node {
+	const char *name; /* "host:port", "[address]:port", "/directory:port" */
+	const char *host;
+	int port;
+	int weight; /* 1 to 1000 */
+	int role;   /* enum pw_node_limit */
+};
+
+/* One [clusters] row. -1 or NULL = not set here, inherit. */
+struct pw_conf_cluster {
+	const char *name;
+	const char *node_text; /* as written */
+	struct pw_conf_node *nodes;
+	size_t n_nodes;
+	int64_t max_lag;       /* us; 0 = no limit */
+	int64_t max_lag_bytes; /* 0 = no limit */
+	int64_t monitor_interval;
+	const char *monitor_user;
+	const char *monitor_password; /* secret: never log */
+	const char *monitor_dbname;
+	int all_lagging; /* enum pw_all_lagging */
+	int64_t no_primary_wait;
+	int64_t no_primary_reads;
+};
+
 struct pw_conf {
 	struct pw_refcount refs;
 
@@ -106,6 +139,8 @@ struct pw_conf {
 #define PW_FIELD_TIME(name)         uint64_t name;
 #define PW_FIELD_STRING(name)       const char *name;
 #define PW_FIELD_CHOICE(name)       int name;
+#define PW_FIELD_DURATION(name)     int64_t name; /* us */
+#define PW_FIELD_BYTES(name)        int64_t name;
 #define PW_SETTING(kind, name, ...) PW_FIELD_##kind(name)
 #include "pgweir/conf/settings.def"
 #undef PW_SETTING
@@ -117,6 +152,8 @@ struct pw_conf {
 	size_t n_users;
 	const struct pw_conf_peer *peers;
 	size_t n_peers;
+	const struct pw_conf_cluster *clusters;
+	size_t n_clusters;
 
 	struct pw_conf_arena *arena; /* owns every string and array */
 };
@@ -173,6 +210,11 @@ const char *pw_conf_other_console(const char *name);
 /* NULL where there is none; "*" is not followed. */
 const struct pw_conf_db *pw_conf_find_db(const struct pw_conf *conf, const char *name);
 const struct pw_conf_user *pw_conf_find_user(const struct pw_conf *conf, const char *name);
+
+const struct pw_conf_cluster *pw_conf_find_cluster(const struct pw_conf *conf, const char *name);
+/* The cluster with all that it inherits. */
+void pw_conf_resolve_cluster(const struct pw_conf *conf, const struct pw_conf_cluster *cluster,
+			     struct pw_conf_cluster *out);
 
 void pw_conf_resolve_pool(const struct pw_conf *conf, const struct pw_conf_db *db, const char *user,
 			  struct pw_pool_conf *out);

@@ -82,6 +82,7 @@ struct pw_link_facts {
 	bool is_untracked;    /* has what clients have left whom nobody looks at */
 	bool has_temp_schema; /* a client has made temporary objects */
 	struct pw_known known;
+	int slot;                /* of its node in the cluster; PW_NO_SLOT = it is of none */
 	char host[PW_HOST_SIZE]; /* as configured: TLS checks it; "" = none */
 	char unix_path[108];     /* "" = TCP */
 };

@@ -17,6 +17,7 @@
 #include "pgweir/base/log.h"
 #include "pgweir/base/map.h"
 #include "pgweir/base/rng.h"
+#include "pgweir/cluster/cluster.h"
 #include "pgweir/conf/conf.h"
 #include "pgweir/net/loop.h"
 #include "pgweir/net/mailbox.h"
@@ -132,6 +133,14 @@ struct pw_pool {
 	bool is_forced_user;
 	bool is_auto;        /* made from "*" */
 	uint64_t definition; /* hash of all that servers must be made anew for when it changes */
+	struct pw_cluster *cluster; /* whose nodes serve it; NULL = the hosts of `db` do */
+	struct pw_conf_cluster cluster_conf;
+	enum pw_routing routing;
+	struct pw_cluster_eye eye;
+	const struct pw_node_place *place; /* where the link that is being opened goes */
+	uint64_t no_node_since_us;         /* no node will do; 0 = one does */
+	/* By slot: links of this worker, those that are lent. */
+	uint16_t node_links[PW_SLOTS_MAX], node_lent[PW_SLOTS_MAX];
 	struct pw_params *welcome_params; /* tracked values as servers begin with */
 	uint64_t welcome_version;
 	struct pw_strbuf welcome_text; /* the other values, as messages */
@@ -178,6 +187,7 @@ struct pw_pools {
 	struct pw_map map, by_id;
 	struct pw_list cancels; /* cancel requests of this worker, pool/cancel.h */
 	const struct pw_link_ops *link_ops;
+	struct pw_clusters *clusters; /* of the process */
 	struct pw_timer janitor;
 	uint64_t next_average_us;
 	struct pw_counters retired; /* of pools that are gone */

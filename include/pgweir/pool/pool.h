@@ -27,6 +27,10 @@ void pw_pools_fini(struct pw_pools *pools);
 /* After a reload: re-resolves every pool, drops those whose database is gone. */
 void pw_pools_swap_snapshot(struct pw_pools *pools, struct pw_snapshot *snapshot);
 
+/* The cluster's nodes are not what they were: links to those that are no longer to be used are
+ * closed, and who waits gets others. */
+void pw_pools_follow(struct pw_pools *pools, struct pw_cluster *cluster);
+
 /* The pool for a login; made where it is not there yet. `name` is the database as the client
  * calls it, `db` its entry or "*". NULL without memory. */
 struct pw_pool *pw_pools_get(struct pw_pools *pools, const struct pw_conf_db *db, const char *name,

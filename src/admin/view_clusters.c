@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * SHOW CLUSTERS, SHOW NODES: what the monitor has last published (cluster/cluster.h). One worker
+ * gathers for all.
+ */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "admin_priv.h"
+#include "pgweir/base/clock.h"
+#include "pgweir/cluster/lsn.h"
+
+struct visit {
+	struct pw_rows *rows;
+	const struct pw_conf *conf;
+	uint64_t now_us;
+};
+
+static struct visit visit_of(struct pw_rows *rows, const void *source)
+{
+	const struct pw_worker_view *worker = source;
+
+	return (struct visit){rows, worker->pools->snapshot->conf, worker->pools->loop->now_us};
+}
+
+static int64_t seconds_since(const struct visit *v, uint64_t then_us)
+{
+	return (int64_t)(pw_clock_since(then_us, v->now_us) / PW_SECOND_US);
+}
+
+/* One that the configuration no longer has is of no interest to anybody. */
+static void visit_clusters(struct visit *v, const void *source,
+			   void (*visit)(struct visit *v, const struct pw_conf_cluster *conf,
+					 const struct pw_cluster_view *view))
+{
+	struct pw_clusters *clusters = ((const struct pw_worker_view *)source)->pools->clusters;
+
+	for (size_t i = 0; i < v->conf->n_clusters; i++) {
+		struct pw_cluster *cluster = pw_clusters_get(clusters, v->conf->clusters[i].name);
+		struct pw_cluster_eye eye = {0, NULL};
+		struct pw_conf_cluster settings;
+
+		pw_conf_resolve_cluster(v->conf, &v->conf->clusters[i], &settings);
+		if (cluster && pw_cluster_look(cluster, &eye))
+			visit(v, &settings, eye.view);
+		pw_cluster_eye_fini(&eye);
+	}
+}
+
+static void set_lsn(struct pw_rows *rows, struct pw_cell *cell, uint64_t lsn)
+{
+	char text[PW_LSN_SIZE];
+
+	if (lsn == 0)
+		return;
+	pw_lsn_format(text, lsn);
+	pw_cell_set_text(rows, cell, text);
+}
+
+/* ---- CLUSTERS ---- */
+
+enum cluster_column {
+	C_CLUSTER,
+	C_PRIMARY,
+	C_TIMELINE,
+	C_SYSTEM,
+	C_NODES,
+	C_READY,
+	C_TORN,
+	C_SILENT,
+	C_MAX_LAG_MS,
+	C_MAX_LAG_BYTES,
+	C_PROBES,
+};
+
+/* clang-format off */
+static const struct pw_column cluster_columns[] = {
+    [C_CLUSTER] = {"cluster", PW_COL_TEXT, PW_MERGE_KEY, "As in [clusters]."},
+    [C_PRIMARY] = {"primary", PW_COL_TEXT, PW_MERGE_FIRST, "The node that is followed; NULL = none."},
+    [C_TIMELINE] = {"timeline", PW_COL_INT4, PW_MERGE_FIRST, "Of the primary."},
+    [C_SYSTEM] = {"system_identifier", PW_COL_TEXT, PW_MERGE_FIRST, "Of all nodes that count."},
+    [C_NODES] = {"nodes", PW_COL_INT4, PW_MERGE_FIRST, "How many are configured."},
+    [C_READY] = {"ready", PW_COL_INT4, PW_MERGE_FIRST, "Replicas that are fresh enough."},
+    [C_TORN] = {"torn", PW_COL_INT4, PW_MERGE_FIRST,
+                "1 = two nodes take writes on the highest timeline: an operator must look."},
+    [C_SILENT] = {"silent_s", PW_COL_INT4, PW_MERGE_FIRST,
+                  "Seconds since the primary last answered; 0 = it does. The lag of replicas is as of then."},
+    [C_MAX_LAG_MS] = {"max_lag_ms", PW_COL_INT4, PW_MERGE_FIRST, "0 = no limit."},
+    [C_MAX_LAG_BYTES] = {"max_lag_bytes", PW_COL_NUMERIC, PW_MERGE_FIRST, "0 = no limit."},
+    [C_PROBES] = {"rounds", PW_COL_NUMERIC, PW_MERGE_FIRST, "How often the nodes have been asked."},
+    {.name = NULL},
+};
+/* clang-format on */
+
+static int64_t count_ready(const struct pw_health *health)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < health->n; i++)
+		n += health->nodes[i].state == PW_NODE_READY;
+	return n;
+}
+
+static void visit_cluster(struct visit *v, const struct pw_conf_cluster *conf,
+			  const struct pw_cluster_view *view)
+{
+	const struct pw_health *health = &view->health;
+	struct pw_cell *row = pw_rows_add(v->rows);
+	uint64_t frozen_us = pw_health_frozen_at(health);
+	char text[32];
+
+	if (!row)
+		return;
+	pw_cell_set_text(v->rows, &row[C_CLUSTER], conf->name);
+	if (health->primary != PW_NO_NODE)
+		pw_cell_set_text(v->rows, &row[C_PRIMARY], view->places[health->primary].name);
+	pw_cell_set_number(&row[C_TIMELINE], health->track.timeline);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)health->system);
+	pw_cell_set_text(v->rows, &row[C_SYSTEM], text);
+	pw_cell_set_number(&row[C_NODES], (int64_t)health->n);
+	pw_cell_set_number(&row[C_READY], count_ready(health));
+	pw_cell_set_number(&row[C_TORN], health->is_torn);
+	pw_cell_set_number(&row[C_SILENT], frozen_us ? seconds_since(v, frozen_us) : 0);
+	pw_cell_set_number(&row[C_MAX_LAG_MS], conf->max_lag / 1000);
+	pw_cell_set_number(&row[C_MAX_LAG_BYTES], conf->max_lag_bytes);
+	pw_cell_set_number(&row[C_PROBES], (int64_t)view->rounds);
+}
+
+static void collect_clusters(struct pw_rows *rows, const void *source)
+{
+	struct visit v = visit_of(rows, source);
+
+	visit_clusters(&v, source, visit_cluster);
+}
+
+const struct pw_view pw_view_clusters = {
+    .name = "CLUSTERS",
+    .help = "One row per cluster.",
+    .columns = cluster_columns,
+    .collect = collect_clusters,
+};
+
+/* ---- NODES ---- */
+
+enum node_column {
+	N_CLUSTER,
+	N_NODE,
+	N_STATE,
+	N_SINCE,
+	N_REASON,
+	N_LAG_MS,
+	N_LAG_BYTES,
+	N_TIMELINE,
+	N_POSITION,
+	N_RECEIVED,
+	N_PAUSED,
+	N_WEIGHT,
+	N_VERSION,
+	N_SAMPLE_MS,
+};
+
+/* clang-format off */
+static const struct pw_column node_columns[] = {
+    [N_CLUSTER] = {"cluster", PW_COL_TEXT, PW_MERGE_KEY, "As in [clusters]."},
+    [N_NODE] = {"node", PW_COL_TEXT, PW_MERGE_KEY, "Host and port."},
+    [N_STATE] = {"state", PW_COL_TEXT, PW_MERGE_FIRST, "See below."},
+    [N_SINCE] = {"since_s", PW_COL_INT4, PW_MERGE_FIRST, "For how many seconds."},
+    [N_REASON] = {"reason", PW_COL_TEXT, PW_MERGE_FIRST, "Why it is in that state."},
+    [N_LAG_MS] = {"lag_ms", PW_COL_INT4, PW_MERGE_FIRST,
+                  "How old what one reads there may be; NULL = that cannot be told."},
+    [N_LAG_BYTES] = {"lag_bytes", PW_COL_NUMERIC, PW_MERGE_FIRST,
+                     "What the primary has flushed and it has not replayed."},
+    [N_TIMELINE] = {"timeline", PW_COL_INT4, PW_MERGE_FIRST,
+                    "A standby's is that of what it receives; NULL = nothing."},
+    [N_POSITION] = {"position", PW_COL_TEXT, PW_MERGE_FIRST,
+                    "Of a primary the flush position, of a standby how far it has replayed."},
+    [N_RECEIVED] = {"received", PW_COL_TEXT, PW_MERGE_FIRST, "How far a standby has received."},
+    [N_PAUSED] = {"paused", PW_COL_INT4, PW_MERGE_FIRST, "1 = replay is paused."},
+    [N_WEIGHT] = {"weight", PW_COL_INT4, PW_MERGE_FIRST, "As in [nodes]."},
+    [N_VERSION] = {"version", PW_COL_INT4, PW_MERGE_FIRST, "server_version_num."},
+    [N_SAMPLE_MS] = {"sample_ms", PW_COL_INT4, PW_MERGE_FIRST,
+                     "Milliseconds since it was asked what it has last answered."},
+    {.name = NULL},
+};
+/* clang-format on */
+
+static void set_sample(struct visit *v, struct pw_cell *row, const struct pw_sample *sample)
+{
+	const struct pw_probe_answer *answer = &sample->answer;
+
+	if (sample->probe == 0)
+		return;
+	if (answer->timeline > 0)
+		pw_cell_set_number(&row[N_TIMELINE], answer->timeline);
+	set_lsn(v->rows, &row[N_POSITION], answer->is_standby ? answer->replay : answer->flush);
+	set_lsn(v->rows, &row[N_RECEIVED], answer->receive);
+	pw_cell_set_number(&row[N_PAUSED], answer->is_paused);
+	pw_cell_set_number(&row[N_SAMPLE_MS],
+			   (int64_t)(pw_clock_since(sample->sent_us, v->now_us) / 1000));
+}
+
+static void visit_node(struct visit *v, const struct pw_conf_cluster *conf,
+		       const struct pw_cluster_view *view, size_t i)
+{
+	const struct pw_node *node = &view->health.nodes[i];
+	uint64_t lag_us = pw_health_lag(&view->health, i, v->now_us);
+	struct pw_cell *row = pw_rows_add(v->rows);
+
+	if (!row)
+		return;
+	pw_cell_set_text(v->rows, &row[N_CLUSTER], conf->name);
+	pw_cell_set_text(v->rows, &row[N_NODE], view->places[i].name);
+	pw_cell_set_text(v->rows, &row[N_STATE], pw_node_state_name(node->state));
+	pw_cell_set_number(&row[N_SINCE], seconds_since(v, node->since_us));
+	pw_cell_set_text(v->rows, &row[N_REASON], node->reason);
+	if (lag_us != PW_LAG_UNKNOWN) {
+		pw_cell_set_number(&row[N_LAG_MS], (int64_t)(lag_us / 1000));
+		pw_cell_set_number(&row[N_LAG_BYTES], (int64_t)node->lag_bytes);
+	}
+	set_sample(v, row, &node->sample);
+	pw_cell_set_number(&row[N_WEIGHT], view->places[i].weight);
+	if (node->version > 0)
+		pw_cell_set_number(&row[N_VERSION], node->version);
+}
+
+static void visit_nodes(struct visit *v, const struct pw_conf_cluster *conf,
+			const struct pw_cluster_view *view)
+{
+	for (size_t i = 0; i < view->health.n; i++)
+		visit_node(v, conf, view, i);
+}
+
+static void collect_nodes(struct pw_rows *rows, const void *source)
+{
+	struct visit v = visit_of(rows, source);
+
+	visit_clusters(&v, source, visit_nodes);
+}
+
+static void describe_states(struct pw_strbuf *out)
+{
+	static const char *const texts[PW_NODE_STATES] = {
+	    [PW_NODE_NEW] = "has not answered yet",
+	    [PW_NODE_DOWN] = "does not answer",
+	    [PW_NODE_FOREIGN] = "is of another PostgreSQL system",
+	    [PW_NODE_PRIMARY] = "takes writes",
+	    [PW_NODE_FENCED] = "would take writes, but is not the primary: it gets nothing",
+	    [PW_NODE_DIVERGED] =
+		"a standby that has not been seen to receive the primary's timeline",
+	    [PW_NODE_LAGGING] = "a replica that is too far behind, or was until lately",
+	    [PW_NODE_READY] = "a replica that is fresh enough",
+	};
+
+	pw_strbuf_add_string(out, "\nThe states:\n\n| state | what |\n|---|---|\n");
+	for (size_t i = 0; i < PW_NODE_STATES; i++)
+		pw_strbuf_printf(out, "| `%s` | %s |\n", pw_node_state_name((enum pw_node_state)i),
+				 texts[i]);
+}
+
+const struct pw_view pw_view_nodes = {
+    .name = "NODES",
+    .help = "One row per node of each cluster.",
+    .columns = node_columns,
+    .collect = collect_nodes,
+    .describe = describe_states,
+};

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Answers are only noted as they come; all that follows from them is worked out anew in each round,
+ * but for what has to be remembered: who the primary was, which nodes have followed it, and how
+ * long a node has been well.
+ */
+#include "config.h"
+
+#include "pgweir/cluster/health.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pgweir/base/status.h"
+
+static const char *const state_names[PW_NODE_STATES] = {
+    [PW_NODE_NEW] = "new",         [PW_NODE_DOWN] = "down",     [PW_NODE_FOREIGN] = "foreign",
+    [PW_NODE_PRIMARY] = "primary", [PW_NODE_FENCED] = "fenced", [PW_NODE_DIVERGED] = "diverged",
+    [PW_NODE_LAGGING] = "lagging", [PW_NODE_READY] = "ready",
+};
+
+const char *pw_node_state_name(enum pw_node_state state)
+{
+	return state_names[state];
+}
+
+void pw_health_init(struct pw_health *health, size_t n, uint64_t now_us)
+{
+	memset(health, 0, sizeof(*health));
+	health->began_us = now_us;
+	health->primary = health->chosen = PW_NO_NODE;
+	health->n = n;
+	for (size_t i = 0; i < n; i++)
+		health->nodes[i].since_us = now_us;
+}
+
+/* ---- what comes in ---- */
+
+static void note_failure(struct pw_node *node, const char *why)
+{
+	node->has_failed = true;
+	node->has_told = true;
+	snprintf(node->reason, sizeof(node->reason), "%s", why);
+}
+
+void pw_health_identified(struct pw_health *health, size_t node,
+			  const struct pw_probe_identity *identity)
+{
+	health->nodes[node].system = identity->system;
+	health->nodes[node].version = identity->version;
+}
+
+void pw_health_answered(struct pw_health *health, size_t node, const struct pw_sample *sample)
+{
+	struct pw_node *n = &health->nodes[node];
+
+	n->sample = *sample;
+	n->has_failed = false;
+	n->has_told = true;
+	n->reason[0] = '\0';
+}
+
+void pw_health_lost(struct pw_health *health, size_t node, const char *why)
+{
+	struct pw_node *n = &health->nodes[node];
+
+	note_failure(n, why);
+	n->sample.probe = 0;
+	n->has_followed = false;
+	n->system = 0;
+}
+
+void pw_health_is_late(struct pw_health *health, size_t node, const char *why)
+{
+	note_failure(&health->nodes[node], why);
+}
+
+/* ---- of which system ---- */
+
+static unsigned count_system(const struct pw_health *health, uint64_t system)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < health->n; i++)
+		count += health->nodes[i].system == system;
+	return count;
+}
+
+/* Once there has been a primary its system is the cluster's. Before that, that of most nodes. */
+static void choose_system(struct pw_health *health)
+{
+	unsigned most = 0;
+
+	if (health->track.timeline != 0)
+		return;
+	health->system = 0;
+	for (size_t i = 0; i < health->n; i++) {
+		uint64_t system = health->nodes[i].system;
+		unsigned count = system ? count_system(health, system) : 0;
+
+		if (count > most) {
+			most = count;
+			health->system = system;
+		}
+	}
+}
+
+static bool is_foreign(const struct pw_health *health, const struct pw_node *node)
+{
+	return node->system != 0 && health->system != 0 && node->system != health->system;
+}
+
+/* ---- who is the primary ---- */
+
+static bool have_all_told(const struct pw_health *health, uint64_t now_us)
+{
+	if (now_us >= health->began_us + PW_HEALTH_FIRST_US)
+		return true;
+	for (size_t i = 0; i < health->n; i++) {
+		if (!health->nodes[i].has_told)
+			return false;
+	}
+	return true;
+}
+
+static void nominate(const struct pw_health *health, struct pw_candidate *candidates)
+{
+	for (size_t i = 0; i < health->n; i++) {
+		const struct pw_node *node = &health->nodes[i];
+		bool answers =
+		    !node->has_failed && node->sample.probe > 0 && !is_foreign(health, node);
+
+		candidates[i] = (struct pw_candidate){
+		    .is_writable =
+			answers && !node->sample.answer.is_standby && !node->is_replica_only,
+		    .is_standby = answers && node->sample.answer.is_standby,
+		    .timeline = node->sample.answer.timeline,
+		};
+	}
+}
+
+/* Where the histories part nobody says, but what a standby had replayed is part of both when it is
+ * promoted. */
+static void change_timeline(struct pw_health *health, const struct pw_node *primary)
+{
+	uint64_t fork = primary->has_followed ? primary->followed : 0;
+
+	pw_track_fork(&health->track, primary->sample.answer.timeline, fork);
+	for (size_t i = 0; i < health->n; i++)
+		health->nodes[i].has_followed = false;
+}
+
+static void add_position(struct pw_health *health, const struct pw_sample *sample)
+{
+	struct pw_track *track = &health->track;
+
+	track->async_us = sample->answer.async_us;
+	if (track->n > 0 && sample->probe <= track->at[track->n - 1].probe)
+		return;
+	pw_track_add(track, &(struct pw_position){sample->probe, sample->sent_us,
+						  sample->answer.insert, sample->answer.flush});
+}
+
+static void elect(struct pw_health *health, uint64_t now_us)
+{
+	struct pw_candidate candidates[PW_NODES_MAX];
+	const struct pw_node *primary;
+	struct pw_election election;
+
+	if (health->primary == PW_NO_NODE && !have_all_told(health, now_us))
+		return;
+	nominate(health, candidates);
+	election = pw_elect(candidates, health->n, health->primary, health->chosen);
+	health->primary = election.primary;
+	health->is_torn = election.is_torn;
+	if (election.primary == PW_NO_NODE || !candidates[election.primary].is_writable)
+		return;
+	primary = &health->nodes[election.primary];
+	if (primary->sample.answer.timeline != health->track.timeline)
+		change_timeline(health, primary);
+	health->system = primary->system;
+	add_position(health, &primary->sample);
+}
+
+/* ---- how fresh the replicas are ---- */
+
+uint64_t pw_health_frozen_at(const struct pw_health *health)
+{
+	const struct pw_track *track = &health->track;
+	const struct pw_node *primary =
+	    health->primary == PW_NO_NODE ? NULL : &health->nodes[health->primary];
+
+	if (track->n == 0 || (primary && !primary->has_failed))
+		return 0;
+	return track->at[track->n - 1].sent_us;
+}
+
+uint64_t pw_health_lag(const struct pw_health *health, size_t node, uint64_t now_us)
+{
+	const struct pw_node *n = &health->nodes[node];
+	uint64_t frozen_us = pw_health_frozen_at(health), has_us;
+
+	if ((int)node == health->primary)
+		return 0;
+	if (n->sample.probe == 0 || !n->sample.answer.is_standby || !n->has_followed)
+		return PW_LAG_UNKNOWN;
+	has_us = pw_track_time(&health->track, n->sample.answer.replay);
+	if (has_us == 0)
+		return PW_LAG_UNKNOWN;
+	if (frozen_us > 0 && frozen_us < now_us)
+		now_us = frozen_us;
+	return now_us > has_us ? now_us - has_us : 0;
+}
+
+static uint64_t lag_bytes(const struct pw_health *health, const struct pw_node *node)
+{
+	const struct pw_track *track = &health->track;
+	uint64_t flushed = track->n > 0 ? track->at[track->n - 1].flush : 0;
+	uint64_t replayed = node->sample.answer.replay;
+
+	return flushed > replayed ? flushed - replayed : 0;
+}
+
+static bool is_within(uint64_t value, uint64_t max, bool is_well)
+{
+	if (max == 0)
+		return value != PW_LAG_UNKNOWN;
+	return value <= (is_well ? max : max / 100 * PW_HEALTH_GOOD_PERCENT);
+}
+
+PW_PRINTF(2, 3) static void give_reason(struct pw_node *node, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(node->reason, sizeof(node->reason), fmt, args);
+	va_end(args);
+}
+
+static void say_why_it_lags(struct pw_node *node, uint64_t lag_us)
+{
+	const struct pw_probe_answer *answer = &node->sample.answer;
+	const char *cause = answer->is_paused       ? ", replay is paused"
+			    : !answer->is_receiving ? ", nothing is received"
+						    : "";
+
+	if (lag_us == PW_LAG_UNKNOWN)
+		give_reason(node, "further behind than is remembered%s", cause);
+	else
+		give_reason(node, "%" PRIu64 " ms, %" PRIu64 " bytes behind%s", lag_us / 1000,
+			    node->lag_bytes, cause);
+}
+
+static void say_what_it_follows(const struct pw_health *health, struct pw_node *node)
+{
+	uint32_t own = node->sample.answer.timeline, wanted = health->track.timeline;
+
+	if (wanted == 0)
+		give_reason(node, "there is no primary yet");
+	else if (own == 0)
+		give_reason(node, "it has received nothing of timeline %" PRIu32 " yet", wanted);
+	else
+		give_reason(node, "it follows timeline %" PRIu32 ", not %" PRIu32, own, wanted);
+}
+
+static enum pw_node_state judge_replica(struct pw_health *health, size_t i, uint64_t now_us)
+{
+	struct pw_node *node = &health->nodes[i];
+	bool was_ready = node->state == PW_NODE_READY;
+	uint64_t lag_us;
+
+	if (health->track.timeline != 0 && node->sample.answer.timeline == health->track.timeline)
+		node->has_followed = true;
+	if (!node->has_followed) {
+		say_what_it_follows(health, node);
+		return PW_NODE_DIVERGED;
+	}
+	node->followed = node->sample.answer.replay;
+	node->lag_bytes = lag_bytes(health, node);
+	lag_us = pw_health_lag(health, i, now_us);
+	if (!is_within(lag_us, health->max_lag_us, was_ready) ||
+	    !is_within(node->lag_bytes, health->max_lag_bytes, was_ready)) {
+		node->good_samples = 0;
+		say_why_it_lags(node, lag_us);
+		return PW_NODE_LAGGING;
+	}
+	node->good_samples++;
+	if (node->state == PW_NODE_LAGGING && node->good_samples < PW_HEALTH_GOOD_SAMPLES)
+		return PW_NODE_LAGGING;
+	node->reason[0] = '\0';
+	return PW_NODE_READY;
+}
+
+static enum pw_node_state judge_node(struct pw_health *health, size_t i, uint64_t now_us)
+{
+	struct pw_node *node = &health->nodes[i];
+
+	if (!node->has_told)
+		return PW_NODE_NEW;
+	if (is_foreign(health, node)) {
+		give_reason(node, "its system identifier is %" PRIu64 ", not %" PRIu64,
+			    node->system, health->system);
+		return PW_NODE_FOREIGN;
+	}
+	if (node->has_failed)
+		return PW_NODE_DOWN;
+	if ((int)i == health->primary) {
+		node->reason[0] = '\0';
+		return PW_NODE_PRIMARY;
+	}
+	if (health->primary == PW_NO_NODE && !have_all_told(health, now_us)) {
+		give_reason(node, "other nodes have not answered yet");
+		return PW_NODE_NEW;
+	}
+	if (node->sample.answer.is_standby)
+		return judge_replica(health, i, now_us);
+	give_reason(
+	    node, "it is writable on timeline %" PRIu32 ", %s", node->sample.answer.timeline,
+	    health->primary == PW_NO_NODE ? "and so is another node" : "but is not the primary");
+	return PW_NODE_FENCED;
+}
+
+void pw_health_judge(struct pw_health *health, uint64_t now_us)
+{
+	choose_system(health);
+	elect(health, now_us);
+	for (size_t i = 0; i < health->n; i++) {
+		struct pw_node *node = &health->nodes[i];
+		enum pw_node_state state = judge_node(health, i, now_us);
+
+		if (state == node->state)
+			continue;
+		node->state = state;
+		node->since_us = now_us;
+	}
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * How a node is written. Whatever way that is, it has one name: with its port.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf_priv.h"
+
+enum { DEFAULT_PORT = 5432 };
+
+struct parts {
+	const char *host;
+	size_t host_len;
+	const char *port; /* NULL = the default; `port_len` digits */
+	size_t port_len;
+};
+
+static bool cut_bracketed(const char *text, size_t len, struct parts *parts)
+{
+	const char *close = memchr(text, ']', len), *end = text + len;
+
+	if (!close || (close + 1 < end && close[1] != ':'))
+		return false;
+	*parts = (struct parts){text + 1, (size_t)(close - text - 1), NULL, 0};
+	if (close + 1 < end) {
+		parts->port = close + 2;
+		parts->port_len = (size_t)(end - parts->port);
+	}
+	return true;
+}
+
+/* Two colons are an IPv6 address without brackets: where does it end? */
+static bool cut(const char *text, size_t len, struct parts *parts)
+{
+	const char *colon = memchr(text, ':', len), *end = text + len;
+
+	if (len > 0 && text[0] == '[')
+		return cut_bracketed(text, len, parts);
+	*parts = (struct parts){text, len, NULL, 0};
+	if (!colon)
+		return true;
+	if (memchr(colon + 1, ':', (size_t)(end - colon - 1)))
+		return false;
+	parts->host_len = (size_t)(colon - text);
+	parts->port = colon + 1;
+	parts->port_len = (size_t)(end - parts->port);
+	return true;
+}
+
+static bool read_port(const struct parts *parts, int *port)
+{
+	*port = 0;
+	if (!parts->port)
+		*port = DEFAULT_PORT;
+	if (parts->port_len > 5)
+		return false;
+	for (size_t i = 0; i < parts->port_len; i++) {
+		if (parts->port[i] < '0' || parts->port[i] > '9')
+			return false;
+		*port = *port * 10 + (parts->port[i] - '0');
+	}
+	return *port >= 1 && *port <= 65535;
+}
+
+bool pw_conf_read_node(const char *text, size_t len, struct pw_conf_arena *arena,
+		       struct pw_conf_node *node)
+{
+	struct parts parts;
+	char *host, *name;
+	size_t size;
+
+	if (!cut(text, len, &parts) || parts.host_len == 0 || !read_port(&parts, &node->port))
+		return false;
+	size = parts.host_len + sizeof("[]:65535");
+	host = pw_conf_arena_alloc(arena, parts.host_len + 1);
+	name = pw_conf_arena_alloc(arena, size);
+	if (!host || !name)
+		return true; /* the arena remembers */
+	memcpy(host, parts.host, parts.host_len);
+	snprintf(name, size, strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, node->port);
+	node->host = host;
+	node->name = name;
+	return true;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What becomes of links and waiters when the nodes of a cluster are not what they were.
+ */
+#include "config.h"
+
+#include "pool_priv.h"
+
+static const struct pw_node *node_of(struct pw_pool *pool, const struct pw_link *link)
+{
+	const struct pw_cluster_view *view = pw_nodes_look(pool);
+
+	for (size_t i = 0; view && i < view->health.n; i++) {
+		if (view->places[i].slot == link->facts.slot)
+			return &view->health.nodes[i];
+	}
+	return NULL;
+}
+
+/* What it runs must not go on: it would write where the primary is no longer, or read what is not
+ * the cluster's. */
+static bool must_end(struct pw_pool *pool, const struct pw_link *link)
+{
+	const struct pw_node *node = node_of(pool, link);
+	const struct pw_cluster_view *view = pw_nodes_look(pool);
+
+	if (!node || node->state == PW_NODE_FENCED || node->state == PW_NODE_FOREIGN)
+		return true;
+	return pool->routing == PW_ROUTING_PRIMARY && view->health.primary != PW_NO_NODE &&
+	       node != &view->health.nodes[view->health.primary];
+}
+
+static void end_busy(struct pw_pool *pool, struct pw_list *links)
+{
+	struct pw_error err;
+
+	pw_error_set(&err, PW_SQLSTATE_ADMIN_SHUTDOWN,
+		     pool->routing == PW_ROUTING_PRIMARY
+			 ? "terminating connection because the primary has changed"
+			 : "terminating connection because the replica left the cluster");
+	PW_LIST_FOREACH_SAFE (node, links) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (must_end(pool, link))
+			pw_link_close(link, PW_LINK_END_CLEAN, err.message, &err);
+	}
+}
+
+static void end_unused(struct pw_list *links, uint64_t usable)
+{
+	PW_LIST_FOREACH_SAFE (node, links) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (!pw_nodes_admit(link, usable))
+			pw_link_close(link, PW_LINK_END_CLEAN, "its node gets no clients", NULL);
+	}
+}
+
+/* Those that nobody uses would only take the places of others. While nobody knows where the primary
+ * is, they may be of use again. */
+static void follow(struct pw_pool *pool, void *arg)
+{
+	uint64_t usable;
+
+	if (!pool->cluster || pool->cluster != arg)
+		return;
+	usable = pw_nodes_usable(pool);
+	end_busy(pool, &pool->busy);
+	end_busy(pool, &pool->canceled);
+	end_busy(pool, &pool->checking);
+	if (usable != 0) {
+		end_unused(&pool->idle, usable);
+		end_unused(&pool->stale, usable);
+		end_unused(&pool->opening, usable);
+		atomic_store(&pool->shared->retry_at_us, 0);
+	}
+	pw_task_post(pool->pools->loop, &pool->serve_task);
+}
+
+void pw_pools_follow(struct pw_pools *pools, struct pw_cluster *cluster)
+{
+	pw_pools_each(pools, follow, cluster);
+}
+
+/* ---- while there is none ---- */
+
+static void word_refusal(const struct pw_pool *pool, struct pw_error *err)
+{
+	if (pool->routing == PW_ROUTING_PRIMARY) {
+		pw_error_set(err, PW_SQLSTATE_CANNOT_CONNECT_NOW, "there is no primary");
+		pw_error_detail(err,
+				"No node of cluster \"%.63s\" has taken writes for no_primary_wait "
+				"(%g s).",
+				pool->cluster->name,
+				(double)pool->cluster_conf.no_primary_wait / PW_SECOND_US);
+	} else {
+		pw_error_set(err, PW_SQLSTATE_CANNOT_CONNECT_NOW, "no replica is fresh enough");
+		pw_error_detail(err,
+				"No replica of cluster \"%.63s\" is within max_lag and "
+				"max_lag_bytes.",
+				pool->cluster->name);
+	}
+	pw_error_hint(err, "SHOW NODES on the console says why.");
+}
+
+/* Not a primary that lets nobody in. */
+static bool has_node(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = pw_nodes_look(pool);
+
+	if (pw_nodes_usable(pool) == 0)
+		return false;
+	return pool->routing != PW_ROUTING_PRIMARY ||
+	       view->health.nodes[view->health.primary].state == PW_NODE_PRIMARY ||
+	       atomic_load(&pool->shared->standing) > 0;
+}
+
+void pw_nodes_tend(struct pw_pool *pool)
+{
+	uint64_t now_us = pool->pools->loop->now_us;
+	uint64_t limit = (uint64_t)pool->cluster_conf.no_primary_wait;
+	struct pw_error err;
+
+	if (!pool->cluster)
+		return;
+	if (has_node(pool)) {
+		pool->no_node_since_us = 0;
+		return;
+	}
+	if (pool->no_node_since_us == 0)
+		pool->no_node_since_us = now_us;
+	if (pool->routing == PW_ROUTING_PRIMARY &&
+	    (limit == 0 || pw_clock_since(pool->no_node_since_us, now_us) < limit))
+		return;
+	word_refusal(pool, &err);
+	pw_pool_refuse_all(pool, &err, true);
+}
+
+static bool close_one(struct pw_list *links, int slot)
+{
+	PW_LIST_FOREACH (node, links) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (link->facts.slot != slot)
+			continue;
+		pw_link_close(link, PW_LINK_END_CLEAN, "another node has fewer", NULL);
+		return true;
+	}
+	return false;
+}
+
+void pw_nodes_balance(struct pw_pool *pool)
+{
+	int slot;
+
+	if (!pool->cluster || pool->routing != PW_ROUTING_REPLICA || pw_pool_head(pool))
+		return;
+	slot = pw_nodes_crowded(pool);
+	if (slot != PW_NO_SLOT && close_one(&pool->idle, slot))
+		(void)pw_pool_open_link(pool);
+}

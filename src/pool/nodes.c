@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Where a cluster's database is now: which nodes may get clients, and which one the next link is
+ * opened to.
+ */
+#include "config.h"
+
+#include "pool_priv.h"
+
+#define ANY_SLOT UINT64_MAX
+
+const struct pw_cluster_view *pw_nodes_look(struct pw_pool *pool)
+{
+	return pw_cluster_look(pool->cluster, &pool->eye);
+}
+
+static uint64_t bit_of(const struct pw_cluster_view *view, size_t i)
+{
+	int slot = view->places[i].slot;
+
+	return slot == PW_NO_SLOT ? 0 : UINT64_C(1) << slot;
+}
+
+/* The monitor's word is a round old; how old what is read there would be is worked out now. */
+static bool is_fresh(const struct pw_pool *pool, const struct pw_health *health, size_t i)
+{
+	uint64_t max_lag = (uint64_t)pool->cluster_conf.max_lag;
+
+	return health->nodes[i].state == PW_NODE_READY &&
+	       (max_lag == 0 || pw_health_lag(health, i, pool->pools->loop->now_us) <= max_lag);
+}
+
+/* Nobody knows any more how far behind they are. */
+static bool is_unknown_since_long(const struct pw_pool *pool, const struct pw_health *health)
+{
+	uint64_t frozen_us = pw_health_frozen_at(health);
+	uint64_t limit = (uint64_t)pool->cluster_conf.no_primary_reads;
+
+	return frozen_us > 0 && limit > 0 &&
+	       pw_clock_since(frozen_us, pool->pools->loop->now_us) > limit;
+}
+
+/* Also while it does not answer the monitor: whoever is wrong, nobody else takes writes. */
+static uint64_t primary_bit(const struct pw_cluster_view *view)
+{
+	int primary = view->health.primary;
+
+	return primary != PW_NO_NODE ? bit_of(view, (size_t)primary) : 0;
+}
+
+static uint64_t least_lagging(const struct pw_cluster_view *view)
+{
+	const struct pw_health *health = &view->health;
+	size_t best = health->n;
+
+	for (size_t i = 0; i < health->n; i++) {
+		enum pw_node_state state = health->nodes[i].state;
+
+		if ((state == PW_NODE_LAGGING || state == PW_NODE_READY) &&
+		    (best == health->n ||
+		     health->nodes[i].lag_bytes < health->nodes[best].lag_bytes))
+			best = i;
+	}
+	return best < health->n ? bit_of(view, best) : 0;
+}
+
+static uint64_t instead_of_replicas(const struct pw_pool *pool, const struct pw_cluster_view *view)
+{
+	switch (pool->cluster_conf.all_lagging) {
+	case PW_ALL_LAGGING_PRIMARY:
+		return primary_bit(view);
+	case PW_ALL_LAGGING_LEAST:
+		return least_lagging(view);
+	default:
+		return 0;
+	}
+}
+
+uint64_t pw_nodes_usable(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view;
+	uint64_t usable = 0;
+
+	if (!pool->cluster)
+		return ANY_SLOT;
+	view = pw_nodes_look(pool);
+	if (!view)
+		return 0;
+	if (pool->routing == PW_ROUTING_PRIMARY)
+		return primary_bit(view);
+	for (size_t i = 0; i < view->health.n; i++) {
+		if (is_fresh(pool, &view->health, i) && !is_unknown_since_long(pool, &view->health))
+			usable |= bit_of(view, i);
+	}
+	return usable ? usable : instead_of_replicas(pool, view);
+}
+
+bool pw_nodes_admit(const struct pw_link *link, uint64_t usable)
+{
+	return usable == ANY_SLOT ||
+	       (link->facts.slot != PW_NO_SLOT && usable >> link->facts.slot & 1);
+}
+
+/* The node that has the fewest links for its weight; among several, any. */
+const struct pw_node_place *pw_nodes_choose(struct pw_pool *pool)
+{
+	uint64_t usable = pw_nodes_usable(pool);
+	const struct pw_cluster_view *view = pw_nodes_look(pool);
+	const struct pw_node_place *best = NULL;
+	size_t n = view ? view->health.n : 0;
+	size_t first = n ? pw_rng_next(&pool->pools->rng) % n : 0;
+
+	for (size_t k = 0; k < n; k++) {
+		const struct pw_node_place *place = &view->places[(first + k) % n];
+
+		if (!(usable & bit_of(view, (first + k) % n)))
+			continue;
+		if (!best || (pool->node_links[place->slot] + 1) * best->weight <
+				 (pool->node_links[best->slot] + 1) * place->weight)
+			best = place;
+	}
+	return best;
+}
+
+/* ---- balance ---- */
+
+static int weight_of(const struct pw_cluster_view *view, int slot)
+{
+	for (size_t i = 0; view && i < view->health.n; i++) {
+		if (view->places[i].slot == slot)
+			return view->places[i].weight;
+	}
+	return 1;
+}
+
+bool pw_nodes_is_freer(struct pw_pool *pool, const struct pw_link *a, const struct pw_link *b)
+{
+	const struct pw_cluster_view *view;
+	int slot = a->facts.slot, other = b->facts.slot;
+
+	if (slot == other || slot == PW_NO_SLOT || other == PW_NO_SLOT)
+		return false;
+	view = pw_nodes_look(pool);
+	return (pool->node_lent[slot] + 1) * weight_of(view, other) <
+	       (pool->node_lent[other] + 1) * weight_of(view, slot);
+}
+
+int pw_nodes_crowded(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = pw_nodes_look(pool);
+	uint64_t usable = pw_nodes_usable(pool);
+	int weights = 0, links = 0, worst = PW_NO_SLOT, most = 0;
+	bool has_room = false;
+
+	for (size_t i = 0; view && i < view->health.n; i++) {
+		bool is_usable = (usable & bit_of(view, i)) != 0;
+
+		weights += is_usable ? view->places[i].weight : 0;
+		links += is_usable ? pool->node_links[view->places[i].slot] : 0;
+	}
+	for (size_t i = 0; weights > 0 && i < view->health.n; i++) {
+		int slot = view->places[i].slot, excess;
+
+		if (!(usable & bit_of(view, i)))
+			continue;
+		/* Times the sum of the weights, so that there are no fractions. */
+		excess = pool->node_links[slot] * weights - links * view->places[i].weight;
+		has_room |= excess <= -weights;
+		if (excess >= weights && excess > most) {
+			most = excess;
+			worst = slot;
+		}
+	}
+	return has_room ? worst : PW_NO_SLOT;
+}

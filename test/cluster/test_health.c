@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Rounds of answers, and what is made of them.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pgweir/base/status.h"
+#include "pgweir/base/strbuf.h"
+#include "pgweir/cluster/health.h"
+
+enum { MS = 1000, INTERVAL = 100 * MS };
+
+struct world {
+	struct pw_health health;
+	uint64_t probe, now;
+};
+
+static void begin(struct world *w, size_t n)
+{
+	memset(w, 0, sizeof(*w));
+	w->now = 1000 * INTERVAL;
+	pw_health_init(&w->health, n, w->now);
+	w->health.max_lag_us = 500 * MS;
+}
+
+static void identify(struct world *w, size_t node, uint64_t system)
+{
+	pw_health_identified(&w->health, node, &(struct pw_probe_identity){system, 150004});
+}
+
+static void begin_round(struct world *w)
+{
+	w->probe++;
+	w->now += INTERVAL;
+}
+
+static void answer(struct world *w, size_t node, const struct pw_probe_answer *a)
+{
+	if (w->health.nodes[node].system == 0)
+		identify(w, node, 7);
+	pw_health_answered(&w->health, node, &(struct pw_sample){w->probe, w->now, *a});
+}
+
+static void primary(struct world *w, size_t node, uint32_t timeline, uint64_t lsn)
+{
+	answer(w, node,
+	       &(struct pw_probe_answer){
+		   .timeline = timeline, .insert = lsn, .flush = lsn, .async_us = 600 * MS});
+}
+
+static void standby(struct world *w, size_t node, uint32_t timeline, uint64_t replay)
+{
+	answer(w, node,
+	       &(struct pw_probe_answer){.is_standby = true,
+					 .timeline = timeline,
+					 .replay = replay,
+					 .is_receiving = timeline > 0});
+}
+
+static void judge(struct world *w)
+{
+	pw_health_judge(&w->health, w->now + MS);
+}
+
+static void assert_states(const struct world *w, const char *wanted)
+{
+	struct pw_strbuf states = PW_STRBUF_INIT;
+
+	for (size_t i = 0; i < w->health.n; i++)
+		pw_strbuf_printf(&states, "%s%s", i > 0 ? " " : "",
+				 pw_node_state_name(w->health.nodes[i].state));
+	assert_string_equal(states.data, wanted);
+	pw_strbuf_fini(&states);
+}
+
+static void test_beginning(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	begin_round(&w);
+	primary(&w, 0, 1, 100);
+	standby(&w, 1, 1, 100);
+	judge(&w);
+	/* The third may be a primary of a higher timeline. */
+	assert_states(&w, "new new new");
+	begin_round(&w);
+	standby(&w, 2, 1, 90);
+	judge(&w);
+	assert_states(&w, "primary ready lagging");
+	assert_non_null(strstr(w.health.nodes[2].reason, "further behind than is remembered"));
+	begin_round(&w);
+	primary(&w, 0, 1, 100);
+	standby(&w, 1, 1, 100);
+	standby(&w, 2, 1, 100);
+	judge(&w);
+	assert_states(&w, "primary ready lagging");
+	for (int i = 0; i < 2; i++) {
+		begin_round(&w);
+		standby(&w, 2, 1, 100);
+		judge(&w);
+	}
+	assert_states(&w, "primary ready ready");
+}
+
+/* One that never answers does not hold up the others for ever. */
+static void test_beginning_without_one(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 2);
+	for (int i = 0; i < PW_HEALTH_FIRST_US / INTERVAL; i++) {
+		begin_round(&w);
+		primary(&w, 0, 1, 100);
+		judge(&w);
+		if (w.now + MS < 1000 * INTERVAL + PW_HEALTH_FIRST_US)
+			assert_states(&w, "new new");
+	}
+	assert_states(&w, "primary new");
+}
+
+static void settle(struct world *w, uint64_t lsn)
+{
+	begin_round(w);
+	primary(w, 0, 1, lsn);
+	standby(w, 1, 1, lsn);
+	standby(w, 2, 1, lsn);
+	judge(w);
+	assert_states(w, "primary ready ready");
+}
+
+static void test_lag(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	assert_int_equal(pw_health_lag(&w.health, 0, w.now), 0);
+	assert_int_equal(pw_health_lag(&w.health, 1, w.now), 0);
+	assert_int_equal(pw_health_lag(&w.health, 1, w.now + 30 * MS), 30 * MS);
+	/* It replays nothing more: the moment that it has stays, the primary goes on. */
+	for (uint64_t i = 1; i <= 4; i++) {
+		begin_round(&w);
+		primary(&w, 0, 1, 100 + i);
+		standby(&w, 1, 1, 100);
+		standby(&w, 2, 1, 100 + i);
+		judge(&w);
+		assert_int_equal(pw_health_lag(&w.health, 1, w.now), i * INTERVAL);
+		assert_states(&w, "primary ready ready");
+	}
+	begin_round(&w);
+	primary(&w, 0, 1, 105);
+	judge(&w);
+	assert_states(&w, "primary lagging ready");
+	assert_string_equal(w.health.nodes[1].reason, "501 ms, 5 bytes behind");
+	/* Back below the limit is not enough. */
+	for (int i = 0; i < PW_HEALTH_GOOD_SAMPLES; i++) {
+		assert_states(&w, "primary lagging ready");
+		begin_round(&w);
+		primary(&w, 0, 1, 105);
+		standby(&w, 1, 1, 105);
+		standby(&w, 2, 1, 105);
+		judge(&w);
+	}
+	assert_states(&w, "primary ready ready");
+}
+
+static void test_idle_primary(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	for (int i = 0; i < 6000; i++) {
+		begin_round(&w);
+		/* An open transaction has inserted what is flushed one day. */
+		answer(&w, 0,
+		       &(struct pw_probe_answer){
+			   .timeline = 1, .insert = 900, .flush = 100, .async_us = 1});
+		standby(&w, 1, 1, 100);
+		standby(&w, 2, 1, 100);
+		judge(&w);
+		assert_states(&w, "primary ready ready");
+		assert_int_equal(pw_health_lag(&w.health, 1, w.now), 0);
+	}
+}
+
+static void test_bytes(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	w.health.max_lag_bytes = 1000;
+	settle(&w, 100);
+	begin_round(&w);
+	primary(&w, 0, 1, 1101);
+	standby(&w, 1, 1, 100);
+	standby(&w, 2, 1, 101);
+	judge(&w);
+	assert_states(&w, "primary lagging ready");
+}
+
+static void test_reasons(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	w.now += 10 * INTERVAL;
+	begin_round(&w);
+	primary(&w, 0, 1, 200);
+	answer(&w, 1,
+	       &(struct pw_probe_answer){
+		   .is_standby = true, .timeline = 1, .replay = 100, .is_paused = true});
+	answer(&w, 2, &(struct pw_probe_answer){.is_standby = true, .replay = 100});
+	judge(&w);
+	assert_states(&w, "primary lagging lagging");
+	assert_non_null(strstr(w.health.nodes[1].reason, "replay is paused"));
+	assert_non_null(strstr(w.health.nodes[2].reason, "nothing is received"));
+}
+
+/* What a replica has is as old as it was; nobody knows how much the primary has done since. */
+static void test_primary_that_is_silent(void **state PW_UNUSED)
+{
+	struct world w;
+	uint64_t last;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	last = w.now;
+	assert_int_equal(pw_health_frozen_at(&w.health), 0);
+	pw_health_lost(&w.health, 0, "connection refused");
+	for (int i = 0; i < 20; i++) {
+		begin_round(&w);
+		standby(&w, 1, 1, 100);
+		standby(&w, 2, 1, 100);
+		judge(&w);
+		assert_states(&w, "down ready ready");
+		assert_int_equal(w.health.primary, 0);
+		assert_int_equal(pw_health_frozen_at(&w.health), last);
+		assert_int_equal(pw_health_lag(&w.health, 1, w.now), 0);
+	}
+	assert_string_equal(w.health.nodes[0].reason, "connection refused");
+}
+
+static void test_promotion(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	pw_health_lost(&w.health, 0, "down");
+	begin_round(&w);
+	primary(&w, 1, 2, 120);
+	standby(&w, 2, 1, 110);
+	judge(&w);
+	assert_int_equal(w.health.primary, 1);
+	assert_int_equal(w.health.track.timeline, 2);
+	assert_int_equal(w.health.track.parent, 1);
+	/* What it had when it was last seen as a standby. */
+	assert_int_equal(w.health.track.fork, 100);
+	assert_states(&w, "down primary diverged");
+	/* The old one is back, as if nothing had happened. */
+	begin_round(&w);
+	primary(&w, 0, 1, 150);
+	primary(&w, 1, 2, 130);
+	standby(&w, 2, 2, 130);
+	judge(&w);
+	assert_states(&w, "fenced primary ready");
+	assert_string_equal(w.health.nodes[0].reason,
+			    "it is writable on timeline 1, but is not the primary");
+	/* It follows. */
+	pw_health_lost(&w.health, 0, "down");
+	begin_round(&w);
+	primary(&w, 1, 2, 130);
+	standby(&w, 0, 0, 100);
+	judge(&w);
+	assert_states(&w, "diverged primary ready");
+	begin_round(&w);
+	primary(&w, 1, 2, 130);
+	standby(&w, 0, 2, 130);
+	judge(&w);
+	assert_states(&w, "ready primary ready");
+}
+
+static void test_torn(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	pw_health_lost(&w.health, 0, "down");
+	begin_round(&w);
+	primary(&w, 1, 2, 120);
+	primary(&w, 2, 2, 130);
+	judge(&w);
+	assert_int_equal(w.health.primary, PW_NO_NODE);
+	assert_true(w.health.is_torn);
+	assert_states(&w, "down fenced fenced");
+	w.health.chosen = 2;
+	judge(&w);
+	assert_states(&w, "down fenced primary");
+}
+
+static void test_foreign_system(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	begin_round(&w);
+	identify(&w, 0, 8);
+	primary(&w, 0, 9, 500);
+	primary(&w, 1, 1, 100);
+	standby(&w, 2, 1, 100);
+	judge(&w);
+	assert_states(&w, "foreign primary ready");
+	assert_string_equal(w.health.nodes[0].reason, "its system identifier is 8, not 7");
+	/* Nor if it is the only one that answers. */
+	pw_health_lost(&w.health, 1, "down");
+	pw_health_lost(&w.health, 2, "down");
+	begin_round(&w);
+	primary(&w, 0, 9, 500);
+	judge(&w);
+	assert_states(&w, "foreign down down");
+	assert_int_equal(w.health.primary, 1);
+}
+
+/* Killed and started again it may have less than before, and says so in another life. */
+static void test_life(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	pw_health_lost(&w.health, 1, "down");
+	judge(&w);
+	assert_states(&w, "primary down ready");
+	assert_int_equal(pw_health_lag(&w.health, 1, w.now), PW_LAG_UNKNOWN);
+	begin_round(&w);
+	primary(&w, 0, 1, 200);
+	standby(&w, 1, 0, 100);
+	standby(&w, 2, 1, 200);
+	judge(&w);
+	assert_states(&w, "primary diverged ready");
+	/* Late, but alive: its last answer holds. */
+	begin_round(&w);
+	pw_health_is_late(&w.health, 2, "no answer within 300 ms");
+	judge(&w);
+	assert_states(&w, "primary diverged down");
+	begin_round(&w);
+	primary(&w, 0, 1, 200);
+	standby(&w, 2, 0, 200);
+	judge(&w);
+	assert_states(&w, "primary diverged ready");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_beginning),
+	    cmocka_unit_test(test_beginning_without_one),
+	    cmocka_unit_test(test_lag),
+	    cmocka_unit_test(test_idle_primary),
+	    cmocka_unit_test(test_bytes),
+	    cmocka_unit_test(test_reasons),
+	    cmocka_unit_test(test_primary_that_is_silent),
+	    cmocka_unit_test(test_promotion),
+	    cmocka_unit_test(test_torn),
+	    cmocka_unit_test(test_foreign_system),
+	    cmocka_unit_test(test_life),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * [clusters] and [nodes]: names of nodes, times and amounts with units, what is inherited.
+ */
+#include "conf_test.h"
+
+#define MAIN "[pgweir]\nmonitor_user = watcher\n"
+
+static void test_cluster(void **state)
+{
+	struct pw_conf *conf = must_parse(
+	    "[clusters]\n"
+	    "shop = nodes='db1 db2:5433, [::1]:1 /run/x:2' max_lag=500ms max_lag_bytes=16MB "
+	    "all_lagging=least monitor_interval=0.05s no_primary_wait=2min\n"
+	    "[nodes]\n"
+	    "db2:5433 = weight=3 role=replica\n"
+	    "'db1:5432' = weight=2\n"
+	    "[databases]\n"
+	    "shop = cluster=shop\n"
+	    "shop_ro = cluster=shop routing=replica\n" MAIN
+	    "max_lag = 2s\nno_primary_reads = 1min\n",
+	    NULL);
+	const struct pw_conf_cluster *cluster = pw_conf_find_cluster(conf, "shop");
+	struct pw_conf_cluster all;
+
+	(void)state;
+	assert_non_null(cluster);
+	assert_null(pw_conf_find_cluster(conf, "other"));
+	assert_int_equal(cluster->n_nodes, 4);
+	assert_string_equal(cluster->nodes[0].name, "db1:5432");
+	assert_string_equal(cluster->nodes[0].host, "db1");
+	assert_int_equal(cluster->nodes[0].weight, 2);
+	assert_int_equal(cluster->nodes[0].role, PW_NODE_ANY_ROLE);
+	assert_string_equal(cluster->nodes[1].name, "db2:5433");
+	assert_int_equal(cluster->nodes[1].port, 5433);
+	assert_int_equal(cluster->nodes[1].weight, 3);
+	assert_int_equal(cluster->nodes[1].role, PW_NODE_REPLICA_ONLY);
+	assert_string_equal(cluster->nodes[2].name, "[::1]:1");
+	assert_string_equal(cluster->nodes[2].host, "::1");
+	assert_string_equal(cluster->nodes[3].name, "/run/x:2");
+	assert_int_equal(cluster->nodes[3].weight, 1);
+	pw_conf_resolve_cluster(conf, cluster, &all);
+	assert_int_equal(all.max_lag, 500000);
+	assert_int_equal(all.max_lag_bytes, 16 * 1024 * 1024);
+	assert_int_equal(all.monitor_interval, 50000);
+	assert_int_equal(all.no_primary_wait, 120000000);
+	assert_int_equal(all.no_primary_reads, 60000000);
+	assert_int_equal(all.all_lagging, PW_ALL_LAGGING_LEAST);
+	assert_string_equal(all.monitor_user, "watcher");
+	assert_string_equal(all.monitor_dbname, "postgres");
+	assert_string_equal(pw_conf_find_db(conf, "shop")->cluster, "shop");
+	assert_int_equal(pw_conf_find_db(conf, "shop")->routing, -1);
+	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->routing, PW_ROUTING_REPLICA);
+	pw_conf_unref(conf);
+}
+
+struct error_row {
+	const char *text, *why;
+};
+
+static void test_errors(void **state)
+{
+	static const struct error_row rows[] = {
+	    {"[clusters]\nc =\n" MAIN, "nodes='host:port host:port' is required"},
+	    {"[clusters]\nc = nodes='a:0'\n" MAIN, "node \"a:0\": host:port"},
+	    {"[clusters]\nc = nodes='a:65536'\n" MAIN, "node \"a:65536\""},
+	    {"[clusters]\nc = nodes='a:5432x'\n" MAIN, "node \"a:5432x\""},
+	    {"[clusters]\nc = nodes='a:'\n" MAIN, "node \"a:\""},
+	    {"[clusters]\nc = nodes=':5432'\n" MAIN, "node \":5432\""},
+	    {"[clusters]\nc = nodes='::1'\n" MAIN, "node \"::1\""},
+	    {"[clusters]\nc = nodes='[::1'\n" MAIN, "node \"[::1\""},
+	    {"[clusters]\nc = nodes='[::1]5'\n" MAIN, "node \"[::1]5\""},
+	    {"[clusters]\nc = nodes='a b c d e f g h i j k l m n o p q'\n" MAIN,
+	     "more than 16 nodes"},
+	    {"[clusters]\nc = nodes=a max_lag=500\n" MAIN, "a time from 0 to 1d"},
+	    {"[clusters]\nc = nodes=a max_lag=2days\n" MAIN, "invalid value \"2days\""},
+	    {"[clusters]\nc = nodes=a max_lag=2d\n" MAIN, "invalid value \"2d\""},
+	    {"[clusters]\nc = nodes=a max_lag=-1s\n" MAIN, "invalid value \"-1s\""},
+	    {"[clusters]\nc = nodes=a max_lag=99999999999999999999s\n" MAIN, "invalid value"},
+	    {"[clusters]\nc = nodes=a monitor_interval=0\n" MAIN, "from 20ms to 1min"},
+	    {"[clusters]\nc = nodes=a max_lag_bytes=1mb\n" MAIN, "an amount from 0 to 1TB"},
+	    {"[clusters]\nc = nodes=a max_leg=1s\n" MAIN, "did you mean \"max_lag\"?"},
+	    {"[nodes]\n'[::1' = weight=1\n" MAIN, "node \"[::1\""},
+	    {"[nodes]\na = weight=0\n" MAIN, "from 1 to 1000"},
+	    {"[databases]\nd = cluster=c\n" MAIN, "there is no cluster \"c\""},
+	    {"[clusters]\nc = nodes=a\n[databases]\nd = cluster=c host=b\n" MAIN,
+	     "both cluster and host"},
+	    {"[clusters]\nc = nodes=a\n[pgweir]\nmonitor_user =\n", "needs a monitor_user"},
+	    {"[clusters]\nc = nodes=a\n" MAIN "server_tls_sslmode = verify-ca\n",
+	     "needs server_tls_ca_file"},
+	};
+	struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		struct pw_conf *conf = parse(rows[i].text, NULL, &said);
+
+		if (conf || !strstr(said.why.data, rows[i].why))
+			print_error("%s: %s\n", rows[i].text, said.why.data);
+		assert_null(conf);
+		assert_non_null(strstr(said.why.data, rows[i].why));
+	}
+	said_fini(&said);
+}
+
+static void assert_shown(const char *written, const char *shown)
+{
+	struct pw_strbuf text = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
+	struct pw_setting_row row;
+	struct pw_conf *conf;
+
+	pw_strbuf_printf(&text, MAIN "monitor_password = secret\nmax_lag = %s\n", written);
+	conf = must_parse(text.data, NULL);
+	for (size_t i = 0; i < pw_conf_setting_count(); i++) {
+		pw_conf_setting_row(i, &row);
+		if (strcmp(row.name, "max_lag") == 0)
+			assert_true(pw_conf_setting_value(conf, i, &out));
+	}
+	assert_string_equal(out.data, shown);
+	pw_strbuf_fini(&out);
+	for (size_t i = 0; i < pw_conf_setting_count(); i++)
+		(void)pw_conf_setting_value(conf, i, &out);
+	assert_null(strstr(out.data, "secret"));
+	pw_strbuf_fini(&out);
+	pw_strbuf_fini(&text);
+	pw_conf_unref(conf);
+}
+
+static void test_shown(void **state)
+{
+	(void)state;
+	assert_shown("500ms", "500ms");
+	assert_shown("0.5s", "500ms");
+	assert_shown("1500ms", "1500ms");
+	assert_shown("120 s", "2min");
+	assert_shown("24h", "1d");
+	assert_shown("0", "0");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_cluster),
+	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_shown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
