@@ -124,10 +124,11 @@ def settings_of_the_run():
 
 
 class Pooler:
-    """settings are those of [pgbouncer]; databases, users, auth are dicts; hba, ident are texts."""
+    """settings are those of [pgbouncer]; databases, users, auth are dicts; hba, ident are texts;
+    sections are further ones, by name."""
 
     def __init__(self, directory, db=None, pg=None, databases=None, users=None, auth=None,
-                 hba=None, ident=None, **settings):
+                 hba=None, ident=None, sections=None, **settings):
         self.dir = Path(directory)
         self.dir.mkdir(parents=True, exist_ok=True)
         self.db = db
@@ -139,6 +140,7 @@ class Pooler:
         self.auth_path = self.dir / "userlist.txt"
         self.databases = databases if databases is not None else self.default_databases(pg)
         self.users = users or {}
+        self.sections = sections or {}
         self.auth = dict(PASSWORDS, **{ADMIN: "admin-pw", STATS: "stats-pw"}, **(auth or {}))
         self.settings = self.default_settings()
         if hba is not None:
@@ -184,6 +186,9 @@ class Pooler:
         lines += [f"{k} = {connection_string(v)}" for k, v in self.databases.items()]
         lines.append("[users]")
         lines += [f"{k} = {connection_string(v)}" for k, v in self.users.items()]
+        for name, entries in self.sections.items():
+            lines.append(f"[{name}]")
+            lines += [f"{k} = {connection_string(v)}" for k, v in entries.items()]
         lines.append("[pgbouncer]")
         lines += [f"{k} = {v}" for k, v in self.settings.items() if v is not None]
         self.write(self.path.name, "\n".join(lines) + "\n")

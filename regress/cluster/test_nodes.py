@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: PostgreSQL
+"""A database of a cluster is where its primary is, or on replicas that are fresh enough."""
+
+import pytest
+
+from lib.wait import wait_for
+from lib.wire import PgError, query
+
+pytestmark = pytest.mark.pgweir_only
+WHERE = "SELECT inet_server_port()::int"
+
+
+def states(pooler):
+    return [row["state"] for row in sorted(pooler.console("SHOW NODES"), key=lambda r: r["node"])]
+
+
+def state(pooler, node):
+    return next((row["state"] for row in pooler.console("SHOW NODES") if row["node"] == str(node)),
+                None)
+
+
+def reason(pooler, node):
+    return next(row["reason"] for row in pooler.console("SHOW NODES") if row["node"] == str(node))
+
+
+def settle(pooler):
+    wait_for(lambda: sorted(states(pooler)) == ["primary", "ready", "ready"])
+
+
+def where(conn):
+    return int(conn.query(WHERE).value())
+
+
+def seen(pooler, database, count=12):
+    """The ports of those nodes that serve as many clients at a time."""
+    conns = [pooler.raw(dbname=database) for _ in range(count)]
+    for conn in conns:
+        conn.query("BEGIN")
+    ports = {where(conn) for conn in conns}
+    for conn in conns:
+        conn.query("COMMIT")
+        conn.close()
+    return ports
+
+
+def test_primary_and_replicas(make_shop, cluster):
+    pooler = make_shop()
+    settle(pooler)
+    primary, *replicas = cluster.nodes
+    assert seen(pooler, "shop") == {primary.port}
+    assert seen(pooler, "shop_ro") == {node.port for node in replicas}
+    row, = pooler.console("SHOW CLUSTERS")
+    assert (row["cluster"], row["primary"], row["ready"]) == ("shop", str(primary), "2")
+    assert pooler.raw(dbname="shop").query("INSERT INTO t VALUES (1)").error is None
+
+
+@pytest.mark.full
+def test_state_of_a_session_follows(make_shop, cluster):
+    pooler = make_shop(default_pool_size=6)
+    settle(pooler)
+    conn = pooler.raw(dbname="shop_ro")
+    conn.query("SET search_path = pg_catalog; SET app.tenant = 'one'")
+    others = [pooler.raw(dbname="shop_ro") for _ in range(5)]
+    ports = set()
+    for other in others:
+        other.query("BEGIN")
+        ports.add(where(conn))
+        assert conn.query("SELECT current_setting('app.tenant')").value() == "one"
+        assert conn.query("SHOW search_path").value() == "pg_catalog"
+
+
+@pytest.mark.full
+def test_paused_replay(make_shop, cluster):
+    pooler = make_shop(max_lag="300ms")
+    settle(pooler)
+    primary, one, two = cluster.nodes
+    one.execute("SELECT pg_wal_replay_pause()")
+    wait_for(lambda: primary.execute("INSERT INTO t VALUES (1)") == [] and
+             state(pooler, one) == "lagging")
+    assert "replay is paused" in reason(pooler, one)
+    assert seen(pooler, "shop_ro") == {two.port}
+    one.execute("SELECT pg_wal_replay_resume()")
+    settle(pooler)
+
+
+@pytest.mark.full
+def test_replica_that_dies(make_shop, cluster):
+    pooler = make_shop()
+    settle(pooler)
+    _, one, two = cluster.nodes
+    one.kill()
+    wait_for(lambda: state(pooler, one) == "down")
+    assert seen(pooler, "shop_ro") == {two.port}
+    one.start()
+    settle(pooler)
+    # Little by little.
+    wait_for(lambda: seen(pooler, "shop_ro") == {one.port, two.port})
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("all_lagging", ["primary", "least", "error"])
+def test_all_lag(make_shop, cluster, all_lagging):
+    pooler = make_shop(max_lag="300ms", of_cluster={"all_lagging": all_lagging})
+    settle(pooler)
+    primary, *replicas = cluster.nodes
+    for node in replicas:
+        node.execute("SELECT pg_wal_replay_pause()")
+    wait_for(lambda: primary.execute("INSERT INTO t VALUES (1)") == [] and
+             sorted(states(pooler)) == ["lagging", "lagging", "primary"])
+    if all_lagging == "error":
+        with pytest.raises(PgError, match="no replica is fresh enough"):
+            pooler.raw(dbname="shop_ro").query(WHERE)
+    elif all_lagging == "primary":
+        assert seen(pooler, "shop_ro") == {primary.port}
+    else:
+        assert seen(pooler, "shop_ro") <= {node.port for node in replicas}
+
+
+@pytest.mark.full
+def test_failover(make_shop, cluster):
+    """Who waits for a primary goes on with the next one, and sessions keep their state."""
+    pooler = make_shop(no_primary_wait="1min")
+    settle(pooler)
+    primary, one, two = cluster.nodes
+    conn, in_flight = pooler.raw(dbname="shop"), pooler.raw(dbname="shop")
+    conn.query("SET app.tenant = 'one'")
+    in_flight.query("BEGIN")
+    assert where(in_flight) == primary.port
+    cluster.catch_up()
+    primary.kill()
+    wait_for(lambda: state(pooler, primary) == "down")
+    in_flight.send(query("SELECT 1"))
+    assert in_flight.expect_fatal()
+    one.promote()
+    wait_for(lambda: state(pooler, one) == "primary")
+    assert where(conn) == one.port
+    assert conn.query("SELECT current_setting('app.tenant')").value() == "one"
+    assert conn.query("INSERT INTO t VALUES (2)").error is None
+    row, = pooler.console("SHOW CLUSTERS")
+    assert (row["primary"], row["timeline"]) == (str(one), "2")
+    two.follow(one)
+    two.restart()
+    wait_for(lambda: state(pooler, two) == "ready")
+
+
+@pytest.mark.full
+def test_writer_waits_for_the_next_primary(make_shop, cluster):
+    pooler = make_shop(no_primary_wait="1min")
+    settle(pooler)
+    primary, one, _ = cluster.nodes
+    conn = pooler.raw(dbname="shop")
+    cluster.catch_up()
+    primary.kill()
+    wait_for(lambda: state(pooler, primary) == "down")
+    conn.send(query(WHERE))
+    wait_for(lambda: any(row["cl_waiting"] == "1" for row in pooler.console("SHOW POOLS")
+                         if row["database"] == "shop"))
+    one.promote()
+    assert int(conn.result().value()) == one.port
+
+
+@pytest.mark.full
+def test_no_primary_for_too_long(make_shop, cluster):
+    pooler = make_shop(no_primary_wait="500ms")
+    settle(pooler)
+    conn = pooler.raw(dbname="shop")
+    reader = pooler.raw(dbname="shop_ro")
+    cluster.nodes[0].kill()
+    wait_for(lambda: state(pooler, cluster.nodes[0]) == "down")
+    conn.send(query("SELECT 1"))
+    error = conn.expect_fatal()
+    assert (error.code, error.message) == ("57P03", "there is no primary")
+    # Readers go on: what they get is as old as it was.
+    assert where(reader) in {node.port for node in cluster.nodes[1:]}
+
+
+@pytest.mark.full
+def test_old_primary_is_fenced(make_shop, cluster):
+    pooler = make_shop()
+    settle(pooler)
+    primary, one, _ = cluster.nodes
+    cluster.catch_up()
+    busy = pooler.raw(dbname="shop")
+    busy.query("BEGIN")
+    assert where(busy) == primary.port
+    one.promote()
+    wait_for(lambda: state(pooler, primary) == "fenced")
+    error = busy.expect_fatal()
+    assert (error.code, error.message) == (
+        "57P01", "terminating connection because the primary has changed")
+    assert seen(pooler, "shop") == {one.port}
+    # It comes back as it was, and then as a replica of the one that is followed.
+    primary.pg_ctl("-m", "fast", "-w", "stop")
+    wait_for(lambda: state(pooler, primary) == "down")
+    primary.start()
+    wait_for(lambda: state(pooler, primary) == "fenced")
+    assert seen(pooler, "shop") == {one.port}
+    primary.pg_ctl("-m", "fast", "-w", "stop")
+    primary.copy(one)
+    primary.start()
+    wait_for(lambda: state(pooler, primary) == "ready")
+
+
+@pytest.mark.full
+def test_two_are_promoted(make_shop, cluster):
+    """Nobody knows which is the right one: none is followed."""
+    pooler = make_shop(no_primary_wait="300ms")
+    settle(pooler)
+    primary, one, two = cluster.nodes
+    cluster.catch_up()
+    primary.kill()
+    wait_for(lambda: state(pooler, primary) == "down")
+    for node in (one, two):
+        node.pg_ctl("-W", "promote")
+    wait_for(lambda: [state(pooler, n) for n in (one, two)].count("fenced") >= 1 and
+             "down" in states(pooler) and "ready" not in states(pooler) and
+             "diverged" not in states(pooler))
+    wait_for(lambda: pooler.console("SHOW CLUSTERS")[0]["torn"] == "1")
+    first = states(pooler)
+    for _ in range(5):
+        assert states(pooler) == first
+
+
+@pytest.mark.full
+def test_node_of_another_system(make_shop, cluster, pg):
+    class Foreign:
+        port = pg.port
+
+        def __str__(self):
+            return f"127.0.0.1:{pg.port}"
+
+    pg.execute("DO $$ BEGIN CREATE ROLE watcher LOGIN PASSWORD 'watching' IN ROLE pg_monitor;"
+               " EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$")
+    foreign = Foreign()
+    pooler = make_shop(nodes=[foreign, *cluster.nodes])
+    wait_for(lambda: state(pooler, foreign) == "foreign")
+    assert "system identifier" in reason(pooler, foreign)
+    wait_for(lambda: state(pooler, cluster.nodes[0]) == "primary")
+    assert seen(pooler, "shop") == {cluster.nodes[0].port}
+
+
+@pytest.mark.full
+def test_reload(make_shop, cluster):
+    pooler = make_shop(nodes=cluster.nodes[:2])
+    wait_for(lambda: sorted(states(pooler)) == ["primary", "ready"])
+    rounds = int(pooler.console("SHOW CLUSTERS")[0]["rounds"])
+    pooler.sections["clusters"]["shop"]["nodes"] = " ".join(str(n) for n in cluster.nodes)
+    pooler.reload()
+    settle(pooler)
+    assert int(pooler.console("SHOW CLUSTERS")[0]["rounds"]) > rounds
+    assert seen(pooler, "shop_ro") == {node.port for node in cluster.nodes[1:]}
+    pooler.sections["clusters"]["shop"]["max_lag"] = "1min"
+    pooler.reload()
+    wait_for(lambda: pooler.console("SHOW CLUSTERS")[0]["max_lag_ms"] == "60000")
+    assert sorted(states(pooler)) == ["primary", "ready", "ready"]
+    pooler.sections["clusters"]["shop"]["nodes"] = str(cluster.nodes[0])
+    pooler.reload()
+    wait_for(lambda: states(pooler) == ["primary"])
+
+
+@pytest.mark.full
+def test_replica_only(make_shop, cluster):
+    pooler = make_shop(of_nodes={str(cluster.nodes[1]): {"role": "replica"}})
+    settle(pooler)
+    primary, one, _ = cluster.nodes
+    cluster.catch_up()
+    one.promote()
+    wait_for(lambda: state(pooler, one) == "fenced")
+    assert state(pooler, primary) == "primary"
+    assert seen(pooler, "shop") == {primary.port}
