@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Walks the tree by protobuf-c's own description of its messages: whatever node holds other nodes
- * is walked through, whether or not it has a row below.
+ * Whatever node holds other nodes is walked through, whether or not it has a row below.
  */
 #include "config.h"
 
@@ -15,6 +14,7 @@
 
 #include "pgweir/base/status.h"
 #include "pgweir/base/strbuf.h"
+#include "tree_priv.h"
 
 /* PostgreSQL's parsenodes.h. */
 enum { CURSOR_OPT_HOLD = 0x20 };
@@ -60,11 +60,6 @@ static void add_item(struct build *b, enum pw_sql_item_kind kind, const char *na
 }
 
 /* ---- what single nodes mean ---- */
-
-static const char *string_of(const PgQuery__Node *node)
-{
-	return node && node->node_case == PG_QUERY__NODE__NODE_STRING ? node->string->sval : "";
-}
 
 static void take_variable_set(struct build *b, const ProtobufCMessage *message)
 {
@@ -139,16 +134,17 @@ static void take_list(struct build *b, const ProtobufCMessage *message)
 {
 	const PgQuery__List *list = (const PgQuery__List *)message;
 
-	if (list->n_items > 1 && strcmp(string_of(list->items[0]), "pg_temp") == 0)
-		add_item(b, PW_SQL_ITEM_TEMPORARY, string_of(list->items[1]), PW_SQL_NO_LITERAL);
+	if (list->n_items > 1 && strcmp(pw_tree_string(list->items[0]), "pg_temp") == 0)
+		add_item(b, PW_SQL_ITEM_TEMPORARY, pw_tree_string(list->items[1]),
+			 PW_SQL_NO_LITERAL);
 }
 
 static void take_create_function(struct build *b, const ProtobufCMessage *message)
 {
 	const PgQuery__CreateFunctionStmt *create = (const PgQuery__CreateFunctionStmt *)message;
 
-	if (create->n_funcname > 1 && strcmp(string_of(create->funcname[0]), "pg_temp") == 0)
-		add_item(b, PW_SQL_ITEM_TEMPORARY, string_of(create->funcname[1]),
+	if (create->n_funcname > 1 && strcmp(pw_tree_string(create->funcname[0]), "pg_temp") == 0)
+		add_item(b, PW_SQL_ITEM_TEMPORARY, pw_tree_string(create->funcname[1]),
 			 PW_SQL_NO_LITERAL);
 }
 
@@ -204,7 +200,7 @@ static unsigned goes_back(const PgQuery__FuncCall *call)
 	const PgQuery__AConst *constant;
 
 	if (call->n_funcname == 0 || call->n_args != 3 ||
-	    strcmp(string_of(call->funcname[call->n_funcname - 1]), "set_config") != 0)
+	    strcmp(pw_tree_string(call->funcname[call->n_funcname - 1]), "set_config") != 0)
 		return 0;
 	value = call->args[1];
 	while (value && value->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
@@ -225,11 +221,7 @@ static void take_call(struct build *b, const ProtobufCMessage *message)
 	const PgQuery__FuncCall *call = (const PgQuery__FuncCall *)message;
 	struct pw_strbuf name = PW_STRBUF_INIT;
 
-	for (size_t i = 0; i < call->n_funcname; i++) {
-		if (i > 0)
-			pw_strbuf_add_char(&name, '.');
-		pw_strbuf_add_string(&name, string_of(call->funcname[i]));
-	}
+	pw_tree_add_dotted(&name, call->funcname, call->n_funcname);
 	if (name.has_failed)
 		b->names.has_failed = true;
 	else if (name.data)
@@ -246,7 +238,7 @@ static void take_indirection(struct build *b, const ProtobufCMessage *message)
 	const PgQuery__AIndirection *at = (const PgQuery__AIndirection *)message;
 
 	for (size_t i = 0; i < at->n_indirection; i++) {
-		const char *name = string_of(at->indirection[i]);
+		const char *name = pw_tree_string(at->indirection[i]);
 
 		if (name[0])
 			add_item(b, PW_SQL_ITEM_CALL, name, PW_SQL_NO_LITERAL);
@@ -259,7 +251,7 @@ static void take_column(struct build *b, const ProtobufCMessage *message)
 	const char *name = "";
 
 	if (column->n_fields > 1)
-		name = string_of(column->fields[column->n_fields - 1]);
+		name = pw_tree_string(column->fields[column->n_fields - 1]);
 	if (name[0])
 		pw_strbuf_add(&b->columns, name, strlen(name) + 1);
 }
@@ -336,57 +328,15 @@ static void take_node(struct build *b, const ProtobufCMessage *message, const st
 	add_item(b, row->kind, name, PW_SQL_NO_LITERAL);
 }
 
-static void walk(struct build *b, const ProtobufCMessage *message);
-
-static void walk_field(struct build *b, const ProtobufCMessage *message,
-		       const ProtobufCFieldDescriptor *field)
+static void walk(void *arg, const ProtobufCMessage *message)
 {
-	const char *at = (const char *)message + field->offset;
-	const char *quantifier = (const char *)message + field->quantifier_offset;
+	struct build *b = arg;
 
-	if (field->type != PROTOBUF_C_TYPE_MESSAGE)
-		return;
-	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
-		ProtobufCMessage *const *array;
-		size_t n = *(const size_t *)quantifier;
-
-		memcpy(&array, at, sizeof(array));
-		for (size_t i = 0; i < n; i++)
-			walk(b, array[i]);
-	} else if (!(field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) ||
-		   *(const uint32_t *)quantifier == field->id) {
-		ProtobufCMessage *one;
-
-		memcpy(&one, at, sizeof(one));
-		walk(b, one);
-	}
-}
-
-/* One of some hundred fields is set, and says which: the others are not looked at. */
-static void walk_node(struct build *b, const ProtobufCMessage *message)
-{
-	const PgQuery__Node *node = (const PgQuery__Node *)message;
-	const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(
-	    &pg_query__node__descriptor, (unsigned)node->node_case);
-
-	if (field)
-		walk_field(b, message, field);
-}
-
-static void walk(struct build *b, const ProtobufCMessage *message)
-{
-	if (!message)
-		return;
-	if (message->descriptor == &pg_query__node__descriptor) {
-		walk_node(b, message);
-		return;
-	}
 	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
 		if (message->descriptor == rows[i].node)
 			take_node(b, message, &rows[i]);
 	}
-	for (unsigned i = 0; i < message->descriptor->n_fields; i++)
-		walk_field(b, message, &message->descriptor->fields[i]);
+	pw_tree_visit(message, walk, b);
 }
 
 /* Is there one since then that tells more of a CREATE than what it calls? */
@@ -416,8 +366,8 @@ static bool is_unlock_all(const PgQuery__SelectStmt *select)
 		return false;
 	call = value->func_call;
 	return call->n_args == 0 && call->n_funcname > 0 &&
-	       strcmp(string_of(call->funcname[call->n_funcname - 1]), "pg_advisory_unlock_all") ==
-		   0;
+	       strcmp(pw_tree_string(call->funcname[call->n_funcname - 1]),
+		      "pg_advisory_unlock_all") == 0;
 }
 
 /* Who one becomes hangs on who one is. */
@@ -453,7 +403,7 @@ static void note_statement(struct build *b, const PgQuery__Node *node)
 	const ProtobufCFieldDescriptor *field;
 	size_t before = b->items.len;
 
-	walk(b, &node->base);
+	pw_tree_visit(&node->base, walk, b);
 	take_columns(b);
 	switch (node->node_case) {
 	case PG_QUERY__NODE__NODE_SELECT_STMT:
