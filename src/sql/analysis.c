@@ -14,6 +14,7 @@
 
 #include "pgweir/base/status.h"
 #include "pgweir/base/strbuf.h"
+#include "reads_priv.h"
 #include "tree_priv.h"
 
 /* PostgreSQL's parsenodes.h. */
@@ -38,6 +39,7 @@ struct build {
 	unsigned statement, last_use;
 	struct pw_strbuf columns; /* of tables, in this statement; likewise */
 	bool has_function_table;  /* one of these may be a function */
+	struct pw_reads reads;
 };
 
 static void add_draft(struct build *b, const struct draft *item, const char *name)
@@ -426,24 +428,9 @@ static void note_statement(struct build *b, const PgQuery__Node *node)
 
 /* ---- what comes of it ---- */
 
-static struct pw_analysis *finish(const struct build *b)
+static void put_items(const struct build *b, struct pw_analysis *analysis, const char *names)
 {
-	size_t n = b->items.len / sizeof(struct draft);
-	size_t bytes = sizeof(struct pw_analysis) + n * sizeof(struct pw_sql_item) + b->names.len;
-	struct pw_analysis *analysis;
-	char *names;
-
-	if (b->items.has_failed || b->names.has_failed)
-		return NULL;
-	analysis = calloc(1, bytes);
-	if (!analysis)
-		return NULL;
-	names = (char *)&analysis->items[n];
-	if (b->names.len > 0)
-		memcpy(names, b->names.data, b->names.len);
-	analysis->n_items = (unsigned)n;
-	analysis->bytes = bytes;
-	for (size_t i = 0; i < n; i++) {
+	for (unsigned i = 0; i < analysis->n_items; i++) {
 		struct draft draft;
 
 		memcpy(&draft, b->items.data + i * sizeof(draft), sizeof(draft));
@@ -452,7 +439,45 @@ static struct pw_analysis *finish(const struct build *b)
 					 draft.argument, draft.is_third_true, draft.back};
 		analysis->kinds |= UINT32_C(1) << draft.kind;
 	}
+}
+
+/* One block: the items, what is known of reads, the items' names. */
+static struct pw_analysis *finish(const struct build *b)
+{
+	size_t n = b->items.len / sizeof(struct draft), bytes, bytes_of_reads;
+	struct pw_analysis *analysis;
+	char *room;
+
+	if (!pw_reads_measure(&b->reads, &bytes_of_reads) || b->items.has_failed ||
+	    b->names.has_failed)
+		return NULL;
+	bytes = sizeof(struct pw_analysis) + n * sizeof(struct pw_sql_item) + bytes_of_reads +
+		b->names.len;
+	analysis = calloc(1, bytes);
+	if (!analysis)
+		return NULL;
+	room = (char *)&analysis->items[n];
+	pw_reads_put(&b->reads, analysis, room);
+	room += bytes_of_reads;
+	if (b->names.len > 0)
+		memcpy(room, b->names.data, b->names.len);
+	analysis->n_items = (unsigned)n;
+	analysis->bytes = bytes;
+	put_items(b, analysis, room);
 	return analysis;
+}
+
+/* All functions that are called by name have an item. */
+static void take_reads(struct build *b, bool is_parsed)
+{
+	b->reads.is_never |= !is_parsed;
+	for (size_t at = 0; at < b->items.len && !b->names.has_failed; at += sizeof(struct draft)) {
+		struct draft draft;
+
+		memcpy(&draft, b->items.data + at, sizeof(draft));
+		if (draft.kind == PW_SQL_ITEM_CALL)
+			pw_reads_add_function(&b->reads, b->names.data + draft.name);
+	}
 }
 
 static bool parse(struct build *b, const char *text, unsigned *statements)
@@ -465,6 +490,7 @@ static bool parse(struct build *b, const char *text, unsigned *statements)
 						      (const uint8_t *)result.parse_tree.data);
 	for (size_t i = 0; tree && i < tree->n_stmts; i++) {
 		b->statement = (unsigned)i;
+		pw_reads_add_statement(&b->reads, tree->stmts[i]->stmt);
 		if (!tree->stmts[i]->stmt)
 			continue;
 		note_statement(b, tree->stmts[i]->stmt);
@@ -486,6 +512,7 @@ struct pw_analysis *pw_analysis_create(const char *text, const struct pw_shape *
 	bool is_parsed = !shape->is_broken && shape->tokens <= PW_ANALYSIS_TOKENS_MAX &&
 			 shape->depth <= PW_ANALYSIS_DEPTH_MAX && parse(&b, text, &statements);
 
+	take_reads(&b, is_parsed);
 	analysis = finish(&b);
 	if (analysis) {
 		analysis->is_parsed = is_parsed;
@@ -495,6 +522,7 @@ struct pw_analysis *pw_analysis_create(const char *text, const struct pw_shape *
 	pw_strbuf_fini(&b.items);
 	pw_strbuf_fini(&b.names);
 	pw_strbuf_fini(&b.columns);
+	pw_reads_fini(&b.reads);
 	return analysis;
 }
 

@@ -5,6 +5,10 @@
  * and so on, in the order of the text. Nothing is guessed: what could not be parsed says so, and
  * may do anything.
  *
+ * Beside that, whether a text only reads, so that a standby can run it. The grammar tells half of
+ * it: the other half is what the relations, functions, operators and types are that it names, which
+ * are listed here for those who know the catalogue.
+ *
  * libpg_query recurses: long chains and deep brackets would overflow a stack. What has more tokens
  * or is deeper than the bounds below is not parsed; a test shows that what is within them needs
  * less than half of the stack that a thread must have which calls this.
@@ -69,6 +73,45 @@ struct pw_sql_item {
 	unsigned back;
 };
 
+/* What a statement is to a standby. A text of several is what stands last here of what they are;
+ * but it is NEVER if one of them is. One of none is BY_NAMES. */
+enum pw_sql_read {
+	/* It may write, lock rows or change its session, it tells of the node that runs it, or
+	 * nobody here knows. */
+	PW_SQL_READ_NEVER,
+	/* Begins, ends or marks a transaction, and does nothing else: PW_SQL_TRANSACTION_*. */
+	PW_SQL_READ_TRANSACTION,
+	/* It reads, if all that it names is harmless. */
+	PW_SQL_READ_BY_NAMES,
+	/* The same, of a cursor that ends with its transaction: DECLARE, FETCH, MOVE, CLOSE.
+	 * Whoever takes one of these elsewhere takes them all. */
+	PW_SQL_READ_CURSOR,
+	/* EXECUTE, also within EXPLAIN: it reads if the prepared statement does, and if all that is
+	 * named by its arguments is harmless. */
+	PW_SQL_READ_EXECUTE,
+	PW_SQL_READ_N_KINDS,
+};
+
+enum {
+	PW_SQL_TRANSACTION_BEGINS = 1,
+	PW_SQL_TRANSACTION_ENDS = 2,   /* COMMIT, ROLLBACK */
+	PW_SQL_TRANSACTION_CHAINS = 4, /* the same AND CHAIN, beside ENDS */
+	PW_SQL_TRANSACTION_MARKS = 8,  /* SAVEPOINT, RELEASE, ROLLBACK TO */
+	/* What BEGIN says; both where it says both. */
+	PW_SQL_TRANSACTION_READ_ONLY = 16,
+	PW_SQL_TRANSACTION_READ_WRITE = 32,
+	PW_SQL_TRANSACTION_SERIALIZABLE = 64, /* which a standby refuses */
+	PW_SQL_TRANSACTION_ISOLATION = 128,   /* another level */
+};
+
+/* Of all lists of a text together; one that names more is NEVER. */
+enum { PW_SQL_NAMES_MAX = 256 };
+
+struct pw_sql_name {
+	const char *schema; /* "" where the text has none */
+	const char *name;   /* in small letters where the text has no quotes */
+};
+
 struct pw_analysis {
 	bool is_parsed; /* false: it may do anything */
 	unsigned statements;
@@ -76,6 +119,29 @@ struct pw_analysis {
 	unsigned n_items;
 	uint32_t kinds; /* bit set of the items' kinds */
 	size_t bytes;   /* of memory, all told */
+
+	enum pw_sql_read read;
+	unsigned read_kinds;  /* bit set of what its statements are; 0 where it is NEVER */
+	unsigned transaction; /* bit set of PW_SQL_TRANSACTION_*, of all statements; likewise */
+	/* What it names, each once, in no order; nothing where it is NEVER. */
+	unsigned n_relations, n_functions, n_operators, n_types;
+	/* Tables, views and all else that rows come from, but not the queries that WITH gives a
+	 * name where that name means them; and what EXPLAIN explains writing to. */
+	const struct pw_sql_name *relations;
+	/* The names of all CALL items, so also what may be a column or, as in name(value), a type;
+	 * and of methods of TABLESAMPLE. Where x is no function, x.f is not among them, though it
+	 * may call a function of a row. */
+	const char *const *functions;
+	/* As PostgreSQL looks them up by name: = for IN, NULLIF, CASE x WHEN, USING; >= and <= for
+	 * BETWEEN ... Not those that are written with pg_catalog. What goes by the operator class
+	 * of a type gives the names that such operators have for PostgreSQL's own types: = and <
+	 * where rows are sorted or told apart (ORDER BY, GROUP BY, DISTINCT, UNION, PARTITION BY),
+	 * > as well for DESC; < for LEAST, > for GREATEST. */
+	const struct pw_sql_name *operators;
+	/* Of casts, and of columns that are defined by a query; of an array, that of its elements.
+	 * Those that the grammar has words for are pg_catalog's: int is pg_catalog.int4. */
+	const struct pw_sql_name *types;
+
 	struct pw_sql_item items[];
 };
 
