@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Answers are only noted as they come; all that follows from them is worked out anew in each round,
+ * Answers are only noted as they come; all that follows from them is worked out anew each time,
  * but for what has to be remembered: who the primary was, which nodes have followed it, and how
  * long a node has been well.
  */
@@ -286,7 +286,8 @@ static enum pw_node_state judge_replica(struct pw_health *health, size_t i, uint
 		say_why_it_lags(node, lag_us);
 		return PW_NODE_LAGGING;
 	}
-	node->good_samples++;
+	node->good_samples += node->good_probe != node->sample.probe;
+	node->good_probe = node->sample.probe;
 	if (node->state == PW_NODE_LAGGING && node->good_samples < PW_HEALTH_GOOD_SAMPLES)
 		return PW_NODE_LAGGING;
 	node->reason[0] = '\0';

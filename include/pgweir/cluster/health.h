@@ -55,9 +55,10 @@ struct pw_node {
 	uint64_t system;      /* 0 = not known */
 	unsigned version;
 	struct pw_sample sample;
-	bool has_followed; /* the primary's timeline, in this life */
-	uint64_t followed; /* how far it had replayed when it last did */
-	unsigned good_samples;
+	bool has_followed;     /* the primary's timeline, in this life */
+	uint64_t followed;     /* how far it had replayed when it last did */
+	unsigned good_samples; /* of different rounds, in a row */
+	uint64_t good_probe;   /* the latest of them */
 	enum pw_node_state state;
 	uint64_t since_us; /* of the state */
 	uint64_t lag_bytes;
@@ -89,7 +90,7 @@ void pw_health_answered(struct pw_health *health, size_t node, const struct pw_s
 void pw_health_lost(struct pw_health *health, size_t node, const char *why);
 /* It has not answered in time, though it may yet. */
 void pw_health_is_late(struct pw_health *health, size_t node, const char *why);
-/* What follows, at the end of a round. */
+/* What follows; whenever something has come in. */
 void pw_health_judge(struct pw_health *health, uint64_t now_us);
 
 /* How old what one reads there may be, in us, by what is known; PW_LAG_UNKNOWN. While the primary
