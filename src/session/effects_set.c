@@ -15,12 +15,12 @@
 
 enum { NAME_BYTES_MAX = 4096 };
 
-void pw_effects_fini(struct pw_effects *effects)
+void pw_effects_clear(struct pw_effects *effects)
 {
-	pw_strbuf_fini(&effects->names);
-	pw_strbuf_fini(&effects->calls);
-	pw_strbuf_fini(&effects->statements);
-	pw_strbuf_fini(&effects->resets);
+	pw_strbuf_reset(&effects->names);
+	pw_strbuf_reset(&effects->statements);
+	pw_strbuf_reset(&effects->resets);
+	pw_strbuf_reset(&effects->calls);
 	effects->flags = 0;
 	effects->draws = false;
 	effects->may_go_back = false;
@@ -30,19 +30,13 @@ void pw_effects_fini(struct pw_effects *effects)
 	effects->n_calls = 0;
 }
 
-void pw_effects_clear(struct pw_effects *effects)
+void pw_effects_fini(struct pw_effects *effects)
 {
-	pw_strbuf_reset(&effects->names);
-	pw_strbuf_reset(&effects->statements);
-	pw_strbuf_reset(&effects->resets);
-	effects->names.has_failed = false;
-	pw_strbuf_reset(&effects->calls);
-	effects->calls.has_failed = false;
-	effects->flags = 0;
-	effects->draws = false;
-	effects->may_go_back = false;
-	effects->n_names = 0;
-	effects->n_calls = 0;
+	pw_strbuf_fini(&effects->names);
+	pw_strbuf_fini(&effects->calls);
+	pw_strbuf_fini(&effects->statements);
+	pw_strbuf_fini(&effects->resets);
+	pw_effects_clear(effects);
 }
 
 /* ---- names ---- */

@@ -535,6 +535,28 @@ static void test_many_names(void **state PW_UNUSED)
 	pw_effects_fini(&more);
 }
 
+/* What one text was is not true of the next. */
+static void test_used_again(void **state PW_UNUSED)
+{
+	struct pw_effects effects = PW_EFFECTS_INIT;
+	struct pw_shape_cache cache;
+	struct pw_shape_key key;
+
+	pw_shape_cache_init(&cache, 100000);
+	pw_shape_key_init(&key, &secret);
+	pw_effects_judge(&effects, &cache, &key, "BEGIN", 5);
+	assert_true(effects.begins);
+	pw_effects_clear(&effects);
+	assert_false(effects.begins);
+	pw_effects_judge(&effects, &cache, &key, "COMMIT", 6);
+	assert_true(effects.ends);
+	pw_effects_clear(&effects);
+	pw_effects_judge_unread(&effects, "SELECT 1", 8);
+	assert_false(effects.begins || effects.ends);
+	pw_effects_fini(&effects);
+	pw_shape_cache_fini(&cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -552,6 +574,7 @@ int main(void)
 	    cmocka_unit_test(test_not_understood),
 	    cmocka_unit_test(test_many_names),
 	    cmocka_unit_test(test_names_again),
+	    cmocka_unit_test(test_used_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
