@@ -6,31 +6,7 @@
 
 #include "pool_priv.h"
 
-static const struct pw_node *node_of(struct pw_pool *pool, const struct pw_link *link)
-{
-	const struct pw_cluster_view *view = pw_nodes_look(pool);
-
-	for (size_t i = 0; view && i < view->health.n; i++) {
-		if (view->places[i].slot == link->facts.slot)
-			return &view->health.nodes[i];
-	}
-	return NULL;
-}
-
-/* What it runs must not go on: it would write where the primary is no longer, or read what is not
- * the cluster's. */
-static bool must_end(struct pw_pool *pool, const struct pw_link *link)
-{
-	const struct pw_node *node = node_of(pool, link);
-	const struct pw_cluster_view *view = pw_nodes_look(pool);
-
-	if (!node || node->state == PW_NODE_FENCED || node->state == PW_NODE_FOREIGN)
-		return true;
-	return pool->routing == PW_ROUTING_PRIMARY && view->health.primary != PW_NO_NODE &&
-	       node != &view->health.nodes[view->health.primary];
-}
-
-static void end_busy(struct pw_pool *pool, struct pw_list *links)
+static void end_busy(const struct pw_pool *pool, struct pw_list *links, uint64_t bearable)
 {
 	struct pw_error err;
 
@@ -41,7 +17,7 @@ static void end_busy(struct pw_pool *pool, struct pw_list *links)
 	PW_LIST_FOREACH_SAFE (node, links) {
 		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
 
-		if (must_end(pool, link))
+		if (!pw_nodes_admit(link, bearable))
 			pw_link_close(link, PW_LINK_END_CLEAN, err.message, &err);
 	}
 }
@@ -60,14 +36,15 @@ static void end_unused(struct pw_list *links, uint64_t usable)
  * is, they may be of use again. */
 static void follow(struct pw_pool *pool, void *arg)
 {
-	uint64_t usable;
+	uint64_t usable, bearable;
 
 	if (!pool->cluster || pool->cluster != arg)
 		return;
 	usable = pw_nodes_usable(pool);
-	end_busy(pool, &pool->busy);
-	end_busy(pool, &pool->canceled);
-	end_busy(pool, &pool->checking);
+	bearable = pw_nodes_bearable(pool);
+	end_busy(pool, &pool->busy, bearable);
+	end_busy(pool, &pool->canceled, bearable);
+	end_busy(pool, &pool->checking, bearable);
 	if (usable != 0) {
 		end_unused(&pool->idle, usable);
 		end_unused(&pool->stale, usable);
@@ -103,18 +80,6 @@ static void word_refusal(const struct pw_pool *pool, struct pw_error *err)
 	pw_error_hint(err, "SHOW NODES on the console says why.");
 }
 
-/* Not a primary that lets nobody in. */
-static bool has_node(struct pw_pool *pool)
-{
-	const struct pw_cluster_view *view = pw_nodes_look(pool);
-
-	if (pw_nodes_usable(pool) == 0)
-		return false;
-	return pool->routing != PW_ROUTING_PRIMARY ||
-	       view->health.nodes[view->health.primary].state == PW_NODE_PRIMARY ||
-	       atomic_load(&pool->shared->standing) > 0;
-}
-
 void pw_nodes_tend(struct pw_pool *pool)
 {
 	uint64_t now_us = pool->pools->loop->now_us;
@@ -123,7 +88,7 @@ void pw_nodes_tend(struct pw_pool *pool)
 
 	if (!pool->cluster)
 		return;
-	if (has_node(pool)) {
+	if (pw_nodes_may_serve(pool)) {
 		pool->no_node_since_us = 0;
 		return;
 	}

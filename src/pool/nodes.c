@@ -2,6 +2,8 @@
  *
  * Where a cluster's database is now: which nodes may get clients, and which one the next link is
  * opened to.
+ *
+ * Each function looks once: the next look may find another view, and free this one.
  */
 #include "config.h"
 
@@ -9,7 +11,8 @@
 
 #define ANY_SLOT UINT64_MAX
 
-const struct pw_cluster_view *pw_nodes_look(struct pw_pool *pool)
+/* NULL = nothing is known yet. */
+static const struct pw_cluster_view *look(struct pw_pool *pool)
 {
 	return pw_cluster_look(pool->cluster, &pool->eye);
 }
@@ -76,14 +79,10 @@ static uint64_t instead_of_replicas(const struct pw_pool *pool, const struct pw_
 	}
 }
 
-uint64_t pw_nodes_usable(struct pw_pool *pool)
+static uint64_t usable_of(const struct pw_pool *pool, const struct pw_cluster_view *view)
 {
-	const struct pw_cluster_view *view;
 	uint64_t usable = 0;
 
-	if (!pool->cluster)
-		return ANY_SLOT;
-	view = pw_nodes_look(pool);
 	if (!view)
 		return 0;
 	if (pool->routing == PW_ROUTING_PRIMARY)
@@ -95,17 +94,54 @@ uint64_t pw_nodes_usable(struct pw_pool *pool)
 	return usable ? usable : instead_of_replicas(pool, view);
 }
 
-bool pw_nodes_admit(const struct pw_link *link, uint64_t usable)
+uint64_t pw_nodes_usable(struct pw_pool *pool)
 {
-	return usable == ANY_SLOT ||
-	       (link->facts.slot != PW_NO_SLOT && usable >> link->facts.slot & 1);
+	return pool->cluster ? usable_of(pool, look(pool)) : ANY_SLOT;
+}
+
+bool pw_nodes_admit(const struct pw_link *link, uint64_t slots)
+{
+	return slots == ANY_SLOT ||
+	       (link->facts.slot != PW_NO_SLOT && slots >> link->facts.slot & 1);
+}
+
+/* What it runs would write where the primary is no longer, or read what is not the cluster's. */
+static bool may_go_on(const struct pw_pool *pool, const struct pw_cluster_view *view, size_t i)
+{
+	enum pw_node_state state = view->health.nodes[i].state;
+	int primary = view->health.primary;
+
+	if (state == PW_NODE_FENCED || state == PW_NODE_FOREIGN)
+		return false;
+	return pool->routing != PW_ROUTING_PRIMARY || primary == PW_NO_NODE || primary == (int)i;
+}
+
+uint64_t pw_nodes_bearable(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = look(pool);
+	uint64_t bearable = 0;
+
+	for (size_t i = 0; view && i < view->health.n; i++)
+		bearable |= may_go_on(pool, view, i) ? bit_of(view, i) : 0;
+	return bearable;
+}
+
+bool pw_nodes_may_serve(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = look(pool);
+
+	if (usable_of(pool, view) == 0)
+		return false;
+	return pool->routing != PW_ROUTING_PRIMARY ||
+	       view->health.nodes[view->health.primary].state == PW_NODE_PRIMARY ||
+	       atomic_load(&pool->shared->standing) > 0;
 }
 
 /* The node that has the fewest links for its weight; among several, any. */
 const struct pw_node_place *pw_nodes_choose(struct pw_pool *pool)
 {
-	uint64_t usable = pw_nodes_usable(pool);
-	const struct pw_cluster_view *view = pw_nodes_look(pool);
+	const struct pw_cluster_view *view = look(pool);
+	uint64_t usable = usable_of(pool, view);
 	const struct pw_node_place *best = NULL;
 	size_t n = view ? view->health.n : 0;
 	size_t first = n ? pw_rng_next(&pool->pools->rng) % n : 0;
@@ -140,15 +176,15 @@ bool pw_nodes_is_freer(struct pw_pool *pool, const struct pw_link *a, const stru
 
 	if (slot == other || slot == PW_NO_SLOT || other == PW_NO_SLOT)
 		return false;
-	view = pw_nodes_look(pool);
+	view = look(pool);
 	return (pool->node_lent[slot] + 1) * weight_of(view, other) <
 	       (pool->node_lent[other] + 1) * weight_of(view, slot);
 }
 
 int pw_nodes_crowded(struct pw_pool *pool)
 {
-	const struct pw_cluster_view *view = pw_nodes_look(pool);
-	uint64_t usable = pw_nodes_usable(pool);
+	const struct pw_cluster_view *view = look(pool);
+	uint64_t usable = usable_of(pool, view);
 	int weights = 0, links = 0, worst = PW_NO_SLOT, most = 0;
 	bool has_room = false;
 

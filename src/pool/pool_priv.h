@@ -45,17 +45,20 @@ void pw_pool_refuse_all(struct pw_pool *pool, const struct pw_error *err, bool w
 void pw_pool_welcome_all(struct pw_pool *pool);
 
 /* ---- nodes.c ---- */
-/* What is known of the cluster; NULL = nothing yet. Until it is looked at again. */
-const struct pw_cluster_view *pw_nodes_look(struct pw_pool *pool);
 /* A bit set of the cluster's slots that may get clients now; all bits where there is no cluster. */
 uint64_t pw_nodes_usable(struct pw_pool *pool);
-bool pw_nodes_admit(const struct pw_link *link, uint64_t usable);
+/* Those on which work that is under way may go on. */
+uint64_t pw_nodes_bearable(struct pw_pool *pool);
+/* Is there one of which a login may be hoped for? Not where the primary lets nobody in. */
+bool pw_nodes_may_serve(struct pw_pool *pool);
+/* Is the link's node among them? */
+bool pw_nodes_admit(const struct pw_link *link, uint64_t slots);
 /* Has the node of `a` less to do, for its weight, than that of `b`? */
 bool pw_nodes_is_freer(struct pw_pool *pool, const struct pw_link *a, const struct pw_link *b);
 /* The node that has the most links beyond what its weight says, while another lacks one;
  * PW_NO_SLOT: there is none. */
 int pw_nodes_crowded(struct pw_pool *pool);
-/* Where the next link is opened to; NULL = nowhere. Valid until the view is looked at again. */
+/* Where the next link is opened to; NULL = nowhere. Valid until the next of these calls. */
 const struct pw_node_place *pw_nodes_choose(struct pw_pool *pool);
 
 /* ---- idle.c ---- */
