@@ -93,6 +93,7 @@ static struct pw_link *build_link(struct pw_pool *pool, struct link_mail *m)
 	link->facts = m->facts;
 	pw_known_init(&link->facts.known);
 	pw_known_move(&m->facts.known, &link->facts.known);
+	pw_link_count(link, 1);
 	link->stream.read_rounds = pool->pools->snapshot->conf->sbuf_loopcnt;
 #ifdef PW_MUTANT_HANDOVER_WITHOUT_STATE
 	link->params = pool->welcome_params ? pw_params_ref(pool->welcome_params) : NULL;
@@ -178,6 +179,7 @@ static void take_apart(struct pw_link *link, struct link_mail *m)
 	if (link->state == PW_LINK_IDLE)
 		atomic_fetch_sub(&link->shared->seats[pools->index].idle, 1);
 	pw_link_forget_last(link);
+	pw_link_count(link, -1);
 	m->shared = link->shared;
 	m->facts = link->facts;
 	pw_known_init(&m->facts.known);

@@ -110,17 +110,27 @@ static void count_login(struct pw_link *link, bool was_opening)
 	}
 }
 
+void pw_link_count(const struct pw_link *link, int change)
+{
+	uint16_t *links = link->pool->node_links;
+	int slot = link->facts.slot;
+
+	if (slot != PW_NO_SLOT)
+		links[slot] = (uint16_t)(links[slot] + change);
+}
+
 /* How much the nodes of a cluster have to do. */
 static void count_node(struct pw_link *link, enum pw_link_state next)
 {
-	uint16_t *lent = link->pool->node_lent, *links = link->pool->node_links;
+	uint16_t *lent = link->pool->node_lent;
 	int slot = link->facts.slot;
 
 	if (slot == PW_NO_SLOT)
 		return;
 	lent[slot] =
 	    (uint16_t)(lent[slot] + (next == PW_LINK_LENT) - (link->state == PW_LINK_LENT));
-	links[slot] = (uint16_t)(links[slot] - (next == PW_LINK_CLOSED));
+	if (next == PW_LINK_CLOSED)
+		pw_link_count(link, -1);
 }
 
 void pw_link_goto(struct pw_link *link, enum pw_link_state state)

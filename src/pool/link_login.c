@@ -199,7 +199,7 @@ static const char *take_place(struct pw_link *link, const struct pw_node_place *
 {
 	link->login->port = place->port;
 	link->facts.slot = place->slot;
-	link->pool->node_links[place->slot]++;
+	pw_link_count(link, 1);
 	return place->host;
 }
 

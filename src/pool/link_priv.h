@@ -18,6 +18,8 @@ enum { PW_LINK_MAGIC = 0x4c696e6b };
 void pw_link_settle(struct pw_link *link, const struct pw_expect *entry, bool is_done);
 /* Drops the first n entries, undoing from the last of them. */
 void pw_link_undo_first(struct pw_link *link, uint32_t n);
+/* Among its pool's links at its node: +1 when it comes to the pool, -1 when it goes. */
+void pw_link_count(const struct pw_link *link, int change);
 
 /* ---- link_account.c ---- */
 /* Works through server bytes; used once the link has logged in. */

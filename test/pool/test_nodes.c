@@ -72,6 +72,39 @@ static void end_nodes(struct nodes *n)
 	free(n);
 }
 
+static unsigned links_at(struct nodes *n, unsigned worker)
+{
+	unsigned sum = 0;
+
+	for (int slot = 0; slot < PW_SLOTS_MAX; slot++)
+		sum += pool_of(n->f, worker)->node_links[slot];
+	return sum;
+}
+
+static void test_links_count_where_they_are(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 1", 2);
+	struct fixture *f = n->f;
+
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][0], "link");
+	assert_int_equal(links_at(n, 0), 1);
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_turn(&f->env);
+	give_back(f, &f->b[0][0]);
+	fake_assert_heard(&f->b[1][0], "link");
+	assert_int_equal(links_at(n, 0), 0);
+	assert_int_equal(links_at(n, 1), 1);
+	give_back(f, &f->b[1][0]);
+	fake_server_close(&f->s[0]);
+	fake_turn(&f->env);
+	assert_int_equal(links_at(n, 0), 0);
+	assert_int_equal(links_at(n, 1), 0);
+	end_nodes(n);
+}
+
 static void *go_on_publishing(void *arg)
 {
 	struct nodes *n = arg;
@@ -112,6 +145,7 @@ static void test_views_come_at_any_time(void **state PW_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_links_count_where_they_are),
 	    cmocka_unit_test(test_views_come_at_any_time),
 	};
 
