@@ -6,6 +6,7 @@
 
 #include "pool_priv.h"
 
+/* One that was opened before the database was on a cluster ends when its transaction does. */
 static void end_busy(const struct pw_pool *pool, struct pw_list *links, uint64_t bearable)
 {
 	struct pw_error err;
@@ -17,7 +18,7 @@ static void end_busy(const struct pw_pool *pool, struct pw_list *links, uint64_t
 	PW_LIST_FOREACH_SAFE (node, links) {
 		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
 
-		if (!pw_nodes_admit(link, bearable))
+		if (link->facts.slot != PW_NO_SLOT && !pw_nodes_admit(link, bearable))
 			pw_link_close(link, PW_LINK_END_CLEAN, err.message, &err);
 	}
 }

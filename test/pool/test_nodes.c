@@ -142,11 +142,28 @@ static void test_views_come_at_any_time(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* Whoever began before the database was on a cluster may end in peace. */
+static void test_links_of_before(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 1", 1);
+	struct fixture *f = n->f;
+
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][0], "link");
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	pw_pools_follow(&f->env.workers[0].pools, n->cluster);
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[0][0], "");
+	end_nodes(n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_links_count_where_they_are),
 	    cmocka_unit_test(test_views_come_at_any_time),
+	    cmocka_unit_test(test_links_of_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
