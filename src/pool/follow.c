@@ -81,10 +81,18 @@ static void word_refusal(const struct pw_pool *pool, struct pw_error *err)
 	pw_error_hint(err, "SHOW NODES on the console says why.");
 }
 
+/* A promotion may come, or the first news of the nodes. */
+static bool may_hope(struct pw_pool *pool)
+{
+	uint64_t limit = (uint64_t)pool->cluster_conf.no_primary_wait;
+
+	return (pool->routing == PW_ROUTING_PRIMARY || !pw_nodes_are_known(pool)) &&
+	       (limit == 0 ||
+		pw_clock_since(pool->no_node_since_us, pool->pools->loop->now_us) < limit);
+}
+
 void pw_nodes_tend(struct pw_pool *pool)
 {
-	uint64_t now_us = pool->pools->loop->now_us;
-	uint64_t limit = (uint64_t)pool->cluster_conf.no_primary_wait;
 	struct pw_error err;
 
 	if (!pool->cluster)
@@ -94,9 +102,8 @@ void pw_nodes_tend(struct pw_pool *pool)
 		return;
 	}
 	if (pool->no_node_since_us == 0)
-		pool->no_node_since_us = now_us;
-	if (pool->routing == PW_ROUTING_PRIMARY &&
-	    (limit == 0 || pw_clock_since(pool->no_node_since_us, now_us) < limit))
+		pool->no_node_since_us = pool->pools->loop->now_us;
+	if (may_hope(pool))
 		return;
 	word_refusal(pool, &err);
 	pw_pool_refuse_all(pool, &err, true);

@@ -126,6 +126,17 @@ uint64_t pw_nodes_bearable(struct pw_pool *pool)
 	return bearable;
 }
 
+bool pw_nodes_are_known(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = look(pool);
+
+	for (size_t i = 0; view && i < view->health.n; i++) {
+		if (view->health.nodes[i].state == PW_NODE_NEW)
+			return false;
+	}
+	return view != NULL;
+}
+
 bool pw_nodes_may_serve(struct pw_pool *pool)
 {
 	const struct pw_cluster_view *view = look(pool);

@@ -49,6 +49,8 @@ void pw_pool_welcome_all(struct pw_pool *pool);
 uint64_t pw_nodes_usable(struct pw_pool *pool);
 /* Those on which work that is under way may go on. */
 uint64_t pw_nodes_bearable(struct pw_pool *pool);
+/* Have all of them answered, or failed to? */
+bool pw_nodes_are_known(struct pw_pool *pool);
 /* Is there one of which a login may be hoped for? Not where the primary lets nobody in. */
 bool pw_nodes_may_serve(struct pw_pool *pool);
 /* Is the link's node among them? */

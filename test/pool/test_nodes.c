@@ -105,6 +105,30 @@ static void test_links_count_where_they_are(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* Before it is known which nodes there are, nobody is told that there is none. */
+static void test_beginning(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 1", 1);
+	struct fixture *f = n->f;
+	struct pw_pool *pool = pool_of(f, 0);
+
+	pool->cluster = n->cluster;
+	pool->routing = PW_ROUTING_REPLICA;
+	assert_false(fake_borrow(&f->b[0][0]));
+	fake_pass(&f->env, PW_SECOND_US);
+	fake_assert_heard(&f->b[0][0], "");
+	n->health.nodes[0].state = PW_NODE_DOWN;
+	publish(n);
+	fake_pass(&f->env, PW_SECOND_US);
+	fake_assert_heard(&f->b[0][0], "");
+	n->health.nodes[1].state = PW_NODE_DOWN;
+	publish(n);
+	pw_pools_follow(&f->env.workers[0].pools, n->cluster);
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[0][0], "refused:57P03");
+	end_nodes(n);
+}
+
 static void *go_on_publishing(void *arg)
 {
 	struct nodes *n = arg;
@@ -162,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_links_count_where_they_are),
+	    cmocka_unit_test(test_beginning),
 	    cmocka_unit_test(test_views_come_at_any_time),
 	    cmocka_unit_test(test_links_of_before),
 	};
