@@ -315,3 +315,16 @@ def test_what_was_set_to_the_servers_default_stays(with_code, pg, db):
     texts = ["SELECT f('1')", *SHOWN, "BEGIN", "SET LOCAL TimeZone = 'Asia/Tokyo'",
              "DO $$ BEGIN RESET work_mem; END $$", "COMMIT", *SHOWN]
     assert messages(conn, texts) == messages(direct, texts)
+
+
+def test_what_the_server_does_not_give_back_ends_the_client(both, pg, db):
+    """The right to the role was taken away: PostgreSQL itself goes back without a question."""
+    _, conn = both()
+    assert conn.query("SET ROLE NONE").error is None
+    with pg.connect(db) as admin:
+        admin.execute("REVOKE lim FROM alice")
+        try:
+            conn.send(query("RESET ROLE"))
+            assert conn.expect_fatal().code == "08006"
+        finally:
+            admin.execute("GRANT lim TO alice")

@@ -219,6 +219,8 @@ void pw_relay_note_ready(struct pw_client *c);
 void pw_relay_leave_if_free(struct pw_client *c);
 /* What was sent on our own account is answered. False: the client is closed. */
 bool pw_relay_own_passed(struct pw_client *c);
+/* The same, of what the client waits for as the end of its RESET. */
+bool pw_relay_restored(struct pw_client *c);
 /* SYNCING, ASKING: the server, or the hub, has answered. */
 void pw_relay_synced(struct pw_client *c);
 void pw_relay_answered(struct pw_client *c);

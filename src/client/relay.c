@@ -535,7 +535,7 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed)
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
 	struct pw_link *link = loan->link;
 
-	if (was_swallowed && !pw_relay_own_passed(c))
+	if (was_swallowed ? !pw_relay_own_passed(c) : !pw_relay_restored(c))
 		return;
 	switch (c->state) {
 	case PW_CLIENT_LOOKUP:

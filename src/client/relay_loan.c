@@ -499,6 +499,23 @@ static bool bear_discard(struct pw_client *c)
 	return false;
 }
 
+bool pw_relay_restored(struct pw_client *c)
+{
+	struct pw_link *link = link_of(c);
+	struct pw_error err;
+
+	if (!link->has_restore_error)
+		return true;
+	link->has_restore_error = false;
+	pw_error_set(&err, PW_SQLSTATE_CONNECTION_FAILURE, "session state was lost");
+	pw_error_detail(&err,
+			"What the start-up packet asked for could not be put back behind a RESET: "
+			"%s.",
+			link->own_error);
+	pw_link_close(link, PW_LINK_END_CLEAN, err.message, &err);
+	return false;
+}
+
 /* Is what the ReadyForQuery ends a batch that nobody waits for? */
 static bool has_ahead(const struct pw_client *c)
 {

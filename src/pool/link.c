@@ -279,6 +279,7 @@ void pw_link_lend(struct pw_link *link, struct pw_loan *loan)
 	note_owner(link, loan);
 	link->loan = loan;
 	link->has_discard_error = false;
+	link->has_restore_error = false;
 	link->has_unnamed = false;
 	link->is_unnamed_sure = false;
 	link->facts.last_used_us = link->pool->pools->loop->now_us;

@@ -271,7 +271,7 @@ static void finish_copy_response(struct pw_link *link, const struct pw_piece *pi
 			      NULL);
 }
 
-/* In a failed transaction nothing is discarded, and nothing told either. */
+/* In a failed transaction nothing is discarded or restored, and nothing told or set either. */
 static void note_own_error(struct pw_link *link, const struct pw_expect *head,
 			   const struct pw_error_fields *fields)
 {
@@ -282,12 +282,14 @@ static void note_own_error(struct pw_link *link, const struct pw_expect *head,
 	snprintf(link->own_sqlstate, sizeof(link->own_sqlstate), "%s", fields->sqlstate);
 	pw_log_debug(&link->log, "error in a query of our own: %s %s", fields->sqlstate,
 		     fields->message);
-	if (!(head->flags & PW_EXPECT_DISCARD)) {
+	if (head->flags & PW_EXPECT_DISCARD) {
+		pw_link_forget_draws(link, PW_DRAWER_UNKNOWN);
+		link->has_discard_error |= !is_harmless;
+	} else if (head->flags & PW_EXPECT_ENDS) {
+		link->has_restore_error |= !is_harmless;
+	} else {
 		link->has_own_error = true;
-		return;
 	}
-	pw_link_forget_draws(link, PW_DRAWER_UNKNOWN);
-	link->has_discard_error |= !is_harmless;
 }
 
 static enum verdict decide_error(struct pw_link *link, const struct pw_piece *piece)

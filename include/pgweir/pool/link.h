@@ -137,6 +137,7 @@ struct pw_link {
 	bool is_unnamed_sure;   /* ... and taken: whatever comes, it is its borrower's */
 	bool has_own_error;     /* a swallowed query of ours failed */
 	bool has_discard_error; /* it was a DISCARD SEQUENCES */
+	bool has_restore_error; /* it was what ends a RESET with the start-up packet's settings */
 	char own_error[128];    /* ... with this message */
 	char own_sqlstate[6];   /* ... and this code */
 	bool has_told_fatal;    /* the borrower has the server's last words */
