@@ -218,3 +218,24 @@ def test_of_a_client_whose_settings_are_put_back(tx_pooler, pg, reset, is_pipeli
                     for o in play(conn, [b"".join(turns)] if is_pipeline else turns)])
         conn.leave()
     assert got[0] == got[1]
+
+
+@pytest.mark.parametrize("part", [
+    lambda i: select(i) + sync(),
+    lambda i: (FAIL if i % 3 == 1 else b"") + select(i) + sync(),
+    lambda i: select(i) + (close("S") if i % 5 == 1 else b"") + (sync() if i % 700 == 699 else b""),
+    select,
+], ids=["each its own", "every third skipped", "some closed", "one pipeline"])
+def test_more_than_can_be_remembered(pair, part):
+    """All are sent before the first is answered; the last of them is run, in a pipeline and behind it."""
+    count = 3000
+    sent = b"".join(part(i) for i in range(count))
+    got = []
+    for conn in pair():
+        conn.send(query("SELECT pg_sleep(0.3)") + sent + sync() + RUN + RUN)
+        got.append([outcome(conn.result()) for _ in range(sent.count(sync()) + 4)])
+        conn.send(RUN)
+        got[-1].append(outcome(conn.result()))
+        conn.leave()
+    assert got[0] == got[1]
+    assert got[0][-1][1] == [[str(count - 1)]]
