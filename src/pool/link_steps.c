@@ -173,7 +173,7 @@ struct pw_link *pw_link_open(struct pw_pool *pool, struct pw_loan *own)
 	if (!link)
 		return NULL;
 	link->shared = pw_registry_pool(pool->pools->registry, pool->shared->db->name,
-					pool->shared->user->name);
+					pool->shared->user->name, pool->shared->of_replicas);
 	if (!link->shared) {
 		pw_link_destroy(link);
 		return NULL;

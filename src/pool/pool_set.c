@@ -65,6 +65,10 @@ void pw_pools_free_pool(struct pw_pool *pool)
 	pw_pool_close_links(pool, "pool removed", true);
 	pw_counters_add(&pools->retired, &pool->stats.now);
 	pw_task_cancel(&pool->serve_task);
+	if (pool->home)
+		pool->home->replicas = NULL;
+	if (pool->replicas)
+		pool->replicas->home = NULL;
 	pw_map_remove(&pools->map, &pool->node);
 	pw_map_remove(&pools->by_id, &pool->id_node);
 	pw_params_unref(&pools->params, pool->welcome_params);

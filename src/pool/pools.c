@@ -14,6 +14,7 @@
 
 struct pool_name {
 	const char *db, *user;
+	bool of_replicas;
 };
 
 static bool has_name(const struct pw_map_node *node, const void *key)
@@ -21,14 +22,15 @@ static bool has_name(const struct pw_map_node *node, const void *key)
 	const struct pw_pool *pool = PW_CONTAINER(node, const struct pw_pool, node);
 	const struct pool_name *name = key;
 
-	return strcmp(pool->shared->db->name, name->db) == 0 &&
+	return pool->shared->of_replicas == name->of_replicas &&
+	       strcmp(pool->shared->db->name, name->db) == 0 &&
 	       strcmp(pool->shared->user->name, name->user) == 0;
 }
 
 static uint64_t hash_name(const struct pw_pools *pools, const struct pool_name *name)
 {
 	return pw_hash(&pools->hash_key, name->db, strlen(name->db)) * 31 +
-	       pw_hash(&pools->hash_key, name->user, strlen(name->user));
+	       pw_hash(&pools->hash_key, name->user, strlen(name->user)) + name->of_replicas;
 }
 
 /* Means the same in every worker, and after every reload. */
@@ -41,6 +43,15 @@ static uint64_t define(const struct pw_pools *pools, const struct pw_conf_db *db
 	return pw_hash(&pools->hash_key, parts, sizeof(parts));
 }
 
+/* Where reads are split off, the one pool is the primary's, and the other the replicas'. */
+static enum pw_routing routing_of(struct pw_pool *pool, int routing)
+{
+	pool->is_split = routing == PW_ROUTING_SPLIT;
+	if (pool->shared->of_replicas)
+		return PW_ROUTING_REPLICA;
+	return pool->is_split ? PW_ROUTING_PRIMARY : (enum pw_routing)routing;
+}
+
 static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
 {
 	const struct pw_conf *conf = pool->pools->snapshot->conf;
@@ -49,7 +60,7 @@ static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
 	struct pw_cluster *before = pool->cluster;
 
 	pool->cluster = own ? pw_clusters_get(pool->pools->clusters, db->cluster) : NULL;
-	pool->routing = (enum pw_routing)(db->routing >= 0 ? db->routing : conf->routing);
+	pool->routing = routing_of(pool, db->routing >= 0 ? db->routing : conf->routing);
 	memset(&pool->cluster_conf, 0, sizeof(pool->cluster_conf));
 	if (own)
 		pw_conf_resolve_cluster(conf, own, &pool->cluster_conf);
@@ -99,7 +110,7 @@ static struct pw_pool *create_pool(struct pw_pools *pools, const struct pw_conf_
 	if (!pool)
 		return NULL;
 	pool->pools = pools;
-	pool->shared = pw_registry_pool(pools->registry, name->db, name->user);
+	pool->shared = pw_registry_pool(pools->registry, name->db, name->user, name->of_replicas);
 	if (!pool->shared || list_pool(pools, pool, hash_name(pools, name)) != PW_OK) {
 		pw_registry_put_pool(pools->registry, pool->shared);
 		free(pool);
@@ -120,20 +131,39 @@ static struct pw_pool *create_pool(struct pw_pools *pools, const struct pw_conf_
 	return pool;
 }
 
-struct pw_pool *pw_pools_get(struct pw_pools *pools, const struct pw_conf_db *db, const char *name,
-			     const char *user)
+static struct pw_pool *get_pool(struct pw_pools *pools, const struct pw_conf_db *db,
+				const struct pool_name *name)
 {
-	const struct pool_name key = {name, db->user ? db->user : user};
-	struct pw_map_node *node = pw_map_find(&pools->map, hash_name(pools, &key), has_name, &key);
+	struct pw_map_node *node = pw_map_find(&pools->map, hash_name(pools, name), has_name, name);
 	struct pw_pool *pool;
 
 	if (!node)
-		return create_pool(pools, db, &key);
+		return create_pool(pools, db, name);
 	pool = PW_CONTAINER(node, struct pw_pool, node);
 	/* The entry had been taken out of the configuration, and is back. */
 	if (!pool->db)
 		resolve(pool, db);
 	return pool;
+}
+
+struct pw_pool *pw_pools_get(struct pw_pools *pools, const struct pw_conf_db *db, const char *name,
+			     const char *user)
+{
+	const struct pool_name key = {name, db->user ? db->user : user, false};
+
+	return get_pool(pools, db, &key);
+}
+
+struct pw_pool *pw_pools_get_replicas(struct pw_pool *home)
+{
+	const struct pool_name key = {home->shared->db->name, home->shared->user->name, true};
+
+	if (home->replicas && home->replicas->db)
+		return home->replicas;
+	home->replicas = home->db ? get_pool(home->pools, home->db, &key) : NULL;
+	if (home->replicas)
+		home->replicas->home = home;
+	return home->replicas;
 }
 
 /* Where one user logs in for all clients, min_pool_size holds before the first of them comes. One
@@ -226,8 +256,8 @@ static void swap_pool(struct pw_pool *pool, void *arg PW_UNUSED)
 	if (!db && pool->is_auto)
 		db = pw_conf_find_db(conf, "*");
 	/* An entry that now forces another user has another pool. */
-	if (!db || (db->user && strcmp(db->user, user) != 0) ||
-	    (!db->user && pool->is_forced_user)) {
+	if (!db || (pool->shared->of_replicas && !db->cluster) ||
+	    (db->user && strcmp(db->user, user) != 0) || (!db->user && pool->is_forced_user)) {
 		pool->db = NULL;
 		return;
 	}

@@ -253,6 +253,7 @@ void pw_registry_put_user(struct pw_registry *r, struct pw_shared_user *user)
 
 struct pool_key {
 	const char *db, *user;
+	bool of_replicas;
 };
 
 static bool has_pool_key(const struct pw_map_node *node, const void *key)
@@ -260,16 +261,17 @@ static bool has_pool_key(const struct pw_map_node *node, const void *key)
 	const struct pw_shared_pool *pool = PW_CONTAINER(node, const struct pw_shared_pool, node);
 	const struct pool_key *wanted = key;
 
-	return strcmp(pool->db->name, wanted->db) == 0 &&
+	return pool->of_replicas == wanted->of_replicas &&
+	       strcmp(pool->db->name, wanted->db) == 0 &&
 	       strcmp(pool->user->name, wanted->user) == 0;
 }
 
 static uint64_t hash_pool(const struct pw_registry *r, const struct pool_key *key)
 {
-	uint64_t both[2] = {pw_hash(&r->key, key->db, strlen(key->db)),
-			    pw_hash(&r->key, key->user, strlen(key->user))};
+	uint64_t all[3] = {pw_hash(&r->key, key->db, strlen(key->db)),
+			   pw_hash(&r->key, key->user, strlen(key->user)), key->of_replicas};
 
-	return pw_hash(&r->key, both, sizeof(both));
+	return pw_hash(&r->key, all, sizeof(all));
 }
 
 static void free_pool(struct pw_registry *r, struct pw_shared_pool *pool)
@@ -303,13 +305,15 @@ static struct pw_shared_pool *create_pool(struct pw_registry *r, const struct po
 		return NULL;
 	}
 	memset(pool->seats, 0, r->n_workers * sizeof(*pool->seats));
+	pool->of_replicas = key->of_replicas;
 	pool->id = ++r->next_pool_id;
 	return pool;
 }
 
-struct pw_shared_pool *pw_registry_pool(struct pw_registry *r, const char *db, const char *user)
+struct pw_shared_pool *pw_registry_pool(struct pw_registry *r, const char *db, const char *user,
+					bool of_replicas)
 {
-	const struct pool_key key = {db, user};
+	const struct pool_key key = {db, user, of_replicas};
 	uint64_t hash = hash_pool(r, &key);
 	struct pw_map_node *node;
 	struct pw_shared_pool *pool;

@@ -177,9 +177,9 @@ static void test_entries_are_shared(void **state)
 	(void)state;
 	assert_int_equal(pw_registry_init(&r, 3, &key), PW_OK);
 	assert_null(pw_registry_find_db(&r, "app"));
-	a = pw_registry_pool(&r, "app", "bob");
-	b = pw_registry_pool(&r, "app", "bob");
-	c = pw_registry_pool(&r, "bob", "app");
+	a = pw_registry_pool(&r, "app", "bob", false);
+	b = pw_registry_pool(&r, "app", "bob", false);
+	c = pw_registry_pool(&r, "bob", "app", false);
 	assert_ptr_equal(a, b);
 	assert_ptr_not_equal(a, c);
 	assert_int_not_equal(a->id, c->id);
@@ -195,7 +195,7 @@ static void test_entries_are_shared(void **state)
 	/* Held by hand, they outlive the pool; an id is never used twice. */
 	assert_int_equal(db->refs, 1);
 	assert_int_equal(user->refs, 1);
-	a = pw_registry_pool(&r, "app", "bob");
+	a = pw_registry_pool(&r, "app", "bob", false);
 	assert_ptr_equal(a->db, db);
 	assert_true(a->id > id);
 	pw_registry_put_pool(&r, a);
@@ -217,8 +217,8 @@ static void test_pool_names_do_not_run_together(void **state)
 
 	(void)state;
 	assert_int_equal(pw_registry_init(&r, 1, &key), PW_OK);
-	a = pw_registry_pool(&r, "a", "bc");
-	b = pw_registry_pool(&r, "ab", "c");
+	a = pw_registry_pool(&r, "a", "bc", false);
+	b = pw_registry_pool(&r, "ab", "c", false);
 	assert_ptr_not_equal(a, b);
 	pw_registry_put_pool(&r, a);
 	pw_registry_put_pool(&r, b);
@@ -257,7 +257,7 @@ static void test_seats(void **state)
 
 	(void)state;
 	assert_int_equal(pw_registry_init(&r, PW_WORKERS_MAX, &key), PW_OK);
-	pool = pw_registry_pool(&r, "app", "bob");
+	pool = pw_registry_pool(&r, "app", "bob", false);
 	for (unsigned i = 0; i < PW_WORKERS_MAX; i++) {
 		assert_int_equal((uintptr_t)&pool->seats[i] % PW_CACHE_LINE, 0);
 		assert_int_equal(atomic_load(&pool->seats[i].head_since_us), 0);
@@ -301,7 +301,7 @@ static void test_walks(void **state)
 		const char db[] = {(char)('a' + i % 6), '\0'};
 		const char user[] = {(char)('a' + i / 6), '\0'};
 
-		pools[i] = pw_registry_pool(&r, db, user);
+		pools[i] = pw_registry_pool(&r, db, user, false);
 	}
 	pw_registry_each_pool(&r, count_pool, &n_pools);
 	pw_registry_each_db(&r, count_db, &n_dbs);
@@ -320,7 +320,8 @@ static void *take_and_put_entries(void *arg)
 	uintptr_t faults = 0;
 
 	for (int i = 0; i < ROUNDS / 10; i++) {
-		struct pw_shared_pool *pool = pw_registry_pool(r, i % 2 ? "app" : "web", "bob");
+		struct pw_shared_pool *pool =
+		    pw_registry_pool(r, i % 2 ? "app" : "web", "bob", false);
 		struct pw_shared_db *db = pw_registry_find_db(r, i % 2 ? "app" : "web");
 
 		faults += !pool || !db || pool->db != db || strcmp(pool->user->name, "bob") != 0;

@@ -43,7 +43,7 @@ enum pw_sslmode {
 };
 enum pw_session_state { PW_SESSION_OFF, PW_SESSION_TRACK };
 enum pw_balance { PW_BALANCE_ROUND_ROBIN, PW_BALANCE_DISABLE };
-enum pw_routing { PW_ROUTING_PRIMARY, PW_ROUTING_REPLICA };
+enum pw_routing { PW_ROUTING_PRIMARY, PW_ROUTING_REPLICA, PW_ROUTING_SPLIT };
 enum pw_node_limit { PW_NODE_ANY_ROLE, PW_NODE_REPLICA_ONLY };
 enum pw_all_lagging { PW_ALL_LAGGING_PRIMARY, PW_ALL_LAGGING_LEAST, PW_ALL_LAGGING_ERROR };
 

@@ -35,6 +35,9 @@ void pw_pools_follow(struct pw_pools *pools, struct pw_cluster *cluster);
  * calls it, `db` its entry or "*". NULL without memory. */
 struct pw_pool *pw_pools_get(struct pw_pools *pools, const struct pw_conf_db *db, const char *name,
 			     const char *user);
+/* The pool of the replicas that belongs to the one of the primary; made where it is not there yet.
+ * NULL without memory. */
+struct pw_pool *pw_pools_get_replicas(struct pw_pool *home);
 void pw_pools_each(struct pw_pools *pools, void (*visit)(struct pw_pool *pool, void *arg),
 		   void *arg);
 

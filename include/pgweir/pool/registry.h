@@ -111,6 +111,7 @@ struct pw_shared_pool {
 	uint64_t id; /* never used twice: what mail between workers names */
 	struct pw_shared_db *db;
 	struct pw_shared_user *user;
+	bool of_replicas; /* beside the one of the primary, where reads are split off */
 
 	struct pw_limit links;  /* every server connection of the pool, whatever its state */
 	struct pw_limit logins; /* those that are logging in */
@@ -161,7 +162,7 @@ struct pw_shared_db *pw_registry_db(struct pw_registry *registry, const char *na
 struct pw_shared_db *pw_registry_find_db(struct pw_registry *registry, const char *name);
 struct pw_shared_user *pw_registry_user(struct pw_registry *registry, const char *name);
 struct pw_shared_pool *pw_registry_pool(struct pw_registry *registry, const char *db,
-					const char *user);
+					const char *user, bool of_replicas);
 void pw_registry_put_db(struct pw_registry *registry, struct pw_shared_db *db);
 void pw_registry_put_user(struct pw_registry *registry, struct pw_shared_user *user);
 void pw_registry_put_pool(struct pw_registry *registry, struct pw_shared_pool *pool);
