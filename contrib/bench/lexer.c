@@ -51,7 +51,7 @@ static _Noreturn void die(const char *what)
 static void read_lexer(struct bench *b, size_t i)
 {
 	struct pw_lexer lexer;
-	struct pw_token token;
+	struct pw_lexeme token;
 
 	pw_lexer_init(&lexer, b->texts[i], b->lens[i]);
 	do {

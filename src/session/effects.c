@@ -220,7 +220,7 @@ static void take_set_config(const struct judgement *j, const struct pw_sql_item 
 static bool is_escaped(const struct judgement *j)
 {
 	struct pw_lexer lexer;
-	struct pw_token token;
+	struct pw_lexeme token;
 
 	pw_lexer_init(&lexer, j->text, j->len);
 	do {

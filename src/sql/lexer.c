@@ -208,8 +208,8 @@ static size_t end_of_escapes(const struct pw_lexer *l, size_t at)
 }
 
 /* `at` is behind the opening quote. */
-static enum pw_token_kind take_string(struct pw_lexer *l, size_t at, enum escapes escapes,
-				      enum pw_token_kind kind)
+static enum pw_lexeme_kind take_string(struct pw_lexer *l, size_t at, enum escapes escapes,
+				       enum pw_lexeme_kind kind)
 {
 	do {
 		at = escapes == BY_BACKSLASH_TOO ? end_of_escapes(l, at)
@@ -221,7 +221,7 @@ static enum pw_token_kind take_string(struct pw_lexer *l, size_t at, enum escape
 	return kind;
 }
 
-static enum pw_token_kind take_name(struct pw_lexer *l, size_t at)
+static enum pw_lexeme_kind take_name(struct pw_lexer *l, size_t at)
 {
 	size_t end = end_of_quotes(l, at, '"', BY_DOUBLING);
 
@@ -234,7 +234,7 @@ static enum pw_token_kind take_name(struct pw_lexer *l, size_t at)
 
 /* ---- words ---- */
 
-static enum pw_token_kind take_word(struct pw_lexer *l)
+static enum pw_lexeme_kind take_word(struct pw_lexer *l)
 {
 	uint8_t next = l->text[l->at + 1];
 
@@ -262,7 +262,7 @@ static enum pw_token_kind take_word(struct pw_lexer *l)
 /* ---- dollars ---- */
 
 /* $tag$ ... $tag$; the tag is a word without a dollar, or nothing. */
-static enum pw_token_kind take_dollar_quote(struct pw_lexer *l, size_t tag_len)
+static enum pw_lexeme_kind take_dollar_quote(struct pw_lexer *l, size_t tag_len)
 {
 	const uint8_t *tag = l->text + l->at;
 	size_t at = l->at + tag_len;
@@ -274,7 +274,7 @@ static enum pw_token_kind take_dollar_quote(struct pw_lexer *l, size_t tag_len)
 	return PW_TOKEN_STRING;
 }
 
-static enum pw_token_kind take_dollar(struct pw_lexer *l)
+static enum pw_lexeme_kind take_dollar(struct pw_lexer *l)
 {
 	size_t at = l->at + 1;
 
@@ -308,7 +308,7 @@ static size_t skip_exponent(const struct pw_lexer *l, size_t at)
 }
 
 /* 12, 1.5, 1., .5, each with an exponent; but of 1..2 only the 1. */
-static enum pw_token_kind take_number(struct pw_lexer *l)
+static enum pw_lexeme_kind take_number(struct pw_lexer *l)
 {
 	size_t begin = l->at, mantissa;
 	size_t at = skip(l, begin, PW_LEX_DIGIT);
@@ -350,7 +350,7 @@ static size_t end_of_operator(const struct pw_lexer *l, size_t begin)
 	return at;
 }
 
-static enum pw_token_kind take_symbol(struct pw_lexer *l)
+static enum pw_lexeme_kind take_symbol(struct pw_lexer *l)
 {
 	uint8_t c = l->text[l->at], next = l->text[l->at + 1];
 	size_t begin = l->at;
@@ -367,7 +367,7 @@ static enum pw_token_kind take_symbol(struct pw_lexer *l)
 
 /* ---- all of them ---- */
 
-static enum pw_token_kind take_any(struct pw_lexer *l)
+static enum pw_lexeme_kind take_any(struct pw_lexer *l)
 {
 	uint8_t c = l->text[l->at];
 
@@ -420,10 +420,10 @@ bool pw_lexer_reads(const char *client_encoding)
 	return false;
 }
 
-enum pw_token_kind pw_lexer_take_rare(struct pw_lexer *lexer, size_t *begin)
+enum pw_lexeme_kind pw_lexer_take_rare(struct pw_lexer *lexer, size_t *begin)
 {
 	bool is_whole = skip_gap(lexer, &lexer->at);
-	enum pw_token_kind kind = PW_TOKEN_BROKEN;
+	enum pw_lexeme_kind kind = PW_TOKEN_BROKEN;
 
 	*begin = lexer->at;
 	if (is_whole && lexer->at >= lexer->len)
@@ -452,7 +452,7 @@ void pw_lexer_init(struct pw_lexer *lexer, const void *text, size_t len)
 	lexer->last_block = PW_LEXER_SHORT;
 }
 
-void pw_lexer_next(struct pw_lexer *lexer, struct pw_token *token)
+void pw_lexer_next(struct pw_lexer *lexer, struct pw_lexeme *token)
 {
 	token->end = lexer->at;
 	pw_lexer_take(lexer, token);

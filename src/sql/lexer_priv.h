@@ -65,7 +65,7 @@ enum pw_lexer_look {
 size_t pw_lexer_find_slowly(const struct pw_lexer *lexer, size_t at, enum pw_lexer_look look);
 size_t pw_lexer_skip_spaces(const struct pw_lexer *lexer, size_t at);
 /* As pw_lexer_take(), for every token; lexer->at is where to begin, and then where it ends. */
-enum pw_token_kind pw_lexer_take_rare(struct pw_lexer *lexer, size_t *begin);
+enum pw_lexeme_kind pw_lexer_take_rare(struct pw_lexer *lexer, size_t *begin);
 
 static inline bool pw_lexer_is(const struct pw_lexer *l, size_t at, unsigned trait)
 {
@@ -173,7 +173,7 @@ static inline PW_ALWAYS_INLINE size_t pw_lexer_end_of_param(const struct pw_lexe
 }
 
 /* The next token behind where `token` ends. */
-static inline PW_ALWAYS_INLINE void pw_lexer_take(struct pw_lexer *l, struct pw_token *token)
+static inline PW_ALWAYS_INLINE void pw_lexer_take(struct pw_lexer *l, struct pw_lexeme *token)
 {
 	size_t at = token->end, end = 0, begin;
 

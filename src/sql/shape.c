@@ -133,7 +133,7 @@ STEP void take_text(struct walk *w, size_t at, size_t len)
 	mix_text(w, at, len);
 }
 
-STEP void take_literal(struct walk *w, const struct pw_token *token)
+STEP void take_literal(struct walk *w, const struct pw_lexeme *token)
 {
 	struct pw_shape *shape = w->shape;
 
@@ -187,7 +187,7 @@ STEP void take_symbol(struct walk *w, size_t at, size_t len)
 		mix_text(w, at, len);
 }
 
-STEP void take(struct walk *w, const struct pw_token *token)
+STEP void take(struct walk *w, const struct pw_lexeme *token)
 {
 	size_t at = token->begin, len = token->end - token->begin;
 
@@ -233,7 +233,7 @@ void pw_shape_take(struct pw_shape *shape, const struct pw_shape_key *key, const
 		   size_t len)
 {
 	struct pw_lexer lexer;
-	struct pw_token token = {.end = 0};
+	struct pw_lexeme token = {.end = 0};
 	struct walk w = {.shape = shape, .key = key, .lexer = &lexer, .is_at_start = true};
 
 	memset(shape, 0, offsetof(struct pw_shape, literals));

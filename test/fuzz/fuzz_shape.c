@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static bool rewrite(const uint8_t *text, size_t len, struct pw_strbuf *out)
 {
 	struct pw_lexer lexer;
-	struct pw_token token;
+	struct pw_lexeme token;
 	size_t at = 0;
 
 	pw_lexer_init(&lexer, text, len);

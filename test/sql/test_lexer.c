@@ -17,14 +17,14 @@
 #include "pgweir/base/strbuf.h"
 #include "pgweir/sql/lexer.h"
 
-/* One letter for each kind, in the order of enum pw_token_kind. */
+/* One letter for each kind, in the order of enum pw_lexeme_kind. */
 static const char letters[] = ".wqsbidps!";
 
 /* "w:SELECT i:1 ." */
 static void describe(struct pw_strbuf *out, const char *text, size_t len)
 {
 	struct pw_lexer lexer;
-	struct pw_token token;
+	struct pw_lexeme token;
 
 	pw_strbuf_reset(out);
 	pw_lexer_init(&lexer, text, len);

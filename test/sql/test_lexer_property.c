@@ -243,7 +243,7 @@ static void put_together(struct pw_strbuf *out, uint64_t *random)
 	}
 }
 
-static void fail_at(const char *text, size_t i, const struct pw_token *ours, int begin, int end)
+static void fail_at(const char *text, size_t i, const struct pw_lexeme *ours, int begin, int end)
 {
 	fail_msg("token %zu: ours is %zu..%zu (kind %d), PostgreSQL's %d..%d in:\n%s\n", i,
 		 ours->begin, ours->end, ours->kind, begin, end, text);
@@ -257,7 +257,7 @@ static bool is_any_string(PgQuery__Token token)
 
 /* libpg_query takes comments out before it looks for a string that goes on in another line;
  * PostgreSQL (scan.l, horiz_whitespace) does not. */
-static bool is_continued_behind_comment(const struct pw_token *ours,
+static bool is_continued_behind_comment(const struct pw_lexeme *ours,
 					const PgQuery__ScanResult *theirs, size_t i)
 {
 	bool is_string = ours->kind == PW_TOKEN_STRING || ours->kind == PW_TOKEN_BITS;
@@ -278,7 +278,7 @@ static bool has_false_end(const PgQuery__ScanToken *token)
 static void compare(const char *text, const PgQuery__ScanResult *theirs)
 {
 	struct pw_lexer lexer;
-	struct pw_token ours;
+	struct pw_lexeme ours;
 
 	pw_lexer_init(&lexer, text, strlen(text));
 	for (size_t i = 0; i < theirs->n_tokens; i++) {
@@ -351,7 +351,7 @@ static void check_behind_blanks(const char *text, size_t len, size_t blanks)
 {
 	char *copy = malloc(blanks + len + 1);
 	struct pw_lexer here, there;
-	struct pw_token token, moved;
+	struct pw_lexeme token, moved;
 
 	assert_non_null(copy);
 	memset(copy, ' ', blanks);

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum pw_token_kind {
+enum pw_lexeme_kind {
 	PW_TOKEN_END,
 	PW_TOKEN_WORD,        /* a key word or a name without quotes */
 	PW_TOKEN_QUOTED_NAME, /* "..." or U&"..." */
@@ -33,8 +33,8 @@ enum pw_token_kind {
 	PW_TOKEN_BROKEN,  /* PostgreSQL would refuse it too; the last token */
 };
 
-struct pw_token {
-	enum pw_token_kind kind;
+struct pw_lexeme {
+	enum pw_lexeme_kind kind;
 	size_t begin, end; /* offsets of its first byte and of the one behind it */
 };
 
@@ -55,6 +55,6 @@ bool pw_lexer_reads(const char *client_encoding);
 
 void pw_lexer_init(struct pw_lexer *lexer, const void *text, size_t len);
 /* After END or BROKEN comes the same again. Comments and white space are skipped. */
-void pw_lexer_next(struct pw_lexer *lexer, struct pw_token *token);
+void pw_lexer_next(struct pw_lexer *lexer, struct pw_lexeme *token);
 
 #endif
