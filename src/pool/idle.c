@@ -186,7 +186,7 @@ static bool is_for_others(const struct pw_link *link, const struct pw_loan *loan
 static bool is_at_hand(const struct pw_link *link, const struct pw_loan *loan)
 {
 	return link && link->state == PW_LINK_IDLE && link->pool == loan->pool &&
-	       pw_nodes_admit(link, pw_nodes_usable(link->pool)) &&
+	       pw_nodes_admit(link, pw_nodes_usable(link->pool)) && pw_nodes_show(link, loan) &&
 	       !needs_check(link->pool, link) && pw_pool_suits(link, loan) &&
 	       !is_for_others(link, loan);
 }
@@ -227,7 +227,7 @@ struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *lo
 			continue;
 		}
 		if (is_for_others(link, loan) || !pw_nodes_admit(link, usable) ||
-		    (loan && !pw_pool_suits(link, loan)))
+		    !pw_nodes_show(link, loan) || (loan && !pw_pool_suits(link, loan)))
 			continue;
 		if (!is_fifo && is_kept_back(link, loan)) {
 			kept_back = link;

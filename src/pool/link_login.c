@@ -440,6 +440,7 @@ static void finish_login(struct pw_link *link)
 	}
 	log_connected(link);
 	link->reader.gather_for &= (uint8_t)~PW_FOR_LOGIN;
+	link->facts.login_us = link->pool->pools->loop->now_us;
 	link->pool->pools->link_ops->on_logged_in(link, &link->login->welcome);
 	pw_link_login_free(link);
 	if (link->replication != PW_REPLICATION_NONE)

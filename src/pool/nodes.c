@@ -105,6 +105,59 @@ bool pw_nodes_admit(const struct pw_link *link, uint64_t slots)
 	       (link->facts.slot != PW_NO_SLOT && slots >> link->facts.slot & 1);
 }
 
+/* ---- reading what must be seen ---- */
+
+/* The primary shows everything. login_us 0: by a link that is to be opened. */
+static bool shows(const struct pw_cluster_view *view, size_t i, const struct pw_token *token,
+		  uint64_t login_us)
+{
+	const struct pw_sample *sample = &view->health.nodes[i].sample;
+	const struct pw_replay replay = {(unsigned)view->places[i].slot, sample->sent_us,
+					 sample->answer.replay, login_us};
+
+	return view->health.primary == (int)i ||
+	       pw_token_admits(token, &view->health.track, &replay);
+}
+
+/* Of the usable ones. */
+static uint64_t showing(const struct pw_pool *pool, const struct pw_cluster_view *view,
+			const struct pw_token *token)
+{
+	uint64_t usable = usable_of(pool, view), found = 0;
+
+	if (!token)
+		return usable;
+	for (size_t i = 0; view && i < view->health.n; i++) {
+		if (usable & bit_of(view, i) && shows(view, i, token, 0))
+			found |= bit_of(view, i);
+	}
+	return found;
+}
+
+bool pw_loan_may_read(struct pw_loan *loan)
+{
+	return showing(loan->pool, look(loan->pool), loan->token) != 0;
+}
+
+bool pw_nodes_show(const struct pw_link *link, const struct pw_loan *loan)
+{
+	const struct pw_cluster_view *view;
+
+	if (!loan || !loan->token)
+		return true;
+	view = look(link->pool);
+	for (size_t i = 0; view && i < view->health.n; i++) {
+		if (view->places[i].slot == link->facts.slot)
+			return shows(view, i, loan->token, link->facts.login_us);
+	}
+	return false;
+}
+
+bool pw_loan_reads_right(const struct pw_loan *loan)
+{
+	return pw_nodes_show(loan->link, loan);
+}
+
 /* What it runs would write where the primary is no longer, or read what is not the cluster's. */
 static bool may_go_on(const struct pw_pool *pool, const struct pw_cluster_view *view, size_t i)
 {
@@ -148,11 +201,14 @@ bool pw_nodes_may_serve(struct pw_pool *pool)
 	       atomic_load(&pool->shared->standing) > 0;
 }
 
-/* The node that has the fewest links for its weight; among several, any. */
+/* The node that has the fewest links for its weight; among several, any. One on which who waits may
+ * read, if there is one. */
 const struct pw_node_place *pw_nodes_choose(struct pw_pool *pool)
 {
 	const struct pw_cluster_view *view = look(pool);
-	uint64_t usable = usable_of(pool, view);
+	const struct pw_loan *head = pw_pool_head(pool);
+	uint64_t wanted = showing(pool, view, head ? head->token : NULL);
+	uint64_t usable = wanted ? wanted : usable_of(pool, view);
 	const struct pw_node_place *best = NULL;
 	size_t n = view ? view->health.n : 0;
 	size_t first = n ? pw_rng_next(&pool->pools->rng) % n : 0;

@@ -55,6 +55,8 @@ bool pw_nodes_are_known(struct pw_pool *pool);
 bool pw_nodes_may_serve(struct pw_pool *pool);
 /* Is the link's node among them? */
 bool pw_nodes_admit(const struct pw_link *link, uint64_t slots);
+/* May the loan's owner read there? Anybody may who has no token; loan NULL as well. */
+bool pw_nodes_show(const struct pw_link *link, const struct pw_loan *loan);
 /* Has the node of `a` less to do, for its weight, than that of `b`? */
 bool pw_nodes_is_freer(struct pw_pool *pool, const struct pw_link *a, const struct pw_link *b);
 /* The node that has the most links beyond what its weight says, while another lacks one;

@@ -40,6 +40,15 @@ void pw_loan_unbind(struct pw_loan *loan)
 	loan->pool = NULL;
 }
 
+void pw_loan_move(struct pw_loan *loan, struct pw_pool *pool)
+{
+	pw_assert(loan->state == PW_LOAN_NONE);
+	loan->pool->n_guests--;
+	loan->pool = pool;
+	pool->n_guests++;
+	pool->empty_since_us = 0;
+}
+
 /* Leaves whatever list it is in. */
 void pw_loan_dequeue(struct pw_loan *loan)
 {

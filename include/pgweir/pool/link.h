@@ -66,6 +66,7 @@ struct pw_link_facts {
 	uint64_t id;
 	uint64_t connect_us;
 	uint64_t connect_wall_us;
+	uint64_t login_us; /* when the server had let us in */
 	uint64_t last_used_us;
 	uint64_t last_owner; /* owner_id of the loan that had it last; 0 = none */
 	uint64_t drawer;     /* of the one whose values its sequences have; 0 = nobody's */

@@ -18,6 +18,7 @@
 #include "pgweir/base/map.h"
 #include "pgweir/base/rng.h"
 #include "pgweir/cluster/cluster.h"
+#include "pgweir/cluster/token.h"
 #include "pgweir/conf/conf.h"
 #include "pgweir/net/loop.h"
 #include "pgweir/net/mailbox.h"
@@ -109,6 +110,8 @@ struct pw_loan {
 	uint64_t since_us;               /* WAITING: since when */
 	const struct pw_params *params;  /* the owner's: a link that has them fits, if it has */
 	const struct pw_state *settings; /* these as well; NULL = rather one that has none */
+	/* On which replica its owner may read hangs on that (the owner's); NULL = on any. */
+	const struct pw_token *token;
 	bool is_untracked; /* nobody looks what the owner sets, nor does it leave with the link */
 	bool needs_new;    /* rather a link that nobody has had yet */
 	bool is_strict;    /* rather no link that keeps names of settings it has not set */

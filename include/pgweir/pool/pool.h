@@ -58,6 +58,14 @@ void pw_loan_init(struct pw_loan *loan, const struct pw_borrower_ops *ops);
 void pw_loan_bind(struct pw_loan *loan, struct pw_pool *pool);
 /* The opposite. The loan must be void. */
 void pw_loan_unbind(struct pw_loan *loan);
+/* From now on it is about that pool: the replicas', or the primary's, of the same database and
+ * user. The loan must be void. */
+void pw_loan_move(struct pw_loan *loan, struct pw_pool *pool);
+/* May the loan, which has a token, expect a link to a node of its pool on which its owner may read?
+ */
+bool pw_loan_may_read(struct pw_loan *loan);
+/* Is that so of the link which it has got? */
+bool pw_loan_reads_right(const struct pw_loan *loan);
 
 /* True: loan->link is set now. False: waits; on_link or on_refused follows, never within this
  * call; or, for a link of one's own, which is never there at once, on_lost: it could not log in. */
