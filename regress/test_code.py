@@ -172,7 +172,8 @@ def test_functional_notation_of_parameters(make_one):
 
 
 def test_functional_notation_pins(make_pooler):
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1)
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1,
+                         session_state="track")
     a = pooler.raw()
     assert a.query("SELECT 1, (42::bigint).pg_advisory_lock").error is None
     wait_for(lambda: [row["reasons"] for row in pooler.console("SHOW PINS")] == ["advisory locks"])
@@ -455,7 +456,8 @@ def test_new_tables_are_no_new_code(make_pooler, pg, db, text, is_asked):
     """After a change of code the first one asks what that is, on its own server."""
     with pg.connect(db) as c:
         c.execute(CODE + "; GRANT CREATE ON SCHEMA public TO public")
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1)
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1,
+                         session_state="track")
     a = pooler.raw()
     a.query("BEGIN")
     assert a.query(text).error is None
@@ -472,7 +474,8 @@ def test_function_that_is_replaced_before_the_transaction_ends(make_pooler, pg, 
     """What counts is what was called, not what bears its name at the end."""
     with pg.connect(db) as c:
         c.execute(CODE + "; GRANT CREATE ON SCHEMA public TO public")
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1)
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, worker_threads=1,
+                         session_state="track")
     a, b, other = pooler.raw(), pooler.raw(), pooler.raw()
     make = "CREATE OR REPLACE FUNCTION sett(text) RETURNS text LANGUAGE sql AS $$ SELECT {} $$"
     assert b.query(make.format(before)).error is None
@@ -502,7 +505,8 @@ def test_change_past_the_pooler(make_one, pg, db):
 def make_shared(make_pooler, pg, db, code, size=4):
     with pg.connect(db) as c:
         c.execute(code)
-    return make_pooler(pool_mode="transaction", default_pool_size=size, worker_threads=1)
+    return make_pooler(pool_mode="transaction", default_pool_size=size, worker_threads=1,
+                       session_state="track")
 
 
 def test_server_that_cannot_say(make_pooler, pg, db):

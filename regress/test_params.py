@@ -227,15 +227,16 @@ def test_invalid_value_has_its_own_text(one_link):
     {"no_such": "1"}, {"options": "-c log_statement=all"}, {"options": "-c port=1"}, {"1bad.x": "1"},
     {"role": "nobody_x"}, {"search_path": "1,,"}, {"datestyle": "ISO", "work_mem": "1"},
 ])
-def test_values_of_other_settings_are_refused_as_by_postgresql(one_link, pg, db, params):
+def test_values_of_other_settings_are_refused_as_by_postgresql(make_pooler, pg, db, params):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
     with pytest.raises(PgError) as direct:
         pg.raw("alice", db, **params)
-    conn = one_link.raw(**params)
+    conn = pooler.raw(**params)
     conn.send(query("SELECT 1"))
     error = conn.expect_fatal()
     assert (error.code, error.message) == (direct.value.code, direct.value.message)
     assert "start-up packet" in error.fields["D"]
-    assert one_link.raw().query("SELECT 1").value() == "1"
+    assert pooler.raw().query("SELECT 1").value() == "1"
 
 
 def test_parameters_survive_the_loss_of_the_server(one_link, pg, db):

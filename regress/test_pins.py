@@ -249,7 +249,7 @@ def test_pause_tells_of_pinned_clients(pooler, db, named):
 
 
 def test_pause_tells_of_pinned_clients_of_its_database_alone(make_pooler, pg, db, second_db):
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=4, databases={
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=4, session_state="track", databases={
         name: {"host": pg.host, "port": pg.port, "dbname": name} for name in (db, second_db)})
     pin(pooler)
     result = commanded(pooler, f"PAUSE {second_db}").result()

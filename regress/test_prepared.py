@@ -274,7 +274,8 @@ def test_unnamed_statement(tx_pooler):
 @pytest.mark.parametrize("bound", [200, 0])
 @pytest.mark.parametrize("cut", ["whole", "bytes"])
 def test_unnamed_statement_on_another_link(make_pooler, bound, cut):
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, max_prepared_statements=bound)
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, max_prepared_statements=bound,
+                         session_state="track")
     a, b = pooler.raw(), pooler.raw()
     a.run(parse("", "SELECT 'kept'"), sync(), cut=cut)
     b.query("BEGIN")

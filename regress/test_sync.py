@@ -187,7 +187,8 @@ def test_what_rides_ahead_of_a_statement_that_must_be_asked_about(make_pooler):
 def test_code_that_resets_while_its_client_is_pinned(make_pooler, reset):
     """What the start-up packet has asked for holds again with the next transaction, and whoever
     has the connection next has it, too."""
-    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1)
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1,
+                         session_state="track")
     options = "-c search_path=t1 -c default_transaction_read_only=on"
 
     def state(conn):

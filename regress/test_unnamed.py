@@ -71,7 +71,8 @@ def play(conn, turns, between=None):
 @pytest.fixture(params=[200, 0], ids=["virtual names", "the server's names"])
 def pooler(make_pooler, request):
     return make_pooler(pool_mode="transaction", default_pool_size=1, worker_threads=1,
-                       max_pinned_share=0, max_prepared_statements=request.param)
+                       max_pinned_share=0, max_prepared_statements=request.param,
+                       session_state="track")
 
 
 @pytest.fixture
@@ -208,9 +209,10 @@ def test_of_a_client_that_keeps_its_connection(pair, pin):
 
 @pytest.mark.parametrize("reset", ["SET TimeZone TO DEFAULT", "RESET TimeZone"])
 @pytest.mark.parametrize("is_pipeline", [False, True])
-def test_of_a_client_whose_settings_are_put_back(tx_pooler, pg, reset, is_pipeline):
+def test_of_a_client_whose_settings_are_put_back(make_pooler, pg, reset, is_pipeline):
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=2, session_state="track")
     got = []
-    for begin, args in ((pg.raw, ("alice", tx_pooler.db)), (tx_pooler.raw, ())):
+    for begin, args in ((pg.raw, ("alice", pooler.db)), (pooler.raw, ())):
         conn = begin(*args, TimeZone="Asia/Tokyo")
         turns = [parse("b", "BEGIN") + run_named("b"), parse("", reset) + sync(), RUN, RUN,
                  describe("S") + sync(), parse("s", "SHOW TimeZone") + run_named("s")]
