@@ -442,10 +442,10 @@ static unsigned option_of(const PgQuery__DefElem *option)
 	return 0;
 }
 
-static enum pw_sql_read judge_options(struct pw_reads *r, const PgQuery__TransactionStmt *begin)
+static enum pw_sql_read judge_options(struct pw_reads *r, PgQuery__Node *const *options, size_t n)
 {
-	for (size_t i = 0; i < begin->n_options; i++) {
-		const PgQuery__Node *node = begin->options[i];
+	for (size_t i = 0; i < n; i++) {
+		const PgQuery__Node *node = options[i];
 		unsigned option;
 
 		if (node->node_case != PG_QUERY__NODE__NODE_DEF_ELEM)
@@ -479,7 +479,19 @@ static enum pw_sql_read judge_transaction(struct pw_reads *r, const PgQuery__Nod
 	if (kind >= PW_COUNTOF(kinds) || kinds[kind] == 0)
 		return PW_SQL_READ_NEVER;
 	r->transaction |= kinds[kind] | (transaction->chain ? PW_SQL_TRANSACTION_CHAINS : 0);
-	return judge_options(r, transaction);
+	return judge_options(r, transaction->options, transaction->n_options);
+}
+
+/* SET TRANSACTION, but for that of another one's snapshot. */
+static enum pw_sql_read judge_set(struct pw_reads *r, const PgQuery__Node *node)
+{
+	const PgQuery__VariableSetStmt *set = node->variable_set_stmt;
+
+	if (set->kind != PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI ||
+	    strcmp(set->name, "TRANSACTION") != 0)
+		return PW_SQL_READ_NEVER;
+	r->transaction |= PW_SQL_TRANSACTION_SETS;
+	return judge_options(r, set->args, set->n_args);
 }
 
 static const struct {
@@ -488,6 +500,7 @@ static const struct {
 } statements[] = {
     {PG_QUERY__NODE__NODE_SELECT_STMT, judge_query},
     {PG_QUERY__NODE__NODE_TRANSACTION_STMT, judge_transaction},
+    {PG_QUERY__NODE__NODE_VARIABLE_SET_STMT, judge_set},
     {PG_QUERY__NODE__NODE_EXECUTE_STMT, judge_execute},
     {PG_QUERY__NODE__NODE_VARIABLE_SHOW_STMT, judge_show},
     {PG_QUERY__NODE__NODE_EXPLAIN_STMT, judge_explain},

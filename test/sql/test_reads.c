@@ -58,8 +58,9 @@ static void add_names(struct pw_strbuf *out, const struct pw_analysis *a, const 
 
 static void add_words(struct pw_strbuf *out, const struct pw_analysis *a)
 {
-	static const char *const words[] = {"begins",    "ends",       "chains",       "marks",
-					    "read-only", "read-write", "serializable", "isolation"};
+	static const char *const words[] = {"begins",       "ends",      "chains",
+					    "marks",        "read-only", "read-write",
+					    "serializable", "isolation", "sets"};
 
 	for (unsigned i = 0; i < PW_COUNTOF(words); i++) {
 		if (a->transaction & 1U << i)
@@ -491,7 +492,15 @@ static void test_transactions(void **state PW_UNUSED)
 	    {"PREPARE TRANSACTION 'a'", "never"},
 	    {"COMMIT PREPARED 'a'", "never"},
 	    {"ROLLBACK PREPARED 'a'", "never"},
-	    {"SET TRANSACTION READ ONLY", "never"},
+	    {"SET TRANSACTION READ ONLY", "transaction read-only sets"},
+	    {"SET TRANSACTION READ WRITE, NOT DEFERRABLE", "transaction read-write sets"},
+	    {"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
+	     "transaction read-only serializable sets"},
+	    {"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "transaction isolation sets"},
+	    {"BEGIN; SET TRANSACTION READ ONLY", "transaction begins read-only sets"},
+	    {"SET TRANSACTION SNAPSHOT '1-1'", "never"},
+	    {"SET LOCAL TRANSACTION READ ONLY", "transaction read-only sets"},
+	    {"SET transaction_read_only = on", "never"},
 	    {"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", "never"},
 	};
 

@@ -79,7 +79,8 @@ enum pw_sql_read {
 	/* It may write, lock rows or change its session, it tells of the node that runs it, or
 	 * nobody here knows. */
 	PW_SQL_READ_NEVER,
-	/* Begins, ends or marks a transaction, and does nothing else: PW_SQL_TRANSACTION_*. */
+	/* Begins, ends or marks a transaction, or says what it may do, and does nothing else:
+	 * PW_SQL_TRANSACTION_*. */
 	PW_SQL_READ_TRANSACTION,
 	/* It reads, if all that it names is harmless. */
 	PW_SQL_READ_BY_NAMES,
@@ -97,11 +98,12 @@ enum {
 	PW_SQL_TRANSACTION_ENDS = 2,   /* COMMIT, ROLLBACK */
 	PW_SQL_TRANSACTION_CHAINS = 4, /* the same AND CHAIN, beside ENDS */
 	PW_SQL_TRANSACTION_MARKS = 8,  /* SAVEPOINT, RELEASE, ROLLBACK TO */
-	/* What BEGIN says; both where it says both. */
+	/* What BEGIN, or SET TRANSACTION, says; both where it says both. */
 	PW_SQL_TRANSACTION_READ_ONLY = 16,
 	PW_SQL_TRANSACTION_READ_WRITE = 32,
 	PW_SQL_TRANSACTION_SERIALIZABLE = 64, /* which a standby refuses */
 	PW_SQL_TRANSACTION_ISOLATION = 128,   /* another level */
+	PW_SQL_TRANSACTION_SETS = 256,        /* SET TRANSACTION, which may say the same */
 };
 
 /* Of all lists of a text together; one that names more is NEVER. */
