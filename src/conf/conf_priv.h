@@ -138,6 +138,9 @@ bool pw_conf_setting_parse(const struct pw_conf_key *key, const char *text, stru
 /* Cuts the next pair off *cursor, in place. PW_CLOSED at the end, PW_EINVAL on a syntax error. */
 PW_MUSTCHECK enum pw_status pw_connstr_next(char **cursor, const char **key, const char **value);
 
+/* "a, b" -> {"a", "b", NULL}; NULL where a member is empty or memory ran out. No text is no host.
+ */
+const char *const *pw_conf_split_hosts(const char *text, struct pw_conf_arena *arena);
 /* Sets name, host and port from "host", "host:port", "[address]:port" or "/directory:port". False:
  * it is none of these. */
 bool pw_conf_read_node(const char *text, size_t len, struct pw_conf_arena *arena,

@@ -218,41 +218,6 @@ static bool is_name_legal(struct builder *b, const struct pw_ini_entry *entry, c
 	return false;
 }
 
-/* "a, b" -> {"a", "b", NULL}; NULL where a member is empty or memory ran out. */
-static const char *const *split_hosts(struct builder *b, const char *text)
-{
-	static const char blanks[] = " \t";
-	const char **hosts;
-	char *p;
-	size_t n = 0, commas = 0;
-
-	for (const char *c = text ? text : ""; *c != '\0'; c++)
-		commas += *c == ',';
-	hosts = pw_conf_arena_alloc(arena_of(b), (commas + 2) * sizeof(*hosts));
-	if (!hosts || !text)
-		return hosts;
-	p = pw_conf_arena_alloc(arena_of(b), strlen(text) + 1);
-	if (!p)
-		return NULL;
-	memcpy(p, text, strlen(text) + 1);
-	for (char *next = p; next; p = next) {
-		char *end;
-
-		next = strchr(p, ',');
-		end = next ? next : p + strlen(p);
-		if (next)
-			next++;
-		p += strspn(p, blanks);
-		while (end > p && strchr(blanks, end[-1]))
-			end--;
-		*end = '\0';
-		if (*p == '\0')
-			return NULL;
-		hosts[n++] = p;
-	}
-	return hosts;
-}
-
 static void set_database(struct builder *b, const struct pw_ini_entry *entry)
 {
 	struct pw_conf_db db = {0};
@@ -274,7 +239,7 @@ static void set_database(struct builder *b, const struct pw_ini_entry *entry)
 		return;
 	db.name = pw_conf_arena_copy(arena_of(b), entry->key);
 	db.definition = pw_conf_arena_copy(arena_of(b), entry->value);
-	db.hosts = split_hosts(b, db.host_text);
+	db.hosts = pw_conf_split_hosts(db.host_text, arena_of(b));
 	if (!db.hosts && !pw_conf_arena_has_failed(arena_of(b))) {
 		pw_conf_problem(&b->problems, &entry->pos,
 				"database \"%s\": empty name in the list of hosts", entry->key);

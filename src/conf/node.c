@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * How a node is written. Whatever way that is, it has one name: with its port.
+ * How hosts and nodes are written. Whatever way a node is, it has one name: with its port.
  */
 #include "config.h"
 
@@ -86,4 +86,38 @@ bool pw_conf_read_node(const char *text, size_t len, struct pw_conf_arena *arena
 	node->host = host;
 	node->name = name;
 	return true;
+}
+
+const char *const *pw_conf_split_hosts(const char *text, struct pw_conf_arena *arena)
+{
+	static const char blanks[] = " \t";
+	const char **hosts;
+	char *p;
+	size_t n = 0, commas = 0;
+
+	for (const char *c = text ? text : ""; *c != '\0'; c++)
+		commas += *c == ',';
+	hosts = pw_conf_arena_alloc(arena, (commas + 2) * sizeof(*hosts));
+	if (!hosts || !text)
+		return hosts;
+	p = pw_conf_arena_alloc(arena, strlen(text) + 1);
+	if (!p)
+		return NULL;
+	memcpy(p, text, strlen(text) + 1);
+	for (char *next = p; next; p = next) {
+		char *end;
+
+		next = strchr(p, ',');
+		end = next ? next : p + strlen(p);
+		if (next)
+			next++;
+		p += strspn(p, blanks);
+		while (end > p && strchr(blanks, end[-1]))
+			end--;
+		*end = '\0';
+		if (*p == '\0')
+			return NULL;
+		hosts[n++] = p;
+	}
+	return hosts;
 }
