@@ -48,6 +48,13 @@ void pw_conf_problem(struct pw_conf_problems *problems, const struct pw_ini_pos 
 /* Says how many lines were left out. */
 void pw_conf_problems_end(struct pw_conf_problems *problems);
 
+/* ---- comments that are none ---- */
+
+/* Does the text read as if a comment stood in it: a ; or # in front, or behind a blank? */
+bool pw_conf_has_comment(const char *text);
+/* Then `; what looks like a comment ...`, or nothing. */
+void pw_conf_comment_hint(const char *text, struct pw_strbuf *out);
+
 /* ---- nearest legal name ---- */
 
 struct pw_nearest {
@@ -84,6 +91,7 @@ enum pw_conf_flags {
 	PW_KEY_NO_EFFECT = 2, /* PgBouncer's, accepted only */
 	PW_KEY_RECONNECT = 4, /* servers opened under another value must not serve */
 	PW_KEY_SECRET = 8,    /* not shown */
+	PW_KEY_PROSE = 16,    /* SQL and the like: a ; or # behind a blank is no accident */
 };
 
 struct pw_conf_key {

@@ -171,8 +171,9 @@ static void include_file(struct reader *r, struct source *source, char *path)
 		failure = strerror(code);
 	else
 		return;
-	pw_conf_problem(r->sink->problems, &source->pos, "error processing include file \"%s\": %s",
-			path, failure);
+	pw_conf_problem(r->sink->problems, &source->pos,
+			"error processing include file \"%s\": %s%s", path, failure,
+			pw_conf_has_comment(path) ? "; comments stand on lines of their own" : "");
 }
 
 static void read_directive(struct reader *r, struct source *source, char *line)

@@ -102,6 +102,19 @@ static void report_message(struct builder *b, const struct pw_ini_pos *pos)
 	pw_strbuf_reset(&b->message);
 }
 
+static void warn_of_comment(struct builder *b, const struct pw_conf_key *key,
+			    const struct pw_ini_entry *entry)
+{
+	const unsigned may_have = PW_KEY_SECRET | PW_KEY_PROSE | PW_KEY_NO_EFFECT;
+
+	if (key->kind == PW_KIND_STRING && !(key->flags & may_have) &&
+	    pw_conf_has_comment(entry->value))
+		pw_conf_problem(&b->warnings, &entry->pos,
+				"what looks like a comment belongs to the value of %s, comments "
+				"stand on lines of their own",
+				key->name);
+}
+
 static void warn_if_ignored(struct builder *b, const struct pw_conf_key *key,
 			    const struct pw_ini_pos *pos)
 {
@@ -132,6 +145,7 @@ static void set_main(struct builder *b, const struct pw_ini_entry *entry)
 		return;
 	}
 	b->set_at[key - pw_conf_settings.rows] = entry->pos;
+	warn_of_comment(b, key, entry);
 	warn_if_ignored(b, key, &entry->pos);
 }
 
@@ -187,20 +201,27 @@ static bool read_pairs(struct builder *b, const struct pw_ini_entry *entry, cons
 		if (!key) {
 			pw_strbuf_printf(&b->message, "unrecognized %s parameter: %.64s",
 					 keys == &pw_conf_user_keys ? "user" : "connection", name);
-			pw_conf_key_hint(keys, name, &b->message);
+			if (pw_conf_has_comment(name))
+				pw_conf_comment_hint(name, &b->message);
+			else
+				pw_conf_key_hint(keys, name, &b->message);
 			report_message(b, &entry->pos);
 		} else if (!pw_conf_key_parse(key, value, arena_of(b), row, &b->message)) {
 			report_message(b, &entry->pos);
 		}
 		pw_strbuf_reset(&b->message);
 	}
-	if (status == PW_EINVAL)
-		pw_conf_problem(
-		    &b->problems, &entry->pos,
+	if (status == PW_EINVAL) {
+		pw_strbuf_printf(
+		    &b->message,
 		    "%s \"%.64s\": syntax error in connection string: key=value pairs with spaces "
 		    "between them are expected, no value may be empty, one with spaces needs "
 		    "single quotes",
 		    noun, entry->key);
+		/* At the pair that is none. */
+		pw_conf_comment_hint(cursor, &b->message);
+		report_message(b, &entry->pos);
+	}
 	return b->problems.count == reported;
 }
 
@@ -329,10 +350,12 @@ static bool split_nodes(struct builder *b, const struct pw_ini_entry *entry,
 		for (size_t i = 0; i < pw_conf_node_keys.n; i++)
 			pw_conf_key_reset(&pw_conf_node_keys.rows[i], arena_of(b), node);
 		if (!pw_conf_read_node(p, len, arena_of(b), node)) {
-			pw_conf_problem(&b->problems, &entry->pos,
-					"cluster \"%.64s\": node \"%.*s\": host:port, "
-					"[address]:port or /socket/directory:port is expected",
-					entry->key, len < 64 ? (int)len : 64, p);
+			pw_strbuf_printf(&b->message,
+					 "cluster \"%.64s\": node \"%.*s\": host:port, "
+					 "[address]:port or /socket/directory:port is expected",
+					 entry->key, len < 64 ? (int)len : 64, p);
+			pw_conf_comment_hint(p, &b->message);
+			report_message(b, &entry->pos);
 			return false;
 		}
 		cluster->n_nodes++;

@@ -76,6 +76,9 @@ bool pw_conf_read_node(const char *text, size_t len, struct pw_conf_arena *arena
 
 	if (!cut(text, len, &parts) || parts.host_len == 0 || !read_port(&parts, &node->port))
 		return false;
+	/* A comment where there is none: no host has such a name. */
+	if (parts.host[0] == ';' || parts.host[0] == '#')
+		return false;
 	size = parts.host_len + sizeof("[]:65535");
 	host = pw_conf_arena_alloc(arena, parts.host_len + 1);
 	name = pw_conf_arena_alloc(arena, size);

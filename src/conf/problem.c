@@ -40,6 +40,33 @@ void pw_conf_problems_end(struct pw_conf_problems *problems)
 		pw_strbuf_printf(problems->out, "\nand %u more", problems->count - PROBLEMS_MAX);
 }
 
+static bool is_comment_sign(char c)
+{
+	return c == ';' || c == '#';
+}
+
+bool pw_conf_has_comment(const char *text)
+{
+	static const char blanks[] = " \t";
+
+	text += strspn(text, blanks);
+	if (is_comment_sign(*text))
+		return true;
+	while (*(text += strcspn(text, blanks)) != '\0') {
+		text += strspn(text, blanks);
+		if (is_comment_sign(*text))
+			return true;
+	}
+	return false;
+}
+
+void pw_conf_comment_hint(const char *text, struct pw_strbuf *out)
+{
+	if (pw_conf_has_comment(text))
+		pw_strbuf_add_string(out, "; what looks like a comment belongs to the value, "
+					  "comments stand on lines of their own");
+}
+
 /* Levenshtein's distance, one row at a time. `b` is at most NAME_MAX_COMPARED long. */
 static size_t edit_distance(const char *a, const char *b)
 {

@@ -17,6 +17,7 @@ enum {
 	RELOAD = PW_KEY_RELOAD,
 	NO_EFFECT = PW_KEY_NO_EFFECT,
 	SECRET = PW_KEY_SECRET,
+	PROSE = PW_KEY_PROSE,
 };
 
 static const struct pw_conf_key rows[] = {

@@ -409,6 +409,7 @@ bool pw_conf_key_parse(const struct pw_conf_key *key, const char *text, struct p
 	pw_strbuf_printf(why, "invalid value \"%.100s\" for %s: ", text, key->name);
 	pw_conf_key_expects(key, why);
 	pw_strbuf_add_string(why, " is expected");
+	pw_conf_comment_hint(text, why);
 	return false;
 }
 

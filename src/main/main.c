@@ -62,8 +62,11 @@ static bool become_and_open_log(struct pw_process *p, const char *warnings)
 	int verbose = p->options.verbose > conf->verbose ? p->options.verbose : conf->verbose;
 
 	pw_log_set_verbosity(&p->log, verbose);
-	if (pw_daemon_become(p->options.user ? p->options.user : conf->user, &p->logctx) != PW_OK)
+	if (pw_daemon_become(p->options.user ? p->options.user : conf->user, &p->logctx) != PW_OK) {
+		/* One of them may tell why. */
+		pw_log_lines(&p->logctx, PW_LOG_WARNING, warnings);
 		return false;
+	}
 	if (pw_log_open_file(&p->log, conf->logfile) != PW_OK) {
 		pw_log_fatal(&p->logctx, "cannot open log file %s: %s", conf->logfile,
 			     strerror(errno));

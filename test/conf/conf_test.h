@@ -17,6 +17,10 @@
 
 #include "conf/conf_priv.h"
 
+/* What is added where a comment seems to stand behind a value. */
+#define COMMENT_HINT                                                                               \
+	"; what looks like a comment belongs to the value, comments stand on lines of their own"
+
 struct said {
 	struct pw_strbuf why;
 	struct pw_strbuf warnings;

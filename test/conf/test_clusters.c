@@ -70,6 +70,12 @@ static void test_errors(void **state)
 	    {"[clusters]\nc = nodes='::1'\n" MAIN, "node \"::1\""},
 	    {"[clusters]\nc = nodes='[::1'\n" MAIN, "node \"[::1\""},
 	    {"[clusters]\nc = nodes='[::1]5'\n" MAIN, "node \"[::1]5\""},
+	    {"[clusters]\nc = nodes='a ; b'\n" MAIN,
+	     "node \";\": host:port, [address]:port or /socket/directory:port is "
+	     "expected" COMMENT_HINT},
+	    {"[clusters]\nc = nodes='a #b'\n" MAIN, "node \"#b\""},
+	    {"[clusters]\nc = nodes=a ; b\n" MAIN, COMMENT_HINT},
+	    {"[nodes]\na = weight=2   ; it is large\n" MAIN, COMMENT_HINT},
 	    {"[clusters]\nc = nodes='a b c d e f g h i j k l m n o p q'\n" MAIN,
 	     "more than 16 nodes"},
 	    {"[clusters]\nc = nodes=a max_lag=500\n" MAIN, "a time from 0 to 1d"},

@@ -115,7 +115,12 @@ static void test_invalid_values(void **state)
 	    {"max_client_conn = 089", "\"089\" for max_client_conn: a whole number from 0 to "
 				      "2147483647 is expected"},
 	    {"listen_port = 5432 ; x",
-	     "\"5432 ; x\" for listen_port: a whole number from 1 to 65535 is expected"},
+	     "\"5432 ; x\" for listen_port: a whole number from 1 to 65535 is "
+	     "expected" COMMENT_HINT},
+	    {"pool_mode = session\t# x", "\"session\t# x\" for pool_mode: one of session, "
+					 "transaction, statement is expected" COMMENT_HINT},
+	    {"query_timeout = ; none", "\"; none\" for query_timeout: a number of seconds from 0 "
+				       "to 2147483647 is expected" COMMENT_HINT},
 	    {"listen_port = 65536",
 	     "\"65536\" for listen_port: a whole number from 1 to 65535 is expected"},
 	    {"max_packet_size = -1", "\"-1\" for max_packet_size: a whole number from 64 to "
@@ -299,6 +304,30 @@ static void test_warnings(void **state)
 	said_fini(&said);
 }
 
+/* Where any text will do it is taken, but hardly meant. */
+static void test_comments_behind_texts(void **state)
+{
+	struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
+	struct pw_conf *conf = parse(MAIN "monitor_user = watcher   ; CREATE ROLE watcher\n"
+					  "admin_users = # nobody\n"
+					  "stats_users = a;b, c#d\n"
+					  "monitor_password = secret ; word\n"
+					  "server_reset_query = SELECT 1 ; SELECT 2\n"
+					  "login_notify_message = we are #1 # yes\n",
+				     NULL, &said);
+
+	(void)state;
+	assert_non_null(conf);
+	assert_string_equal(conf->monitor_user, "watcher   ; CREATE ROLE watcher");
+	assert_string_equal(said.warnings.data,
+			    "t.ini:2: what looks like a comment belongs to the value of "
+			    "monitor_user, comments stand on lines of their own\n"
+			    "t.ini:3: what looks like a comment belongs to the value of "
+			    "admin_users, comments stand on lines of their own");
+	pw_conf_unref(conf);
+	said_fini(&said);
+}
+
 static void test_reload(void **state)
 {
 	struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
@@ -405,6 +434,7 @@ int main(void)
 	    cmocka_unit_test(test_rules_that_hold),
 	    cmocka_unit_test(test_connect_query_and_tracking),
 	    cmocka_unit_test(test_warnings),
+	    cmocka_unit_test(test_comments_behind_texts),
 	    cmocka_unit_test(test_reload),
 	    cmocka_unit_test(test_failed_reload_changes_nothing),
 	    cmocka_unit_test(test_set),
