@@ -45,6 +45,11 @@ struct pw_conf_problems {
 
 void pw_conf_problem(struct pw_conf_problems *problems, const struct pw_ini_pos *pos,
 		     const char *fmt, ...) PW_PRINTF(3, 4);
+/* In front of all others. */
+void pw_conf_problem_first(struct pw_conf_problems *problems, const struct pw_ini_pos *pos,
+			   const char *text);
+/* Adds those of `from`, in their order. */
+void pw_conf_problems_move(struct pw_conf_problems *problems, struct pw_conf_problems *from);
 /* Says how many lines were left out. */
 void pw_conf_problems_end(struct pw_conf_problems *problems);
 

@@ -40,7 +40,11 @@ struct builder {
 	struct pw_conf *scratch; /* takes values that are not to be used */
 	struct pw_conf_problems problems;
 	struct pw_conf_problems warnings;
-	struct pw_ini_pos *set_at; /* one per setting */
+	struct pw_conf_problems
+	    misplaced; /* of entries outside the main section named as settings */
+	struct pw_strbuf misplaced_text;
+	struct pw_ini_pos misplaced_at; /* the first one, wrong or not */
+	struct pw_ini_pos *set_at;      /* one per setting */
 	struct entries databases;
 	struct entries users;
 	struct entries peers;
@@ -49,7 +53,8 @@ struct builder {
 	struct pw_strbuf text; /* a connection string being cut up */
 	struct pw_strbuf message;
 	bool has_main;
-	bool has_failed; /* no memory */
+	bool is_without_section; /* has been told of a value in front of all headers */
+	bool has_failed;         /* no memory */
 };
 
 struct section {
@@ -464,17 +469,49 @@ static void take_section(void *ctx, const char *name, const struct pw_ini_pos *p
 	report_message(b, pos);
 }
 
+static void swap_problems(struct builder *b)
+{
+	struct pw_conf_problems other = b->problems;
+
+	b->problems = b->misplaced;
+	b->misplaced = other;
+}
+
+/* Whether such lines are what is wrong, or that the header above them is missing, shows at the end.
+ */
+static void take_misplaced(struct builder *b, const struct section *section,
+			   const struct pw_ini_entry *entry)
+{
+	if (!b->misplaced_at.path)
+		b->misplaced_at = entry->pos;
+	swap_problems(b);
+	section->entry(b, entry);
+	swap_problems(b);
+}
+
+static void report_without_section(struct builder *b, const struct pw_ini_entry *entry,
+				   bool is_setting)
+{
+	if (!b->is_without_section)
+		pw_conf_problem(&b->problems, &entry->pos, "value without section: %.64s%s",
+				entry->key,
+				is_setting ? "; [pgbouncer] is expected above this line" : "");
+	b->is_without_section = true;
+}
+
 static void take_entry(void *ctx, const char *name, const struct pw_ini_entry *entry)
 {
 	struct builder *b = ctx;
 	const struct section *section = find_section(name);
+	bool is_setting = pw_conf_key_find(&pw_conf_settings, entry->key) != NULL;
 
-	/* Under a header that was refused, one message is enough. */
-	if (section)
+	/* Under a header that was refused, or is missing, one message is enough. */
+	if (section && is_setting && !b->has_main)
+		take_misplaced(b, section, entry);
+	else if (section)
 		section->entry(b, entry);
 	else if (name[0] == '\0')
-		pw_conf_problem(&b->problems, &entry->pos, "value without section: %.64s",
-				entry->key);
+		report_without_section(b, entry, is_setting);
 }
 
 /* ---- life ---- */
@@ -488,6 +525,7 @@ static void fini_builder(struct builder *b)
 	fini_entries(&b->nodes);
 	pw_strbuf_wipe(&b->text);
 	pw_strbuf_fini(&b->message);
+	pw_strbuf_fini(&b->misplaced_text);
 	free(b->scratch);
 	free(b->set_at);
 }
@@ -500,6 +538,7 @@ static bool init_builder(struct builder *b)
 	b->clusters =
 	    (struct entries){.row_size = sizeof(struct pw_conf_cluster), .noun = "cluster"};
 	b->nodes = (struct entries){.row_size = sizeof(struct pw_conf_node), .noun = "node"};
+	b->misplaced.out = &b->misplaced_text;
 	b->conf = calloc(1, sizeof(*b->conf));
 	if (!b->conf)
 		return false;
@@ -562,7 +601,13 @@ static void build(struct builder *b, const struct pw_ini_input *input)
 		b->has_failed = true;
 	else if (status != PW_OK)
 		pw_conf_problem(&b->problems, &pos, "the ini library did not hand a line through");
-	else if (!b->has_main && b->problems.count == 0)
+	else if (b->has_main)
+		pw_conf_problems_move(&b->problems, &b->misplaced);
+	else if (b->misplaced_at.path)
+		pw_conf_problem_first(&b->problems, &b->misplaced_at,
+				      "main section missing from config file: [pgbouncer] is "
+				      "expected above this line");
+	else if (b->problems.count == 0)
 		pw_conf_problem(&b->problems, &pos, "main section missing from config file");
 	freeze_sections(b);
 	/* A value that was refused would only give false alarms here. */

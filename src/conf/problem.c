@@ -16,6 +16,14 @@ enum {
 	NAME_MAX_COMPARED = 64,
 };
 
+static void swap_texts(struct pw_strbuf *a, struct pw_strbuf *b)
+{
+	struct pw_strbuf other = *a;
+
+	*a = *b;
+	*b = other;
+}
+
 void pw_conf_problem(struct pw_conf_problems *problems, const struct pw_ini_pos *pos,
 		     const char *fmt, ...)
 {
@@ -32,6 +40,34 @@ void pw_conf_problem(struct pw_conf_problems *problems, const struct pw_ini_pos 
 	va_start(ap, fmt);
 	pw_strbuf_vprintf(problems->out, fmt, ap);
 	va_end(ap);
+}
+
+void pw_conf_problem_first(struct pw_conf_problems *problems, const struct pw_ini_pos *pos,
+			   const char *text)
+{
+	struct pw_strbuf others = PW_STRBUF_INIT;
+	struct pw_conf_problems told = {&others, 0};
+
+	swap_texts(&others, problems->out);
+	told.count = problems->count;
+	problems->count = 0;
+	pw_conf_problem(problems, pos, "%s", text);
+	pw_conf_problems_move(problems, &told);
+	pw_strbuf_fini(&others);
+}
+
+void pw_conf_problems_move(struct pw_conf_problems *problems, struct pw_conf_problems *from)
+{
+	unsigned told = 0;
+
+	for (char *line = from->out->data, *next; line && *line; line = next, told++) {
+		next = line + strcspn(line, "\n");
+		pw_conf_problem(problems, NULL, "%.*s", (int)(next - line), line);
+		next += *next == '\n';
+	}
+	problems->count += from->count - told;
+	pw_strbuf_reset(from->out);
+	from->count = 0;
 }
 
 void pw_conf_problems_end(struct pw_conf_problems *problems)

@@ -131,7 +131,10 @@ static void test_sections(void **state)
 {
 	(void)state;
 	must_fail("pool_mode = session\n[pgbouncer]\n",
-		  "t.ini:1: value without section: pool_mode");
+		  "t.ini:1: value without section: pool_mode; [pgbouncer] is expected above this "
+		  "line");
+	must_fail("nonsense = 1\npool_mode = session\n",
+		  "t.ini:1: value without section: nonsense");
 	must_fail("[pgbouncer]\n[database]\nx = y\n",
 		  "t.ini:2: invalid section \"database\" in configuration; did you mean "
 		  "\"databases\"?");
@@ -148,6 +151,56 @@ static void test_sections(void **state)
 		  "configuration");
 	must_fail("", "t.ini: main section missing from config file");
 	must_fail("[databases]\na =\n", "t.ini: main section missing from config file");
+}
+
+/* What became of its lines under the section above them is no news. */
+static void test_header_of_main_section_is_lost(void **state)
+{
+	static const char lost[] = "main section missing from config file: [pgbouncer] is expected "
+				   "above this line";
+	struct pw_strbuf text = PW_STRBUF_INIT, why = PW_STRBUF_INIT;
+
+	(void)state;
+	pw_strbuf_add_string(&text, "[databases]\na =\nb = port=0\n");
+	for (int i = 0; i < 30; i++)
+		pw_strbuf_add_string(&text, "logfile = /var/log/x\npool_mode = session\n");
+	pw_strbuf_add_string(&text, "[users]\nu = pool_size=x\n");
+	pw_strbuf_printf(
+	    &why,
+	    "t.ini:4: %s\n"
+	    "t.ini:3: database \"b\": invalid value \"0\" for port: a whole number from "
+	    "1 to 65535 is expected\n"
+	    "t.ini:65: user \"u\": invalid value \"x\" for pool_size: a whole number from "
+	    "-1 to 2147483647 is expected",
+	    lost);
+	must_fail(text.data, why.data);
+	/* Entries may well be called as settings are. */
+	must_fail("[databases]\nuser = port=0\nverbose =\n[pgbouncer]\nlisten_port = x\n",
+		  "t.ini:5: invalid value \"x\" for listen_port: a whole number from 1 to 65535 is "
+		  "expected\n"
+		  "t.ini:2: database \"user\": invalid value \"0\" for port: a whole number from 1 "
+		  "to 65535 is expected");
+	pw_strbuf_fini(&text);
+	pw_strbuf_fini(&why);
+}
+
+static void test_first_problem_is_beyond_the_limit(void **state)
+{
+	struct pw_strbuf text = PW_STRBUF_INIT;
+	struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
+
+	(void)state;
+	pw_strbuf_add_string(&text, "[databases]\n");
+	for (int i = 0; i < 25; i++)
+		pw_strbuf_add_string(&text, "a = port=0\n");
+	pw_strbuf_add_string(&text, "logfile = x\n");
+	assert_null(parse(text.data, NULL, &said));
+	assert_memory_equal(said.why.data, "t.ini:27: main section missing", 30);
+	assert_non_null(strstr(said.why.data, "t.ini:20: "));
+	assert_null(strstr(said.why.data, "t.ini:21: "));
+	assert_non_null(strstr(said.why.data, "\nand 6 more"));
+	pw_strbuf_fini(&text);
+	said_fini(&said);
 }
 
 /* ---- files ---- */
@@ -308,6 +361,8 @@ int main(void)
 	    cmocka_unit_test(test_comment_behind_a_section),
 	    cmocka_unit_test(test_zero_byte),
 	    cmocka_unit_test(test_sections),
+	    cmocka_unit_test(test_header_of_main_section_is_lost),
+	    cmocka_unit_test(test_first_problem_is_beyond_the_limit),
 	    cmocka_unit_test_setup_teardown(test_include, make_dir, remove_dir),
 	    cmocka_unit_test_setup_teardown(test_include_problems_name_the_file, make_dir,
 					    remove_dir),
