@@ -53,6 +53,34 @@ void pw_conf_problems_move(struct pw_conf_problems *problems, struct pw_conf_pro
 /* Says how many lines were left out. */
 void pw_conf_problems_end(struct pw_conf_problems *problems);
 
+/* ---- rows of a section, while their number is not known ---- */
+
+struct pw_conf_entry {
+	const char *name; /* in the arena; the sort key */
+	struct pw_ini_pos pos;
+	size_t seq;
+	void *row; /* owned here */
+};
+
+struct pw_conf_entries {
+	struct pw_conf_entry *items;
+	size_t n;
+	size_t capacity;
+	size_t row_size;
+	const char *noun; /* for messages */
+};
+
+/* Copies the row. */
+PW_MUSTCHECK enum pw_status pw_conf_entries_add(struct pw_conf_entries *to, const char *name,
+						const struct pw_ini_pos *pos, const void *row);
+/* Gives the rows as an array in the arena, sorted by name; of those with the same name the last one
+ * counts, and there is a warning. No rows are NULL. */
+PW_MUSTCHECK enum pw_status pw_conf_entries_freeze(struct pw_conf_entries *from,
+						   struct pw_conf_arena *arena,
+						   struct pw_conf_problems *warnings,
+						   const void **rows, size_t *n);
+void pw_conf_entries_fini(struct pw_conf_entries *entries);
+
 /* ---- comments that are none ---- */
 
 /* Does the text read as if a comment stood in it: a ; or # in front, or behind a blank? */

@@ -18,22 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows of a section while the number of them is not known. */
-struct entry {
-	const char *name; /* in the arena; the sort key */
-	struct pw_ini_pos pos;
-	size_t seq;
-	void *row; /* owned here until the entries are frozen */
-};
-
-struct entries {
-	struct entry *items;
-	size_t n;
-	size_t capacity;
-	size_t row_size;
-	const char *noun; /* for messages */
-};
-
 struct builder {
 	struct pw_conf *conf;
 	const struct pw_conf *previous;
@@ -45,11 +29,11 @@ struct builder {
 	struct pw_strbuf misplaced_text;
 	struct pw_ini_pos misplaced_at; /* the first one, wrong or not */
 	struct pw_ini_pos *set_at;      /* one per setting */
-	struct entries databases;
-	struct entries users;
-	struct entries peers;
-	struct entries clusters;
-	struct entries nodes;
+	struct pw_conf_entries databases;
+	struct pw_conf_entries users;
+	struct pw_conf_entries peers;
+	struct pw_conf_entries clusters;
+	struct pw_conf_entries nodes;
 	struct pw_strbuf text; /* a connection string being cut up */
 	struct pw_strbuf message;
 	bool has_main;
@@ -156,29 +140,11 @@ static void set_main(struct builder *b, const struct pw_ini_entry *entry)
 
 /* ---- sections of connection strings ---- */
 
-static void add_entry(struct builder *b, struct entries *to, const char *name,
+static void add_entry(struct builder *b, struct pw_conf_entries *to, const char *name,
 		      const struct pw_ini_pos *pos, const void *row)
 {
-	struct entry *items = to->items;
-	void *copy = malloc(to->row_size);
-
-	if (copy && to->n == to->capacity) {
-		size_t capacity = to->capacity ? to->capacity * 2 : 16;
-
-		items = reallocarray(to->items, capacity, sizeof(*items));
-		if (items) {
-			to->items = items;
-			to->capacity = capacity;
-		}
-	}
-	if (!copy || !items) {
-		free(copy);
+	if (pw_conf_entries_add(to, name, pos, row) != PW_OK)
 		b->has_failed = true;
-		return;
-	}
-	memcpy(copy, row, to->row_size);
-	items[to->n] = (struct entry){name, *pos, to->n, copy};
-	to->n++;
 }
 
 /* Reads the pairs of an entry into the row. False = something was reported. */
@@ -387,52 +353,6 @@ static void set_cluster(struct builder *b, const struct pw_ini_entry *entry)
 	add_entry(b, &b->clusters, cluster.name, &entry->pos, &cluster);
 }
 
-static int compare_entries(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
-	int order = strcmp(x->name, y->name);
-
-	if (order != 0)
-		return order;
-	return x->seq < y->seq ? -1 : 1;
-}
-
-/* Sorts, keeps the last one of each name, and moves the rows to the arena. */
-static const void *freeze_entries(struct builder *b, struct entries *from, size_t *n)
-{
-	char *rows = NULL;
-
-	*n = 0;
-	if (from->n == 0)
-		return NULL;
-	qsort(from->items, from->n, sizeof(*from->items), compare_entries);
-	if (from->n < SIZE_MAX / from->row_size)
-		rows = pw_conf_arena_alloc(arena_of(b), from->n * from->row_size);
-	if (!rows) {
-		b->has_failed = true;
-		return NULL;
-	}
-	for (size_t i = 0; i < from->n; i++) {
-		const struct entry *item = &from->items[i], *next = item + 1;
-
-		if (i + 1 < from->n && strcmp(item->name, next->name) == 0)
-			pw_conf_problem(&b->warnings, &next->pos,
-					"%s \"%s\" is defined again, the earlier definition does "
-					"not count",
-					from->noun, item->name);
-		else
-			memcpy(rows + (*n)++ * from->row_size, item->row, from->row_size);
-	}
-	return rows;
-}
-
-static void fini_entries(struct entries *entries)
-{
-	for (size_t i = 0; i < entries->n; i++)
-		free(entries->items[i].row);
-	free(entries->items);
-}
-
 /* ---- dispatch ---- */
 
 static const struct section sections[] = {
@@ -518,11 +438,11 @@ static void take_entry(void *ctx, const char *name, const struct pw_ini_entry *e
 
 static void fini_builder(struct builder *b)
 {
-	fini_entries(&b->databases);
-	fini_entries(&b->users);
-	fini_entries(&b->peers);
-	fini_entries(&b->clusters);
-	fini_entries(&b->nodes);
+	pw_conf_entries_fini(&b->databases);
+	pw_conf_entries_fini(&b->users);
+	pw_conf_entries_fini(&b->peers);
+	pw_conf_entries_fini(&b->clusters);
+	pw_conf_entries_fini(&b->nodes);
 	pw_strbuf_wipe(&b->text);
 	pw_strbuf_fini(&b->message);
 	pw_strbuf_fini(&b->misplaced_text);
@@ -532,12 +452,16 @@ static void fini_builder(struct builder *b)
 
 static bool init_builder(struct builder *b)
 {
-	b->databases = (struct entries){.row_size = sizeof(struct pw_conf_db), .noun = "database"};
-	b->users = (struct entries){.row_size = sizeof(struct pw_conf_user), .noun = "user"};
-	b->peers = (struct entries){.row_size = sizeof(struct pw_conf_peer), .noun = "peer"};
+	b->databases =
+	    (struct pw_conf_entries){.row_size = sizeof(struct pw_conf_db), .noun = "database"};
+	b->users =
+	    (struct pw_conf_entries){.row_size = sizeof(struct pw_conf_user), .noun = "user"};
+	b->peers =
+	    (struct pw_conf_entries){.row_size = sizeof(struct pw_conf_peer), .noun = "peer"};
 	b->clusters =
-	    (struct entries){.row_size = sizeof(struct pw_conf_cluster), .noun = "cluster"};
-	b->nodes = (struct entries){.row_size = sizeof(struct pw_conf_node), .noun = "node"};
+	    (struct pw_conf_entries){.row_size = sizeof(struct pw_conf_cluster), .noun = "cluster"};
+	b->nodes =
+	    (struct pw_conf_entries){.row_size = sizeof(struct pw_conf_node), .noun = "node"};
 	b->misplaced.out = &b->misplaced_text;
 	b->conf = calloc(1, sizeof(*b->conf));
 	if (!b->conf)
@@ -572,6 +496,15 @@ static void describe_nodes(struct builder *b, const struct pw_conf_node *known, 
 				*node = *found;
 		}
 	}
+}
+
+static const void *freeze_entries(struct builder *b, struct pw_conf_entries *from, size_t *n)
+{
+	const void *rows;
+
+	if (pw_conf_entries_freeze(from, arena_of(b), &b->warnings, &rows, n) != PW_OK)
+		b->has_failed = true;
+	return rows;
 }
 
 static void freeze_sections(struct builder *b)
