@@ -13,8 +13,7 @@
 
 struct check {
 	const struct pw_conf *conf;
-	const struct pw_ini_pos *file;
-	const struct pw_ini_pos *set_at;
+	const struct pw_conf_places *places;
 	struct pw_conf_problems *problems;
 	struct pw_conf_problems *warnings;
 };
@@ -29,9 +28,9 @@ static struct pw_ini_pos find_place(const struct check *c, const char *name)
 {
 	const struct pw_conf_key *key = pw_conf_key_find(&pw_conf_settings, name);
 
-	if (!key || !c->set_at[key - pw_conf_settings.rows].path)
-		return *c->file;
-	return c->set_at[key - pw_conf_settings.rows];
+	if (!key || !c->places->settings[key - pw_conf_settings.rows].path)
+		return c->places->file;
+	return c->places->settings[key - pw_conf_settings.rows];
 }
 
 static void report(const struct check *c, const char *name, const char *text)
@@ -149,7 +148,6 @@ static void check_syslog(const struct check *c)
 static void check_tracking(const struct check *c)
 {
 	const struct pw_conf *conf = c->conf;
-	struct pw_ini_pos pos = find_place(c, "session_state");
 
 	if (conf->session_state != PW_SESSION_TRACK)
 		return;
@@ -159,21 +157,24 @@ static void check_tracking(const struct check *c)
 
 		if (is_set(db->connect_query) && mode != PW_MODE_SESSION)
 			pw_conf_problem(
-			    c->warnings, &pos,
+			    c->warnings, &c->places->databases[i],
 			    "database \"%.64s\" has a connect_query: what its clients set "
 			    "stays on the server connection, as with session_state = off",
 			    db->name);
 	}
 }
 
-static void check_database_of_cluster(const struct check *c, const struct pw_conf_db *db)
+static void check_database_of_cluster(const struct check *c, size_t i)
 {
+	const struct pw_conf_db *db = &c->conf->databases[i];
+	const struct pw_ini_pos *pos = &c->places->databases[i];
+
 	if (!pw_conf_find_cluster(c->conf, db->cluster))
-		pw_conf_problem(c->problems, c->file,
+		pw_conf_problem(c->problems, pos,
 				"database \"%.64s\": there is no cluster \"%.64s\" in [clusters]",
 				db->name, db->cluster);
 	if (db->host_text)
-		pw_conf_problem(c->problems, c->file,
+		pw_conf_problem(c->problems, pos,
 				"database \"%.64s\" has both cluster and host: one of them says "
 				"where it is",
 				db->name);
@@ -197,24 +198,23 @@ static void check_clusters(const struct check *c)
 
 	for (size_t i = 0; i < conf->n_databases; i++) {
 		if (conf->databases[i].cluster)
-			check_database_of_cluster(c, &conf->databases[i]);
+			check_database_of_cluster(c, i);
 	}
 	for (size_t i = 0; i < conf->n_clusters; i++) {
 		const struct pw_conf_cluster *cluster = &conf->clusters[i];
 
 		if (!is_set(cluster->monitor_user) && !is_set(conf->monitor_user))
-			pw_conf_problem(c->problems, c->file,
+			pw_conf_problem(c->problems, &c->places->clusters[i],
 					"cluster \"%.64s\" needs a monitor_user, one with LOGIN "
 					"and pg_monitor",
 					cluster->name);
 	}
 }
 
-void pw_conf_check(const struct pw_conf *conf, const struct pw_ini_pos *file,
-		   const struct pw_ini_pos *set_at, struct pw_conf_problems *problems,
-		   struct pw_conf_problems *warnings)
+void pw_conf_check(const struct pw_conf *conf, const struct pw_conf_places *places,
+		   struct pw_conf_problems *problems, struct pw_conf_problems *warnings)
 {
-	const struct check c = {conf, file, set_at, problems, warnings};
+	const struct check c = {conf, places, problems, warnings};
 
 	check_listen(&c);
 	check_client_tls(&c);

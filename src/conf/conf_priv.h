@@ -73,12 +73,18 @@ struct pw_conf_entries {
 /* Copies the row. */
 PW_MUSTCHECK enum pw_status pw_conf_entries_add(struct pw_conf_entries *to, const char *name,
 						const struct pw_ini_pos *pos, const void *row);
-/* Gives the rows as an array in the arena, sorted by name; of those with the same name the last one
- * counts, and there is a warning. No rows are NULL. */
+struct pw_conf_frozen {
+	const void *rows;                /* NULL = there are none */
+	const struct pw_ini_pos *places; /* one per row */
+	size_t n;
+};
+
+/* Gives the rows as arrays in the arena, sorted by name; of those with the same name the last one
+ * counts, and there is a warning. */
 PW_MUSTCHECK enum pw_status pw_conf_entries_freeze(struct pw_conf_entries *from,
 						   struct pw_conf_arena *arena,
 						   struct pw_conf_problems *warnings,
-						   const void **rows, size_t *n);
+						   struct pw_conf_frozen *out);
 void pw_conf_entries_fini(struct pw_conf_entries *entries);
 
 /* ---- comments that are none ---- */
@@ -217,9 +223,16 @@ PW_MUSTCHECK enum pw_status pw_ini_read(const struct pw_ini_input *input,
 struct pw_conf *pw_conf_parse(const struct pw_ini_input *input, const struct pw_conf *previous,
 			      struct pw_strbuf *why, struct pw_strbuf *warnings);
 
-/* Rules that span settings. `set_at` has one place per setting, `file` stands for those unset. */
-void pw_conf_check(const struct pw_conf *conf, const struct pw_ini_pos *file,
-		   const struct pw_ini_pos *set_at, struct pw_conf_problems *problems,
-		   struct pw_conf_problems *warnings);
+/* Where what is checked was written. */
+struct pw_conf_places {
+	struct pw_ini_pos file;             /* for what was not */
+	const struct pw_ini_pos *settings;  /* one per setting */
+	const struct pw_ini_pos *databases; /* one per row of the configuration */
+	const struct pw_ini_pos *clusters;
+};
+
+/* Rules that span settings. */
+void pw_conf_check(const struct pw_conf *conf, const struct pw_conf_places *places,
+		   struct pw_conf_problems *problems, struct pw_conf_problems *warnings);
 
 #endif

@@ -46,32 +46,36 @@ static int compare_entries(const void *a, const void *b)
 }
 
 enum pw_status pw_conf_entries_freeze(struct pw_conf_entries *from, struct pw_conf_arena *arena,
-				      struct pw_conf_problems *warnings, const void **rows_out,
-				      size_t *n)
+				      struct pw_conf_problems *warnings, struct pw_conf_frozen *out)
 {
+	struct pw_ini_pos *places = NULL;
 	char *rows = NULL;
 
-	*n = 0;
-	*rows_out = NULL;
+	*out = (struct pw_conf_frozen){NULL, NULL, 0};
 	if (from->n == 0)
 		return PW_OK;
 	qsort(from->items, from->n, sizeof(*from->items), compare_entries);
-	if (from->n < SIZE_MAX / from->row_size)
+	if (from->n < SIZE_MAX / from->row_size && from->n < SIZE_MAX / sizeof(*places)) {
 		rows = pw_conf_arena_alloc(arena, from->n * from->row_size);
-	if (!rows)
+		places = pw_conf_arena_alloc(arena, from->n * sizeof(*places));
+	}
+	if (!rows || !places)
 		return PW_ENOMEM;
 	for (size_t i = 0; i < from->n; i++) {
 		const struct pw_conf_entry *item = &from->items[i], *next = item + 1;
 
-		if (i + 1 < from->n && strcmp(item->name, next->name) == 0)
+		if (i + 1 < from->n && strcmp(item->name, next->name) == 0) {
 			pw_conf_problem(warnings, &next->pos,
 					"%s \"%s\" is defined again, the earlier definition does "
 					"not count",
 					from->noun, item->name);
-		else
-			memcpy(rows + (*n)++ * from->row_size, item->row, from->row_size);
+			continue;
+		}
+		memcpy(rows + out->n * from->row_size, item->row, from->row_size);
+		places[out->n++] = item->pos;
 	}
-	*rows_out = rows;
+	out->rows = rows;
+	out->places = places;
 	return PW_OK;
 }
 

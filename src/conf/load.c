@@ -498,34 +498,42 @@ static void describe_nodes(struct builder *b, const struct pw_conf_node *known, 
 	}
 }
 
-static const void *freeze_entries(struct builder *b, struct pw_conf_entries *from, size_t *n)
+static struct pw_conf_frozen freeze(struct builder *b, struct pw_conf_entries *from)
 {
-	const void *rows;
+	struct pw_conf_frozen frozen;
 
-	if (pw_conf_entries_freeze(from, arena_of(b), &b->warnings, &rows, n) != PW_OK)
+	if (pw_conf_entries_freeze(from, arena_of(b), &b->warnings, &frozen) != PW_OK)
 		b->has_failed = true;
-	return rows;
+	return frozen;
 }
 
-static void freeze_sections(struct builder *b)
+static void freeze_sections(struct builder *b, struct pw_conf_places *places)
 {
 	struct pw_conf *conf = b->conf;
-	const struct pw_conf_node *nodes;
-	size_t n_nodes;
+	struct pw_conf_frozen nodes = freeze(b, &b->nodes), clusters, databases, users, peers;
 
-	nodes = freeze_entries(b, &b->nodes, &n_nodes);
-	describe_nodes(b, nodes, n_nodes);
-	conf->clusters = freeze_entries(b, &b->clusters, &conf->n_clusters);
-
-	conf->databases = freeze_entries(b, &b->databases, &conf->n_databases);
-	conf->users = freeze_entries(b, &b->users, &conf->n_users);
-	conf->peers = freeze_entries(b, &b->peers, &conf->n_peers);
+	describe_nodes(b, nodes.rows, nodes.n);
+	clusters = freeze(b, &b->clusters);
+	databases = freeze(b, &b->databases);
+	users = freeze(b, &b->users);
+	peers = freeze(b, &b->peers);
+	conf->clusters = clusters.rows;
+	conf->n_clusters = clusters.n;
+	conf->databases = databases.rows;
+	conf->n_databases = databases.n;
+	conf->users = users.rows;
+	conf->n_users = users.n;
+	conf->peers = peers.rows;
+	conf->n_peers = peers.n;
+	places->clusters = clusters.places;
+	places->databases = databases.places;
 }
 
 static void build(struct builder *b, const struct pw_ini_input *input)
 {
 	const struct pw_ini_sink sink = {b, &b->problems, take_section, take_entry};
 	const struct pw_ini_pos pos = {input->path, 0};
+	struct pw_conf_places places = {.file = pos, .settings = b->set_at};
 	enum pw_status status;
 
 	init_settings(b, input->path);
@@ -542,10 +550,10 @@ static void build(struct builder *b, const struct pw_ini_input *input)
 				      "expected above this line");
 	else if (b->problems.count == 0)
 		pw_conf_problem(&b->problems, &pos, "main section missing from config file");
-	freeze_sections(b);
+	freeze_sections(b, &places);
 	/* A value that was refused would only give false alarms here. */
 	if (b->problems.count == 0)
-		pw_conf_check(b->conf, &pos, b->set_at, &b->problems, &b->warnings);
+		pw_conf_check(b->conf, &places, &b->problems, &b->warnings);
 	if (b->has_failed || pw_conf_arena_has_failed(arena_of(b)))
 		pw_conf_problem(&b->problems, &pos, "out of memory");
 	pw_conf_problems_end(&b->problems);

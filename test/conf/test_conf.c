@@ -279,7 +279,7 @@ static void test_connect_query_and_tracking(void **state)
 		assert_non_null(conf);
 		if (i == 0)
 			assert_string_equal(said.warnings.data,
-					    "t.ini: database \"a\" has a connect_query: what its "
+					    "t.ini:2: database \"a\" has a connect_query: what its "
 					    "clients set stays on "
 					    "the server connection, as with session_state = off");
 		else
