@@ -45,6 +45,25 @@ const struct pw_conf_key *pw_conf_key_find(const struct pw_conf_keys *keys, cons
 	return NULL;
 }
 
+/* Words of other connection strings, which few letters would lead to ours. */
+static const struct {
+	const char *word;
+	const char *ours;
+} synonyms[] = {
+    {"database", "dbname"}, {"db", "dbname"},     {"hostname", "host"}, {"hostaddr", "host"},
+    {"server", "host"},     {"username", "user"}, {"pass", "password"}, {"pwd", "password"},
+};
+
+static const char *find_synonym(const struct pw_conf_keys *keys, const char *name)
+{
+	for (size_t i = 0; i < PW_COUNTOF(synonyms); i++) {
+		if (strcasecmp(synonyms[i].word, name) == 0 &&
+		    pw_conf_key_find(keys, synonyms[i].ours))
+			return synonyms[i].ours;
+	}
+	return NULL;
+}
+
 void pw_conf_key_hint(const struct pw_conf_keys *keys, const char *name, struct pw_strbuf *out)
 {
 	struct pw_nearest nearest;
@@ -52,6 +71,8 @@ void pw_conf_key_hint(const struct pw_conf_keys *keys, const char *name, struct 
 	pw_nearest_init(&nearest, name);
 	for (size_t i = 0; i < keys->n; i++)
 		pw_nearest_offer(&nearest, keys->rows[i].name);
+	if (find_synonym(keys, name))
+		nearest.found = find_synonym(keys, name);
 	pw_nearest_hint(&nearest, out);
 }
 

@@ -102,6 +102,12 @@ static void test_database_errors(void **state)
 	    {"a = host=x      # note", "database \"a\": " SYNTAX COMMENT_HINT},
 	    {"a = ; note", "database \"a\": " SYNTAX COMMENT_HINT},
 	    {"a = host=x note ; more", "database \"a\": " SYNTAX COMMENT_HINT},
+	    {"a = database=x", "database \"a\": unrecognized connection parameter: database; did "
+			       "you mean \"dbname\"?"},
+	    {"a = hostaddr=::1", "database \"a\": unrecognized connection parameter: hostaddr; did "
+				 "you mean \"host\"?"},
+	    {"a = UserName=x", "database \"a\": unrecognized connection parameter: UserName; did "
+			       "you mean \"user\"?"},
 	    {"a = host=x note;more", "database \"a\": " SYNTAX},
 	    {"a = host=x ;pool_size=3",
 	     "database \"a\": unrecognized connection parameter: ;pool_size" COMMENT_HINT},
@@ -245,6 +251,8 @@ static void test_users(void **state)
 	pw_conf_unref(conf);
 	must_fail(MAIN "[users]\nu = host=x\n",
 		  "t.ini:3: user \"u\": unrecognized user parameter: host");
+	must_fail(MAIN "[users]\nu = server=x\n",
+		  "t.ini:3: user \"u\": unrecognized user parameter: server");
 }
 
 static void test_user_name_length(void **state)
