@@ -76,6 +76,15 @@ void pw_conf_key_hint(const struct pw_conf_keys *keys, const char *name, struct 
 	pw_nearest_hint(&nearest, out);
 }
 
+/* "777", meant as chmod takes it. */
+static void hint_octal(const char *text, struct pw_strbuf *why)
+{
+	size_t len = strlen(text);
+
+	if (len == 3 && text[0] != '0' && strspn(text, "01234567") == len)
+		pw_strbuf_printf(why, "; octal numbers begin with a 0: 0%s", text);
+}
+
 bool pw_conf_setting_parse(const struct pw_conf_key *key, const char *text, struct pw_conf *conf,
 			   struct pw_strbuf *why)
 {
@@ -89,6 +98,8 @@ bool pw_conf_setting_parse(const struct pw_conf_key *key, const char *text, stru
 	if (strcmp(key->name, "auth_type") == 0 &&
 	    (strcasecmp(text, "pam") == 0 || strcasecmp(text, "ldap") == 0))
 		pw_strbuf_printf(why, " (%s is not supported)", text);
+	if (strcmp(key->name, "unix_socket_mode") == 0)
+		hint_octal(text, why);
 	return false;
 }
 

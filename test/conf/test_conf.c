@@ -127,6 +127,11 @@ static void test_invalid_values(void **state)
 				     "4294967295 is expected"},
 	    {"unix_socket_mode = 01000",
 	     "\"01000\" for unix_socket_mode: a whole number from 0 to 0777 is expected"},
+	    {"unix_socket_mode = 777",
+	     "\"777\" for unix_socket_mode: a whole number from 0 to 0777 "
+	     "is expected; octal numbers begin with a 0: 0777"},
+	    {"unix_socket_mode = 999",
+	     "\"999\" for unix_socket_mode: a whole number from 0 to 0777 is expected"},
 	    {"log_stats = on", "\"on\" for log_stats: 0 (off) or 1 (on) is expected"},
 	    {"query_timeout = 1min",
 	     "\"1min\" for query_timeout: a number of seconds from 0 to 2147483647 is expected"},
