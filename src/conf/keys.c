@@ -122,7 +122,7 @@ static const struct pw_conf_key cluster_rows[] = {
 
 static const struct pw_conf_key node_rows[] = {
 	{NODE_KEY(NUMBER, weight), .default_text = "1", .min = "1", .max = "1000",
-	 .help = "How many clients it gets, in proportion to others."},
+	 .help = "Its share, in proportion, of server connections; one client after another gets the idle one."},
 	{NODE_KEY(CHOICE, role), .default_text = "any", .min = "any|replica",
 	 .help = "replica: it is never followed as a primary."},
 };
