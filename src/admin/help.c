@@ -107,7 +107,8 @@ void pw_console_describe(struct pw_strbuf *out)
 	    out,
 	    "# The console\n"
 	    "\n"
-	    "This page is printed by `pgweir --describe`; change the tables in the source, not "
+	    "This page is printed by `pgweir --describe=console`; change the tables in the source, "
+	    "not "
 	    "the page.\n"
 	    "\n"
 	    "Connect to the database `pgweir` (or `pgbouncer`, the same). Members of "

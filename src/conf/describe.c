@@ -72,7 +72,7 @@ void pw_conf_describe_ini(struct pw_strbuf *out)
 {
 	pw_strbuf_add_string(
 	    out, ";; Sample configuration of pgweir with every setting. Printed by pgweir\n"
-		 ";; --describe; what is commented out shows the default.\n"
+		 ";; --describe=ini; what is commented out shows the default.\n"
 		 ";;\n"
 		 ";; A line that begins with ; or # is a comment; there are no comments behind a\n"
 		 ";; value. \"%include FILE\" reads another file in its place. Times are seconds.\n"
@@ -209,7 +209,8 @@ void pw_conf_describe_docs(struct pw_strbuf *out)
 	    out,
 	    "# Configuration\n"
 	    "\n"
-	    "This page is printed by `pgweir --describe`; change the tables in the source, not "
+	    "This page is printed by `pgweir --describe=config`; change the tables in the source, "
+	    "not "
 	    "the page.\n"
 	    "\n"
 	    "## The file\n"
