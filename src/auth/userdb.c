@@ -156,27 +156,30 @@ static bool seek_user(struct reader *reader)
 	return false;
 }
 
+#define BROKEN   "broken auth file: "
+#define EXPECTED BROKEN "\"name\" \"secret\" is expected, both in double quotes"
+
 /* "text" with "" for a quote in it. Newlines belong to the text; a zero byte ends no C string
- * here and is refused. */
-static bool read_quoted(struct reader *reader, struct pw_strbuf *out)
+ * here and is refused. Returns what is wrong, or NULL. */
+static const char *read_quoted(struct reader *reader, struct pw_strbuf *out)
 {
 	pw_strbuf_reset(out);
 	pw_strbuf_add(out, "", 0);
 	if (reader->at == reader->end || *reader->at != '"')
-		return false;
+		return EXPECTED;
 	for (reader->at++; reader->at < reader->end; reader->at++) {
 		if (*reader->at == '"') {
 			reader->at++;
 			if (reader->at == reader->end || *reader->at != '"')
-				return true;
+				return NULL;
 		}
 		if (*reader->at == '\0')
-			return false;
+			return BROKEN "there is a zero byte";
 		if (*reader->at == '\n')
 			reader->place.line++;
 		pw_strbuf_add_char(out, *reader->at);
 	}
-	return false;
+	return BROKEN "a double quote is not closed";
 }
 
 /* To the quote that opens the secret. It must stand on the same line, or a line without a secret
@@ -190,13 +193,19 @@ static void seek_secret(struct reader *reader)
 /* What is wrong with the user that comes next, or NULL. */
 static const char *read_user(struct reader *reader)
 {
-	if (!read_quoted(reader, &reader->name))
-		return "broken auth file";
+	const char *wrong;
+
+	if (*reader->at == '#')
+		return EXPECTED "; a comment begins with ;";
+	wrong = read_quoted(reader, &reader->name);
+	if (wrong)
+		return wrong;
 	if (reader->name.len > PW_USERNAME_MAX)
 		return "username too long in auth file";
 	seek_secret(reader);
-	if (!read_quoted(reader, &reader->secret))
-		return "broken auth file";
+	wrong = read_quoted(reader, &reader->secret);
+	if (wrong)
+		return wrong;
 	if (reader->secret.len > PW_SECRET_MAX)
 		return "password too long in auth file";
 	skip_line(reader);
@@ -213,7 +222,8 @@ static enum pw_status read_users(struct pw_userdb *db, struct reader *reader)
 			return PW_ENOMEM;
 		if (wrong) {
 			reader->place.line = line;
-			pw_auth_warn(&reader->place, "%s", wrong);
+			pw_auth_warn(&reader->place, "%s; this line and all below it do not count",
+				     wrong);
 			break;
 		}
 		if (set_user(db, reader->name.data, &reader->secret) != PW_OK)

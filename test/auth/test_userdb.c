@@ -24,6 +24,8 @@
 	"wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 #define MD5_SECRET "md50123456789abcdef0123456789abcdef"
 
+#define REST "; this line and all below it do not count\n"
+
 static const struct pw_hash_key key = {1, 2};
 
 struct fixture {
@@ -113,27 +115,32 @@ static void test_empty_texts(void **state)
 
 static void test_faults_end_the_reading(void **state)
 {
-	static const char *const lines[] = {
-	    "# no comment",
-	    "bob \"pw\"",
-	    "\"bob",
-	    "\"bob\"",
-	    "\"bob\" pw",
-	    "\"bob\" \"pw",
-	    "\"bob\" \"pw\"\"",
+	static const char expected[] = "\"name\" \"secret\" is expected, both in double quotes";
+	static const char not_closed[] = "a double quote is not closed";
+	static const struct {
+		const char *line, *why;
+	} rows[] = {
+	    {"# no comment", "\"name\" \"secret\" is expected, both in double quotes; a comment "
+			     "begins with ;"},
+	    {"bob \"pw\"", expected},
+	    {"\"bob", not_closed},
+	    {"\"bob\"", expected},
+	    {"\"bob\" pw", expected},
+	    {"\"bob\" \"pw", not_closed},
+	    {"\"bob\" \"pw\"\"", not_closed},
 	    /* the next line's name must not become a secret */
-	    "\"bob\"\n\"next\" \"pw\"",
+	    {"\"bob\"\n\"next\" \"pw\"", expected},
 	};
 
 	(void)state;
-	for (size_t i = 0; i < PW_COUNTOF(lines); i++) {
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
 		struct fixture fixture;
-		char text[200];
+		char text[200], why[200];
 
-		snprintf(text, sizeof(text), "\"alice\" \"pw\"\n\n%s\n", lines[i]);
+		snprintf(text, sizeof(text), "\"alice\" \"pw\"\n\n%s\n", rows[i].line);
+		snprintf(why, sizeof(why), "users.txt:3: broken auth file: %s" REST, rows[i].why);
 		parse(&fixture, text, strlen(text));
-		if (strcmp(fixture.warnings.data, "users.txt:3: broken auth file\n") != 0)
-			fail_msg("%s: %s", lines[i], fixture.warnings.data);
+		assert_string_equal(fixture.warnings.data, why);
 		assert_int_equal(pw_userdb_count(fixture.db), 1);
 		expect_user(fixture.db, "alice", "pw", PW_SECRET_PLAIN);
 		drop(&fixture);
@@ -150,6 +157,7 @@ static void test_zero_bytes(void **state)
 	parse(&fixture, in_name, sizeof(in_name) - 1);
 	assert_int_equal(pw_userdb_count(fixture.db), 1);
 	assert_null(pw_userdb_find(fixture.db, "b"));
+	assert_non_null(strstr(fixture.warnings.data, "there is a zero byte"));
 	drop(&fixture);
 	parse(&fixture, in_secret, sizeof(in_secret) - 1);
 	assert_int_equal(pw_userdb_count(fixture.db), 1);
@@ -184,11 +192,13 @@ static void test_limits(void **state)
 	drop(&fixture);
 	parse_sized(&fixture, PW_USERNAME_MAX + 1, 1);
 	assert_int_equal(pw_userdb_count(fixture.db), 0);
-	assert_string_equal(fixture.warnings.data, "users.txt:1: username too long in auth file\n");
+	assert_string_equal(fixture.warnings.data,
+			    "users.txt:1: username too long in auth file" REST);
 	drop(&fixture);
 	parse_sized(&fixture, 1, PW_SECRET_MAX + 1);
 	assert_int_equal(pw_userdb_count(fixture.db), 0);
-	assert_string_equal(fixture.warnings.data, "users.txt:1: password too long in auth file\n");
+	assert_string_equal(fixture.warnings.data,
+			    "users.txt:1: password too long in auth file" REST);
 	drop(&fixture);
 }
 
