@@ -117,6 +117,7 @@ def test_no_more_than_a_share_of_the_pool(pooler):
     conns[2].query("PREPARE p AS SELECT 1")
     error = conns[2].expect_fatal()
     assert error.code == "53400"
+    assert "listens" not in error.fields["D"]
     assert "prepared" in error.fields["D"] and "max_pinned_share" in error.fields["H"]
     pooler.wait_log("kept for session state DETAIL: .*prepared statements")
     conns[0].query("DEALLOCATE p")

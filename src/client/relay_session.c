@@ -122,6 +122,15 @@ static void forget_effects(struct pw_client *c)
 	s->is_called_unknown = false;
 }
 
+/* Does the hub have the place that it would need? */
+static bool does_hub_matter(const struct pw_client *c)
+{
+	const struct pw_pool *pool = c->loan.pool;
+
+	return atomic_load(&pool->shared->db->hub_pool) == pool->shared->id &&
+	       pw_pool_keepable(pool, true) < pw_pool_keepable(pool, false);
+}
+
 /* False: the client is closed. */
 static bool pin(struct pw_client *c, unsigned pins)
 {
@@ -133,8 +142,11 @@ static bool pin(struct pw_client *c, unsigned pins)
 	pw_client_pins(c, why, sizeof(why));
 	pw_error_set(&err, PW_SQLSTATE_CONFIG_LIMIT_EXCEEDED,
 		     "too many server connections are kept for session state");
-	pw_error_detail(&err, "The session has what cannot be carried to another connection: %s.",
-			why);
+	pw_error_detail(&err, "The session has what cannot be carried to another connection: %s.%s",
+			why,
+			does_hub_matter(c) ? " One connection of the pool listens for all clients, "
+					     "until ten seconds after the last LISTEN has ended."
+					   : "");
 	pw_error_hint(&err, "See SHOW PINS on the console; the settings are max_pinned_share and "
 			    "pool_size.");
 	pw_client_close(c, err.message, &err);
