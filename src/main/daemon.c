@@ -128,6 +128,7 @@ static enum pw_status refuse_user(const struct pw_logctx *ctx, const char *user,
 static enum pw_status refuse_root(const struct pw_logctx *ctx)
 {
 	pw_log_fatal(ctx, "pgweir should not run as root");
+	pw_log_info(ctx, "start it with -u USER, or set user = USER in the configuration file");
 	return PW_EDENIED;
 }
 

@@ -221,6 +221,7 @@ static void test_root_is_refused(void **state)
 
 	assert_int_equal(run_child(become, f, "root"), PW_EDENIED);
 	assert_logged(f, "FATAL pgweir should not run as root");
+	assert_logged(f, "start it with -u USER, or set user = USER in the configuration file");
 }
 
 static void test_staying_root_is_refused(void **state)
