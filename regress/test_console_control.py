@@ -275,6 +275,7 @@ def test_reload_of_a_bad_file_fails_and_changes_nothing(tx_pooler, db):
     error = tx_pooler.console_result("RELOAD").error
     assert (error.severity, error.code) == ("ERROR", "F0000")
     assert error.message == "RELOAD failed, see logs for additional details"
+    assert f"{tx_pooler.path}:" in error.fields["D"] and "bad_key" in error.fields["D"]
     assert shown(tx_pooler, "CONFIG") == before
     assert [r["name"] for r in shown(tx_pooler, "DATABASES")] == databases
     assert conn.query("SELECT 1").value() == "1"

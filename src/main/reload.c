@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "pgweir/base/utf8.h"
 #include "round.h"
 #include "watch.h"
 
@@ -22,21 +23,20 @@ static void reopen_log(struct pw_process *process)
 	pw_log_open_syslog(&process->log, conf->syslog, conf->syslog_ident, conf->syslog_facility);
 }
 
-/* Builds the new snapshot; on failure the old one stays in force, whole. */
-static struct pw_snapshot *load(struct pw_process *process)
+/* Builds the new snapshot; on failure the old one stays in force, whole, and `why` tells. */
+static struct pw_snapshot *load(struct pw_process *process, struct pw_strbuf *why)
 {
-	struct pw_strbuf why = PW_STRBUF_INIT, warnings = PW_STRBUF_INIT;
+	struct pw_strbuf warnings = PW_STRBUF_INIT;
 	const char *path = process->snapshot->conf->conffile;
 	struct pw_snapshot *next;
 
 	if (!path || path[0] == '\0')
 		path = process->options.config_path;
-	next = pw_snapshot_load(path, process->snapshot, &process->hash_key, &why, &warnings);
+	next = pw_snapshot_load(path, process->snapshot, &process->hash_key, why, &warnings);
 	pw_log_lines(&process->logctx, PW_LOG_WARNING, warnings.data);
-	pw_log_lines(&process->logctx, PW_LOG_ERROR, why.data);
+	pw_log_lines(&process->logctx, PW_LOG_ERROR, why->data);
 	if (!next)
 		pw_log_warning(&process->logctx, "config file loading failed");
-	pw_strbuf_fini(&why);
 	pw_strbuf_fini(&warnings);
 	return next;
 }
@@ -60,24 +60,31 @@ static void log_changes(struct pw_process *process, const struct pw_strbuf *chan
 		    changes->len > 0 ? changes->data : "");
 }
 
-static void tell_failed(struct pw_process *process, const struct pw_asker *asker)
+/* The first problem; there may be more in the log. */
+static void tell_failed(struct pw_process *process, const struct pw_asker *asker, const char *why)
 {
 	struct pw_error err;
 
 	pw_error_set(&err, PW_SQLSTATE_CONFIG_FILE_ERROR,
 		     "RELOAD failed, see logs for additional details");
 	err.severity = PW_SEVERITY_ERROR;
+	if (why) {
+		size_t fits = pw_utf8_fit(why, sizeof(err.detail) - 1);
+		size_t len = strcspn(why, "\n");
+
+		pw_error_detail(&err, "%.*s", (int)(len < fits ? len : fits), why);
+	}
 	pw_asker_tell(process, asker, &err);
 }
 
 void pw_reload_run(struct pw_process *process, const struct pw_asker *asker)
 {
-	struct pw_snapshot *next = load(process);
-	struct pw_strbuf changes = PW_STRBUF_INIT;
+	struct pw_strbuf changes = PW_STRBUF_INIT, why = PW_STRBUF_INIT;
+	struct pw_snapshot *next = load(process, &why);
 	struct pw_round *round = NULL;
 
 	if (!next)
-		tell_failed(process, asker);
+		tell_failed(process, asker, why.data);
 	else
 		round = pw_round_create(process, asker, PW_ROUND_SWAP, NULL, pw_round_tell_done);
 	/* Without a round (the asker has been told) no worker would go on by what we go by. */
@@ -89,6 +96,7 @@ void pw_reload_run(struct pw_process *process, const struct pw_asker *asker)
 	if (round)
 		log_changes(process, &changes);
 	pw_strbuf_fini(&changes);
+	pw_strbuf_fini(&why);
 	if (!round)
 		return;
 	round->snapshot = pw_snapshot_ref(next);
