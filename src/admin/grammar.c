@@ -118,6 +118,48 @@ static bool refuse_command(struct pw_error *err, const char *text)
 	return false;
 }
 
+/* What PgBouncer has, and pgweir does not (docs/MIGRATION.md): no typo. */
+struct absent {
+	const char *word;
+	const char *instead; /* NULL = nothing comes near */
+};
+
+static const struct absent absent_commands[] = {
+    {"SET", "Change the configuration file, then RELOAD."},
+    {"SUSPEND", "pgweir(1) tells how to change the binary without a gap."},
+    {"WAIT_CLOSE", "SHOW SERVERS tells which connections are still to be closed (close_needed)."},
+    {"DISABLE", NULL},
+    {"ENABLE", NULL},
+    {NULL, NULL},
+};
+
+static const struct absent absent_views[] = {
+    {"FDS", NULL},
+    {"SOCKETS", "See SHOW CLIENTS and SHOW SERVERS."},
+    {"ACTIVE_SOCKETS", "See SHOW CLIENTS and SHOW SERVERS."},
+    {"MEM", NULL},
+    {"DNS_HOSTS", NULL},
+    {"DNS_ZONES", NULL},
+    {"PEERS", NULL},
+    {"PEER_POOLS", NULL},
+    {NULL, NULL},
+};
+
+static bool refuse_word(struct pw_error *err, const char *text, const struct absent *absent,
+			const char *verb, const char *word)
+{
+	(void)refuse_command(err, text);
+	while (absent->word && strcasecmp(absent->word, word) != 0)
+		absent++;
+	if (!absent->word)
+		return false;
+	pw_error_detail(err, "PgBouncer has %s%s, it is not supported by pgweir.", verb,
+			absent->word);
+	if (absent->instead)
+		pw_error_hint(err, "%s", absent->instead);
+	return false;
+}
+
 static bool refuse_scan(struct pw_error *err, const char *text, enum scan scan)
 {
 	return scan == SCAN_TOO_LONG ? refuse(err, "bad arguments") : refuse_command(err, text);
@@ -228,7 +270,7 @@ static bool parse_command(const char *text, const char *word, enum pw_console_ri
 	if (is_known && right != PW_RIGHT_ADMIN)
 		return refuse(err, "admin access needed");
 	if (!out->verb)
-		return refuse_command(err, text);
+		return refuse_word(err, text, absent_commands, "", word);
 	out->tag = out->verb->word;
 	return check_argument(out->verb, argument, err);
 }
@@ -266,7 +308,9 @@ static bool parse_set(const char *text, const char *at, struct pw_request *out,
 			   : scan_bare(&at, value, PW_CONSOLE_VALUE_MAX);
 	if (scan != SCAN_FOUND)
 		return refuse_scan(err, text, scan);
-	if (!is_at_end(at) || !pw_console_find_parameter(key))
+	if (!pw_console_find_parameter(key))
+		return refuse_word(err, text, absent_commands, "", "SET");
+	if (!is_at_end(at))
 		return refuse_command(err, text);
 	out->kind = PW_REQUEST_SET_PARAMETER;
 	out->tag = "SET";
@@ -284,7 +328,7 @@ static bool parse_show(const char *text, enum pw_console_right right, struct pw_
 		       struct pw_error *err)
 {
 	if (!out->has_argument || !find_show(out->argument, out))
-		return refuse_command(err, text);
+		return refuse_word(err, text, absent_views, "SHOW ", out->argument);
 	return right != PW_RIGHT_NONE || refuse(err, "admin access needed");
 }
 

@@ -135,6 +135,52 @@ static void test_invalid_commands(void **state)
 	}
 }
 
+/* A typo is told nothing more. */
+static void test_commands_of_pgbouncer(void **state)
+{
+	static const struct {
+		const char *text, *detail, *hint;
+	} rows[] = {
+	    {"suspend", "SUSPEND", "pgweir(1)"},
+	    {"Disable app", "DISABLE", ""},
+	    {"enable app;", "ENABLE", ""},
+	    {"wait_close", "WAIT_CLOSE", "close_needed"},
+	    {"set verbose = 1", "SET", "RELOAD"},
+	    {"set server_tls_sslmode = verify-full", "SET", "RELOAD"},
+	    {"show fds", "SHOW FDS", ""},
+	    {"select Sockets", "SHOW SOCKETS", "SHOW SERVERS"},
+	    {"show active_sockets", "SHOW ACTIVE_SOCKETS", "SHOW SERVERS"},
+	    {"show mem", "SHOW MEM", ""},
+	    {"show dns_hosts", "SHOW DNS_HOSTS", ""},
+	    {"show dns_zones", "SHOW DNS_ZONES", ""},
+	    {"show peers", "SHOW PEERS", ""},
+	    {"show peer_pools", "SHOW PEER_POOLS", ""},
+	    {"suspemd", NULL, ""},
+	    {"show fdss", NULL, ""},
+	    {"show", NULL, ""},
+	    {"fds", NULL, ""},
+	    {"show suspend", NULL, ""},
+	    {"set timezone", NULL, ""},
+	};
+	struct pw_request request;
+	struct pw_error err;
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		char detail[128] = "";
+
+		assert_false(pw_request_parse(rows[i].text, PW_RIGHT_ADMIN, &request, &err));
+		assert_non_null(strstr(err.message, "invalid command '"));
+		if (rows[i].detail)
+			snprintf(detail, sizeof(detail),
+				 "PgBouncer has %s, it is not supported by pgweir.",
+				 rows[i].detail);
+		assert_string_equal(err.detail, detail);
+		assert_non_null(strstr(err.hint, rows[i].hint));
+		assert_int_equal(err.hint[0] == '\0', rows[i].hint[0] == '\0');
+	}
+}
+
 static void test_long_pieces(void **state)
 {
 	char text[600];
@@ -253,6 +299,7 @@ int main(void)
 	    cmocka_unit_test(test_empty),
 	    cmocka_unit_test(test_commands),
 	    cmocka_unit_test(test_invalid_commands),
+	    cmocka_unit_test(test_commands_of_pgbouncer),
 	    cmocka_unit_test(test_long_pieces),
 	    cmocka_unit_test(test_long_message_is_cut_between_characters),
 	    cmocka_unit_test(test_kill_client_wants_a_number),
