@@ -452,6 +452,13 @@ def test_others_may_not_enter(pooler):
     assert_refused(e.value, "not allowed")
 
 
+@pytest.mark.pgweir_only
+def test_who_may_not_enter_is_told_who_may(pooler):
+    with pytest.raises(PgError) as e:
+        pooler.raw(dbname="pgweir")
+    assert "admin_users and stats_users" in e.value.fields["H"]
+
+
 @pytest.mark.parametrize("command", ["PAUSE", "RESUME", "RELOAD", "KILL", "RECONNECT", "SHUTDOWN",
                                      "KILL_CLIENT 1"])
 def test_stats_users_may_only_look(pooler, command):

@@ -180,8 +180,9 @@ void pw_login_take_cancel(struct pw_client *c, const uint8_t *key, size_t len);
 void pw_client_cancel_now(struct pw_client *c);
 
 /* ---- login_end.c ---- */
-/* The console's rights are looked at before the password where the name is known. */
-bool pw_login_may_use_console(const struct pw_client *c, enum pw_console_right *right);
+/* Gives it its right on the console; it is looked at before the password where the name is known.
+ * False: it has none, and is closed. */
+bool pw_login_enter_console(struct pw_client *c);
 /* Takes the client's place in the limits of its database and user, as far as it has none yet. */
 bool pw_login_join_shared(struct pw_client *c);
 /* It has shown who it is. */

@@ -511,10 +511,8 @@ void pw_login_authenticate(struct pw_client *c)
 	}
 	find_stored(c);
 	choose_method(c);
-	if (login->is_known && login->is_console && !pw_login_may_use_console(c, &c->right)) {
-		FAIL(c, "not allowed");
+	if (login->is_known && login->is_console && !pw_login_enter_console(c))
 		return;
-	}
 	if (!should_look_up(c) || !pw_login_look_up(c, begin_method))
 		begin_method(c);
 }

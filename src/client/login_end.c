@@ -139,18 +139,28 @@ static void enter_console(struct pw_client *c)
 	pw_strbuf_fini(&out);
 }
 
-/* The console's rights are looked at before the password where the name is known. */
-bool pw_login_may_use_console(const struct pw_client *c, enum pw_console_right *right)
+static enum pw_console_right console_right(const struct pw_client *c)
 {
 	const struct pw_conf *conf = conf_of(c);
 
-	*right = PW_RIGHT_NONE;
 	if (pw_conf_list_has(conf->admin_users, c->login->user))
-		*right = PW_RIGHT_ADMIN;
-	else if (pw_conf_list_has(conf->stats_users, c->login->user) ||
-		 conf->auth_type == PW_AUTH_ANY)
-		*right = PW_RIGHT_STATS;
-	return *right != PW_RIGHT_NONE;
+		return PW_RIGHT_ADMIN;
+	if (pw_conf_list_has(conf->stats_users, c->login->user) || conf->auth_type == PW_AUTH_ANY)
+		return PW_RIGHT_STATS;
+	return PW_RIGHT_NONE;
+}
+
+bool pw_login_enter_console(struct pw_client *c)
+{
+	struct pw_error err;
+
+	c->right = console_right(c);
+	if (c->right != PW_RIGHT_NONE)
+		return true;
+	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "not allowed");
+	pw_error_hint(&err, "The console is for the users in admin_users and stats_users.");
+	pw_client_close(c, err.message, &err);
+	return false;
 }
 
 static bool join_pool(struct pw_client *c)
@@ -208,10 +218,8 @@ void pw_login_authenticated(struct pw_client *c)
 	struct pw_client_login *login = c->login;
 
 	if (login->is_console) {
-		if (c->right == PW_RIGHT_NONE && !pw_login_may_use_console(c, &c->right)) {
-			FAIL(c, "not allowed");
+		if (c->right == PW_RIGHT_NONE && !pw_login_enter_console(c))
 			return;
-		}
 		if (pw_login_join_shared(c))
 			enter_console(c);
 		return;

@@ -253,10 +253,8 @@ void pw_lookup_on_ready(struct pw_client *c)
 		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "no such user");
 		return;
 	}
-	if (login->is_console && !pw_login_may_use_console(c, &c->right)) {
-		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "not allowed");
+	if (login->is_console && !pw_login_enter_console(c))
 		return;
-	}
 	login->after_look_up(c);
 	/* What the client had already sent behind its start-up packet. */
 	if (c->state != PW_CLIENT_CLOSED && c->held)
