@@ -408,6 +408,18 @@ def test_welcome(admin):
     assert len(admin.key) == 8
 
 
+@pytest.mark.pgweir_only
+def test_a_session_has_one_name_in_the_log(pooler):
+    conn = pooler.raw(user=ADMIN, dbname="pgweir")
+    port = conn.sock.getsockname()[1]
+    conn.close()
+    who = f"pgbouncer/{ADMIN}@127.0.0.1:{port}"
+    pooler.wait_log(f"{who} closing because")
+    pooler.wait_log(f"{who} login attempt: db=pgweir user={ADMIN}")
+    assert len(re.findall(f"/{ADMIN}@127.0.0.1:{port}", pooler.log_text())) == \
+        len(re.findall(who, pooler.log_text()))
+
+
 def test_welcome_repeats_what_the_client_sent(pooler):
     conn = pooler.raw(user=ADMIN, dbname="pgbouncer", application_name="monitor",
                       timezone="Asia/Tokyo")

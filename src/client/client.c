@@ -137,7 +137,8 @@ void pw_client_goto(struct pw_client *c, enum pw_client_state state)
 
 const char *pw_client_database(const struct pw_client *c)
 {
-	if (c->console)
+	/* Whichever of its names was asked for. */
+	if (c->console || (c->login && c->login->is_console))
 		return "pgbouncer";
 	if (c->loan.pool && !c->login)
 		return c->loan.pool->shared->db->name;
