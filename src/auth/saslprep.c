@@ -113,3 +113,8 @@ enum pw_status pw_saslprep(const char *password, struct pw_strbuf *out)
 	free_wiped(prepared, len);
 	return out->has_failed ? PW_ENOMEM : PW_OK;
 }
+
+const char *pw_saslprep_library_version(void)
+{
+	return stringprep_check_version(NULL);
+}

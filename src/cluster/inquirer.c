@@ -301,3 +301,10 @@ bool pw_inquirer_ask(struct pw_inquirer *q)
 	return q->state == PW_INQUIRER_READY &&
 	       send_query(q, pw_probe_query(q->version), PW_INQUIRER_ASKING);
 }
+
+void pw_inquirer_library_version(char *out, size_t size)
+{
+	int version = PQlibVersion();
+
+	snprintf(out, size, "%d.%d", version / 10000, version % 10000);
+}

@@ -372,3 +372,8 @@ enum pw_status pw_ini_read(const struct pw_ini_input *input, struct pw_conf_aren
 	free(r);
 	return status;
 }
+
+const char *pw_conf_library_version(void)
+{
+	return INIH_VERSION;
+}

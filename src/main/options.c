@@ -15,7 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pgweir/auth/password.h"
+#include "pgweir/cluster/inquirer.h"
+#include "pgweir/conf/conf.h"
 #include "pgweir/net/loop.h"
+#include "pgweir/sql/analysis.h"
 #include "pgweir/tls/tls.h"
 
 enum { OPTION_DESCRIBE = 256 };
@@ -75,9 +79,16 @@ static void print_help(const char *program)
 
 static void print_version(void)
 {
+	char pq[32];
+
+	pw_inquirer_library_version(pq, sizeof(pq));
 	printf("pgweir %s\n", PACKAGE_VERSION);
 	printf("libevent %s\n", pw_loop_library_version());
 	printf("tls: %s\n", pw_tls_library_version());
+	printf("libpq %s\n", pq);
+	printf("libpg_query of PostgreSQL %s\n", pw_analysis_library_version());
+	printf("inih %s\n", pw_conf_library_version());
+	printf("libidn %s\n", pw_saslprep_library_version());
 #ifdef HAVE_SYSTEMD
 	printf("systemd: yes\n");
 #endif

@@ -530,3 +530,8 @@ void pw_analysis_destroy(struct pw_analysis *analysis)
 {
 	free(analysis);
 }
+
+const char *pw_analysis_library_version(void)
+{
+	return PG_VERSION;
+}

@@ -7,7 +7,11 @@
 #include "main/options.h"
 
 #include "main_test.h"
+#include "pgweir/auth/password.h"
+#include "pgweir/cluster/inquirer.h"
+#include "pgweir/conf/conf.h"
 #include "pgweir/net/loop.h"
+#include "pgweir/sql/analysis.h"
 #include "pgweir/tls/tls.h"
 
 enum { ARGS_MAX = 8 };
@@ -120,10 +124,17 @@ static void test_version(void **state)
 {
 	static const char *const lines[] = {"-V", "--version", "-d -V a.ini", "-V --nonsense"};
 	char expected[TEXT_SIZE];
+	char pq[32];
 	struct ran ran;
 
-	snprintf(expected, sizeof(expected), "pgweir %s\nlibevent %s\ntls: %s\n%s", PACKAGE_VERSION,
-		 pw_loop_library_version(), pw_tls_library_version(),
+	pw_inquirer_library_version(pq, sizeof(pq));
+	assert_true(strtod(pq, NULL) >= 9);
+	snprintf(expected, sizeof(expected),
+		 "pgweir %s\nlibevent %s\ntls: %s\nlibpq %s\nlibpg_query of PostgreSQL %s\ninih "
+		 "%s\nlibidn %s\n%s",
+		 PACKAGE_VERSION, pw_loop_library_version(), pw_tls_library_version(), pq,
+		 pw_analysis_library_version(), pw_conf_library_version(),
+		 pw_saslprep_library_version(),
 #ifdef HAVE_SYSTEMD
 		 "systemd: yes\n"
 #else

@@ -36,4 +36,7 @@ PW_MUSTCHECK enum pw_status pw_saslprep(const char *password, struct pw_strbuf *
 /* Does `name` equal a certificate name ("*.example.org" covers one label), ignoring case? */
 bool pw_cert_name_matches(const char *cert_name, const char *name);
 
+/* Version of libidn. */
+const char *pw_saslprep_library_version(void);
+
 #endif

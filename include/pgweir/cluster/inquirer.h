@@ -86,4 +86,7 @@ void pw_inquirer_fini(struct pw_inquirer *inquirer);
 /* False: it cannot, as there is no connection, or the last answer is still to come. */
 bool pw_inquirer_ask(struct pw_inquirer *inquirer);
 
+/* Version of libpq. */
+void pw_inquirer_library_version(char *out, size_t size);
+
 #endif

@@ -248,4 +248,7 @@ bool pw_conf_setting_value(const struct pw_conf *conf, size_t i, struct pw_strbu
 void pw_conf_describe_ini(struct pw_strbuf *out);
 void pw_conf_describe_docs(struct pw_strbuf *out);
 
+/* Version of inih. */
+const char *pw_conf_library_version(void);
+
 #endif

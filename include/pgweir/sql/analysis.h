@@ -151,4 +151,7 @@ struct pw_analysis {
 struct pw_analysis *pw_analysis_create(const char *text, const struct pw_shape *shape);
 void pw_analysis_destroy(struct pw_analysis *analysis);
 
+/* Version of the PostgreSQL whose parser libpg_query is. */
+const char *pw_analysis_library_version(void);
+
 #endif
