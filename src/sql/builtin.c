@@ -119,8 +119,8 @@ enum pw_builtin pw_builtin_find_special(const char *name)
 
 /* Volatile, and harmless all the same. */
 static const char *const harmless[] = {
-    "clock_timestamp", "current_query",  "gen_random_uuid", "lo_get",    "pg_sleep",
-    "pg_sleep_for",    "pg_sleep_until", "random",          "timeofday",
+    "bernoulli",    "clock_timestamp", "current_query", "gen_random_uuid", "lo_get",    "pg_sleep",
+    "pg_sleep_for", "pg_sleep_until",  "random",        "system",          "timeofday",
 };
 
 /* Not volatile, and yet: they take a number for the transaction, tell of the server or the session,
@@ -129,6 +129,8 @@ static const char *const local[] = {
     "currtid",
     "database_to_xml",
     "database_to_xml_and_xmlschema",
+    "inet_client_addr",
+    "inet_client_port",
     "inet_server_addr",
     "inet_server_port",
     "row_security_active",
@@ -156,7 +158,6 @@ static const char *const of_database[] = {
     "pg_describe_object",
     "pg_encoding_max_length",
     "pg_encoding_to_char",
-    "pg_extension_update_paths",
     "pg_function_is_visible",
     "pg_get_catalog_foreign_keys",
     "pg_get_constraintdef",
@@ -188,6 +189,7 @@ static const char *const of_database[] = {
     "pg_index_column_has_property",
     "pg_index_has_property",
     "pg_indexam_has_property",
+    "pg_is_other_temp_schema",
     "pg_lsn",
     "pg_mcv_list_items",
     "pg_opclass_is_visible",
@@ -211,6 +213,15 @@ static const char *const of_database[] = {
     "pg_wal_lsn_diff",
 };
 
+static const struct {
+	const char *const *names;
+	size_t n;
+} lists[PW_BUILTIN_N_LISTS] = {
+    [PW_BUILTIN_LIST_HARMLESS] = {harmless, PW_COUNTOF(harmless)},
+    [PW_BUILTIN_LIST_LOCAL] = {local, PW_COUNTOF(local)},
+    [PW_BUILTIN_LIST_OF_DATABASE] = {of_database, PW_COUNTOF(of_database)},
+};
+
 bool pw_builtin_reads(const char *name)
 {
 	name = without_schema(name);
@@ -221,6 +232,20 @@ bool pw_builtin_reads(const char *name)
 	if (begins_with(name, "pg_"))
 		return is_in(of_database, PW_COUNTOF(of_database), name);
 	return !is_in(local, PW_COUNTOF(local), name);
+}
+
+static void add_list(struct pw_strbuf *out, const char *const *list, size_t n, char between)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			pw_strbuf_add_char(out, between);
+		pw_strbuf_add_string(out, list[i]);
+	}
+}
+
+void pw_builtin_add_list(struct pw_strbuf *out, enum pw_builtin_list list)
+{
+	add_list(out, lists[list].names, lists[list].n, ',');
 }
 
 /* ---- large objects ---- */

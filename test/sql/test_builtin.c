@@ -87,7 +87,8 @@ static void test_reads(void **state)
 	assert_reads("abs count pg_catalog.lower now random clock_timestamp current_setting to_char"
 		     " generate_series gen_random_uuid jsonb_agg pg_typeof pg_get_viewdef format"
 		     " has_table_privilege current_database obj_description pg_sleep lo_get age"
-		     " pg_table_is_visible to_regclass array_agg row_number",
+		     " pg_table_is_visible to_regclass array_agg row_number system bernoulli"
+		     " pg_is_other_temp_schema",
 		     true);
 	assert_reads("nextval setval currval lastval lo_create lo_put lo_unlink lo_open loread"
 		     " pg_notify pg_advisory_lock pg_advisory_xact_lock pg_try_advisory_xact_lock"
@@ -99,10 +100,28 @@ static void test_reads(void **state)
 	assert_reads("pg_is_in_recovery pg_current_wal_lsn pg_last_wal_replay_lsn pg_backend_pid"
 		     " pg_stat_get_activity pg_lock_status inet_server_addr version pg_read_file"
 		     " pg_postmaster_start_time pg_my_temp_schema pg_prepared_statement pg_cursor"
-		     " pg_show_all_settings pg_database_size pg_walfile_name pg_control_system",
+		     " pg_show_all_settings pg_database_size pg_walfile_name pg_control_system"
+		     " inet_client_addr inet_client_port pg_extension_update_paths",
 		     false);
 	assert_reads("my_function public.abs pg_catalog.pg_catalog.abs ABS", false);
 	assert_false(pw_builtin_reads(""));
+}
+
+/* What a server is asked goes by the same names. */
+static void test_lists(void **state)
+{
+	for (unsigned i = 0; i < PW_BUILTIN_N_LISTS; i++) {
+		struct pw_strbuf names = PW_STRBUF_INIT;
+		char *rest = NULL;
+
+		pw_builtin_add_list(&names, (enum pw_builtin_list)i);
+		pw_strbuf_add_char(&names, '\0');
+		for (char *name = strtok_r(names.data, ",", &rest); name;
+		     name = strtok_r(NULL, ",", &rest))
+			assert_int_equal(pw_builtin_reads(name), i != PW_BUILTIN_LIST_LOCAL);
+		pw_strbuf_fini(&names);
+	}
+	(void)state;
 }
 
 /* Each is found, which also tells that the list is in order. */
@@ -120,10 +139,9 @@ static void test_whole_list(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_names),
-	    cmocka_unit_test(test_what_stays),
-	    cmocka_unit_test(test_reads),
-	    cmocka_unit_test(test_whole_list),
+	    cmocka_unit_test(test_names),    cmocka_unit_test(test_what_stays),
+	    cmocka_unit_test(test_reads),    cmocka_unit_test(test_lists),
+	    cmocka_unit_test(test_settings), cmocka_unit_test(test_whole_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

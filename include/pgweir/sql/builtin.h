@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pgweir/base/strbuf.h"
+
 enum pw_builtin {
 	PW_BUILTIN_UNKNOWN,  /* not one of PostgreSQL's */
 	PW_BUILTIN_HARMLESS, /* leaves nothing that outlives its transaction */
@@ -42,6 +44,17 @@ enum pw_builtin pw_builtin_find_special(const char *name);
  * and changes nothing? So none that writes, nor one that tells something of the server or the
  * session that runs it. The name as above. */
 bool pw_builtin_reads(const char *name);
+
+/* What pw_builtin_reads() goes by, for who asks a server the same about its own functions. */
+enum pw_builtin_list {
+	PW_BUILTIN_LIST_HARMLESS,    /* volatile, and read all the same; no other volatile does */
+	PW_BUILTIN_LIST_LOCAL,       /* not volatile, and do not read */
+	PW_BUILTIN_LIST_OF_DATABASE, /* begin with pg_, and read; no other one that does */
+	PW_BUILTIN_N_LISTS,
+};
+
+/* The names, with commas between. */
+void pw_builtin_add_list(struct pw_strbuf *out, enum pw_builtin_list list);
 
 /* Is it one of those that read and write large objects? What they open is closed when the
  * transaction ends. */
