@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pgweir/base/status.h"
 
@@ -246,6 +247,61 @@ static void add_list(struct pw_strbuf *out, const char *const *list, size_t n, c
 void pw_builtin_add_list(struct pw_strbuf *out, enum pw_builtin_list list)
 {
 	add_list(out, lists[list].names, lists[list].n, ',');
+}
+
+/* ---- settings ---- */
+
+/* Where the node is, how it is reached, and what it is to others. Those that a session may set go
+ * with it. */
+static const char *const local_settings[] = {
+    "archive_cleanup_command",
+    "archive_command",
+    "archive_library",
+    "archive_mode",
+    "cluster_name",
+    "config_file",
+    "data_directory",
+    "default_transaction_read_only",
+    "external_pid_file",
+    "hba_file",
+    "hot_standby",
+    "hot_standby_feedback",
+    "ident_file",
+    "in_hot_standby",
+    "listen_addresses",
+    "max_connections",
+    "port",
+    "primary_conninfo",
+    "primary_slot_name",
+    "promote_trigger_file",
+    "recovery_end_command",
+    "recovery_min_apply_delay",
+    "recovery_target_timeline",
+    "restore_command",
+    "server_version",
+    "server_version_num",
+    "synchronous_standby_names",
+    "transaction_read_only",
+    "unix_socket_directories",
+};
+
+bool pw_setting_is_local(const char *name, size_t len)
+{
+	static const char ours[] = "pgweir.";
+
+	if (len >= sizeof(ours) - 1 && strncasecmp(name, ours, sizeof(ours) - 1) == 0)
+		return true;
+	for (size_t i = 0; i < PW_COUNTOF(local_settings); i++) {
+		if (strlen(local_settings[i]) == len &&
+		    strncasecmp(name, local_settings[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+void pw_setting_add_local(struct pw_strbuf *out)
+{
+	add_list(out, local_settings, PW_COUNTOF(local_settings), '|');
 }
 
 /* ---- large objects ---- */

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "pgweir/base/status.h"
+#include "pgweir/sql/builtin.h"
 #include "tree_priv.h"
 
 /* PostgreSQL's parsenodes.h. */
@@ -380,17 +381,11 @@ static enum pw_sql_read judge_explain(struct pw_reads *r, const PgQuery__Node *n
 /* Settings of the session go where it goes, others are the node's. */
 static enum pw_sql_read judge_show(struct pw_reads *r PW_UNUSED, const PgQuery__Node *node)
 {
-	static const char *const others[] = {"all", "in_hot_standby", "transaction_read_only",
-					     "default_transaction_read_only"};
-	static const char ours[] = "pgweir.";
 	const char *name = node->variable_show_stmt->name;
 
-	for (size_t i = 0; i < PW_COUNTOF(others); i++) {
-		if (strcasecmp(name, others[i]) == 0)
-			return PW_SQL_READ_NEVER;
-	}
-	return strncasecmp(name, ours, sizeof(ours) - 1) == 0 ? PW_SQL_READ_NEVER
-							      : PW_SQL_READ_BY_NAMES;
+	return strcasecmp(name, "all") == 0 || pw_setting_is_local(name, strlen(name))
+		   ? PW_SQL_READ_NEVER
+		   : PW_SQL_READ_BY_NAMES;
 }
 
 static enum pw_sql_read judge_copy(struct pw_reads *r, const PgQuery__Node *node)

@@ -124,6 +124,25 @@ static void test_lists(void **state)
 	(void)state;
 }
 
+static void test_settings(void **state)
+{
+	struct pw_strbuf names = PW_STRBUF_INIT;
+	char *rest = NULL;
+
+	pw_setting_add_local(&names);
+	pw_strbuf_add_char(&names, '\0');
+	for (char *name = strtok_r(names.data, "|", &rest); name; name = strtok_r(NULL, "|", &rest))
+		assert_true(pw_setting_is_local(name, strlen(name)));
+	pw_strbuf_fini(&names);
+	assert_true(pw_setting_is_local("In_Hot_Standby", strlen("in_hot_standby")));
+	assert_true(pw_setting_is_local("portal", strlen("port")));
+	assert_true(pw_setting_is_local("PGWEIR.x", strlen("pgweir.x")));
+	assert_false(pw_setting_is_local("portal", strlen("portal")));
+	assert_false(pw_setting_is_local("app.tenant", strlen("app.tenant")));
+	assert_false(pw_setting_is_local("", 0));
+	(void)state;
+}
+
 /* Each is found, which also tells that the list is in order. */
 static void test_whole_list(void **state)
 {

@@ -418,6 +418,8 @@ static void test_show_and_copy(void **state PW_UNUSED)
 	    {"SHOW \"In_Hot_Standby\"", "never"},
 	    {"SHOW transaction_read_only", "never"},
 	    {"SHOW Default_Transaction_Read_Only", "never"},
+	    {"SHOW port", "never"},
+	    {"SHOW \"Data_Directory\"", "never"},
 	    {"SHOW pgweir.position", "never"},
 	    {"SHOW \"PgWeir\".x", "never"},
 	    {"COPY t TO STDOUT", "names t"},

@@ -56,6 +56,11 @@ enum pw_builtin_list {
 /* The names, with commas between. */
 void pw_builtin_add_list(struct pw_strbuf *out, enum pw_builtin_list list);
 
+/* Does the setting tell of the node, or is it for us to answer? The name in any case. */
+bool pw_setting_is_local(const char *name, size_t len);
+/* The names of those, with | between. */
+void pw_setting_add_local(struct pw_strbuf *out);
+
 /* Is it one of those that read and write large objects? What they open is closed when the
  * transaction ends. */
 bool pw_builtin_is_of_large_objects(uint32_t oid);
