@@ -368,6 +368,27 @@ static void test_doubts_have_names(void **state PW_UNUSED)
 		assert_non_null(pw_doubt_name((enum pw_doubt)i));
 }
 
+/* What a server of another version does not have is not asked for. */
+static void test_question_by_version(void **state PW_UNUSED)
+{
+	static const struct {
+		const char *part;
+		unsigned since;
+	} parts[] = {
+	    {"prosqlbody", 14}, {"pg_get_function_sqlbody(oid)", 14}, {"a.attgenerated", 18}};
+
+	for (unsigned version = 12; version <= 18; version++) {
+		struct pw_strbuf sql = PW_STRBUF_INIT;
+
+		pw_readable_add_question(&sql, version);
+		assert_false(sql.has_failed);
+		for (size_t i = 0; i < PW_COUNTOF(parts); i++)
+			assert_int_equal(strstr(sql.data, parts[i].part) != NULL,
+					 version >= parts[i].since);
+		pw_strbuf_fini(&sql);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +406,7 @@ int main(void)
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_long_names),
 	    cmocka_unit_test(test_doubts_have_names),
+	    cmocka_unit_test(test_question_by_version),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

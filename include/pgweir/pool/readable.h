@@ -2,7 +2,7 @@
  *
  * Which names of a database are in doubt when a standby is to run a statement: functions that may
  * write or that tell of the node, relations that are not the same on each node, and what uses them
- * without saying so; one answer of a server. With the analysis of a text (sql/analysis.h)
+ * without saying so; one answer to the question below. With the analysis of a text (sql/analysis.h)
  * that is enough to say whether the text only reads.
  *
  * Names are compared without their schemas, so what is in doubt in one of these is in all; but what
@@ -82,5 +82,12 @@ enum pw_doubt pw_readable_judge(const struct pw_readable *readable,
 				const char *text, size_t len);
 /* In a word or two: for SHOW. */
 const char *pw_doubt_name(enum pw_doubt doubt);
+
+/* A query of one column, of which the first letter says what follows: k how many rows there are
+ * beside this one, or were too many; a nothing, and everything is in doubt; f a function that
+ * users have made; g one in doubt, G in pg_catalog, c also without a bracket, behind a row;
+ * o an operator in doubt; r a relation, R in pg_catalog; t a type, T in pg_catalog. Statements
+ * without rows come before it. */
+void pw_readable_add_question(struct pw_strbuf *sql, unsigned server_version);
 
 #endif
