@@ -62,12 +62,11 @@ void pw_code_view_fini(struct pw_code_view *view)
 }
 
 /* What was asked for a moment ago is not asked again at every change of a table. */
-static bool is_due(struct pw_code *code, unsigned code_epoch, uint64_t now_us, bool is_waited_for)
+bool pw_code_is_due(unsigned epoch, uint64_t given_us, unsigned code_epoch, uint64_t now_us,
+		    bool is_waited_for)
 {
 	/* Another worker's clock may be ahead. */
-	uint64_t given_us = atomic_load_explicit(&code->given_us, memory_order_relaxed);
 	uint64_t age = now_us > given_us ? now_us - given_us : 0;
-	unsigned epoch = atomic_load_explicit(&code->epoch, memory_order_acquire);
 
 	if (given_us == 0)
 		return true;
@@ -78,8 +77,11 @@ static bool is_due(struct pw_code *code, unsigned code_epoch, uint64_t now_us, b
 
 bool pw_code_begin(struct pw_code *code, unsigned code_epoch, uint64_t now_us, bool is_waited_for)
 {
+	unsigned epoch = atomic_load_explicit(&code->epoch, memory_order_acquire);
+	uint64_t given_us = atomic_load_explicit(&code->given_us, memory_order_relaxed);
+
 	return !pw_code_is_failing(code, now_us) &&
-	       is_due(code, code_epoch, now_us, is_waited_for) &&
+	       pw_code_is_due(epoch, given_us, code_epoch, now_us, is_waited_for) &&
 	       !atomic_exchange(&code->is_asked, true);
 }
 

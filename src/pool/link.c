@@ -339,17 +339,24 @@ static void tell_borrower(struct pw_loan *loan, const struct pw_error *err, bool
 	loan->ops->on_lost(loan, err);
 }
 
-void pw_link_end_learning(struct pw_link *link, struct pw_verdict *verdict)
+void pw_link_end_learning(struct pw_link *link)
 {
-	struct pw_code *code = &link->shared->db->code;
+	struct pw_link_learning *learning = link->learning;
+	struct pw_shared_db *db = link->shared->db;
 	uint64_t now = link->pool->pools->loop->now_us;
+	uint64_t took = pw_clock_since(learning->since_us, now);
 
-	pw_code_end(code, verdict, now);
-	atomic_store(&code->took_us, pw_clock_since(link->learning->since_us, now));
+	if (learning->is_of_readable) {
+		pw_readables_end(&db->readables, learning->readable, now);
+		atomic_store(&db->readables.took_us, took);
+	} else {
+		pw_code_end(&db->code, learning->verdict, now);
+		atomic_store(&db->code.took_us, took);
+	}
 	if (link->state == PW_LINK_LEARNING)
 		link->pool->n_learning--;
-	pw_strbuf_fini(&link->learning->rows);
-	free(link->learning);
+	pw_strbuf_fini(&learning->rows);
+	free(learning);
 	link->learning = NULL;
 }
 
@@ -380,7 +387,7 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 	pw_link_forget_last(link);
 	pw_link_forget_draws(link, 0);
 	if (link->learning)
-		pw_link_end_learning(link, NULL);
+		pw_link_end_learning(link);
 	pw_link_goto(link, PW_LINK_CLOSED);
 	pw_timer_disarm(&link->timer);
 	pw_task_cancel(&link->go_on_task);

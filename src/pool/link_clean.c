@@ -47,7 +47,7 @@ void pw_link_end_loan(struct pw_link *link, bool has_left, bool may_finish)
 
 	/* Nobody is there to hand the answer in. */
 	if (link->learning)
-		pw_link_end_learning(link, NULL);
+		pw_link_end_learning(link);
 	link->loan = NULL;
 	link->is_swallowing = true; /* the rest of a message that is cut by the end of the input */
 	loan->link = NULL;

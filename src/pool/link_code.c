@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * A link that nobody has asks its server what code its database holds (pool/code.h), as the last
- * step before it is usable.
+ * A link that nobody has asks its server what code its database holds (pool/code.h), and what of it
+ * a standby may read (pool/readable.h), as the last steps before it is usable. The second is asked
+ * of a primary alone: what a standby says may be older than a change that was seen, and would be
+ * taken for what holds since. Each question is one round; one that fails leaves the other's answer.
  */
 #include "config.h"
 
@@ -12,7 +14,9 @@
 #include "link_priv.h"
 #include "pgweir/base/clock.h"
 #include "pgweir/pool/objects.h"
+#include "pgweir/pool/readable.h"
 #include "pgweir/proto/writer.h"
+#include "pool_priv.h"
 
 enum { ANSWER_MAX = 1024 * 1024 };
 
@@ -29,18 +33,28 @@ static bool matters(const struct pw_link *link)
 	       pool->conf.mode != PW_MODE_SESSION && link->replication == PW_REPLICATION_NONE;
 }
 
+static bool is_read_elsewhere(const struct pw_link *link)
+{
+	return matters(link) && link->pool->routing == PW_ROUTING_SPLIT &&
+	       pw_nodes_is_of_primary(link);
+}
+
 /* The caller is the one who asks. */
-static bool begin_learning(struct pw_link *link, unsigned epoch)
+static bool begin_learning(struct pw_link *link, unsigned epoch, bool is_of_readable)
 {
 	uint64_t now = link->pool->pools->loop->now_us;
 
 	link->learning = calloc(1, sizeof(*link->learning));
 	if (!link->learning) {
-		pw_code_end(&db_of(link)->code, NULL, now);
+		if (is_of_readable)
+			pw_readables_end(&db_of(link)->readables, NULL, now);
+		else
+			pw_code_end(&db_of(link)->code, NULL, now);
 		return false;
 	}
 	link->learning->epoch = epoch;
 	link->learning->since_us = now;
+	link->learning->is_of_readable = is_of_readable;
 	return true;
 }
 
@@ -49,7 +63,10 @@ static void send_question(struct pw_link *link)
 	const struct pw_expect entry = {.role = PW_ROLE_QUERY};
 	struct pw_strbuf sql = PW_STRBUF_INIT, out = PW_STRBUF_INIT;
 
-	pw_code_add_question(&sql, link->facts.server_version);
+	if (link->learning->is_of_readable)
+		pw_readable_add_question(&sql, link->facts.server_version);
+	else
+		pw_code_add_question(&sql, link->facts.server_version);
 	pw_write_query(&out, sql.data ? sql.data : "");
 	if (sql.has_failed || out.has_failed || pw_link_expect(link, &entry) != PW_OK)
 		pw_link_close(link, PW_LINK_END_CLEAN, "out of memory", NULL);
@@ -59,15 +76,25 @@ static void send_question(struct pw_link *link)
 	pw_strbuf_fini(&out);
 }
 
-bool pw_link_learn(struct pw_link *link)
+static bool begin_due(struct pw_link *link)
 {
 	struct pw_shared_db *db = db_of(link);
 	unsigned epoch = atomic_load(&db->code_epoch);
+	uint64_t now = link->pool->pools->loop->now_us;
+	bool is_waited_for = !pw_list_is_empty(&link->pool->waiting);
 
-	if (!matters(link) ||
-	    !pw_code_begin(&db->code, epoch, link->pool->pools->loop->now_us,
-			   !pw_list_is_empty(&link->pool->waiting)) ||
-	    !begin_learning(link, epoch))
+	if (matters(link) && pw_code_begin(&db->code, epoch, now, is_waited_for))
+		return begin_learning(link, epoch, false);
+	if (is_read_elsewhere(link) &&
+	    pw_readables_begin(&db->readables, epoch, now, is_waited_for))
+		return begin_learning(link, epoch, true);
+	return false;
+}
+
+/* It comes here again after each answer. */
+bool pw_link_learn(struct pw_link *link)
+{
+	if (!begin_due(link))
 		return false;
 	link->pool->n_learning++;
 	pw_link_goto(link, PW_LINK_LEARNING);
@@ -81,7 +108,7 @@ bool pw_link_learn_lent(struct pw_link *link)
 	unsigned epoch = atomic_load(&db->code_epoch);
 
 	if (!pw_code_begin_now(&db->code, link->pool->pools->loop->now_us) ||
-	    !begin_learning(link, epoch))
+	    !begin_learning(link, epoch, false))
 		return false;
 	send_question(link);
 	return true;
@@ -98,8 +125,10 @@ void pw_link_learn_piece(struct pw_link *link, const struct pw_piece *piece)
 		snprintf(learning->error, sizeof(learning->error), "%s", fields.message);
 		learning->is_canceled = strcmp(fields.sqlstate, PW_SQLSTATE_QUERY_CANCELED) == 0;
 	}
-	if (piece->type == 'E' || learning->rows.len + piece->len > ANSWER_MAX)
+	if (piece->type == 'E')
 		learning->has_failed = true;
+	else if (learning->rows.len + piece->len > ANSWER_MAX)
+		learning->is_too_long = true;
 	else if (piece->type == 'D')
 		pw_strbuf_add(&learning->rows, piece->data, piece->len);
 }
@@ -163,7 +192,7 @@ static void take_sequences(struct pw_shared_db *db, struct pw_verdict *verdict, 
 		atomic_store_explicit(&db->reads_sequences, true, memory_order_relaxed);
 }
 
-static bool read_answer(struct pw_link *link, struct pw_verdict *verdict)
+static bool read_code(struct pw_link *link, struct pw_verdict *verdict)
 {
 	struct pw_cursor rows = pw_cursor(link->learning->rows.data, link->learning->rows.len);
 	bool has_uses = false;
@@ -188,22 +217,70 @@ static bool read_answer(struct pw_link *link, struct pw_verdict *verdict)
 	return has_uses;
 }
 
-void pw_link_learned(struct pw_link *link)
+/* ---- what has come ---- */
+
+static bool learn_code(struct pw_link *link)
 {
 	struct pw_verdict *verdict = pw_verdict_create(link->learning->epoch);
 
-	if (verdict && !link->learning->has_failed && !link->learning->rows.has_failed &&
-	    read_answer(link, verdict)) {
-		pw_verdict_finish(verdict);
-		pw_link_end_learning(link, verdict);
-		return;
+	if (!verdict || link->learning->is_too_long || !read_code(link, verdict)) {
+		pw_verdict_unref(verdict);
+		return false;
 	}
-	pw_verdict_unref(verdict);
+	pw_verdict_finish(verdict);
+	link->learning->verdict = verdict;
+	return true;
+}
+
+static bool read_readable(struct pw_link *link, struct pw_readable *readable)
+{
+	struct pw_cursor rows = pw_cursor(link->learning->rows.data, link->learning->rows.len);
+
+	while (pw_cursor_left(&rows) > 0) {
+		size_t len;
+		const uint8_t *column = read_row(&rows, &len);
+
+		if (!column)
+			return false;
+		pw_readable_take_row(readable, (const char *)column, len);
+	}
+	return pw_readable_finish(readable);
+}
+
+static bool learn_readable(struct pw_link *link)
+{
+	struct pw_readable *readable = pw_readable_create(link->learning->epoch);
+
+	if (readable && link->learning->is_too_long)
+		pw_readable_doubt_all(readable);
+	else if (!readable || !read_readable(link, readable)) {
+		pw_readable_unref(readable);
+		return false;
+	}
+	link->learning->readable = readable;
+	return true;
+}
+
+static void tell_of_failure(struct pw_link *link)
+{
+	const struct pw_link_learning *learning = link->learning;
+	uint64_t now = link->pool->pools->loop->now_us;
+
 	/* A cancel request that was meant for the client's own statement says nothing. */
-	if (!link->learning->is_canceled ||
-	    pw_clock_since(link->learning->since_us, link->pool->pools->loop->now_us) >=
-		PW_CODE_TIMEOUT_US)
-		pw_code_failed(&link->log, &db_of(link)->code, link->learning->error,
-			       link->pool->pools->loop->now_us);
-	pw_link_end_learning(link, NULL);
+	if (learning->is_canceled && pw_clock_since(learning->since_us, now) < PW_CODE_TIMEOUT_US)
+		return;
+	if (learning->is_of_readable)
+		pw_readables_failed(&link->log, &db_of(link)->readables, learning->error, now);
+	else
+		pw_code_failed(&link->log, &db_of(link)->code, learning->error, now);
+}
+
+void pw_link_learned(struct pw_link *link)
+{
+	const struct pw_link_learning *learning = link->learning;
+	bool has_answer = !learning->has_failed && !learning->rows.has_failed;
+
+	if (!has_answer || !(learning->is_of_readable ? learn_readable(link) : learn_code(link)))
+		tell_of_failure(link);
+	pw_link_end_learning(link);
 }

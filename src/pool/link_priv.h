@@ -65,14 +65,19 @@ enum { PW_CLEAN_ROLLBACK = 1 << 0, PW_CLEAN_RESET = 1 << 1, PW_CLEAN_CHECK = 1 <
 /* ---- link_code.c ---- */
 struct pw_link_learning {
 	uint64_t since_us;
-	unsigned epoch; /* the code_epoch when it was asked */
+	unsigned epoch;      /* the code_epoch when it was asked */
+	bool is_of_readable; /* what a standby may read, not the code */
 	bool has_failed;
+	bool is_too_long;
 	bool is_canceled;
 	char error[128]; /* the server's */
 	struct pw_strbuf rows;
+	/* What has come of it, in the end; a reference, NULL = nothing. */
+	struct pw_verdict *verdict;
+	struct pw_readable *readable;
 };
-/* In link.c; pw_code_end(). */
-void pw_link_end_learning(struct pw_link *link, struct pw_verdict *verdict);
+/* In link.c; hands in what has come of it. */
+void pw_link_end_learning(struct pw_link *link);
 /* True: it is time to ask, and the link does so now; pw_link_clean_ready() follows. */
 bool pw_link_learn(struct pw_link *link);
 

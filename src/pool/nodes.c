@@ -158,6 +158,13 @@ bool pw_loan_reads_right(const struct pw_loan *loan)
 	return pw_nodes_show(loan->link, loan);
 }
 
+bool pw_nodes_is_of_primary(const struct pw_link *link)
+{
+	const struct pw_cluster_view *view = link->pool->cluster ? look(link->pool) : NULL;
+
+	return view && pw_nodes_admit(link, primary_bit(view));
+}
+
 /* What it runs would write where the primary is no longer, or read what is not the cluster's. */
 static bool may_go_on(const struct pw_pool *pool, const struct pw_cluster_view *view, size_t i)
 {

@@ -185,9 +185,10 @@ static bool check_a_stale_link(struct pw_pool *pool)
 
 static unsigned links_to_come(const struct pw_pool *pool)
 {
-	const struct pw_code *code = &pool->shared->db->code;
+	const struct pw_shared_db *db = pool->shared->db;
 	bool is_quick =
-	    atomic_load_explicit(&code->took_us, memory_order_relaxed) <= PW_CODE_QUICK_US;
+	    atomic_load_explicit(&db->code.took_us, memory_order_relaxed) <= PW_CODE_QUICK_US &&
+	    atomic_load_explicit(&db->readables.took_us, memory_order_relaxed) <= PW_CODE_QUICK_US;
 
 	return pool->asked + pool->n_opening + (unsigned)pw_list_length(&pool->checking) +
 	       (is_quick ? pool->n_learning : 0);

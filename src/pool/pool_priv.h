@@ -57,6 +57,8 @@ bool pw_nodes_may_serve(struct pw_pool *pool);
 bool pw_nodes_admit(const struct pw_link *link, uint64_t slots);
 /* May the loan's owner read there? Anybody may who has no token; loan NULL as well. */
 bool pw_nodes_show(const struct pw_link *link, const struct pw_loan *loan);
+/* Is the link one to the cluster's primary, as far as is known? */
+bool pw_nodes_is_of_primary(const struct pw_link *link);
 /* Has the node of `a` less to do, for its weight, than that of `b`? */
 bool pw_nodes_is_freer(struct pw_pool *pool, const struct pw_link *a, const struct pw_link *b);
 /* The node that has the most links beyond what its weight says, while another lacks one;

@@ -74,6 +74,7 @@ void pw_pools_free_pool(struct pw_pool *pool)
 	pw_params_unref(&pools->params, pool->welcome_params);
 	pw_strbuf_fini(&pool->welcome_text);
 	pw_code_view_fini(&pool->code);
+	pw_readable_view_fini(&pool->readable);
 	pw_cluster_eye_fini(&pool->eye);
 	pw_registry_put_pool(pools->registry, pool->shared);
 	free(pool);

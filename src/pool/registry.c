@@ -77,6 +77,7 @@ enum pw_status pw_registry_init(struct pw_registry *registry, unsigned n_workers
 static void free_db(struct pw_shared_db *db)
 {
 	pw_code_fini(&db->code);
+	pw_readables_fini(&db->readables);
 	pw_parsed_fini(&db->parsed);
 	free(db->name);
 	free(db);
@@ -127,6 +128,7 @@ static struct pw_shared_db *create_db(struct pw_registry *r, const char *name, u
 		return NULL;
 	}
 	pw_code_init(&db->code);
+	pw_readables_init(&db->readables);
 	pw_parsed_init(&db->parsed);
 	atomic_init(&db->code_epoch, 1);
 	atomic_init(&db->hub, 0);

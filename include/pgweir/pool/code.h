@@ -72,6 +72,9 @@ const struct pw_verdict *pw_code_look(struct pw_code *code, struct pw_code_view 
 				      unsigned code_epoch);
 void pw_code_view_fini(struct pw_code_view *view);
 
+/* By that age alone: is it time to ask anew what was given then, as of that epoch? */
+bool pw_code_is_due(unsigned epoch, uint64_t given_us, unsigned code_epoch, uint64_t now_us,
+		    bool is_waited_for);
 /* Is it time to ask, and the caller the one to do it? Then pw_code_end() must follow: with a
  * finished verdict, whose reference it takes over, or NULL where there was no answer. */
 bool pw_code_begin(struct pw_code *code, unsigned code_epoch, uint64_t now_us, bool is_waited_for);

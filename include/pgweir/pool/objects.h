@@ -149,9 +149,10 @@ struct pw_pool {
 	uint16_t node_links[PW_SLOTS_MAX], node_lent[PW_SLOTS_MAX];
 	struct pw_params *welcome_params; /* tracked values as servers begin with */
 	uint64_t welcome_version;
-	struct pw_strbuf welcome_text; /* the other values, as messages */
-	bool has_welcome;              /* false: the above are to be taken from `shared` */
-	struct pw_code_view code;      /* of the database's */
+	struct pw_strbuf welcome_text;    /* the other values, as messages */
+	bool has_welcome;                 /* false: the above are to be taken from `shared` */
+	struct pw_code_view code;         /* of the database's */
+	struct pw_readable_view readable; /* the same */
 
 	struct pw_list waiting;   /* loans that want a link, oldest first */
 	struct pw_list welcoming; /* loans that want the welcome */

@@ -28,6 +28,7 @@
 #include "pgweir/base/strbuf.h"
 #include "pgweir/pool/code.h"
 #include "pgweir/pool/parsed.h"
+#include "pgweir/pool/readables.h"
 
 enum { PW_WORKERS_MAX = 256, PW_CACHE_LINE = 64 };
 
@@ -75,6 +76,7 @@ struct pw_shared_db {
 	/* How often that was done before anybody had asked. */
 	atomic_uint n_watched;
 	struct pw_code code;
+	struct pw_readables readables;
 	struct pw_parsed parsed;
 	/* The id of the connection that listens for all clients, and its encoding (hub/hub.h). */
 	_Atomic uint64_t hub, hub_encoding;
