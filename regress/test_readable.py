@@ -30,7 +30,9 @@ CREATE FUNCTION shows() RETURNS void STABLE LANGUAGE sql AS 'SHOW in_hot_standby
 CREATE FUNCTION spaced() RETURNS int STABLE LANGUAGE sql AS E'SELECT vol  \\n\\t ()';
 CREATE FUNCTION remarked() RETURNS int STABLE LANGUAGE sql AS 'SELECT vol /* of */ ()';
 CREATE FUNCTION remarked_too() RETURNS int STABLE LANGUAGE sql AS E'SELECT vol -- of\\n()';
-CREATE FUNCTION escaped() RETURNS int STABLE LANGUAGE sql AS $$ SELECT U&"v\\006fl"() $$;
+CREATE FUNCTION escaped() RETURNS int STABLE LANGUAGE sql AS $$ SELECT U&"\\0076ol"() $$;
+CREATE FUNCTION {long}() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION calls_long() RETURNS int STABLE LANGUAGE sql AS 'SELECT {long}_cut_off()';
 CREATE FUNCTION upper_case() RETURNS int STABLE LANGUAGE sql AS 'SELECT VOL()';
 CREATE FUNCTION column_vol() RETURNS int STABLE LANGUAGE sql AS
     'SELECT version FROM (SELECT 1 AS version, 2 AS vol) x WHERE vol = 2';
@@ -81,7 +83,8 @@ CREATE FUNCTION in_other() RETURNS int IMMUTABLE LANGUAGE other AS 'BEGIN RETURN
 CREATE EXTENSION citext;
 CREATE EXTENSION "uuid-ossp";
 CREATE FUNCTION pg_catalog.put_there() RETURNS int LANGUAGE sql AS 'SELECT 1';
-"""
+CREATE AGGREGATE configures(text, bool) (sfunc = set_config, stype = text);
+""".replace("{long}", "l" * 63)
 
 RELATIONS = """
 CREATE VIEW plain AS SELECT a, upper(b) AS b, now() AS at FROM t;
@@ -99,7 +102,7 @@ CREATE VIEW of_session AS SELECT * FROM t WHERE b = current_setting('app.x', tru
 CREATE VIEW of_node AS SELECT * FROM t WHERE b = current_setting('in_hot_standby');
 CREATE VIEW of_any AS SELECT current_setting(b, true) FROM t;
 CREATE MATERIALIZED VIEW stored AS SELECT vol() AS a;
-CREATE UNLOGGED TABLE u (a int);
+CREATE UNLOGGED TABLE unlogged_t (a int);
 CREATE TABLE parent (a int);
 CREATE UNLOGGED TABLE child () INHERITS (parent);
 CREATE TABLE parted (a int) PARTITION BY LIST (a);
@@ -158,6 +161,13 @@ CREATE FUNCTION odd_in(cstring) RETURNS odd IMMUTABLE STRICT LANGUAGE internal A
 CREATE FUNCTION odd_out(odd) RETURNS cstring VOLATILE STRICT LANGUAGE internal AS 'int4out';
 CREATE TYPE odd (input = odd_in, output = odd_out, like = int4);
 CREATE TABLE of_odd (a int, b odd[]);
+CREATE TYPE pair_of_odd AS (a int, b odd);
+CREATE TABLE of_pair_of_odd (a pair_of_odd);
+CREATE FUNCTION gives_odd() RETURNS odd STABLE LANGUAGE sql AS 'SELECT NULL::odd';
+CREATE TYPE hard;
+CREATE FUNCTION hard_in(cstring) RETURNS hard VOLATILE STRICT LANGUAGE internal AS 'int4in';
+CREATE FUNCTION hard_out(hard) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'int4out';
+CREATE TYPE hard (input = hard_in, output = hard_out, like = int4);
 CREATE TYPE even;
 CREATE FUNCTION even_in(cstring) RETURNS even IMMUTABLE STRICT LANGUAGE internal AS 'int4in';
 CREATE FUNCTION even_out(even) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'int4out';
@@ -194,18 +204,19 @@ FUNCTIONS = [
     "parsed_reads()", "asks_node()", "asks_any('x')", "asks_made()", "activity()", "sums_badly(1)",
     "names()", "in_other()", "uuid_generate_v4()", "nextval('s')", "pg_backend_pid()",
     "pg_catalog.pg_is_in_recovery()", "put_there()", "pg_catalog.put_there()", "reads_v()",
-    "by_operator()", "takes(1)", "makes()", "inet_client_addr()", "txid_current()",
+    "by_operator()", "takes(1)", "makes()", "inet_client_addr()", "txid_current()", "calls_long()",
+    "configures(b, true) FROM t", "gives_odd()",
     "full_name(t) FROM t", "x.full_name FROM t x", 'x."full_name" FROM t x', "(x).FULL_NAME FROM t x",
     'x.U&"full_nam\\0065" FROM t x', "o(t.*) FROM t",
 ]
 UNKNOWN = ["nobody_made_it()", "public.abs(1)", "noted()", '"Vol"()']
 IN_DOUBT = [
-    "v", "over_v", "over_over_v", "pid", "locks", "gathered", "windowed", "of_node", "of_any", "u",
-    "parent", "child", "parted", "parted_1", "parted_1_1", "guarded", "guarded_own",
+    "v", "over_v", "over_over_v", "pid", "locks", "gathered", "windowed", "of_node", "of_any",
+    "unlogged_t", "parent", "child", "parted", "parted_1", "parted_1_1", "guarded", "guarded_own",
     "guarded_by_view", "guarded_by_node", "pg_class", "other.pg_class", '"Odd. View"', '"größer"',
     "pg_locks", "pg_stat_activity", "pg_catalog.pg_settings", "pg_stat_user_tables", "pg_cursors",
     "pg_replication_slots", "information_schema.tables", "s", "of_operator", "of_cast", "of_odd",
-    "of_temp", "LATERAL (SELECT * FROM v) x", "t WHERE EXISTS (SELECT FROM public.v)",
+    "of_temp", "of_pair_of_odd", "LATERAL (SELECT * FROM v) x", "t WHERE EXISTS (SELECT FROM public.v)",
 ]
 SETTINGS = [
     "current_setting('in_hot_standby')", "current_setting('In_Hot_Standby')",
@@ -216,7 +227,7 @@ SETTINGS = [
 OPERATORS = ["1 === 2", "1 OPERATOR(public.===) 2", "1 === ANY (ARRAY[1])"]
 CASTS = ["1::checked", "CAST(1 AS checked_twice)", "'{1}'::checked[]", "'(1,2)'::pair", "1::checked_own",
          "'x'::checked_node", "checked '1'", "checked(1)", "'1'::odd", "t::even FROM t", "b::date FROM"
-         " of_even", "pair(1)", "'{}'::odd[]"]
+         " of_even", "pair(1)", "'{}'::odd[]", "'1'::hard"]
 
 EXPECTED = ([(text, "none") for text in READS] +
             [(f"SELECT {text}", "function") for text in FUNCTIONS] +
