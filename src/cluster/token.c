@@ -16,17 +16,23 @@ static void see(struct pw_sight *sight, uint64_t probe, uint64_t now_us)
 void pw_token_saw_primary(struct pw_token *token, uint64_t probe, uint64_t now_us)
 {
 	see(&token->primary, probe, now_us);
+	token->has_shown = false;
 }
 
+/* It was admitted there: so it has seen all that it had to see. */
 void pw_token_saw_replica(struct pw_token *token, uint64_t probe, uint64_t now_us, unsigned node)
 {
 	see(&token->replica, probe, now_us);
+	token->primary.is_open = false;
+	token->has_shown = true;
 	token->node = node;
+	token->shown_us = now_us;
 }
 
 void pw_token_import(struct pw_token *token, uint32_t timeline, uint64_t lsn, uint64_t probe,
 		     uint64_t now_us)
 {
+	token->has_shown = false;
 	if (token->timeline == 0)
 		token->timeline = timeline;
 	if (token->timeline != timeline)
@@ -53,6 +59,7 @@ static void change_history(struct pw_token *token, const struct pw_track *track,
 	if (is_lost)
 		token->floor = 0;
 	token->replica.is_open = false;
+	token->has_shown = false;
 	token->timeline = track->timeline;
 }
 
@@ -104,22 +111,29 @@ static bool covers(const struct pw_track *track, const struct pw_sight *sight, u
 	       (by_flush && replay >= by_flush->flush);
 }
 
-/* What a server has shown it shows again, as long as it lives. */
-static bool is_same_life(const struct pw_token *token, const struct pw_replay *replay)
+/* Links do not outlive their server: one from before was of the same life. */
+static bool has_shown(const struct pw_token *token, const struct pw_replay *replay)
 {
-	return replay->node == token->node && replay->login_us > 0 &&
-	       replay->login_us < token->replica.us;
+	return token->has_shown && replay->node == token->node &&
+	       replay->login_us < token->shown_us;
+}
+
+static bool is_satisfied(const struct pw_track *track, const struct pw_sight *sight,
+			 uint64_t replay)
+{
+	return !sight->is_open || covers(track, sight, replay);
 }
 
 bool pw_token_admits(const struct pw_token *token, const struct pw_track *track,
 		     const struct pw_replay *replay)
 {
-	if (replay->login_us > 0 && replay->login_us >= replay->sent_us)
-		return false;
-	if (replay->replay < token->floor)
-		return false;
-	if (token->primary.is_open && !covers(track, &token->primary, replay->replay))
-		return false;
-	return !token->replica.is_open || is_same_life(token, replay) ||
-	       covers(track, &token->replica, replay->replay);
+	bool is_of_life = replay->login_us == 0 || replay->login_us < replay->sent_us;
+
+	if (has_shown(token, replay))
+		return true;
+	if (token->floor == 0 && !token->primary.is_open && !token->replica.is_open)
+		return true;
+	return is_of_life && replay->replay >= token->floor &&
+	       is_satisfied(track, &token->primary, replay->replay) &&
+	       is_satisfied(track, &token->replica, replay->replay);
 }

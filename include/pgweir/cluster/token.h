@@ -29,7 +29,11 @@ struct pw_token {
 	uint32_t timeline;                /* of the floor; 0 = of any */
 	uint64_t floor;                   /* a node must have replayed so far */
 	struct pw_sight primary, replica; /* the latest on each */
-	unsigned node;                    /* the replica's */
+	/* Nothing else was seen since: what the node has shown then it shows again, as long as it
+	 * lives. */
+	bool has_shown;
+	unsigned node;
+	uint64_t shown_us;
 };
 
 /* One node's last answer, and the link that is to be used. */
@@ -37,7 +41,7 @@ struct pw_replay {
 	unsigned node;
 	uint64_t sent_us; /* when it was asked */
 	uint64_t replay;
-	uint64_t login_us; /* the link's; 0 = there is none yet, and any will do */
+	uint64_t login_us; /* the link's; 0 = any that there is, or one that is yet to be opened */
 };
 
 /* Something has run on the primary: a ReadyForQuery was received, or the link was lost before it,
