@@ -11,6 +11,7 @@ import psycopg
 
 from lib.pg import Postgres, pgcluster
 from lib.wait import wait_for
+from lib.wire import RawConn
 
 MONITOR = "watcher"
 
@@ -56,6 +57,11 @@ class Node:
         kw = {"user": self.cluster.pg.superuser, "password": self.cluster.pg.password,
               "autocommit": True, **kw}
         return psycopg.connect(host="127.0.0.1", port=self.port, dbname=dbname, **kw)
+
+    def raw(self, dbname="postgres"):
+        conn = RawConn(self.port)
+        conn.login("alice", dbname, password="alice's secret")
+        return conn
 
     def execute(self, text, dbname="postgres"):
         with self.connect(dbname) as conn:

@@ -84,8 +84,8 @@ void pw_console_help(struct pw_strbuf *out);
 
 /* ---- views.c ---- */
 
-extern const struct pw_view pw_view_clusters, pw_view_nodes, pw_view_clients, pw_view_servers,
-    pw_view_pins, pw_view_pools, pw_view_databases, pw_view_users, pw_view_stats,
+extern const struct pw_view pw_view_clusters, pw_view_nodes, pw_view_routes, pw_view_clients,
+    pw_view_servers, pw_view_pins, pw_view_pools, pw_view_databases, pw_view_users, pw_view_stats,
     pw_view_stats_totals, pw_view_stats_averages, pw_view_pin_counts, pw_view_totals, pw_view_lists,
     pw_view_config, pw_view_state, pw_view_version;
 extern const struct pw_view *const pw_console_views[]; /* all, ended by NULL */

@@ -10,12 +10,25 @@
 #include "admin_priv.h"
 
 const struct pw_view *const pw_console_views[] = {
-    &pw_view_clients,      &pw_view_servers,        &pw_view_pools,
-    &pw_view_databases,    &pw_view_users,          &pw_view_stats,
-    &pw_view_stats_totals, &pw_view_stats_averages, &pw_view_totals,
-    &pw_view_lists,        &pw_view_config,         &pw_view_version,
-    &pw_view_state,        &pw_view_pins,           &pw_view_pin_counts,
-    &pw_view_clusters,     &pw_view_nodes,          NULL,
+    &pw_view_clients,
+    &pw_view_servers,
+    &pw_view_pools,
+    &pw_view_databases,
+    &pw_view_users,
+    &pw_view_stats,
+    &pw_view_stats_totals,
+    &pw_view_stats_averages,
+    &pw_view_totals,
+    &pw_view_lists,
+    &pw_view_config,
+    &pw_view_version,
+    &pw_view_state,
+    &pw_view_pins,
+    &pw_view_pin_counts,
+    &pw_view_clusters,
+    &pw_view_nodes,
+    &pw_view_routes,
+    NULL,
 };
 
 static void collect_parameter(struct pw_rows *rows, const void *source PW_UNUSED);

@@ -15,6 +15,7 @@
 #include "pgweir/base/assert.h"
 #include "pgweir/pool/cancel.h"
 #include "pgweir/proto/writer.h"
+#include "route_priv.h"
 
 /* ---- the requester ---- */
 
@@ -43,50 +44,14 @@ void pw_client_cancel_done(struct pw_client *requester)
 
 /* ---- a queued target ---- */
 
-/* Length of what the client waits for: through its first ReadyForQuery. 0 = not whole yet. */
-static size_t first_request(const struct pw_strbuf *held)
-{
-	const uint8_t *data = (const uint8_t *)held->data;
-	size_t at = 0;
-
-	while (held->len - at >= PW_HEADER_SIZE) {
-		uint8_t type = data[at];
-		uint32_t total = pw_load_u32(data + at + 1) + 1;
-
-		if (total < PW_HEADER_SIZE || total > held->len - at)
-			return 0;
-		at += total;
-		if (type == 'Q' || type == 'F' || type == 'S')
-			return at;
-	}
-	return 0;
-}
-
 /* The request that waits, for a link or for the one that it has, is never sent. */
 static void cancel_held(struct pw_client *c)
 {
-	struct pw_strbuf out = PW_STRBUF_INIT;
 	struct pw_error err;
-	size_t len = c->held ? first_request(c->held) : 0;
-	bool is_queued = c->state == PW_CLIENT_QUEUED;
 
-	if (len == 0)
-		return;
 	pw_error_set(&err, PW_SQLSTATE_QUERY_CANCELED, "canceling statement due to user request");
-	err.severity = PW_SEVERITY_ERROR;
 	pw_error_detail(&err, "The statement was waiting for a server connection.");
-	pw_write_error(&out, &err);
-	pw_write_ready(&out, 'I');
-	pw_strbuf_consume(c->held, len);
-	c->request_us = 0;
-	if (is_queued) {
-		pw_pool_withdraw(&c->loan);
-		pw_client_goto(c, PW_CLIENT_READY);
-	}
-	pw_client_send(c, out.data, out.len);
-	pw_strbuf_fini(&out);
-	if (is_queued)
-		pw_relay_release(c);
+	(void)pw_route_refuse_held(c, &err);
 }
 
 /* ---- the target ---- */

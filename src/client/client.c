@@ -6,6 +6,7 @@
 
 #include "client_priv.h"
 #include "listening_priv.h"
+#include "route_priv.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -95,8 +96,10 @@ static const struct client_step steps[PW_CLIENT_N_STATES] = {
 			  login_limit},
     [PW_CLIENT_WELCOMING] = {"waiting", BIT(READY) | BIT(CLOSED), login_limit},
     [PW_CLIENT_LINKING] = {"waiting", BIT(RELAYING) | BIT(CLOSED), pw_client_queue_limit},
-    [PW_CLIENT_READY] = {"idle", BIT(QUEUED) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
+    [PW_CLIENT_READY] = {"idle",
+			 BIT(ROUTING) | BIT(QUEUED) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
 			 idle_limit},
+    [PW_CLIENT_ROUTING] = {"active", BIT(READY) | BIT(CLOSED), idle_limit},
     [PW_CLIENT_QUEUED] = {"waiting", BIT(READY) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
 			  pw_client_queue_limit},
     [PW_CLIENT_SYNCING] = {"active", BIT(QUEUED) | BIT(RELAYING) | BIT(CLOSED), NULL},
@@ -104,8 +107,9 @@ static const struct client_step steps[PW_CLIENT_N_STATES] = {
 			    BIT(READY) | BIT(SETTLING) | BIT(PREPARING) | BIT(ASKING) |
 				BIT(UNLISTENING) | BIT(CLOSED),
 			    NULL},
-    [PW_CLIENT_SETTLING] = {"active", BIT(RELAYING) | BIT(CLOSED), NULL},
-    [PW_CLIENT_PREPARING] = {"active", BIT(RELAYING) | BIT(CLOSED), NULL},
+    [PW_CLIENT_SETTLING] = {"active", BIT(RELAYING) | BIT(PREPARING) | BIT(ROUTING) | BIT(CLOSED),
+			    NULL},
+    [PW_CLIENT_PREPARING] = {"active", BIT(RELAYING) | BIT(ROUTING) | BIT(CLOSED), NULL},
     [PW_CLIENT_ASKING] = {"active", BIT(SYNCING) | BIT(RELAYING) | BIT(ASKING) | BIT(CLOSED), NULL},
     [PW_CLIENT_UNLISTENING] = {"active", BIT(READY) | BIT(RELAYING) | BIT(CLOSED), hub_limit},
     [PW_CLIENT_CONSOLE] = {"active", BIT(CLOSED), NULL},
@@ -258,6 +262,7 @@ void pw_client_close(struct pw_client *c, const char *reason, const struct pw_er
 		pw_map_remove(&clients->keys, &c->key_node);
 	c->key_len = 0;
 	leave_pool(c, may_finish);
+	pw_route_end(c);
 	pw_prepared_destroy(c->prepared);
 	c->prepared = NULL;
 	pw_session_end(c);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Between the files of a client, lowest first: what it listens to (listening.c), what its
+ * Between the files of a client, lowest first: what it listens to (listening.c),
+ * where it is routed (routes.c), what its
  * statements leave (session.c), states and end (client.c), bytes on their way (relay_io.c,
  * hearing.c), tracked values (session_params.c), login from its end to its beginning (login_end.c,
- * login_lookup.c, login_auth.c, login.c), relay (relay_plan.c, relay_names.c, relay_session.c,
- * relay_loan.c, relay_hub.c, relay_prepared.c, relay.c), the set of clients and their events
- * (clients.c).
+ * login_lookup.c, login_auth.c, login.c), relay (relay_plan.c, route.c, relay_route.c,
+ * relay_again.c,
+ * relay_names.c, relay_session.c, relay_loan.c, relay_hub.c, relay_prepared.c, relay_message.c,
+ * relay.c), the set of clients and their events (clients.c).
  */
 #ifndef PGWEIR_CLIENT_CLIENT_PRIV_H
 #define PGWEIR_CLIENT_CLIENT_PRIV_H
@@ -102,6 +104,8 @@ struct pw_client_session {
 /* With the tracked values that the start-up packet asked for. False without memory. */
 bool pw_session_begin(struct pw_client *c, struct pw_params *wanted);
 void pw_session_end(struct pw_client *c);
+/* Without a link: is the lexer right for what it sends next? */
+bool pw_session_is_readable(struct pw_client *c);
 /* These note what a message may do to the session. */
 enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_piece *piece);
 /* A Parse of the unnamed statement: adds to the flags with which that is to be expected. */
@@ -164,6 +168,7 @@ struct pw_batch *pw_relay_to_server(struct pw_client *c);
 void pw_relay_add(struct pw_batch *batch, const struct pw_piece *piece);
 /* Keeps bytes that no link can take now; false without memory. */
 bool pw_relay_hold(struct pw_client *c, const void *data, size_t len);
+void pw_relay_drop_held(struct pw_client *c);
 /* What is held is fed again, as if it had just come. */
 void pw_relay_release(struct pw_client *c);
 /* To the server, untouched. */

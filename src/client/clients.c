@@ -8,6 +8,7 @@
 #include "client_priv.h"
 #include "code_priv.h"
 #include "listening_priv.h"
+#include "route_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,12 @@ static void on_idle_timeout(struct pw_client *c)
 	pw_error_detail(&err, "The client asked nothing for %g s.",
 			(double)c->client_idle_timeout / PW_SECOND_US);
 	pw_client_close(c, "client_idle_timeout", &err);
+}
+
+static void on_routing_timeout(struct pw_client *c)
+{
+	if (!pw_route_on_timeout(c))
+		on_idle_timeout(c);
 }
 
 static void on_pin_timeout(struct pw_client *c)
@@ -135,6 +142,7 @@ static const struct client_events events[PW_CLIENT_N_STATES] = {
     [PW_CLIENT_WELCOMING] = {on_login_timeout, on_early_data},
     [PW_CLIENT_LINKING] = {on_queue_timeout, on_early_data},
     [PW_CLIENT_READY] = {on_idle_timeout, pw_relay_on_client_data},
+    [PW_CLIENT_ROUTING] = {on_routing_timeout, pw_relay_on_client_data},
     [PW_CLIENT_QUEUED] = {on_queue_timeout, pw_relay_on_client_data},
     [PW_CLIENT_SYNCING] = {pw_relay_on_hub_timeout, pw_relay_on_client_data},
     [PW_CLIENT_RELAYING] = {on_pin_timeout, pw_relay_on_client_data},
@@ -191,9 +199,10 @@ static bool has_said_goodbye(const struct pw_client *c)
 {
 	static const char goodbye[] = {'X', 0, 0, 0, 4};
 
-	return (c->state == PW_CLIENT_QUEUED || c->state == PW_CLIENT_SYNCING ||
-		c->state == PW_CLIENT_SETTLING || c->state == PW_CLIENT_PREPARING ||
-		c->state == PW_CLIENT_ASKING || c->state == PW_CLIENT_UNLISTENING) &&
+	return (c->state == PW_CLIENT_ROUTING || c->state == PW_CLIENT_QUEUED ||
+		c->state == PW_CLIENT_SYNCING || c->state == PW_CLIENT_SETTLING ||
+		c->state == PW_CLIENT_PREPARING || c->state == PW_CLIENT_ASKING ||
+		c->state == PW_CLIENT_UNLISTENING) &&
 	       c->held && c->held->len >= sizeof(goodbye) &&
 	       memcmp(c->held->data + c->held->len - sizeof(goodbye), goodbye, sizeof(goodbye)) ==
 		   0;

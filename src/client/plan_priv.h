@@ -56,6 +56,8 @@ bool pw_plan_answer(struct pw_client *c, const struct pw_piece *piece);
 /* An error about `name`: true = swallowed, the batch will be sent once more at ReadyForQuery. */
 bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_prepared_name *name);
+/* It will not be sent in this way. */
+void pw_plan_forget_repeat(struct pw_client *c);
 bool pw_plan_is_repeating(const struct pw_client *c);
 void pw_plan_repeat_now(struct pw_client *c);
 
@@ -81,6 +83,13 @@ enum pw_unlinked {
 };
 enum pw_unlinked pw_relay_parse_unlinked(struct pw_client *c, const struct pw_piece *piece);
 enum pw_unlinked pw_relay_close_unlinked(struct pw_client *c, const struct pw_piece *piece);
+/* ---- relay_message.c ---- */
+/* What a first piece with a link at hand means; false = the client is closed. */
+bool pw_relay_begin_message(struct pw_client *c, const struct pw_piece *piece);
+/* What it means while the client has no link. */
+enum pw_unlinked pw_relay_begin_unlinked(struct pw_client *c, const struct pw_piece *piece);
+
+/* ---- relay_prepared.c ---- */
 void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool is_done);
 /* An ErrorResponse about a statement: with the client's own names in it. */
 void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,

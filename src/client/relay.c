@@ -21,6 +21,7 @@
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
 #include "plan_priv.h"
+#include "route_priv.h"
 
 enum { OWED_MAX = 64 * 1024 };
 
@@ -44,6 +45,8 @@ static void on_link(struct pw_loan *loan)
 		pw_login_finish(c);
 		return;
 	}
+	if (!pw_route_suits(c))
+		return;
 	pw_relay_begin(c);
 	if (c->state == PW_CLIENT_RELAYING)
 		pw_relay_release(c);
@@ -60,7 +63,7 @@ static void on_refused(struct pw_loan *loan, const struct pw_error *err)
 
 	if (c->state == PW_CLIENT_LOOKUP)
 		pw_lookup_on_refused(c, err);
-	else if (c->state != PW_CLIENT_CLOSED)
+	else if (c->state != PW_CLIENT_CLOSED && !pw_route_refused(c, err))
 		pw_client_close(c, err->message, err);
 }
 
@@ -74,6 +77,8 @@ static void on_lost(struct pw_loan *loan, const struct pw_error *err)
 	/* What was meant for the lost link has no taker. */
 	c->clients->to_server.n = 0;
 	c->clients->to_server.stream = NULL;
+	if (pw_route_lost(c))
+		return;
 	if (c->state == PW_CLIENT_LOOKUP) {
 		pw_error_set(&own, PW_SQLSTATE_PROTOCOL_VIOLATION, "bouncer config error");
 		err = &own;
@@ -116,193 +121,6 @@ static void note_request(struct pw_client *c, uint8_t type)
 	}
 }
 
-static bool forward_as(struct pw_client *c, const struct pw_piece *piece, unsigned flags)
-{
-	const struct pw_expect entry = {.role = pw_frontend_messages.rows[piece->type].role,
-					.flags = flags};
-
-	return pw_relay_forward(c, piece, &entry);
-}
-
-static bool forward_role(struct pw_client *c, const struct pw_piece *piece)
-{
-	return forward_as(c, piece, 0);
-}
-
-static bool forward_copy_end(struct pw_client *c, const struct pw_piece *piece)
-{
-	/* With nothing owed no COPY can be going on: the server would ignore it. */
-	if (link_of(c)->expects.n == 0 && !link_of(c)->is_copy_both) {
-		c->is_dropping = true;
-		return true;
-	}
-	return forward_role(c, piece);
-}
-
-static bool bring_names(struct pw_client *c)
-{
-	if (!c->session)
-		return true;
-	pw_names_note_drops(c, &c->session->effects);
-	return pw_relay_own_sequences(c, c->session->values_use) &&
-	       pw_names_bring(c, &c->session->effects, true);
-}
-
-/* And behind it, if it goes back to what the session began with, what makes that true. */
-static bool forward_sync_point(struct pw_client *c, const struct pw_piece *piece, unsigned flags,
-			       bool must_restore)
-{
-	if (!must_restore)
-		return forward_as(c, piece, flags);
-	return forward_as(c, piece, flags | PW_EXPECT_GOES_ON) && pw_session_restore(c);
-}
-
-static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
-{
-	enum pw_going_back back = pw_session_note_query(c, piece);
-	unsigned flags = c->is_tracking && pw_relay_may_forget(piece) ? PW_EXPECT_FORGETS : 0;
-
-	if (c->clients->pools->snapshot->conf->disable_pqexec) {
-		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");
-		return false;
-	}
-	if (back != PW_BACK_REFUSED && !bring_names(c))
-		return false;
-	if (pw_unnamed_drop(c, &flags) != PW_OK)
-		return pw_relay_out_of_memory(c);
-	if (back == PW_BACK_REFUSED)
-		return pw_resets_fail_query(c, piece, flags & PW_EXPECT_UNNAMED);
-	return forward_sync_point(c, piece, flags, back == PW_BACK_BEHIND);
-}
-
-static bool own_sequences_of_unnamed(struct pw_client *c)
-{
-	return pw_relay_own_sequences(c, pw_session_values_use(c, pw_session_effects_of(c, NULL)));
-}
-
-/* Names are the server's: what they stand for is known of the unnamed one alone. */
-static bool forward_parse(struct pw_client *c, const struct pw_piece *piece)
-{
-	struct pw_cursor body = pw_piece_body(piece);
-	unsigned flags = 0;
-
-	if (pw_cursor_string(&body)[0] != '\0')
-		return pw_relay_own_sequences(c, PW_VALUES_UNREAD) && forward_role(c, piece);
-	if (pw_session_note_unnamed(c, piece, &body, &flags) != PW_OK)
-		return pw_relay_out_of_memory(c);
-	return own_sequences_of_unnamed(c) && forward_as(c, piece, flags);
-}
-
-static bool forward_bind(struct pw_client *c, const struct pw_piece *piece)
-{
-	if (!pw_unnamed_is_meant(piece)) {
-		pw_session_note_unknown(c);
-		return pw_relay_own_sequences(c, PW_VALUES_UNREAD) && forward_role(c, piece);
-	}
-	pw_session_read_unnamed(c);
-	if (!own_sequences_of_unnamed(c) || !pw_plan_bring_unnamed(c))
-		return false;
-	pw_session_note_bind(c, NULL);
-	return forward_role(c, piece);
-}
-
-static bool forward_describe(struct pw_client *c, const struct pw_piece *piece)
-{
-	return (!pw_unnamed_is_meant(piece) || pw_plan_bring_unnamed(c)) && forward_role(c, piece);
-}
-
-static bool forward_close(struct pw_client *c, const struct pw_piece *piece)
-{
-	unsigned flags = 0;
-
-	if (pw_unnamed_is_meant(piece) && pw_unnamed_drop(c, &flags) != PW_OK)
-		return pw_relay_out_of_memory(c);
-	return forward_as(c, piece, flags);
-}
-
-static bool forward_function(struct pw_client *c, const struct pw_piece *piece)
-{
-	bool is_known = pw_session_note_function(c, piece);
-
-	return pw_relay_own_sequences(c, is_known ? 0 : PW_VALUES_UNREAD) && forward_role(c, piece);
-}
-
-/* What a first piece with a link at hand means; false = the client is closed. */
-static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
-{
-	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
-
-	if (pw_resets_refuse(c, role))
-		return pw_resets_fail_batch(c, piece);
-	switch (role) {
-	case PW_ROLE_QUERY:
-		return forward_query(c, piece);
-	case PW_ROLE_PARSE:
-		return c->is_tracking ? pw_relay_parse(c, piece) : forward_parse(c, piece);
-	case PW_ROLE_BIND:
-		return c->is_tracking ? pw_relay_bind(c, piece) : forward_bind(c, piece);
-	case PW_ROLE_DESCRIBE:
-		return c->is_tracking ? pw_relay_describe(c, piece) : forward_describe(c, piece);
-	case PW_ROLE_CLOSE:
-		return c->is_tracking ? pw_relay_close(c, piece) : forward_close(c, piece);
-	case PW_ROLE_EXECUTE:
-		return c->portal_forgets ? pw_relay_execute(c, piece) : forward_role(c, piece);
-	case PW_ROLE_FUNCTION:
-		return forward_function(c, piece);
-	case PW_ROLE_SYNC:
-		return forward_sync_point(c, piece, 0, pw_session_note_sync(c));
-	case PW_ROLE_COPY_END:
-		return forward_copy_end(c, piece);
-	case PW_ROLE_FLUSH:
-	case PW_ROLE_COPY_DATA:
-		pw_relay_pass_on(c, piece);
-		return true;
-	case PW_ROLE_TERMINATE:
-		pw_client_close(c, "client close request", NULL);
-		return false;
-	case PW_ROLE_PASSWORD:
-	case PW_ROLE_NONE:
-		break;
-	}
-	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "unknown pkt");
-	return false;
-}
-
-static void answer_sync(struct pw_client *c)
-{
-	static const uint8_t ready[] = {'Z', 0, 0, 0, 5, 'I'};
-
-	pw_batch_copy(pw_relay_to_client(c), ready, sizeof(ready));
-}
-
-/* What a first piece means while the client has no link. */
-static enum pw_unlinked begin_unlinked(struct pw_client *c, const struct pw_piece *piece)
-{
-	switch (pw_frontend_messages.rows[piece->type].role) {
-	case PW_ROLE_SYNC: /* nothing was asked since the last one */
-		answer_sync(c);
-		return PW_UNLINKED_ANSWERED;
-	case PW_ROLE_PARSE:
-		return c->is_tracking ? pw_relay_parse_unlinked(c, piece) : PW_UNLINKED_NEEDS_LINK;
-	case PW_ROLE_CLOSE:
-		return c->is_tracking ? pw_relay_close_unlinked(c, piece) : PW_UNLINKED_NEEDS_LINK;
-	case PW_ROLE_FLUSH:
-	case PW_ROLE_COPY_DATA: /* behind a COPY that has failed: PostgreSQL drops it too */
-	case PW_ROLE_COPY_END:
-		c->is_dropping = true;
-		return PW_UNLINKED_ANSWERED;
-	case PW_ROLE_TERMINATE:
-		pw_client_close(c, "client close request", NULL);
-		return PW_UNLINKED_GONE;
-	case PW_ROLE_PASSWORD:
-	case PW_ROLE_NONE:
-		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "unknown pkt");
-		return PW_UNLINKED_GONE;
-	default:
-		return PW_UNLINKED_NEEDS_LINK;
-	}
-}
-
 /* It has done something, though no server heard of it. */
 static void restart_idle_timer(struct pw_client *c)
 {
@@ -322,17 +140,24 @@ static void begin_settling(struct pw_client *c)
 static void end_settling(struct pw_client *c)
 {
 	pw_client_goto(c, PW_CLIENT_RELAYING);
-	pw_relay_release(c);
+	/* What waits may be for another node. */
+	if (pw_route_is_apart(c))
+		pw_relay_leave_if_free(c);
+	if (c->state == PW_CLIENT_RELAYING || c->state == PW_CLIENT_READY)
+		pw_relay_release(c);
 }
 
 /* Has the client a link that can take the message now? Else it waits, or is closed. */
-static bool is_ready_for(struct pw_client *c, const struct pw_piece *piece)
+static bool is_ready_for(struct pw_client *c, const struct pw_piece *piece,
+			 const struct pw_slice *rest)
 {
 	if (!link_of(c) && c->state == PW_CLIENT_READY) {
+		if (!pw_route_choose(c, piece, rest))
+			return false;
 		c->loan.wants = pw_session_asks_elsewhere(c, piece) ? c->loan.drawn_on : 0;
 		return pw_relay_acquire(c);
 	}
-	if (!link_of(c) || !pw_relay_must_wait(c, piece))
+	if (!link_of(c) || (!pw_route_must_wait(c) && !pw_relay_must_wait(c, piece)))
 		return true;
 	begin_settling(c);
 	return false;
@@ -361,11 +186,13 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 	if (!piece->is_first) {
 		if (!c->is_dropping && link_of(c))
 			pw_relay_pass_on(c, piece);
-	} else if (link_of(c) || begin_unlinked(c, piece) == PW_UNLINKED_NEEDS_LINK) {
-		if (!is_ready_for(c, piece))
+	} else if (link_of(c) || pw_relay_begin_unlinked(c, piece) == PW_UNLINKED_NEEDS_LINK) {
+		if (!is_ready_for(c, piece, in))
 			return c->state != PW_CLIENT_CLOSED && hold_from(c, piece, in);
 		note_request(c, piece->type);
-		if (!begin_message(c, piece))
+		if (pw_route_has_begun(c) && !pw_route_send_begun(c, pw_relay_begin_message))
+			return false;
+		if (!pw_relay_begin_message(c, piece))
 			return false;
 		if (c->state == PW_CLIENT_PREPARING)
 			return hold_from(c, piece, in);
@@ -377,6 +204,7 @@ static bool take_piece(struct pw_client *c, const struct pw_piece *piece, struct
 	c->loan.pool->stats.now.received += piece->len;
 	if (c->is_tracking)
 		pw_plan_keep(c, piece);
+	pw_route_keep(c, piece);
 	if (piece->is_last) {
 		c->is_dropping = false;
 		if (link_of(c))
@@ -440,6 +268,8 @@ void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t le
 	if (c->state != PW_CLIENT_READY && c->state != PW_CLIENT_RELAYING) {
 		if (!pw_relay_hold(c, data, len))
 			pw_relay_out_of_memory(c);
+		else if (c->state == PW_CLIENT_ROUTING)
+			pw_route_go_on(c);
 		return;
 	}
 	/* Once more when nothing is left, or else the reader would keep a gathered text. */
@@ -483,6 +313,8 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 		pw_session_take_answer(c, piece);
 		return;
 	}
+	if (c->route && pw_route_hear(c, piece))
+		return;
 	if (c->session && c->session->lone.flags)
 		pw_failed_note_answer(c, piece->type);
 	c->is_answering = !piece->is_last;
@@ -536,6 +368,8 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed)
 	struct pw_link *link = loan->link;
 
 	if (was_swallowed ? !pw_relay_own_passed(c) : !pw_relay_restored(c))
+		return;
+	if (c->route && pw_route_ready(c, was_swallowed))
 		return;
 	switch (c->state) {
 	case PW_CLIENT_LOOKUP:
@@ -596,7 +430,7 @@ static void on_chunk_end(struct pw_loan *loan)
 	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
 
 	pw_clients_flush(c->clients);
-	if (c->state == PW_CLIENT_PREPARING)
+	if (c->state == PW_CLIENT_PREPARING && !pw_route_is_repeating(c))
 		pw_plan_resume(c);
 	else if (c->state == PW_CLIENT_SETTLING && pw_relay_has_settled(c))
 		end_settling(c);

@@ -85,6 +85,16 @@ void pw_relay_release(struct pw_client *c)
 		pw_client_close(c, "client unexpected eof", NULL);
 }
 
+void pw_relay_drop_held(struct pw_client *c)
+{
+	if (!c->held)
+		return;
+	count_held(c, 0);
+	pw_strbuf_wipe(c->held);
+	free(c->held);
+	c->held = NULL;
+}
+
 bool pw_relay_out_of_memory(struct pw_client *c)
 {
 	pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");

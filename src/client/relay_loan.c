@@ -15,6 +15,7 @@
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
 #include "plan_priv.h"
+#include "route_priv.h"
 
 /* So often are values discarded where nobody has asked for any yet. */
 enum { WATCHED_MAX = 1000 };
@@ -240,10 +241,10 @@ bool pw_relay_acquire(struct pw_client *c)
 		return false;
 	}
 	pw_client_load_limits(c);
-	if (pw_pool_borrow(&c->loan))
-		pw_relay_begin(c);
-	else
+	if (!pw_pool_borrow(&c->loan))
 		pw_client_goto(c, PW_CLIENT_QUEUED);
+	else if (pw_route_suits(c))
+		pw_relay_begin(c);
 	return c->state == PW_CLIENT_RELAYING;
 }
 
@@ -315,6 +316,7 @@ void pw_relay_leave_if_free(struct pw_client *c)
 	pw_stream_set_reading(&c->stream, true);
 	pw_client_goto(c, PW_CLIENT_READY);
 	pw_pool_return(&c->loan, false, false);
+	pw_route_leave(c);
 }
 
 /* From now on the client has the server's spelling of its values, and knows it. */

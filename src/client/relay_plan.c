@@ -176,6 +176,12 @@ static void forget_repeat(struct pw_client *c)
 	pw_strbuf_fini(&c->prepared->answer);
 }
 
+void pw_plan_forget_repeat(struct pw_client *c)
+{
+	if (c->prepared)
+		forget_repeat(c);
+}
+
 /* What was kept back is for the client after all. */
 static void end_repeat(struct pw_client *c)
 {

@@ -24,6 +24,7 @@
 #include "pgweir/pool/known.h"
 #include "pgweir/proto/writer.h"
 #include "plan_priv.h"
+#include "route_priv.h"
 
 static bool broken(struct pw_client *c, const struct pw_piece *piece)
 {
@@ -36,6 +37,8 @@ static void answer(struct pw_client *c, char type)
 {
 	const uint8_t message[] = {(uint8_t)type, 0, 0, 0, 4};
 
+	if (pw_route_keep_answer(c, message, sizeof(message)))
+		return;
 	c->loan.pool->stats.now.sent += sizeof(message);
 	pw_batch_copy(pw_relay_to_client(c), message, sizeof(message));
 }
@@ -85,8 +88,8 @@ bool pw_relay_has_settled(struct pw_client *c)
 {
 	const struct pw_link *link = c->loan.link;
 
-	if (!pw_link_is_settled(link) || pw_unnamed_is_unsure(c) || pw_unnamed_must_drain(c) ||
-	    (c->prepared && c->prepared->must_drain && may_drain(link)))
+	if (pw_route_must_wait(c) || !pw_link_is_settled(link) || pw_unnamed_is_unsure(c) ||
+	    pw_unnamed_must_drain(c) || (c->prepared && c->prepared->must_drain && may_drain(link)))
 		return false;
 	if (c->prepared)
 		c->prepared->must_drain = false;

@@ -195,7 +195,7 @@ static bool may_change_reading(const struct pw_client *c)
 	return false;
 }
 
-static bool is_readable(struct pw_client *c)
+bool pw_session_is_readable(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
 
@@ -203,7 +203,12 @@ static bool is_readable(struct pw_client *c)
 		s->read_under = c->params->id;
 		s->is_readable = are_readable(c, c->params);
 	}
-	return s->is_readable && !may_change_reading(c);
+	return s->is_readable;
+}
+
+static bool is_readable(struct pw_client *c)
+{
+	return pw_session_is_readable(c) && !may_change_reading(c);
 }
 
 /* Read wrongly, at worst, the server does not find a statement, or has one for nothing. */

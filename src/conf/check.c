@@ -164,6 +164,22 @@ static void check_tracking(const struct check *c)
 	}
 }
 
+static void check_split(const struct check *c, size_t i)
+{
+	const struct pw_conf *conf = c->conf;
+	const struct pw_conf_db *db = &conf->databases[i];
+	int routing = db->routing >= 0 ? db->routing : conf->routing;
+	int mode = db->pool_mode >= 0 ? db->pool_mode : conf->pool_mode;
+
+	if (routing == PW_ROUTING_SPLIT &&
+	    (mode == PW_MODE_SESSION || conf->session_state != PW_SESSION_TRACK ||
+	     is_set(db->connect_query)))
+		pw_conf_problem(c->problems, &c->places->databases[i],
+				"database \"%.64s\": routing=split needs pool_mode=transaction or "
+				"statement, session_state=track and no connect_query",
+				db->name);
+}
+
 static void check_database_of_cluster(const struct check *c, size_t i)
 {
 	const struct pw_conf_db *db = &c->conf->databases[i];
@@ -197,8 +213,10 @@ static void check_clusters(const struct check *c)
 	const struct pw_conf *conf = c->conf;
 
 	for (size_t i = 0; i < conf->n_databases; i++) {
-		if (conf->databases[i].cluster)
-			check_database_of_cluster(c, i);
+		if (!conf->databases[i].cluster)
+			continue;
+		check_database_of_cluster(c, i);
+		check_split(c, i);
 	}
 	for (size_t i = 0; i < conf->n_clusters; i++) {
 		const struct pw_conf_cluster *cluster = &conf->clusters[i];

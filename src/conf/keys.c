@@ -86,9 +86,12 @@ static const struct pw_conf_key db_rows[] = {
 	 .help = "application_name at the start of a server connection."},
 	{DB_KEY(STRING, "cluster", cluster), .flags = PW_KEY_RECONNECT, .inherits = "none",
 	 .help = "Entry of [clusters] whose nodes serve it, in place of host and port."},
-	{DB_KEY(CHOICE, "routing", routing), .flags = PW_KEY_RECONNECT, .min = "primary|replica",
+	{DB_KEY(CHOICE, "routing", routing), .flags = PW_KEY_RECONNECT, .min = "primary|replica|split",
 	 .inherits = "routing",
-	 .help = "Which nodes of the cluster serve it: the primary, or replicas that are fresh enough."},
+	 .help = "Where it is: on the primary, on fresh replicas, or (split) there only for reads."},
+	{DB_KEY(CHOICE, "consistency", consistency), .min = "eventual|monotonic|session|global",
+	 .inherits = "that of the cluster",
+	 .help = "What a client must see that reads on replicas, with routing = split."},
 };
 
 static const struct pw_conf_key cluster_rows[] = {
@@ -99,6 +102,11 @@ static const struct pw_conf_key cluster_rows[] = {
 	{CLUSTER_KEY(BYTES, "max_lag_bytes", max_lag_bytes), .min = "0", .max = "1TB",
 	 .inherits = "max_lag_bytes",
 	 .help = "How many bytes a replica may have to replay; 0 = no limit."},
+	{CLUSTER_KEY(CHOICE, "consistency", consistency), .min = "eventual|monotonic|session|global",
+	 .inherits = "consistency",
+	 .help = "What a client must see that reads on replicas, with routing = split."},
+	{CLUSTER_KEY(DURATION, "ryw_wait", ryw_wait), .min = "0", .max = "1min", .inherits = "ryw_wait",
+	 .help = "How long a read may wait for a replica that has what the client must see."},
 	{CLUSTER_KEY(CHOICE, "all_lagging", all_lagging), .min = "primary|least|error",
 	 .inherits = "all_lagging",
 	 .help = "What clients of replicas get while none is fresh enough."},

@@ -124,6 +124,8 @@ void pw_conf_resolve_cluster(const struct pw_conf *conf, const struct pw_conf_cl
 	out->monitor_interval = measure_or(cluster->monitor_interval, conf->monitor_interval);
 	out->no_primary_wait = measure_or(cluster->no_primary_wait, conf->no_primary_wait);
 	out->no_primary_reads = measure_or(cluster->no_primary_reads, conf->no_primary_reads);
+	out->ryw_wait = measure_or(cluster->ryw_wait, conf->ryw_wait);
+	out->consistency = first_set(-1, cluster->consistency, conf->consistency);
 	out->all_lagging = first_set(-1, cluster->all_lagging, conf->all_lagging);
 	if (!cluster->monitor_user)
 		out->monitor_user = conf->monitor_user;

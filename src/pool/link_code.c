@@ -29,14 +29,15 @@ static bool matters(const struct pw_link *link)
 {
 	const struct pw_pool *pool = link->pool;
 
+	/* What replicas say of the database is older than what its primary does. */
 	return pool->pools->snapshot->conf->session_state == PW_SESSION_TRACK &&
-	       pool->conf.mode != PW_MODE_SESSION && link->replication == PW_REPLICATION_NONE;
+	       !pool->shared->of_replicas && pool->conf.mode != PW_MODE_SESSION &&
+	       link->replication == PW_REPLICATION_NONE;
 }
 
 static bool is_read_elsewhere(const struct pw_link *link)
 {
-	return matters(link) && link->pool->routing == PW_ROUTING_SPLIT &&
-	       pw_nodes_is_of_primary(link);
+	return matters(link) && link->pool->is_split && pw_nodes_is_of_primary(link);
 }
 
 /* The caller is the one who asks. */

@@ -134,9 +134,38 @@ static uint64_t showing(const struct pw_pool *pool, const struct pw_cluster_view
 	return found;
 }
 
-bool pw_loan_may_read(struct pw_loan *loan)
+bool pw_pool_may_read(struct pw_pool *pool, struct pw_token *token)
 {
-	return showing(loan->pool, look(loan->pool), loan->token) != 0;
+	const struct pw_cluster_view *view = pool->cluster ? look(pool) : NULL;
+
+	if (!view)
+		return false;
+	if (token)
+		pw_token_follow(token, &view->health.track, atomic_load(&pool->cluster->probe),
+				pw_clock_now_us());
+	return showing(pool, view, token) != 0;
+}
+
+void pw_pool_note_now(struct pw_pool *pool, struct pw_token *token)
+{
+	if (pool->cluster)
+		pw_token_saw_primary(token, atomic_load(&pool->cluster->probe), pw_clock_now_us());
+}
+
+/* In this order: what was received came before the number that is read now. */
+void pw_loan_note_seen(const struct pw_loan *loan, struct pw_token *token)
+{
+	struct pw_pool *pool = loan->pool;
+	const struct pw_cluster_view *view = pool->cluster ? look(pool) : NULL;
+	uint64_t probe = pool->cluster ? atomic_load(&pool->cluster->probe) : 0;
+	int slot = loan->link->facts.slot;
+
+	if (slot == PW_NO_SLOT || (view && primary_bit(view) >> slot & 1))
+		pw_token_saw_primary(token, probe, pw_clock_now_us());
+	else if (pool->routing == PW_ROUTING_PRIMARY)
+		pw_token_saw_primary(token, probe, pw_clock_now_us());
+	else
+		pw_token_saw_replica(token, probe, pw_clock_now_us(), (unsigned)slot);
 }
 
 bool pw_nodes_show(const struct pw_link *link, const struct pw_loan *loan)

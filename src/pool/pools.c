@@ -64,6 +64,8 @@ static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
 	memset(&pool->cluster_conf, 0, sizeof(pool->cluster_conf));
 	if (own)
 		pw_conf_resolve_cluster(conf, own, &pool->cluster_conf);
+	pool->consistency = (enum pw_consistency)(
+	    db->consistency >= 0 ? db->consistency : pool->cluster_conf.consistency);
 	if (pool->cluster != before)
 		pw_cluster_eye_fini(&pool->eye);
 }

@@ -355,7 +355,7 @@ static bool asks_node(const struct reading *reading)
 
 /* As the server folds it; what is in quotes may have another case, and may be written in escapes.
  */
-static bool is_row_function(const struct reading *reading, const struct pw_token *token)
+static bool is_row_function(const struct reading *reading, const struct pw_lexeme *token)
 {
 	const char *name = reading->text + token->begin;
 	size_t len = token->end - token->begin;
@@ -380,7 +380,7 @@ static bool is_row_function(const struct reading *reading, const struct pw_token
 static bool calls_of_row(const struct reading *reading)
 {
 	struct pw_lexer lexer;
-	struct pw_token token;
+	struct pw_lexeme token;
 	bool is_behind_dot = false;
 
 	if (!reading->readable->has_row_functions)

@@ -73,7 +73,7 @@ static void test_every_view_is_found(void **state)
 	static const char *const words[] = {
 	    "CLIENTS",      "SERVERS",        "POOLS",      "DATABASES", "USERS",  "STATS",
 	    "STATS_TOTALS", "STATS_AVERAGES", "TOTALS",     "LISTS",     "CONFIG", "VERSION",
-	    "STATE",        "PINS",           "PIN_COUNTS", "CLUSTERS",  "NODES"};
+	    "STATE",        "PINS",           "PIN_COUNTS", "CLUSTERS",  "NODES",  "ROUTES"};
 	char text[64];
 
 	(void)state;

@@ -102,7 +102,8 @@ static void test_all_on_an_idle_process(void **state)
 
 		assert_true(rows.n_rows > 0 || *view == &pw_view_servers ||
 			    *view == &pw_view_pins || *view == &pw_view_pin_counts ||
-			    *view == &pw_view_clusters || *view == &pw_view_nodes);
+			    *view == &pw_view_clusters || *view == &pw_view_nodes ||
+			    *view == &pw_view_routes);
 		for (size_t i = 0; i < rows.n_rows; i++) {
 			for (size_t k = 0; (*view)->columns[k].name; k++) {
 				if ((*view)->columns[k].type != PW_COL_TEXT)

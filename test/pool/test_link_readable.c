@@ -62,7 +62,8 @@ static struct fixture *begin(enum pw_routing routing, bool is_primary)
 	fake_env_init(&f->env, "session_state = track", "", 1);
 	f->pool = fake_pool_of(&f->env, 0, "bob");
 	put_on_cluster(f, is_primary);
-	f->pool->routing = routing;
+	f->pool->is_split = routing == PW_ROUTING_SPLIT;
+	f->pool->routing = is_primary ? PW_ROUTING_PRIMARY : PW_ROUTING_REPLICA;
 	fake_borrower_init(&f->b, f->pool);
 	assert_false(fake_borrow(&f->b));
 	fake_accept_login(&f->env, &f->server);

@@ -32,6 +32,7 @@
 struct pw_client;
 struct pw_clients;
 struct pw_client_login;
+struct pw_client_route;
 struct pw_client_session;
 struct pw_console;
 
@@ -43,6 +44,7 @@ enum pw_client_state {
 	PW_CLIENT_WELCOMING,   /* waits for the pool's first server login */
 	PW_CLIENT_LINKING,     /* waits for a link of its own (replication) */
 	PW_CLIENT_READY,       /* no link; nothing asked */
+	PW_CLIENT_ROUTING,     /* no link; has asked for less than can be routed */
 	PW_CLIENT_QUEUED,      /* has asked; waits for a link */
 	PW_CLIENT_SYNCING,     /* the link takes over the client's parameters */
 	PW_CLIENT_RELAYING,    /* has a link */
@@ -86,6 +88,7 @@ struct pw_client {
 	struct pw_state *settings;         /* ... and what it has set beyond them: a reference */
 	struct pw_client_session *session; /* what its statements leave; NULL = nobody looks */
 	struct pw_prepared *prepared;      /* its statements; NULL = none */
+	struct pw_client_route *route;     /* where its requests run; NULL = on one kind of node */
 	struct pw_strbuf *held;            /* bytes received while no link could take them */
 	uint32_t held_counted;             /* of them, in the registry's text_bytes */
 	uint8_t key[PW_CLIENT_KEY_MAX];    /* body of its BackendKeyData */
@@ -195,6 +198,16 @@ struct pw_pin_reason {
 	const char *what; /* that the client has made */
 	const char *end;  /* what frees it; NULL = nothing but the end of the session */
 };
+
+/* Why requests run where they do, if reads are split off. */
+struct pw_route_reason {
+	const char *node; /* primary, replica */
+	const char *name; /* as SHOW ROUTES prints it */
+	const char *what; /* it means */
+};
+
+/* i < PW_ROUTES_MAX; NULL = there is no such reason. */
+const struct pw_route_reason *pw_client_route_reason(size_t i);
 
 /* i < PW_PIN_REASONS */
 const struct pw_pin_reason *pw_client_pin_reason(size_t i);

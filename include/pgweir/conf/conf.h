@@ -44,6 +44,12 @@ enum pw_sslmode {
 enum pw_session_state { PW_SESSION_OFF, PW_SESSION_TRACK };
 enum pw_balance { PW_BALANCE_ROUND_ROBIN, PW_BALANCE_DISABLE };
 enum pw_routing { PW_ROUTING_PRIMARY, PW_ROUTING_REPLICA, PW_ROUTING_SPLIT };
+enum pw_consistency {
+	PW_CONSISTENCY_EVENTUAL,
+	PW_CONSISTENCY_MONOTONIC,
+	PW_CONSISTENCY_SESSION,
+	PW_CONSISTENCY_GLOBAL,
+};
 enum pw_node_limit { PW_NODE_ANY_ROLE, PW_NODE_REPLICA_ONLY };
 enum pw_all_lagging { PW_ALL_LAGGING_PRIMARY, PW_ALL_LAGGING_LEAST, PW_ALL_LAGGING_ERROR };
 
@@ -76,6 +82,7 @@ struct pw_conf_db {
 	const char *application_name;
 	const char *cluster;    /* NULL = the hosts above */
 	int routing;            /* enum pw_routing; -1 inherit */
+	int consistency;        /* enum pw_consistency; -1 inherit */
 	const char *definition; /* the right-hand side as written: has it changed? */
 };
 
@@ -125,6 +132,8 @@ struct pw_conf_cluster {
 	const char *monitor_password; /* secret: never log */
 	const char *monitor_dbname;
 	int all_lagging; /* enum pw_all_lagging */
+	int consistency; /* enum pw_consistency */
+	int64_t ryw_wait;
 	int64_t no_primary_wait;
 	int64_t no_primary_reads;
 };

@@ -89,6 +89,8 @@ struct pw_borrower_ops {
 	void (*free_object)(void *object);
 };
 
+enum { PW_ROUTES_MAX = 24 };
+
 enum pw_loan_state {
 	PW_LOAN_NONE,
 	PW_LOAN_WAITING,
@@ -138,10 +140,13 @@ struct pw_pool {
 	uint64_t definition; /* hash of all that servers must be made anew for when it changes */
 	struct pw_cluster *cluster; /* whose nodes serve it; NULL = the hosts of `db` do */
 	struct pw_conf_cluster cluster_conf;
-	enum pw_routing routing;  /* never SPLIT: */
+	enum pw_routing routing; /* never SPLIT: */
+	enum pw_consistency consistency;
 	bool is_split;            /* this pool is the primary's, and reads may go to ... */
 	struct pw_pool *replicas; /* ... this one; NULL until somebody asks for it */
 	struct pw_pool *home;     /* the opposite; NULL = it has gone */
+	uint64_t
+	    routed[PW_ROUTES_MAX]; /* requests, by why they went where (the clients' own order) */
 	struct pw_cluster_eye eye;
 	const struct pw_node_place *place; /* where the link that is being opened goes */
 	uint64_t no_node_since_us;         /* no node will do; 0 = one does */

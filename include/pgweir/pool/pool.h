@@ -61,11 +61,15 @@ void pw_loan_unbind(struct pw_loan *loan);
 /* From now on it is about that pool: the replicas', or the primary's, of the same database and
  * user. The loan must be void. */
 void pw_loan_move(struct pw_loan *loan, struct pw_pool *pool);
-/* May the loan, which has a token, expect a link to a node of its pool on which its owner may read?
- */
-bool pw_loan_may_read(struct pw_loan *loan);
-/* Is that so of the link which it has got? */
+/* Has one of the pool's nodes all that whoever has the token (NULL = nothing in particular) must
+ * see? Brings the token up to date. */
+bool pw_pool_may_read(struct pw_pool *pool, struct pw_token *token);
+/* From now on that is all that the primary has now. */
+void pw_pool_note_now(struct pw_pool *pool, struct pw_token *token);
+/* Is that so of the node of the link which the loan has got, by the loan's own token? */
 bool pw_loan_reads_right(const struct pw_loan *loan);
+/* A ReadyForQuery was received on the loan's link: what its owner has seen, or done. */
+void pw_loan_note_seen(const struct pw_loan *loan, struct pw_token *token);
 
 /* True: loan->link is set now. False: waits; on_link or on_refused follows, never within this
  * call; or, for a link of one's own, which is never there at once, on_lost: it could not log in. */

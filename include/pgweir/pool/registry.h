@@ -75,6 +75,10 @@ struct pw_shared_db {
 	atomic_bool reads_sequences;
 	/* How often that was done before anybody had asked. */
 	atomic_uint n_watched;
+	/* Halves of the ids of texts that looked like reads and that replicas have refused; the
+	 * latest. */
+	_Atomic uint64_t refused[64];
+	atomic_uint n_refused;
 	struct pw_code code;
 	struct pw_readables readables;
 	struct pw_parsed parsed;

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: PostgreSQL
+"""routing = split: what is proved to read runs on a replica that has all that its client must see,
+all else on the primary; by what the servers themselves have logged."""
+
+import itertools
+
+import pytest
+
+from lib.wait import wait_for
+from lib.wire import bind, describe, execute, flush, parse, query, sync
+
+from lib.nodes import settle
+
+pytestmark = pytest.mark.pgweir_only
+
+
+class Watched:
+    """Nodes that log each statement, and a pooler that splits."""
+
+    def __init__(self, cluster, pooler):
+        self.cluster, self.pooler = cluster, pooler
+        self.marks = itertools.count(1)
+
+    def mark(self, text):
+        mark = f"/* mark {next(self.marks)} */"
+        return mark, f"{mark} {text}"
+
+    def where(self, mark):
+        """The names of the nodes that ran it."""
+        return [node.name for node in self.cluster.nodes
+                if mark in (self.cluster.directory / "log" / f"{node.name}.log").read_text()]
+
+    def warm_up(self):
+        """Until the pooler knows what there is in the database."""
+        with self.pooler.raw(dbname="shop") as conn:
+            wait_for(lambda: self.query(conn, "SELECT 1")[1] in REPLICAS)
+
+    def routes(self):
+        return {row["reason"]: int(row["requests"]) for row in self.pooler.console("SHOW ROUTES")
+                if row["requests"] != "0"}
+
+    def query(self, conn, text):
+        mark, text = self.mark(text)
+        result = conn.query(text)
+        return result, self.where(mark)
+
+
+@pytest.fixture
+def shop(make_shop, cluster):
+    for node in cluster.nodes:
+        with node.connect() as conn:
+            conn.execute("ALTER SYSTEM SET log_statement = 'all'")
+            conn.execute("SELECT pg_reload_conf()")
+    pooler = make_shop(routing="split")
+    settle(pooler)
+    watched = Watched(cluster, pooler)
+    watched.warm_up()
+    return watched
+
+
+REPLICAS = (["replica1"], ["replica2"])
+
+# Made past the pooler, which does not know yet what it does.
+WRITER = """CREATE FUNCTION writer() RETURNS int LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO t VALUES (1); RETURN 7; END $$;
+            CREATE OR REPLACE VIEW v AS SELECT writer() AS i"""
+
+
+def test_reads_and_writes(shop):
+    conn = shop.pooler.raw(dbname="shop")
+    result, where = shop.query(conn, "SELECT count(*) FROM t")
+    assert (result.rows, where in REPLICAS) == ([["0"]], True), shop.routes()
+    result, where = shop.query(conn, "INSERT INTO t VALUES (1)")
+    assert (result.error, where) == (None, ["primary"])
+    # Its own write, at once and later.
+    assert conn.query("SELECT count(*) FROM t").value() == "1"
+
+    def on_replica():
+        result, where = shop.query(conn, "SELECT count(*) FROM t")
+        assert result.value() == "1"
+        return where in REPLICAS
+
+    wait_for(on_replica)
+
+
+def test_extended(shop):
+    conn = shop.pooler.raw(dbname="shop")
+    for name in ("", "s"):
+        mark, text = shop.mark("SELECT 1 WHERE $1::int = 1")
+        result = conn.run(parse(name, text), bind("", name, [1]), describe("P"), execute(), sync())
+        assert (result.kinds, result.rows) == ("12TDCZ", [["1"]])
+        assert shop.where(mark) in REPLICAS
+    mark, text = shop.mark("INSERT INTO t VALUES ($1)")
+    assert conn.run(parse("", text), bind("", "", [1]), execute(), sync()).error is None
+    assert shop.where(mark) == ["primary"]
+    mark, text = shop.mark("SELECT 2")
+    conn.send(parse("", text) + flush())
+    conn.send(bind() + execute() + sync())
+    assert conn.result().rows == [["2"]]
+    assert shop.where(mark) == ["primary"]
+
+
+@pytest.mark.parametrize("begin", [
+    ["BEGIN"], ["BEGIN READ ONLY"], ["START TRANSACTION READ ONLY"], ["BEGIN", "SET TRANSACTION READ ONLY"],
+    ["BEGIN ISOLATION LEVEL REPEATABLE READ", "SET TRANSACTION READ ONLY"],
+    ["BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY"], ["BEGIN READ ONLY", "SET TRANSACTION READ WRITE"],
+    ["BEGIN; SET TRANSACTION READ ONLY"],
+])
+def test_transactions(shop, begin):
+    is_read = "READ ONLY" in begin[-1] and "SERIALIZABLE" not in begin[-1]
+    for first in (True, False):
+        direct, conn = shop.cluster.nodes[0].raw(), shop.pooler.raw(dbname="shop")
+        for text in begin:
+            got, wanted = conn.query(text), direct.query(text)
+            assert (got.kinds, got.tags, got.status) == (wanted.kinds, wanted.tags, "T")
+        if first:
+            result, where = shop.query(conn, "SELECT count(*) FROM t")
+            assert (result.value(), result.status, where in REPLICAS) == ("0", "T", is_read)
+            result, where = shop.query(conn, "SELECT pg_is_in_recovery()")
+            assert (result.value() == "t", where in REPLICAS) == (is_read, is_read)
+        else:
+            mark, text = shop.mark("SELECT $1::int")
+            assert conn.run(parse("", text), bind("", "", [7]), execute(), sync()).rows == [["7"]]
+            assert (shop.where(mark) in REPLICAS) == is_read
+        result = conn.query("INSERT INTO t VALUES (1)")
+        assert (result.error.code if result.error else None) == \
+            ("25006" if "READ ONLY" in begin[-1] else None)
+        result, where = shop.query(conn, "ROLLBACK")
+        assert (result.tag, result.status) == ("ROLLBACK", "I")
+        assert (where in REPLICAS) == is_read
+        conn.close()
+        direct.close()
+
+
+def test_transaction_whose_first_statement_is_no_read(shop):
+    conn = shop.pooler.raw(dbname="shop")
+    for text in ("SELECT pg_is_in_recovery()", "SELECT pg_advisory_xact_lock(1)"):
+        conn.query("BEGIN READ ONLY")
+        assert shop.query(conn, text)[1] == ["primary"]
+        assert shop.query(conn, "SELECT count(*) FROM t")[1] == ["primary"]
+        assert conn.query("COMMIT").status == "I"
+
+
+def test_empty_transactions(shop):
+    conn = shop.pooler.raw(dbname="shop")
+    for end in ("COMMIT", "ROLLBACK", "COMMIT AND CHAIN"):
+        assert conn.query("BEGIN READ ONLY").status == "T"
+        assert conn.run(sync()).status == "T"
+        result = conn.query(end)
+        assert (result.tag, result.status) == (end.split()[0], "T" if "CHAIN" in end else "I")
+    assert conn.query("ROLLBACK").status == "I"
+    notice, = conn.query("ROLLBACK").notices
+    assert notice.code == "25P01"
+
+
+@pytest.fixture
+def refused(shop):
+    """A view that begins to write when everybody takes it for one that only reads."""
+    primary = shop.cluster.nodes[0]
+    primary.execute("CREATE VIEW v AS SELECT 1 AS i; GRANT ALL ON v TO public")
+    shop.pooler.stop()
+    shop.pooler.start()
+    settle(shop.pooler)
+    shop.cluster.catch_up()
+    shop.warm_up()
+    conn = shop.pooler.raw(dbname="shop")
+    assert shop.query(conn, "SELECT i FROM v")[1] in REPLICAS
+    primary.execute(WRITER)
+    shop.cluster.catch_up()
+    return conn
+
+
+def ran_on_both(where):
+    return len(where) == 2 and where[0] == "primary"
+
+
+@pytest.mark.parametrize("how", ["simple", "unnamed", "parsed at once", "prepared", "described", "pipeline"])
+def test_read_that_a_replica_refuses(shop, refused, how):
+    """It runs on the primary, and nobody is told; nothing of its shape goes to a replica again."""
+    mark, text = shop.mark("SELECT i FROM v")
+    conn = refused
+    if how in ("prepared", "described"):
+        described = describe("S", "s") if how == "described" else b""
+        assert conn.run(parse("s", text), described, sync()).error is None
+    data = {"simple": query(text),
+            "unnamed": parse("", text) + bind() + describe("P") + execute() + sync(),
+            "parsed at once": parse("s", text) + bind("", "s") + describe("P") + execute() + sync(),
+            "prepared": bind("", "s") + describe("P") + execute() + sync(),
+            "described": bind("", "s") + execute() + sync(),
+            "pipeline": parse("", "SELECT 1") + bind() + execute() + parse("s", text) + bind("", "s") +
+                        execute() + parse("u", "SELECT 2") + bind("", "u") + execute() + sync()}[how]
+    wanted = {"simple": "TDCZ", "unnamed": "12TDCZ", "parsed at once": "12TDCZ", "prepared": "2TDCZ",
+              "described": "2DCZ", "pipeline": "12DC12DC12DCZ"}[how]
+    result = conn.run(data)
+    assert (result.kinds.replace("S", ""), result.error) == (wanted, None)
+    assert result.rows == ([["1"], ["7"], ["2"]] if how == "pipeline" else [["7"]])
+    assert ran_on_both(shop.where(mark))
+    assert shop.routes()["refused"] == 1
+    if how == "simple":
+        other = shop.pooler.raw(dbname="shop")
+        result, where = shop.query(other, "SELECT i FROM v")
+        assert (result.value(), where) == ("7", ["primary"])
+    # Its names are as they should be.
+    if how == "parsed at once":
+        assert conn.run(parse("s", text), sync()).error.code == "42P05"
+    if how == "pipeline":
+        assert conn.run(bind("", "u"), execute(), sync()).rows == [["2"]]
+    assert conn.query("SELECT count(*) FROM t").value() == ("2" if how == "simple" else "1")
+
+
+def test_transaction_that_a_replica_refuses(shop, refused):
+    """PostgreSQL would have refused it, too."""
+    refused.query("BEGIN READ ONLY")
+    assert refused.query("SELECT i FROM v").error.code == "25006"
+    assert refused.query("SELECT 1").error.code == "25P02"
+    assert refused.query("ROLLBACK").status == "I"
+
+
+def test_error_of_its_own(shop):
+    conn = shop.pooler.raw(dbname="shop")
+    for _ in range(2):
+        mark, text = shop.mark("SELECT 1 / (v - v) FROM generate_series(1, 2) v")
+        assert conn.query(text).error.code == "22012"
+        assert shop.where(mark) in REPLICAS
+
+
+def test_requests_behind_each_other(shop):
+    """Each is for its own node, and what comes later waits."""
+    conn = shop.pooler.raw(dbname="shop")
+    texts = ["SELECT 1", "INSERT INTO t VALUES (1)", "SELECT count(*) FROM t", "SELECT 4", "BEGIN",
+             "INSERT INTO t VALUES (1)", "SELECT count(*) FROM t", "COMMIT", "SELECT count(*) FROM t"]
+    marked = [shop.mark(text) for text in texts]
+    conn.send(b"".join(query(text) for _, text in marked))
+    results = [conn.result() for _ in texts]
+    assert [r.error for r in results] == [None] * len(texts)
+    assert [r.rows for r in results if r.rows] == [[["1"]], [["1"]], [["4"]], [["2"]], [["2"]]]
+    assert [r.status for r in results] == ["I"] * 4 + ["T"] * 3 + ["I"] * 2
+    nodes = [shop.where(mark) for mark, _ in marked]
+    assert nodes[0] in REPLICAS
+    assert nodes[1] == nodes[5] == ["primary"]
+    conn.send(b"".join(parse("", text) + bind() + execute() + sync() for text in texts[:4]))
+    results = [conn.result() for _ in range(4)]
+    assert [r.rows for r in results if r.rows] == [[["1"]], [["3"]], [["4"]]]
+
+
+@pytest.mark.parametrize("cut", ["bytes", "random", 7])
+def test_requests_that_come_in_pieces(shop, cut):
+    conn = shop.pooler.raw(dbname="shop")
+    mark, text = shop.mark("SELECT 1 WHERE $1::int = 1")
+    conn.send(parse("", text) + bind("", "", [1]) + execute() + sync(), cut)
+    assert conn.result().rows == [["1"]]
+    assert shop.where(mark) in REPLICAS
+    mark, text = shop.mark("SELECT 2")
+    conn.send(query(text), cut)
+    assert conn.result().rows == [["2"]]
+    assert shop.where(mark) in REPLICAS

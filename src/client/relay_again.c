@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * A request that a replica was sent is kept until the first row of the answer (of several
+ * statements until the end, if that is not long), and what comes before that is kept back: if the
+ * replica refuses it, since it is a standby, or is lost, the request is fed again as if it had just
+ * come, and runs on the primary. And what a client has seen by then, or done, is noted.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "pgweir/base/sqlstate.h"
+#include "pgweir/proto/writer.h"
+#include "plan_priv.h"
+#include "route_priv.h"
+
+static void end_repeat(struct pw_client *c)
+{
+	struct pw_client_route *route = c->route;
+
+	if (!route->may_repeat)
+		return;
+	route->may_repeat = false;
+	if (route->answer.len > 0)
+		pw_batch_copy(pw_relay_to_client(c), route->answer.data, route->answer.len);
+	pw_strbuf_fini(&route->answer);
+	pw_strbuf_wipe(&route->sent); /* it may hold parameters */
+}
+
+/* Is the message about the unnamed statement? */
+static bool is_unnamed(const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+
+	if (pw_frontend_messages.rows[piece->type].role == PW_ROLE_BIND)
+		(void)pw_cursor_string(&body); /* its portal */
+	return pw_cursor_string(&body)[0] == '\0';
+}
+
+/* Sent again, it would find another statement than it did, or none. */
+static bool changes_what_was_used(struct pw_client_route *route, const struct pw_piece *piece)
+{
+	switch (pw_frontend_messages.rows[piece->type].role) {
+	case PW_ROLE_BIND:
+		route->has_bound = true;
+		route->has_bound_earlier |= !route->has_parsed && is_unnamed(piece);
+		return false;
+	case PW_ROLE_PARSE:
+		if (!is_unnamed(piece))
+			return false;
+		route->has_parsed = true;
+		return route->has_bound_earlier;
+	case PW_ROLE_CLOSE:
+		return route->has_bound;
+	default:
+		return false;
+	}
+}
+
+void pw_route_keep(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_client_route *route = c->route;
+
+	if (!route || !route->may_repeat || !pw_route_is_apart(c))
+		return;
+	if (route->sent.len + piece->len > PW_RELAY_HELD_MAX ||
+	    (piece->is_first && changes_what_was_used(route, piece))) {
+		end_repeat(c);
+		return;
+	}
+	pw_strbuf_add(&route->sent, piece->data, piece->len);
+	if (route->sent.has_failed)
+		end_repeat(c);
+}
+
+bool pw_route_keep_answer(struct pw_client *c, const void *data, size_t len)
+{
+	struct pw_client_route *route = c->route;
+
+	if (!route || !pw_route_is_apart(c) || (!route->may_repeat && !route->is_repeating))
+		return false;
+	if (route->is_repeating)
+		return true;
+	if (route->answer.len + len > PW_RELAY_HELD_MAX) {
+		end_repeat(c);
+		return false;
+	}
+	pw_strbuf_add(&route->answer, data, len);
+	if (!route->answer.has_failed)
+		return true;
+	pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
+	return true;
+}
+
+/* It comes before what the request itself brings. */
+static bool is_ahead_of_rows(uint8_t type)
+{
+	return type && strchr("123tnTNS", type);
+}
+
+static bool is_kept_back(const struct pw_client_route *route, uint8_t type)
+{
+	return is_ahead_of_rows(type) || (route->keeps_rows && type && strchr("DCIs", type));
+}
+
+/* Would the primary do it? Also what has nothing to do with standbys, in doubt: a read can be
+ * done again. */
+static bool is_of_standby(const struct pw_error_fields *fields)
+{
+	static const char *const codes[] = {
+	    PW_SQLSTATE_READ_ONLY_TRANSACTION, PW_SQLSTATE_FEATURE_NOT_SUPPORTED,
+	    PW_SQLSTATE_OBJECT_NOT_IN_STATE,   PW_SQLSTATE_SERIALIZATION_FAILURE,
+	    PW_SQLSTATE_DEADLOCK_DETECTED,
+	};
+
+	if (strcmp(fields->severity, "FATAL") == 0 || strcmp(fields->severity, "PANIC") == 0)
+		return true;
+	for (size_t i = 0; i < PW_COUNTOF(codes); i++) {
+		if (strcmp(fields->sqlstate, codes[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_under_way(const struct pw_client *c)
+{
+	return c->state == PW_CLIENT_RELAYING || c->state == PW_CLIENT_SETTLING ||
+	       c->state == PW_CLIENT_PREPARING;
+}
+
+static void begin_repeat(struct pw_client *c, enum pw_route because)
+{
+	struct pw_client_route *route = c->route;
+
+	route->is_repeating = true;
+	route->because = because;
+	pw_strbuf_fini(&route->answer);
+	pw_plan_forget_repeat(c);
+	if (c->state != PW_CLIENT_PREPARING)
+		pw_client_goto(c, PW_CLIENT_PREPARING);
+}
+
+/* The primary has done what a replica would not. */
+static void note_proof(struct pw_client *c, uint8_t type)
+{
+	if (is_ahead_of_rows(type))
+		return;
+	if (type != 'E')
+		pw_route_remember(c, c->route->shape);
+	c->route->is_proving = false;
+}
+
+/* What the client knows of its node is that it is a primary. */
+static bool is_of_role(const struct pw_piece *piece)
+{
+	static const char name[] = "in_hot_standby";
+
+	return piece->type == 'S' && piece->is_first &&
+	       piece->len > PW_HEADER_SIZE + sizeof(name) &&
+	       memcmp(piece->data + PW_HEADER_SIZE, name, sizeof(name)) == 0;
+}
+
+bool pw_route_hear(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_client_route *route = c->route;
+	struct pw_error_fields fields;
+
+	if (!route)
+		return false;
+	if (is_of_role(piece))
+		return true;
+	if (!pw_route_is_apart(c)) {
+		if (route->is_proving)
+			note_proof(c, piece->type);
+		return false;
+	}
+	if (route->is_repeating)
+		return true;
+	if (!route->may_repeat)
+		return false;
+	if (is_kept_back(route, piece->type))
+		return pw_route_keep_answer(c, piece->data, piece->len);
+	if (piece->type == 'E' && piece->is_first && is_under_way(c)) {
+		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
+				      &fields);
+		if (is_of_standby(&fields)) {
+			begin_repeat(c, PW_ROUTE_REFUSED);
+			return true;
+		}
+	}
+	end_repeat(c);
+	return false;
+}
+
+/* Names that the request has made are not there when it is read again. */
+static void unlist_made(struct pw_client *c, const struct pw_strbuf *sent)
+{
+	size_t at = 0;
+
+	while (sent->len - at > PW_HEADER_SIZE) {
+		const uint8_t *data = (const uint8_t *)sent->data + at;
+		struct pw_cursor body =
+		    pw_cursor(data + PW_HEADER_SIZE, sent->len - at - PW_HEADER_SIZE);
+		struct pw_prepared_name *listed;
+		if (pw_frontend_messages.rows[data[0]].role == PW_ROLE_PARSE) {
+			listed = pw_prepared_find(c->prepared, pw_cursor_string(&body));
+			if (listed)
+				pw_prepared_unlist(listed);
+		}
+		at += pw_route_length(data);
+	}
+}
+
+/* Has no link. The request, and what came behind it, is held as if it had just come. False: the
+ * client is closed. */
+static bool hold_again(struct pw_client *c)
+{
+	struct pw_client_route *route = c->route;
+	struct pw_strbuf sent = route->sent;
+	bool ok;
+
+	route->sent = (struct pw_strbuf)PW_STRBUF_INIT;
+	route->is_repeating = route->may_repeat = false;
+	route->avoids_replicas = true;
+	route->is_proving = route->because == PW_ROUTE_REFUSED;
+	unlist_made(c, &sent);
+	pw_prepared_forget_portals(c->prepared);
+	if (c->held)
+		pw_strbuf_add(&sent, c->held->data, c->held->len);
+	pw_relay_drop_held(c);
+	ok = !sent.has_failed && pw_relay_hold(c, sent.data, sent.len);
+	pw_strbuf_wipe(&sent);
+	if (ok)
+		pw_client_goto(c, PW_CLIENT_ROUTING);
+	return ok || pw_relay_out_of_memory(c);
+}
+
+/* Where only what was read counts, a write is not to be seen. */
+static void note_seen(struct pw_client *c)
+{
+	const struct pw_pool *pool = c->loan.pool;
+
+	if (pool->consistency == PW_CONSISTENCY_EVENTUAL ||
+	    (pool->consistency == PW_CONSISTENCY_MONOTONIC && c->route->is_written &&
+	     !pool->shared->of_replicas) ||
+	    !pw_route_is_split(c))
+		return;
+	pw_loan_note_seen(&c->loan, &c->route->token);
+}
+
+bool pw_route_ready(struct pw_client *c, bool was_swallowed)
+{
+	struct pw_client_route *route = c->route;
+	struct pw_link *link = c->loan.link;
+
+	if (!route)
+		return false;
+	if (route->is_beginning && was_swallowed && link->has_own_error) {
+		struct pw_error err;
+
+		pw_error_set(&err, link->own_sqlstate, "%s", link->own_error);
+		pw_error_detail(&err, "The transaction could not be begun.");
+		pw_link_close(link, PW_LINK_END_CLEAN, err.message, &err);
+		return true;
+	}
+	route->is_beginning &= was_swallowed;
+	if (!was_swallowed)
+		note_seen(c);
+	if (!route->is_repeating || link->expects.n > 0)
+		return route->is_repeating;
+	pw_clients_flush(c->clients);
+	/* It has failed, so it has left nothing; but names with a dot may be there. */
+	link->facts.must_close |= c->session->effects.flags != 0;
+	pw_pool_return(&c->loan, false, false);
+	pw_route_leave(c);
+	if (c->state != PW_CLIENT_CLOSED && hold_again(c))
+		pw_route_feed(c);
+	return true;
+}
+
+bool pw_route_is_repeating(const struct pw_client *c)
+{
+	return c->route && c->route->is_repeating;
+}
+
+bool pw_route_lost(struct pw_client *c)
+{
+	struct pw_client_route *route = c->route;
+
+	if (!route || !pw_route_is_apart(c) || (!route->may_repeat && !route->is_repeating) ||
+	    !is_under_way(c))
+		return false;
+	if (!route->is_repeating)
+		begin_repeat(c, PW_ROUTE_LOST);
+	pw_route_leave(c);
+	/* Not within a call of the pool's. */
+	if (c->state != PW_CLIENT_CLOSED && hold_again(c))
+		pw_task_post(c->clients->loop, &route->again);
+	return true;
+}

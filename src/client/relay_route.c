@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * How a request comes to its node. It is gathered (ROUTING) and looked at (route.c); then the loan
+ * moves to the pool of the replicas or to that of the primary, and everything goes on as without
+ * routing. A BEGIN is told to be done at once: what follows it says where it is to be sent.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pgweir/base/sqlstate.h"
+#include "pgweir/pool/catalog.h"
+#include "pgweir/proto/writer.h"
+#include "plan_priv.h"
+#include "route_priv.h"
+
+enum { BEGUN_MAX = 1024, LOOK_AGAIN_US = 5 * 1000 };
+
+/* Of the primary, in whichever the loan is. */
+static struct pw_pool *home_of(const struct pw_client *c)
+{
+	struct pw_pool *pool = c->loan.pool;
+
+	return pool->shared->of_replicas ? pool->home : pool;
+}
+
+bool pw_route_is_apart(const struct pw_client *c)
+{
+	return c->route && c->loan.pool->shared->of_replicas;
+}
+
+bool pw_route_is_split(const struct pw_client *c)
+{
+	const struct pw_pool *home = home_of(c);
+
+	return home && home->is_split && c->session && c->loan.mode != PW_MODE_SESSION &&
+	       c->loan.replication == PW_REPLICATION_NONE;
+}
+
+/* ---- its life ---- */
+
+void pw_route_feed(struct pw_client *c)
+{
+	pw_client_goto(c, PW_CLIENT_READY);
+	pw_relay_release(c);
+}
+
+static void run_again(struct pw_task *task)
+{
+	struct pw_client *c = PW_CONTAINER(task, struct pw_client_route, again)->client;
+
+	if (c->state == PW_CLIENT_ROUTING)
+		pw_route_feed(c);
+}
+
+static struct pw_client_route *route_of(struct pw_client *c)
+{
+	return pw_route_get(c, run_again);
+}
+
+/* ---- what the session is like ---- */
+
+static bool is_set(const struct pw_client *c, const char *name, const char *to)
+{
+	int index = pw_tracked_find(c->clients->tracked, name);
+	const char *value =
+	    index >= 0 ? c->params->values[index] : pw_state_find(c->settings, name);
+
+	return value && strcmp(value, to) == 0;
+}
+
+/* It stays where it has what cannot be carried, or what a standby cannot do. */
+static bool stays(const struct pw_client *c)
+{
+	return c->session->pins != 0 || c->session->listening ||
+	       is_set(c, "default_transaction_isolation", "serializable");
+}
+
+/* ---- beginning ---- */
+
+bool pw_route_has_begun(const struct pw_client *c)
+{
+	return c->route && c->route->n_begun > 0;
+}
+
+static bool may_be_told(const struct pw_client *c, const struct pw_request *request)
+{
+	const unsigned deeds = PW_SQL_TRANSACTION_BEGINS | PW_SQL_TRANSACTION_ENDS |
+			       PW_SQL_TRANSACTION_MARKS | PW_SQL_TRANSACTION_SETS;
+	unsigned wanted =
+	    pw_route_has_begun(c) ? PW_SQL_TRANSACTION_SETS : PW_SQL_TRANSACTION_BEGINS;
+
+	return request->route == PW_ROUTE_READ && request->n_statements == 1 &&
+	       request->kinds == 1u << PW_SQL_READ_TRANSACTION &&
+	       (request->transaction & deeds) == wanted;
+}
+
+static void tell(struct pw_client *c, const char *tag)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	pw_write_message(&out, 'C', tag, strlen(tag) + 1);
+	pw_write_ready(&out, 'T');
+	if (!out.has_failed)
+		pw_batch_copy(pw_relay_to_client(c), out.data, out.len);
+	c->loan.pool->stats.now.sent += out.len;
+	pw_strbuf_fini(&out);
+}
+
+static const char *tag_of(const struct pw_request *request)
+{
+	if (request->transaction & PW_SQL_TRANSACTION_SETS)
+		return "SET";
+	return request->firsts & PW_SQL_BIT(START) ? "START TRANSACTION" : "BEGIN";
+}
+
+bool pw_route_begins(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+	struct pw_request request = {.route = PW_ROUTE_READ};
+	struct pw_client_route *route;
+	const char *text;
+
+	if (!piece->is_last || piece->len > BEGUN_MAX || !pw_route_is_split(c) || stays(c) ||
+	    c->loan.mode != PW_MODE_TRANSACTION || c->clients->is_draining ||
+	    c->clients->pools->snapshot->conf->disable_pqexec)
+		return false;
+	text = pw_cursor_string(&body);
+	if (body.has_failed)
+		return false;
+	pw_route_look_at_text(c, text, strlen(text), &request);
+	if (!may_be_told(c, &request) || !(route = route_of(c)) ||
+	    route->begun.len + piece->len > BEGUN_MAX)
+		return false;
+	pw_strbuf_add(&route->begun, piece->data, piece->len);
+	if (route->begun.has_failed)
+		return false;
+	route->n_begun++;
+	route->begun_as |= request.transaction;
+	pw_unnamed_forget(c);
+	tell(c, tag_of(&request));
+	return true;
+}
+
+/* ---- choosing ---- */
+
+static bool is_read_only(const struct pw_client *c, unsigned transaction)
+{
+	return !(transaction & PW_SQL_TRANSACTION_READ_WRITE) &&
+	       (transaction & PW_SQL_TRANSACTION_READ_ONLY ||
+		is_set(c, "default_transaction_read_only", "on"));
+}
+
+/* In a transaction that may not write; or a read alone. */
+static bool may_be_apart(const struct pw_client *c, const struct pw_request *request)
+{
+	const unsigned in_transaction = 1u << PW_SQL_READ_TRANSACTION | 1u << PW_SQL_READ_CURSOR;
+	unsigned transaction = request->transaction;
+	bool begins = (transaction & PW_SQL_TRANSACTION_BEGINS) != 0;
+
+	if (pw_route_has_begun(c)) {
+		transaction |= c->route->begun_as;
+		begins = true;
+	}
+	if (transaction & PW_SQL_TRANSACTION_SERIALIZABLE)
+		return false;
+	return begins ? is_read_only(c, transaction) : !(request->kinds & in_transaction);
+}
+
+/* NULL = it need see nothing in particular. */
+static struct pw_token *token_of(struct pw_client *c)
+{
+	return c->loan.pool->consistency == PW_CONSISTENCY_EVENTUAL ? NULL : &c->route->token;
+}
+
+static bool may_read(struct pw_client *c, struct pw_pool *replicas)
+{
+	/* What others have done until now is what it is to see. */
+	if (replicas->consistency == PW_CONSISTENCY_GLOBAL && c->route->waits_since_us == 0)
+		pw_pool_note_now(replicas, &c->route->token);
+	return pw_pool_may_read(replicas, token_of(c));
+}
+
+static enum pw_route decide(struct pw_client *c, struct pw_request *request, enum pw_extent extent,
+			    const struct pw_piece *piece, const struct pw_slice *rest)
+{
+	struct pw_pool *replicas;
+
+	if (c->route->avoids_replicas) {
+		c->route->avoids_replicas = false;
+		return c->route->because;
+	}
+	if (stays(c))
+		return PW_ROUTE_SESSION;
+	if (extent == PW_EXTENT_OPEN)
+		return PW_ROUTE_UNREAD;
+	pw_route_look(c, piece, rest, request);
+	if (request->route != PW_ROUTE_READ)
+		return request->route;
+	if (request->kinds & 1u << PW_SQL_READ_EXECUTE)
+		return PW_ROUTE_UNREAD;
+	if (!may_be_apart(c, request))
+		return PW_ROUTE_TRANSACTION;
+	replicas = pw_pools_get_replicas(c->loan.pool);
+	return replicas && may_read(c, replicas) ? PW_ROUTE_READ : PW_ROUTE_UNSEEN;
+}
+
+static void count(struct pw_client *c, unsigned i)
+{
+	c->loan.pool->routed[i]++;
+}
+
+static void go_to_replicas(struct pw_client *c, const struct pw_request *request)
+{
+	struct pw_client_route *route = c->route;
+
+	pw_loan_move(&c->loan, pw_pools_get_replicas(c->loan.pool));
+	c->loan.token = token_of(c);
+	route->shape = request->shape;
+	/* What has begun was told to be done. */
+	route->may_repeat =
+	    route->n_begun == 0 && !(request->transaction & PW_SQL_TRANSACTION_BEGINS);
+	route->has_bound = route->has_parsed = route->has_bound_earlier = false;
+	route->keeps_rows = request->n_runs > 1;
+}
+
+/* For the next round of the monitor, or for a replica to come so far. */
+static uint64_t patience(const struct pw_pool *pool)
+{
+	uint64_t wait = (uint64_t)pool->cluster_conf.ryw_wait;
+	uint64_t rounds = 2 * (uint64_t)pool->cluster_conf.monitor_interval;
+
+	return pool->consistency == PW_CONSISTENCY_GLOBAL && wait < rounds ? rounds : wait;
+}
+
+static bool waits(struct pw_client *c)
+{
+	struct pw_client_route *route = c->route;
+	uint64_t now = c->clients->loop->now_us, limit = patience(c->loan.pool);
+
+	if (limit == 0)
+		return false;
+	if (route->waits_since_us == 0)
+		route->waits_since_us = now;
+	if (pw_clock_since(route->waits_since_us, now) >= limit)
+		return false;
+	pw_client_goto(c, PW_CLIENT_ROUTING);
+	pw_loop_arm(c->clients->loop, &c->timer, LOOK_AGAIN_US);
+	return true;
+}
+
+bool pw_route_on_timeout(struct pw_client *c)
+{
+	if (!c->route || c->route->waits_since_us == 0)
+		return false;
+	pw_route_feed(c);
+	return true;
+}
+
+bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const struct pw_slice *rest)
+{
+	struct pw_request request = {.route = PW_ROUTE_READ};
+	enum pw_extent extent;
+	enum pw_route route;
+
+	if (!pw_route_is_split(c))
+		return true;
+	if (!route_of(c))
+		return pw_relay_out_of_memory(c);
+	extent = pw_route_measure(piece, rest);
+	if (extent == PW_EXTENT_PART) {
+		pw_client_goto(c, PW_CLIENT_ROUTING);
+		return false;
+	}
+	route = decide(c, &request, extent, piece, rest);
+	if (route == PW_ROUTE_UNSEEN && waits(c))
+		return false;
+	c->route->waits_since_us = 0;
+	c->route->is_written = route != PW_ROUTE_READ && route != PW_ROUTE_UNSEEN;
+	count(c, route == PW_ROUTE_DOUBT ? PW_ROUTE_N + request.doubt : route);
+	if (route == PW_ROUTE_READ)
+		go_to_replicas(c, &request);
+	return true;
+}
+
+void pw_route_go_on(struct pw_client *c)
+{
+	if (pw_route_measure_held(c->held) != PW_EXTENT_PART)
+		pw_route_feed(c);
+}
+
+/* ---- the link ---- */
+
+bool pw_route_send_begun(struct pw_client *c,
+			 bool (*send)(struct pw_client *c, const struct pw_piece *piece))
+{
+	struct pw_client_route *route = c->route;
+	struct pw_strbuf begun = route->begun;
+	struct pw_piece piece = {
+	    .type = 'Q', .is_first = true, .is_last = true, .is_transient = true};
+	bool ok = true;
+
+	route->begun = (struct pw_strbuf)PW_STRBUF_INIT;
+	route->n_begun = route->begun_as = 0;
+	route->is_beginning = route->is_sending = true;
+	if (!c->loan.link->is_syncing)
+		c->loan.link->has_own_error = false;
+	for (size_t at = 0; ok && at < begun.len; at += piece.len) {
+		piece.data = (const uint8_t *)begun.data + at;
+		piece.total = pw_route_length(piece.data);
+		piece.len = piece.total;
+		ok = send(c, &piece);
+	}
+	route->is_sending = false;
+	pw_strbuf_wipe(&begun);
+	return ok;
+}
+
+/* The link is not one on which the client may read after all. */
+static void go_home(struct pw_client *c, enum pw_route because)
+{
+	struct pw_pool *home = home_of(c);
+
+	c->loan.token = NULL;
+	c->route->may_repeat = false;
+	if (!home) {
+		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "database removed");
+		return;
+	}
+	pw_loan_move(&c->loan, home);
+	count(c, because);
+}
+
+bool pw_route_suits(struct pw_client *c)
+{
+	if (!pw_route_is_apart(c) || pw_loan_reads_right(&c->loan))
+		return true;
+	if (c->state != PW_CLIENT_QUEUED)
+		pw_client_goto(c, PW_CLIENT_QUEUED);
+	pw_pool_return(&c->loan, false, false);
+	go_home(c, PW_ROUTE_UNSEEN);
+	return c->state != PW_CLIENT_CLOSED && pw_pool_borrow(&c->loan);
+}
+
+unsigned pw_route_flags(const struct pw_client *c)
+{
+	return c->route && c->route->is_sending ? PW_EXPECT_SWALLOW : 0;
+}
+
+/* ---- refusing ---- */
+
+/* Length of what the client waits for: through its first ReadyForQuery. 0 = not whole yet. */
+static size_t first_request(const struct pw_strbuf *held)
+{
+	const uint8_t *data = (const uint8_t *)held->data;
+	size_t at = 0;
+
+	while (held->len - at >= PW_HEADER_SIZE) {
+		uint8_t type = data[at];
+		uint32_t total = pw_load_u32(data + at + 1) + 1;
+
+		if (total < PW_HEADER_SIZE || total > held->len - at)
+			return 0;
+		at += total;
+		if (type == 'Q' || type == 'F' || type == 'S')
+			return at;
+	}
+	return 0;
+}
+
+bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+	size_t len = c->held ? first_request(c->held) : 0;
+	bool is_queued = c->state == PW_CLIENT_QUEUED;
+
+	/* A transaction that has begun, and of which no server knows, would go on. */
+	if (len == 0 || pw_route_has_begun(c))
+		return false;
+	err->severity = PW_SEVERITY_ERROR;
+	pw_write_error(&out, err);
+	pw_write_ready(&out, 'I');
+	pw_strbuf_consume(c->held, len);
+	c->request_us = 0;
+	if (is_queued) {
+		pw_pool_withdraw(&c->loan);
+		pw_client_goto(c, PW_CLIENT_READY);
+		pw_route_leave(c);
+	}
+	pw_client_send(c, out.data, out.len);
+	pw_strbuf_fini(&out);
+	if (is_queued && c->state != PW_CLIENT_CLOSED)
+		pw_relay_release(c);
+	return true;
+}
+
+static bool may_not_read_elsewhere(const struct pw_pool *replicas)
+{
+	return replicas->cluster_conf.all_lagging == PW_ALL_LAGGING_ERROR;
+}
+
+bool pw_route_refused(struct pw_client *c, const struct pw_error *err)
+{
+	struct pw_error own = *err;
+
+	if (!pw_route_is_apart(c) || c->state != PW_CLIENT_QUEUED)
+		return false;
+	if (may_not_read_elsewhere(c->loan.pool))
+		return pw_route_refuse_held(c, &own);
+	go_home(c, PW_ROUTE_LOST);
+	if (c->state != PW_CLIENT_CLOSED && pw_pool_borrow(&c->loan))
+		pw_task_post(c->clients->loop, &c->route->again);
+	return true;
+}
+
+bool pw_route_must_wait(const struct pw_client *c)
+{
+	const struct pw_link *link = c->loan.link;
+
+	return pw_route_is_apart(c) && !link->is_batch_open && link->expects.n > 0 &&
+	       !pw_link_owes_only_ahead(link) && !pw_link_awaits_borrower(link);
+}
+
+void pw_route_leave(struct pw_client *c)
+{
+	struct pw_pool *home;
+
+	if (!pw_route_is_apart(c))
+		return;
+	c->loan.token = NULL;
+	c->route->may_repeat = false;
+	home = home_of(c);
+	if (home)
+		pw_loan_move(&c->loan, home);
+	else
+		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "database removed");
+}

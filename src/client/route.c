@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What a request is: how far it goes, and whether all that it runs is proved to read. The texts are
+ * judged by PostgreSQL's grammar (sql/analysis.h) and by what the database's catalogue says of the
+ * names in them (pool/readable.h).
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "pgweir/base/clock.h"
+#include "pgweir/pool/code.h"
+#include "pgweir/pool/readables.h"
+#include "pgweir/proto/messages.h"
+#include "route_priv.h"
+
+/* ---- walking ---- */
+
+/* The messages of a request: the first is at hand, the others lie in the input. */
+struct walk {
+	const struct pw_piece *first; /* NULL = it was handed out */
+	struct pw_slice rest;
+};
+
+/* PW_AGAIN: the next one is not whole. PW_EPROTO: whoever reads it will say what is wrong with it.
+ */
+static enum pw_status next(struct walk *walk, struct pw_piece *message)
+{
+	const uint8_t *data = walk->rest.data;
+	uint64_t total;
+
+	if (walk->first) {
+		*message = *walk->first;
+		walk->first = NULL;
+		return message->is_last ? PW_OK : PW_AGAIN;
+	}
+	if (walk->rest.len < PW_HEADER_SIZE)
+		return PW_AGAIN;
+	total = (uint64_t)pw_load_u32(data + 1) + 1;
+	if (total < PW_HEADER_SIZE || total > PW_RELAY_HELD_MAX)
+		return PW_EPROTO;
+	if (total > walk->rest.len)
+		return PW_AGAIN;
+	*message = (struct pw_piece){.data = data,
+				     .len = (size_t)total,
+				     .total = (uint32_t)total,
+				     .type = data[0],
+				     .is_first = true,
+				     .is_last = true};
+	walk->rest.data += total;
+	walk->rest.len -= (size_t)total;
+	return PW_OK;
+}
+
+static enum pw_message_role role_of(const struct pw_piece *message)
+{
+	return pw_frontend_messages.rows[message->type].role;
+}
+
+/* Parts of a request that others may follow. */
+static bool is_inner(enum pw_message_role role)
+{
+	const unsigned inner = 1u << PW_ROLE_PARSE | 1u << PW_ROLE_BIND | 1u << PW_ROLE_DESCRIBE |
+			       1u << PW_ROLE_EXECUTE | 1u << PW_ROLE_CLOSE;
+
+	return inner >> role & 1;
+}
+
+static enum pw_extent measure(struct walk walk, size_t len)
+{
+	struct pw_piece message;
+	enum pw_status status;
+
+	while ((status = next(&walk, &message)) == PW_OK) {
+		enum pw_message_role role = role_of(&message);
+
+		if (role == PW_ROLE_SYNC || role == PW_ROLE_QUERY)
+			return PW_EXTENT_WHOLE;
+		if (!is_inner(role))
+			return PW_EXTENT_OPEN;
+	}
+	return status == PW_AGAIN && len < PW_RELAY_HELD_MAX ? PW_EXTENT_PART : PW_EXTENT_OPEN;
+}
+
+enum pw_extent pw_route_measure(const struct pw_piece *piece, const struct pw_slice *rest)
+{
+	if (piece->total > PW_RELAY_HELD_MAX)
+		return PW_EXTENT_OPEN;
+	return measure((struct walk){piece, *rest}, piece->len + rest->len);
+}
+
+enum pw_extent pw_route_measure_held(const struct pw_strbuf *held)
+{
+	const struct pw_slice all = {(const uint8_t *)held->data, held->len};
+
+	return measure((struct walk){NULL, all}, held->len);
+}
+
+/* ---- texts ---- */
+
+/* One half of an id tells enough: the key of shapes is the process's secret. */
+static bool was_refused(const struct pw_client *c, struct pw_id shape)
+{
+	const struct pw_shared_db *db = c->loan.pool->shared->db;
+
+	for (size_t i = 0; i < PW_COUNTOF(db->refused); i++) {
+		if (atomic_load_explicit(&db->refused[i], memory_order_relaxed) == shape.hi)
+			return true;
+	}
+	return false;
+}
+
+void pw_route_remember(struct pw_client *c, struct pw_id shape)
+{
+	struct pw_shared_db *db = c->loan.pool->shared->db;
+
+	if (!was_refused(c, shape))
+		atomic_store_explicit(
+		    &db->refused[atomic_fetch_add(&db->n_refused, 1) % PW_COUNTOF(db->refused)],
+		    shape.hi, memory_order_relaxed);
+}
+
+/* These write whatever else they say: no grammar need be asked. */
+static bool is_write(const struct pw_shape *shape)
+{
+	const uint64_t writes = PW_SQL_BIT(INSERT) | PW_SQL_BIT(UPDATE) | PW_SQL_BIT(DELETE) |
+				PW_SQL_BIT(MERGE) | PW_SQL_BIT(CREATE) | PW_SQL_BIT(ALTER) |
+				PW_SQL_BIT(DROP) | PW_SQL_BIT(CALL) | PW_SQL_BIT(DO);
+
+	return (shape->firsts & writes) != 0;
+}
+
+/* Code that is changed past pgweir is noticed by that time: the request goes where it is asked for.
+ */
+static const struct pw_readable *readable_of(struct pw_client *c)
+{
+	struct pw_pool *pool = c->loan.pool;
+	struct pw_shared_db *db = pool->shared->db;
+	uint64_t given_us = atomic_load_explicit(&db->readables.given_us, memory_order_relaxed);
+	unsigned epoch = atomic_load_explicit(&db->code_epoch, memory_order_relaxed);
+
+	if (pw_clock_since(given_us, c->clients->loop->now_us) > PW_CODE_AGE_MAX_US)
+		return NULL;
+	return pw_readable_look(&db->readables, &pool->readable, epoch);
+}
+
+static enum pw_route judge(struct pw_client *c, const char *text, size_t len,
+			   const struct pw_shape *shape, struct pw_request *request)
+{
+	const struct pw_analysis *analysis;
+
+	if (is_write(shape))
+		return PW_ROUTE_WRITE;
+	analysis = pw_shape_cache_get(&c->clients->shapes, text, shape);
+	if (!analysis || !analysis->is_parsed)
+		return PW_ROUTE_UNREAD;
+	if (analysis->read == PW_SQL_READ_NEVER)
+		return PW_ROUTE_WRITE;
+	request->kinds |= analysis->read_kinds;
+	request->transaction |= analysis->transaction;
+	if (analysis->read == PW_SQL_READ_TRANSACTION)
+		return PW_ROUTE_READ;
+	if (was_refused(c, shape->id))
+		return PW_ROUTE_REFUSED;
+	request->doubt = pw_readable_judge(readable_of(c), analysis, shape, text, len);
+	return request->doubt == PW_DOUBT_NONE ? PW_ROUTE_READ : PW_ROUTE_DOUBT;
+}
+
+void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
+			   struct pw_request *request)
+{
+	struct pw_shape shape;
+	enum pw_route route;
+
+	if (!pw_session_is_readable(c)) {
+		request->route = PW_ROUTE_UNREAD;
+		return;
+	}
+	pw_shape_take(&shape, &c->clients->shape_key, text, len);
+	request->shape = shape.id;
+	request->n_statements = shape.statements;
+	request->firsts = shape.firsts;
+	route = judge(c, text, len, &shape, request);
+	if (request->route == PW_ROUTE_READ)
+		request->route = route;
+}
+
+/* ---- messages ---- */
+
+static void look_at_parse(struct pw_client *c, struct pw_cursor *body, struct pw_request *request)
+{
+	const char *text;
+
+	(void)pw_cursor_string(body); /* its name */
+	text = pw_cursor_string(body);
+	if (body->has_failed)
+		request->route = PW_ROUTE_UNREAD;
+	else
+		pw_route_look_at_text(c, text, strlen(text), request);
+}
+
+/* Of an earlier request. */
+static void look_at_unnamed(struct pw_client *c, struct pw_request *request)
+{
+	const struct pw_unnamed *u = c->session->unnamed.now;
+	struct pw_cursor body;
+
+	if (!u || u->parse.len <= PW_HEADER_SIZE || u->parse.has_failed) {
+		request->route = PW_ROUTE_UNREAD;
+		return;
+	}
+	body = pw_cursor(u->parse.data + PW_HEADER_SIZE, u->parse.len - PW_HEADER_SIZE);
+	look_at_parse(c, &body, request);
+}
+
+/* What this request itself has parsed was looked at with its Parse. */
+struct parsed {
+	const char *last_name; /* of the last Parse of the request; NULL = there was none */
+	bool has_unnamed;
+	bool has_several;
+};
+
+static void look_at_statement(struct pw_client *c, const char *name, const struct parsed *parsed,
+			      struct pw_request *request)
+{
+	const struct pw_prepared_name *listed;
+
+	if (name[0] == '\0' ? parsed->has_unnamed
+			    : parsed->last_name && strcmp(parsed->last_name, name) == 0)
+		return;
+	if (name[0] == '\0') {
+		look_at_unnamed(c, request);
+		return;
+	}
+	listed = pw_prepared_find(c->prepared, name);
+	if (listed)
+		pw_route_look_at_text(c, (const char *)listed->statement->body,
+				      listed->statement->text_len, request);
+	else if (!parsed->has_several)
+		request->route = PW_ROUTE_UNREAD;
+}
+
+static void note_parsed(struct parsed *parsed, const char *name)
+{
+	if (name[0] == '\0') {
+		parsed->has_unnamed = true;
+		return;
+	}
+	parsed->has_several |= parsed->last_name != NULL;
+	parsed->last_name = name;
+}
+
+static void look_at_message(struct pw_client *c, const struct pw_piece *message,
+			    struct parsed *parsed, struct pw_request *request)
+{
+	struct pw_cursor body = pw_piece_body(message);
+	const char *name;
+
+	switch (role_of(message)) {
+	case PW_ROLE_QUERY:
+		name = pw_cursor_string(&body); /* its text */
+		if (body.has_failed)
+			request->route = PW_ROUTE_UNREAD;
+		else
+			pw_route_look_at_text(c, name, strlen(name), request);
+		request->n_runs += request->n_statements;
+		break;
+	case PW_ROLE_EXECUTE:
+		request->n_runs++;
+		break;
+	case PW_ROLE_PARSE:
+		note_parsed(parsed, (const char *)body.at);
+		look_at_parse(c, &body, request);
+		break;
+	case PW_ROLE_BIND:
+		(void)pw_cursor_string(&body); /* its portal */
+		name = pw_cursor_string(&body);
+		if (!body.has_failed)
+			look_at_statement(c, name, parsed, request);
+		break;
+	case PW_ROLE_DESCRIBE:
+		if (pw_cursor_u8(&body) == 'S') {
+			name = pw_cursor_string(&body);
+			if (!body.has_failed)
+				look_at_statement(c, name, parsed, request);
+		}
+		break;
+	default: /* it names a portal, or nothing that runs */
+		break;
+	}
+	/* Whoever reads it will say what is wrong with it. */
+	if (body.has_failed)
+		request->route = PW_ROUTE_UNREAD;
+}
+
+void pw_route_look(struct pw_client *c, const struct pw_piece *piece, const struct pw_slice *rest,
+		   struct pw_request *request)
+{
+	struct walk walk = {piece, *rest};
+	struct parsed parsed = {NULL, false, false};
+	struct pw_piece message;
+
+	memset(request, 0, sizeof(*request));
+	while (next(&walk, &message) == PW_OK) {
+		enum pw_message_role role = role_of(&message);
+
+		look_at_message(c, &message, &parsed, request);
+		if (role == PW_ROLE_SYNC || role == PW_ROLE_QUERY ||
+		    request->route != PW_ROUTE_READ)
+			return;
+	}
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * Where reads are split off (routing = split): what a client asks runs on the primary, but for what
+ * is proved to read, which runs on a replica that has all that the client must see.
+ *
+ * A request is what a client sends up to a Sync, or a Query: one transaction, if none is open, and
+ * so for one node. It is gathered, looked at as a whole (route.c), and then sent (relay_route.c).
+ */
+#ifndef PGWEIR_CLIENT_ROUTE_PRIV_H
+#define PGWEIR_CLIENT_ROUTE_PRIV_H
+
+#include "client_priv.h"
+#include "pgweir/pool/readable.h"
+#include "pgweir/proto/messages.h"
+
+/* Where a request is run, and why: SHOW ROUTES. */
+enum pw_route {
+	PW_ROUTE_READ,        /* on a replica */
+	PW_ROUTE_WRITE,       /* the primary: it is no read, by PostgreSQL's grammar */
+	PW_ROUTE_DOUBT,       /* it names what may write, or tells something of its node */
+	PW_ROUTE_UNREAD,      /* nobody looks at its text, or into its statement */
+	PW_ROUTE_TRANSACTION, /* it begins a transaction that may write, or ends one */
+	PW_ROUTE_SESSION,     /* the session is where it has what cannot be carried */
+	PW_ROUTE_UNSEEN,      /* no replica has yet what the session must see */
+	PW_ROUTE_REFUSED,     /* a replica has refused it, or the like of it before */
+	PW_ROUTE_LOST,        /* a replica could not finish it */
+	PW_ROUTE_N,
+};
+
+/* Counted together: these, and the kinds of doubt. */
+enum { PW_ROUTES_COUNTED = PW_ROUTE_N + PW_DOUBT_N };
+
+/* A request as far as it has come. */
+enum pw_extent {
+	PW_EXTENT_PART,  /* more is to come */
+	PW_EXTENT_WHOLE, /* up to its Sync */
+	PW_EXTENT_OPEN,  /* its end is not waited for: a Flush, a message that is too long, ... */
+};
+
+/* What is known of all that a request runs. */
+struct pw_request {
+	enum pw_route route;  /* READ, or the first thing that speaks against it */
+	enum pw_doubt doubt;  /* ... where that is DOUBT */
+	unsigned kinds;       /* bit set of enum pw_sql_read */
+	unsigned transaction; /* PW_SQL_TRANSACTION_* */
+	size_t n_runs;        /* statements that bring answers of their own */
+	struct pw_id shape;   /* of its last text, as are the next two */
+	size_t n_statements;
+	uint64_t firsts; /* bit set of enum pw_sql_word */
+};
+
+struct pw_client_route {
+	struct pw_client *client;
+	struct pw_token token; /* what the session must see */
+	/* BEGIN, SET TRANSACTION: messages that the client takes for done and no server has had. */
+	struct pw_strbuf begun;
+	unsigned n_begun;
+	unsigned begun_as;     /* PW_SQL_TRANSACTION_* of them */
+	bool is_sending;       /* ... just now */
+	bool is_beginning;     /* they were sent, and are not answered */
+	struct pw_id shape;    /* of the last text that a replica was sent */
+	struct pw_strbuf sent; /* what that was sent, while it may be sent to the primary instead */
+	struct pw_strbuf answer; /* ... since all that has come is kept back, or less than a row */
+	bool may_repeat;
+	bool keeps_rows;   /* ... also rows: other statements come behind them */
+	bool is_repeating; /* PREPARING: all else that the replica says is dropped */
+	/* What was sent uses a statement; makes an unnamed one; uses that of before. */
+	bool has_bound, has_parsed, has_bound_earlier;
+	bool is_written;         /* the request at hand is, or may be, more than a read */
+	uint64_t waits_since_us; /* ROUTING: for a replica that has all; 0 = it does not */
+	bool is_proving;         /* the primary does what a replica has refused */
+	bool avoids_replicas;    /* the next request, once */
+	enum pw_route because;   /* ... for this reason */
+	struct pw_task again;    /* the link is gone */
+};
+
+/* ---- routes.c ---- */
+/* Made where it is not there yet; NULL without memory. */
+struct pw_client_route *pw_route_get(struct pw_client *c, void (*again)(struct pw_task *task));
+void pw_route_end(struct pw_client *c);
+
+/* ---- route.c ---- */
+/* How far does the request go that begins with this piece, and goes on in `rest`? */
+enum pw_extent pw_route_measure(const struct pw_piece *piece, const struct pw_slice *rest);
+/* The same of what is held, which begins with it. */
+enum pw_extent pw_route_measure_held(const struct pw_strbuf *held);
+/* Looks at all of it, which must be whole. */
+void pw_route_look(struct pw_client *c, const struct pw_piece *piece, const struct pw_slice *rest,
+		   struct pw_request *request);
+/* The same of one text. */
+void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
+			   struct pw_request *request);
+/* A replica has refused what the primary did: no text of that shape is sent to one again. */
+void pw_route_remember(struct pw_client *c, struct pw_id shape);
+
+/* Of a whole message. */
+static inline uint32_t pw_route_length(const uint8_t *message)
+{
+	return pw_load_u32(message + 1) + 1;
+}
+
+/* ---- relay_route.c ---- */
+/* ROUTING: what is held is fed again. */
+void pw_route_feed(struct pw_client *c);
+/* Are its reads split off? */
+bool pw_route_is_split(const struct pw_client *c);
+/* Without a link: is it a BEGIN, or what goes with one, that is told to be done? */
+bool pw_route_begins(struct pw_client *c, const struct pw_piece *piece);
+bool pw_route_has_begun(const struct pw_client *c);
+/* Without a link: where is the request to run? False: it is not known yet (ROUTING), or the client
+ * is closed. */
+bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece,
+		     const struct pw_slice *rest);
+/* ROUTING: its time is over; false: not for this. */
+bool pw_route_on_timeout(struct pw_client *c);
+/* ROUTING: more has come. */
+void pw_route_go_on(struct pw_client *c);
+/* It has got a link. False: that does not do, and another is waited for. */
+bool pw_route_suits(struct pw_client *c);
+/* The link is to hear first what has begun, each by `send`. False: the client is closed. */
+bool pw_route_send_begun(struct pw_client *c,
+			 bool (*send)(struct pw_client *c, const struct pw_piece *piece));
+/* PW_EXPECT_*: of what is being sent. */
+unsigned pw_route_flags(const struct pw_client *c);
+/* Must a request wait until those before it are answered, since it may be for another node? */
+bool pw_route_must_wait(const struct pw_client *c);
+/* Is its link one of those that only read? */
+bool pw_route_is_apart(const struct pw_client *c);
+/* The client has no link any more. */
+void pw_route_leave(struct pw_client *c);
+
+/* ---- relay_again.c ---- */
+/* A message was sent. */
+void pw_route_keep(struct pw_client *c, const struct pw_piece *piece);
+/* A piece of the server's; true: it is kept back, or dropped. */
+bool pw_route_hear(struct pw_client *c, const struct pw_piece *piece);
+/* The same of an answer of our own. */
+bool pw_route_keep_answer(struct pw_client *c, const void *data, size_t len);
+/* A ReadyForQuery; true: the request is sent elsewhere now, or will be. */
+bool pw_route_ready(struct pw_client *c, bool was_swallowed);
+/* The first request that is held gets this error in place of a link. False: it is not whole, or
+ * cannot be given up by itself. */
+bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err);
+/* There will be no link. True: another one is waited for, or the request has got the error. */
+bool pw_route_refused(struct pw_client *c, const struct pw_error *err);
+bool pw_route_is_repeating(const struct pw_client *c);
+/* The link is gone; true: the request will be sent elsewhere. */
+bool pw_route_lost(struct pw_client *c);
+
+#endif
