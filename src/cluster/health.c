@@ -163,6 +163,15 @@ static void add_position(struct pw_health *health, const struct pw_sample *sampl
 						  sample->answer.insert, sample->answer.flush});
 }
 
+/* A reload may say that it is not to be followed any more. */
+static int incumbent_of(const struct pw_health *health)
+{
+	int primary = health->primary;
+
+	return primary != PW_NO_NODE && health->nodes[primary].is_replica_only ? PW_NO_NODE
+									       : primary;
+}
+
 static void elect(struct pw_health *health, uint64_t now_us)
 {
 	struct pw_candidate candidates[PW_NODES_MAX];
@@ -172,7 +181,7 @@ static void elect(struct pw_health *health, uint64_t now_us)
 	if (health->primary == PW_NO_NODE && !have_all_told(health, now_us))
 		return;
 	nominate(health, candidates);
-	election = pw_elect(candidates, health->n, health->primary, health->chosen);
+	election = pw_elect(candidates, health->n, incumbent_of(health), health->chosen);
 	health->primary = election.primary;
 	health->is_torn = election.is_torn;
 	if (election.primary == PW_NO_NODE || !candidates[election.primary].is_writable)
@@ -294,6 +303,16 @@ static enum pw_node_state judge_replica(struct pw_health *health, size_t i, uint
 	return PW_NODE_READY;
 }
 
+static void say_why_it_is_fenced(const struct pw_health *health, struct pw_node *node)
+{
+	const char *why = node->is_replica_only           ? "but is to be a replica"
+			  : health->primary == PW_NO_NODE ? "and so is another node"
+							  : "but is not the primary";
+
+	give_reason(node, "it is writable on timeline %" PRIu32 ", %s",
+		    node->sample.answer.timeline, why);
+}
+
 static enum pw_node_state judge_node(struct pw_health *health, size_t i, uint64_t now_us)
 {
 	struct pw_node *node = &health->nodes[i];
@@ -317,9 +336,7 @@ static enum pw_node_state judge_node(struct pw_health *health, size_t i, uint64_
 	}
 	if (node->sample.answer.is_standby)
 		return judge_replica(health, i, now_us);
-	give_reason(
-	    node, "it is writable on timeline %" PRIu32 ", %s", node->sample.answer.timeline,
-	    health->primary == PW_NO_NODE ? "and so is another node" : "but is not the primary");
+	say_why_it_is_fenced(health, node);
 	return PW_NODE_FENCED;
 }
 

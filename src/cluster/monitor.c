@@ -30,9 +30,10 @@ struct watched {
 	struct pw_list node;
 	struct pw_monitor *monitor;
 	struct pw_cluster *cluster;
-	const struct pw_conf *conf;      /* a reference */
-	const struct pw_userdb *users;   /* a reference */
-	struct pw_conf_cluster settings; /* with all that is inherited */
+	const struct pw_conf *conf;                      /* a reference */
+	const struct pw_userdb *users;                   /* a reference */
+	struct pw_conf_cluster settings;                 /* with all that is inherited */
+	struct pw_conf_node as_configured[PW_NODES_MAX]; /* what `settings` calls its nodes */
 	struct pw_health health;
 	struct pw_timer round;
 	int logged_primary;
@@ -249,9 +250,10 @@ static void begin_node(struct watched *w, size_t i)
 	const struct pw_conf_node *from = &w->settings.nodes[i];
 	struct watched_node *node = &w->nodes[i];
 
-	w->places[i] = (struct pw_node_place){from->name, from->host, from->port, from->weight,
-					      pw_cluster_slot(w->cluster, from->name)};
-	w->health.nodes[i].is_replica_only = from->role == PW_NODE_REPLICA_ONLY;
+	w->places[i] = (struct pw_node_place){.name = from->name,
+					      .host = from->host,
+					      .port = from->port,
+					      .slot = pw_cluster_slot(w->cluster, from->name)};
 	node->watched = w;
 	node->index = i;
 	node->target = (struct pw_inquirer_target){
@@ -269,10 +271,21 @@ static void begin_node(struct watched *w, size_t i)
 			 w->monitor->mailbox, &node->target, &inquirer_ops);
 }
 
-static void take_limits(struct watched *w)
+/* What may change while the connections stay. */
+static void take_settings(struct watched *w, const struct pw_conf_cluster *settings)
 {
-	w->health.max_lag_us = (uint64_t)w->settings.max_lag;
-	w->health.max_lag_bytes = (uint64_t)w->settings.max_lag_bytes;
+	w->settings.max_lag = settings->max_lag;
+	w->settings.max_lag_bytes = settings->max_lag_bytes;
+	w->settings.monitor_interval = settings->monitor_interval;
+	w->health.max_lag_us = (uint64_t)settings->max_lag;
+	w->health.max_lag_bytes = (uint64_t)settings->max_lag_bytes;
+	for (size_t i = 0; i < w->health.n; i++) {
+		const struct pw_conf_node *node = &settings->nodes[i];
+
+		w->as_configured[i].weight = w->places[i].weight = node->weight;
+		w->as_configured[i].role = node->role;
+		w->health.nodes[i].is_replica_only = node->role == PW_NODE_REPLICA_ONLY;
+	}
 }
 
 static struct watched *find_watched(const struct pw_monitor *monitor, const char *name)
@@ -323,12 +336,14 @@ static struct watched *begin_watch(struct pw_monitor *monitor, const struct pw_c
 	w->conf = pw_conf_ref(conf);
 	w->users = pw_userdb_ref(users);
 	w->settings = *settings;
+	memcpy(w->as_configured, settings->nodes, settings->n_nodes * sizeof(*settings->nodes));
+	w->settings.nodes = w->as_configured;
 	w->logged_primary = PW_NO_NODE;
 	pw_health_init(&w->health, settings->n_nodes, monitor->loop->now_us);
-	take_limits(w);
 	pw_timer_init(&w->round, on_round);
 	for (size_t i = 0; i < settings->n_nodes; i++)
 		begin_node(w, i);
+	take_settings(w, settings);
 	pw_list_append(&monitor->watched, &w->node);
 	pw_loop_arm(monitor->loop, &w->round, 0);
 	return w;
@@ -361,10 +376,9 @@ static bool is_reached_alike(const struct watched *before, const struct watched 
 /* Its strings are of the configuration before: as long as the connections last. */
 static void go_on(struct watched *w, const struct pw_conf_cluster *settings)
 {
-	w->settings.max_lag = settings->max_lag;
-	w->settings.max_lag_bytes = settings->max_lag_bytes;
-	w->settings.monitor_interval = settings->monitor_interval;
-	take_limits(w);
+	w->is_named = true;
+	take_settings(w, settings);
+	conclude(w);
 }
 
 static void watch(struct pw_monitor *monitor, const struct pw_conf *conf,
@@ -379,15 +393,15 @@ static void watch(struct pw_monitor *monitor, const struct pw_conf *conf,
 		after->is_named = true;
 	if (!before)
 		return;
-	if (!after || is_reached_alike(before, after)) {
+	if (!after) {
 		before->is_named = true;
+	} else if (is_reached_alike(before, after)) {
 		go_on(before, &settings);
-		if (after)
-			end_watch(after);
-		return;
+		end_watch(after);
+	} else {
+		inherit(after, before);
+		end_watch(before);
 	}
-	inherit(after, before);
-	end_watch(before);
 }
 
 void pw_monitor_set(struct pw_monitor *monitor, const struct pw_conf *conf,

@@ -311,6 +311,19 @@ static void test_torn(void **state PW_UNUSED)
 	assert_states(&w, "down fenced primary");
 }
 
+/* By a reload. */
+static void test_primary_that_is_followed_no_more(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	w.health.nodes[0].is_replica_only = true;
+	judge(&w);
+	assert_int_equal(w.health.primary, PW_NO_NODE);
+	assert_states(&w, "fenced ready ready");
+}
+
 static void test_foreign_system(void **state PW_UNUSED)
 {
 	struct world w;
@@ -375,6 +388,7 @@ int main(void)
 	    cmocka_unit_test(test_primary_that_is_silent),
 	    cmocka_unit_test(test_promotion),
 	    cmocka_unit_test(test_torn),
+	    cmocka_unit_test(test_primary_that_is_followed_no_more),
 	    cmocka_unit_test(test_foreign_system),
 	    cmocka_unit_test(test_life),
 	};

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What the monitor makes of configurations. Nobody answers at its nodes: their sockets' directory
+ * is not there.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../conf/conf_test.h"
+#include "pgweir/cluster/monitor.h"
+
+#define NOWHERE  "/nonexistent/pgweir:"
+#define TWO      "nodes = '" NOWHERE "1 " NOWHERE "2'"
+#define SETTINGS "[databases]\n[pgweir]\nmonitor_user = m\n[clusters]\n"
+
+struct world {
+	struct pw_loop loop;
+	struct pw_mailbox mailbox;
+	struct pw_log log;
+	struct pw_logctx logctx;
+	struct pw_clusters clusters;
+	struct pw_monitor monitor;
+	struct pw_userdb *users;
+	struct pw_cluster_eye eye;
+	unsigned n_changes;
+};
+
+static void count_change(void *arg, struct pw_cluster *cluster PW_UNUSED)
+{
+	struct world *w = arg;
+
+	w->n_changes++;
+}
+
+static void set(struct world *w, const char *clusters)
+{
+	char text[1024];
+	struct pw_conf *conf;
+
+	snprintf(text, sizeof(text), SETTINGS "%s", clusters);
+	conf = must_parse(text, NULL);
+	pw_monitor_set(&w->monitor, conf, w->users);
+	pw_conf_unref(conf);
+}
+
+static const struct pw_cluster_view *look(struct world *w, const char *cluster)
+{
+	return pw_cluster_look(pw_clusters_get(&w->clusters, cluster), &w->eye);
+}
+
+static bool have_all_told(const struct pw_cluster_view *view)
+{
+	for (size_t i = 0; view && i < view->health.n; i++) {
+		if (!view->health.nodes[i].has_told)
+			return false;
+	}
+	return view != NULL;
+}
+
+static void begin(struct world *w, const char *clusters)
+{
+	const struct pw_hash_key key = {1, 2};
+	struct pw_strbuf warnings = PW_STRBUF_INIT;
+
+	memset(w, 0, sizeof(*w));
+	pw_log_init(&w->log);
+	atomic_store(&w->log.stderr_fd, -1);
+	w->logctx.log = &w->log;
+	assert_int_equal(pw_loop_init(&w->loop, &pw_clock_system), PW_OK);
+	assert_int_equal(pw_mailbox_init(&w->mailbox, &w->loop, w), PW_OK);
+	pw_clusters_init(&w->clusters);
+	w->users = pw_userdb_parse("", 0, "none", &key, &warnings);
+	pw_strbuf_fini(&warnings);
+	pw_monitor_init(&w->monitor, &w->loop, NULL, &w->mailbox, &w->clusters, &w->logctx);
+	w->monitor.on_change = count_change;
+	w->monitor.arg = w;
+	set(w, clusters);
+	while (!have_all_told(look(w, "shop")))
+		pw_loop_turn(&w->loop, true);
+}
+
+static void end(struct world *w)
+{
+	pw_cluster_eye_fini(&w->eye);
+	pw_monitor_fini(&w->monitor);
+	pw_userdb_unref(w->users);
+	pw_clusters_fini(&w->clusters);
+	pw_mailbox_fini(&w->mailbox);
+	pw_loop_fini(&w->loop);
+	pw_log_fini(&w->log);
+}
+
+/* Those of the nodes too, though their connections stay. */
+static void test_reload_of_numbers(void **state PW_UNUSED)
+{
+	struct world w;
+	const struct pw_cluster_view *view;
+
+	begin(&w, "shop = max_lag=1s " TWO "\n[nodes]\n'" NOWHERE "2' = weight=3\n");
+	view = look(&w, "shop");
+	assert_int_equal(view->health.max_lag_us, 1000 * 1000);
+	assert_int_equal(view->places[0].weight, 1);
+	assert_int_equal(view->places[1].weight, 3);
+	assert_false(view->health.nodes[1].is_replica_only);
+	set(&w, "shop = max_lag=2s " TWO "\n[nodes]\n'" NOWHERE "2' = weight=5 role=replica\n");
+	view = look(&w, "shop");
+	assert_int_equal(view->health.max_lag_us, 2 * 1000 * 1000);
+	assert_int_equal(view->places[0].weight, 1);
+	assert_int_equal(view->places[1].weight, 5);
+	assert_true(view->health.nodes[1].is_replica_only);
+	assert_int_equal(view->health.nodes[1].state, PW_NODE_DOWN);
+	end(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_reload_of_numbers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
