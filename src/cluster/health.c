@@ -177,8 +177,9 @@ static void elect(struct pw_health *health, uint64_t now_us)
 	struct pw_candidate candidates[PW_NODES_MAX];
 	const struct pw_node *primary;
 	struct pw_election election;
+	int before = health->primary;
 
-	if (health->primary == PW_NO_NODE && !have_all_told(health, now_us))
+	if (before == PW_NO_NODE && !have_all_told(health, now_us))
 		return;
 	nominate(health, candidates);
 	election = pw_elect(candidates, health->n, incumbent_of(health), health->chosen);
@@ -187,7 +188,8 @@ static void elect(struct pw_health *health, uint64_t now_us)
 	if (election.primary == PW_NO_NODE || !candidates[election.primary].is_writable)
 		return;
 	primary = &health->nodes[election.primary];
-	if (primary->sample.answer.timeline != health->track.timeline)
+	/* Two timelines of one number are two histories, where there are two nodes. */
+	if (primary->sample.answer.timeline != health->track.timeline || election.primary != before)
 		change_timeline(health, primary);
 	health->system = primary->system;
 	add_position(health, &primary->sample);
@@ -268,19 +270,24 @@ static void say_what_it_follows(const struct pw_health *health, struct pw_node *
 
 	if (wanted == 0)
 		give_reason(node, "there is no primary yet");
+	else if (own == wanted)
+		give_reason(node, "there are two nodes on timeline %" PRIu32 " that it may follow",
+			    wanted);
 	else if (own == 0)
 		give_reason(node, "it has received nothing of timeline %" PRIu32 " yet", wanted);
 	else
 		give_reason(node, "it follows timeline %" PRIu32 ", not %" PRIu32, own, wanted);
 }
 
+/* A standby says which timeline it receives, but not from whom. */
 static enum pw_node_state judge_replica(struct pw_health *health, size_t i, uint64_t now_us)
 {
 	struct pw_node *node = &health->nodes[i];
 	bool was_ready = node->state == PW_NODE_READY;
 	uint64_t lag_us;
 
-	if (health->track.timeline != 0 && node->sample.answer.timeline == health->track.timeline)
+	if (!health->is_torn && health->track.timeline != 0 &&
+	    node->sample.answer.timeline == health->track.timeline)
 		node->has_followed = true;
 	if (!node->has_followed) {
 		say_what_it_follows(health, node);

@@ -311,6 +311,39 @@ static void test_torn(void **state PW_UNUSED)
 	assert_states(&w, "down fenced primary");
 }
 
+/* Whom a standby follows, where two nodes write timelines of the same number, nobody knows. */
+static void test_replica_of_one_of_two(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 4);
+	begin_round(&w);
+	primary(&w, 0, 1, 100);
+	for (size_t i = 1; i < 4; i++)
+		standby(&w, i, 1, 100);
+	judge(&w);
+	pw_health_lost(&w.health, 0, "down");
+	begin_round(&w);
+	primary(&w, 1, 2, 120);
+	judge(&w);
+	primary(&w, 2, 2, 130);
+	standby(&w, 3, 2, 120);
+	judge(&w);
+	assert_states(&w, "down primary fenced diverged");
+	assert_string_equal(w.health.nodes[3].reason,
+			    "there are two nodes on timeline 2 that it may follow");
+	/* The other one is followed from now on: where the first one was says nothing of it. */
+	begin_round(&w);
+	standby(&w, 1, 1, 120);
+	primary(&w, 2, 2, 110);
+	standby(&w, 3, 2, 110);
+	judge(&w);
+	assert_int_equal(w.health.primary, 2);
+	assert_int_equal(w.health.track.n, 1);
+	assert_int_equal(w.health.track.at[0].flush, 110);
+	assert_states(&w, "down diverged primary ready");
+}
+
 /* By a reload. */
 static void test_primary_that_is_followed_no_more(void **state PW_UNUSED)
 {
@@ -388,6 +421,7 @@ int main(void)
 	    cmocka_unit_test(test_primary_that_is_silent),
 	    cmocka_unit_test(test_promotion),
 	    cmocka_unit_test(test_torn),
+	    cmocka_unit_test(test_replica_of_one_of_two),
 	    cmocka_unit_test(test_primary_that_is_followed_no_more),
 	    cmocka_unit_test(test_foreign_system),
 	    cmocka_unit_test(test_life),
