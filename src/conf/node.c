@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * How hosts and nodes are written. Whatever way a node is, it has one name: with its port.
+ * How hosts and nodes are written, and what is said of nodes. Whatever way a node is, it has one
+ * name: with its port.
  */
 #include "config.h"
 
@@ -123,4 +124,26 @@ const char *const *pw_conf_split_hosts(const char *text, struct pw_conf_arena *a
 		hosts[n++] = p;
 	}
 	return hosts;
+}
+
+bool pw_conf_read_max_lag(const char *text, int64_t *us, struct pw_strbuf *why)
+{
+	const struct pw_conf_key *key = pw_conf_key_find(&pw_conf_cluster_keys, "max_lag");
+	struct pw_conf_cluster row;
+
+	if (!pw_conf_key_parse(key, text, NULL, &row, why))
+		return false;
+	*us = row.max_lag;
+	return true;
+}
+
+bool pw_conf_read_weight(const char *text, int *weight, struct pw_strbuf *why)
+{
+	const struct pw_conf_key *key = pw_conf_key_find(&pw_conf_node_keys, "weight");
+	struct pw_conf_node row;
+
+	if (!pw_conf_key_parse(key, text, NULL, &row, why))
+		return false;
+	*weight = row.weight;
+	return true;
 }

@@ -145,12 +145,39 @@ static void test_shown(void **state)
 	assert_shown("0", "0");
 }
 
+static void test_single_values(void **state)
+{
+	struct pw_strbuf why = PW_STRBUF_INIT;
+	int64_t us = 7;
+	int weight = 7;
+
+	(void)state;
+	assert_true(pw_conf_read_max_lag("1.5s", &us, &why));
+	assert_int_equal(us, 1500000);
+	assert_true(pw_conf_read_max_lag("0", &us, &why));
+	assert_int_equal(us, 0);
+	assert_true(pw_conf_read_weight("1000", &weight, &why));
+	assert_int_equal(weight, 1000);
+	assert_int_equal(why.len, 0);
+	assert_false(pw_conf_read_max_lag("2", &us, &why));
+	assert_string_equal(why.data, "invalid value \"2\" for max_lag: a time from 0 to 1d, as "
+				      "500ms, 2s, 1min, 1h is expected");
+	pw_strbuf_reset(&why);
+	assert_false(pw_conf_read_weight("0", &weight, &why));
+	assert_string_equal(why.data, "invalid value \"0\" for weight: a whole number from 1 to "
+				      "1000 is expected");
+	assert_int_equal(us, 0);
+	assert_int_equal(weight, 1000);
+	pw_strbuf_fini(&why);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_cluster),
 	    cmocka_unit_test(test_errors),
 	    cmocka_unit_test(test_shown),
+	    cmocka_unit_test(test_single_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

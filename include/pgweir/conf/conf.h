@@ -224,6 +224,9 @@ const struct pw_conf_cluster *pw_conf_find_cluster(const struct pw_conf *conf, c
 /* The cluster with all that it inherits. */
 void pw_conf_resolve_cluster(const struct pw_conf *conf, const struct pw_conf_cluster *cluster,
 			     struct pw_conf_cluster *out);
+/* A value as it may stand in the configuration. False: `why` says what is expected. */
+bool pw_conf_read_max_lag(const char *text, int64_t *us, struct pw_strbuf *why);
+bool pw_conf_read_weight(const char *text, int *weight, struct pw_strbuf *why);
 
 void pw_conf_resolve_pool(const struct pw_conf *conf, const struct pw_conf_db *db, const char *user,
 			  struct pw_pool_conf *out);
