@@ -14,12 +14,24 @@
 #include <string.h>
 
 #include "pgweir/base/status.h"
+#include "pgweir/base/utf8.h"
 
 static const char *const state_names[PW_NODE_STATES] = {
     [PW_NODE_NEW] = "new",         [PW_NODE_DOWN] = "down",     [PW_NODE_FOREIGN] = "foreign",
     [PW_NODE_PRIMARY] = "primary", [PW_NODE_FENCED] = "fenced", [PW_NODE_DIVERGED] = "diverged",
     [PW_NODE_LAGGING] = "lagging", [PW_NODE_READY] = "ready",
 };
+
+static const char *const hold_names[PW_HOLDS] = {
+    [PW_HOLD_NONE] = NULL,
+    [PW_HOLD_DRAINED] = "drained",
+    [PW_HOLD_BANNED] = "banned",
+};
+
+const char *pw_hold_name(enum pw_hold_kind kind)
+{
+	return hold_names[kind];
+}
 
 const char *pw_node_state_name(enum pw_node_state state)
 {
@@ -183,6 +195,7 @@ static void elect(struct pw_health *health, uint64_t now_us)
 		return;
 	nominate(health, candidates);
 	election = pw_elect(candidates, health->n, incumbent_of(health), health->chosen);
+	health->chosen = PW_NO_NODE;
 	health->primary = election.primary;
 	health->is_torn = election.is_torn;
 	if (election.primary == PW_NO_NODE || !candidates[election.primary].is_writable)
@@ -193,6 +206,41 @@ static void elect(struct pw_health *health, uint64_t now_us)
 		change_timeline(health, primary);
 	health->system = primary->system;
 	add_position(health, &primary->sample);
+}
+
+bool pw_health_choose(struct pw_health *health, size_t node)
+{
+	struct pw_candidate candidates[PW_NODES_MAX];
+	struct pw_election election;
+
+	nominate(health, candidates);
+	election = pw_elect(candidates, health->n, incumbent_of(health), (int)node);
+	if (!election.is_torn || election.primary != (int)node)
+		return false;
+	health->chosen = (int)node;
+	return true;
+}
+
+/* ---- what operators say ---- */
+
+void pw_health_hold(struct pw_health *health, size_t node, enum pw_hold_kind kind, const char *by,
+		    uint64_t now_us)
+{
+	struct pw_hold *hold = &health->nodes[node].hold;
+
+	*hold = (struct pw_hold){.kind = kind, .since_us = now_us};
+	memcpy(hold->by, by, pw_utf8_fit(by, sizeof(hold->by) - 1));
+}
+
+/* A failover must not end in nobody's being served. A ban holds all the same: that is what it is
+ * for. */
+static void release_primary(struct pw_health *health)
+{
+	struct pw_node *primary =
+	    health->primary == PW_NO_NODE ? NULL : &health->nodes[health->primary];
+
+	if (primary && primary->hold.kind == PW_HOLD_DRAINED)
+		primary->hold = (struct pw_hold){.kind = PW_HOLD_NONE};
 }
 
 /* ---- how fresh the replicas are ---- */
@@ -351,6 +399,7 @@ void pw_health_judge(struct pw_health *health, uint64_t now_us)
 {
 	choose_system(health);
 	elect(health, now_us);
+	release_primary(health);
 	for (size_t i = 0; i < health->n; i++) {
 		struct pw_node *node = &health->nodes[i];
 		enum pw_node_state state = judge_node(health, i, now_us);

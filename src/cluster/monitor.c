@@ -11,7 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pgweir/base/strbuf.h"
+#include "pgweir/base/utf8.h"
 #include "pgweir/cluster/inquirer.h"
+
+enum { SHOWN_MAX = 120 };
 
 struct watched;
 
@@ -24,6 +28,7 @@ struct watched_node {
 	uint64_t probe, sent_us;
 	bool is_late;
 	enum pw_node_state logged;
+	enum pw_hold_kind logged_hold;
 };
 
 struct watched {
@@ -38,7 +43,8 @@ struct watched {
 	struct pw_timer round;
 	int logged_primary;
 	bool logged_torn;
-	bool is_named; /* while a new configuration is looked through */
+	bool logged_stopped; /* the primary is banned */
+	bool is_named;       /* while a new configuration is looked through */
 	struct pw_node_place places[PW_NODES_MAX];
 	struct watched_node nodes[PW_NODES_MAX];
 };
@@ -78,6 +84,39 @@ static bool log_node(struct watched *w, size_t i)
 	return true;
 }
 
+static bool log_hold(struct watched *w, size_t i)
+{
+	const struct pw_hold *hold = &w->health.nodes[i].hold;
+	struct watched_node *own = &w->nodes[i];
+	const char *before = pw_hold_name(own->logged_hold);
+
+	if (hold->kind == own->logged_hold)
+		return false;
+	own->logged_hold = hold->kind;
+	if (hold->kind != PW_HOLD_NONE)
+		pw_log_warning(&w->monitor->log, "cluster %s: node %s is %s by %s",
+			       w->cluster->name, w->places[i].name, pw_hold_name(hold->kind),
+			       hold->by);
+	else
+		pw_log_info(&w->monitor->log, "cluster %s: node %s is not %s any more%s",
+			    w->cluster->name, w->places[i].name, before,
+			    (int)i == w->health.primary ? ": it is the primary" : "");
+	return true;
+}
+
+static void log_stopped(struct watched *w)
+{
+	int primary = w->health.primary;
+	bool is_stopped =
+	    primary != PW_NO_NODE && w->health.nodes[primary].hold.kind == PW_HOLD_BANNED;
+
+	if (is_stopped && !w->logged_stopped)
+		pw_log_error(&w->monitor->log,
+			     "cluster %s: the primary, %s, is banned: nobody can write",
+			     w->cluster->name, name_of(w, primary));
+	w->logged_stopped = is_stopped;
+}
+
 static bool log_primary(struct watched *w)
 {
 	const struct pw_health *health = &w->health;
@@ -98,20 +137,27 @@ static bool log_primary(struct watched *w)
 	return is_news;
 }
 
-static void conclude(struct watched *w)
+static void conclude_with(struct watched *w, bool is_news)
 {
 	struct pw_monitor *monitor = w->monitor;
 	uint64_t now_us = monitor->loop->now_us;
-	bool is_news;
 
 	pw_health_judge(&w->health, now_us);
 	if (pw_cluster_publish(w->cluster, &w->health, w->places, now_us) != PW_OK)
 		pw_log_error(&monitor->log, "out of memory");
-	is_news = log_primary(w);
-	for (size_t i = 0; i < w->health.n; i++)
+	is_news |= log_primary(w);
+	for (size_t i = 0; i < w->health.n; i++) {
 		is_news |= log_node(w, i);
+		is_news |= log_hold(w, i);
+	}
+	log_stopped(w);
 	if (is_news && monitor->on_change)
 		monitor->on_change(monitor->arg, w->cluster);
+}
+
+static void conclude(struct watched *w)
+{
+	conclude_with(w, false);
 }
 
 /* ---- hearing ---- */
@@ -299,22 +345,26 @@ static struct watched *find_watched(const struct pw_monitor *monitor, const char
 	return NULL;
 }
 
-/* What was known of the cluster goes on: where its primary was, and when. */
+static void inherit_node(struct watched *w, size_t i, const struct watched *before, size_t j)
+{
+	w->health.nodes[i].hold = before->health.nodes[j].hold;
+	w->nodes[i].logged_hold = before->nodes[j].logged_hold;
+	if (before->health.primary == (int)j)
+		w->health.primary = w->logged_primary = (int)i;
+}
+
+/* What was known of the cluster goes on: where its primary was, and when, and what operators have
+ * said of nodes that stay. */
 static void inherit(struct watched *w, const struct watched *before)
 {
-	const struct pw_health *old = &before->health;
-
-	w->health.track = old->track;
-	w->health.system = old->system;
+	w->health.track = before->health.track;
+	w->health.system = before->health.system;
 	w->logged_torn = before->logged_torn;
+	w->logged_stopped = before->logged_stopped;
 	for (size_t i = 0; i < w->health.n; i++) {
-		for (size_t j = 0; j < old->n; j++) {
-			if (strcmp(w->places[i].name, before->places[j].name) != 0)
-				continue;
-			if (old->primary == (int)j)
-				w->health.primary = w->logged_primary = (int)i;
-			if (old->chosen == (int)j)
-				w->health.chosen = (int)i;
+		for (size_t j = 0; j < before->health.n; j++) {
+			if (strcmp(w->places[i].name, before->places[j].name) == 0)
+				inherit_node(w, i, before, j);
 		}
 	}
 }
@@ -417,6 +467,96 @@ void pw_monitor_set(struct pw_monitor *monitor, const struct pw_conf *conf,
 		if (!w->is_named)
 			end_watch(w);
 	}
+}
+
+/* ---- what operators order ---- */
+
+static struct pw_order_object object_of(struct watched *w, size_t node)
+{
+	return (struct pw_order_object){.cluster = w->cluster->name,
+					.settings = &w->settings,
+					.health = &w->health,
+					.places = w->places,
+					.node = node,
+					.now_us = w->monitor->loop->now_us};
+}
+
+struct search {
+	const struct pw_order *order;
+	struct watched *found; /* the last one */
+	size_t node;
+	unsigned n_found;
+	struct pw_strbuf all;
+};
+
+static void look_at(struct search *search, struct watched *w, size_t node)
+{
+	const struct pw_order_object object = object_of(w, node);
+
+	if (!pw_order_means(search->order, &object))
+		return;
+	search->found = w;
+	search->node = node;
+	pw_strbuf_printf(&search->all, "%s%s/%s", search->n_found++ > 0 ? ", " : "",
+			 w->cluster->name, w->places[node].name);
+}
+
+static void look_for_object(const struct pw_monitor *monitor, struct search *search)
+{
+	PW_LIST_FOREACH (item, &monitor->watched) {
+		struct watched *w = PW_CONTAINER(item, struct watched, node);
+		size_t n = pw_order_is_of_cluster(search->order) ? 1 : w->health.n;
+
+		for (size_t i = 0; i < n; i++)
+			look_at(search, w, i);
+	}
+}
+
+static bool refuse_search(const struct search *search, struct pw_error *err)
+{
+	const char *target = search->order->target;
+	bool is_of_cluster = pw_order_is_of_cluster(search->order);
+	int len = (int)pw_utf8_fit(target, SHOWN_MAX);
+
+	pw_error_set(err, PW_SQLSTATE_UNDEFINED_OBJECT, "no such %s: %.*s",
+		     is_of_cluster ? "cluster" : "node", len, target);
+	pw_error_hint(err, "SHOW %s lists them.", is_of_cluster ? "CLUSTERS" : "NODES");
+	if (search->n_found > 1) {
+		pw_error_set(err, PW_SQLSTATE_INVALID_PARAMETER, "%.*s may be more than one node",
+			     len, target);
+		pw_error_hint(err, "Say which: %.*s.",
+			      (int)pw_utf8_fit(search->all.data ? search->all.data : "", SHOWN_MAX),
+			      search->all.data ? search->all.data : "");
+	}
+	err->severity = PW_SEVERITY_ERROR;
+	return false;
+}
+
+static bool obey(const struct search *search, struct pw_error *err)
+{
+	const struct pw_order *order = search->order;
+	struct watched *w = search->found;
+	const struct pw_order_object object = object_of(w, search->node);
+
+	if (!pw_order_obey(order, &object, err))
+		return false;
+	pw_log_info(&w->monitor->log, "cluster %s: %s%s%s%s%s by %s", w->cluster->name,
+		    pw_order_word(order->kind), pw_order_is_of_cluster(order) ? "" : " ",
+		    pw_order_is_of_cluster(order) ? "" : w->places[search->node].name,
+		    order->value ? " " : "", order->value ? order->value : "", order->by);
+	conclude_with(w, true);
+	return true;
+}
+
+bool pw_monitor_obey(struct pw_monitor *monitor, const struct pw_order *order, struct pw_error *err)
+{
+	struct search search = {.order = order, .all = PW_STRBUF_INIT};
+	bool is_done;
+
+	look_for_object(monitor, &search);
+	is_done = search.n_found == 1 ? obey(&search, err) : refuse_search(&search, err);
+	pw_strbuf_fini(&search.all);
+	return is_done;
 }
 
 void pw_monitor_init(struct pw_monitor *monitor, struct pw_loop *loop, struct pw_resolver *resolver,

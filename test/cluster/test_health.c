@@ -306,9 +306,61 @@ static void test_torn(void **state PW_UNUSED)
 	assert_int_equal(w.health.primary, PW_NO_NODE);
 	assert_true(w.health.is_torn);
 	assert_states(&w, "down fenced fenced");
-	w.health.chosen = 2;
+	assert_false(pw_health_choose(&w.health, 0));
+	assert_true(pw_health_choose(&w.health, 2));
 	judge(&w);
 	assert_states(&w, "down fenced primary");
+	/* It stays that without another word, and where there is another tie nobody remembers. */
+	judge(&w);
+	assert_states(&w, "down fenced primary");
+	begin_round(&w);
+	primary(&w, 0, 3, 150);
+	judge(&w);
+	assert_states(&w, "primary fenced fenced");
+	primary(&w, 2, 3, 150);
+	judge(&w);
+	assert_states(&w, "primary fenced fenced");
+	assert_true(w.health.is_torn);
+	assert_false(pw_health_choose(&w.health, 1));
+	judge(&w);
+	assert_states(&w, "primary fenced fenced");
+}
+
+static void test_no_tie(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	for (size_t i = 0; i < 3; i++)
+		assert_false(pw_health_choose(&w.health, i));
+	judge(&w);
+	assert_states(&w, "primary ready ready");
+}
+
+static void test_hold(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	pw_health_hold(&w.health, 1, PW_HOLD_DRAINED, "admin", w.now);
+	pw_health_hold(&w.health, 2, PW_HOLD_BANNED, "admin", w.now);
+	/* Its health goes on. */
+	settle(&w, 110);
+	assert_int_equal(w.health.nodes[1].hold.kind, PW_HOLD_DRAINED);
+	assert_string_equal(w.health.nodes[1].hold.by, "admin");
+	/* As the primary it is not drained any more; but a ban is a ban. */
+	pw_health_lost(&w.health, 0, "down");
+	begin_round(&w);
+	primary(&w, 1, 2, 120);
+	judge(&w);
+	assert_int_equal(w.health.nodes[1].hold.kind, PW_HOLD_NONE);
+	begin_round(&w);
+	primary(&w, 2, 3, 130);
+	judge(&w);
+	assert_int_equal(w.health.primary, 2);
+	assert_int_equal(w.health.nodes[2].hold.kind, PW_HOLD_BANNED);
 }
 
 /* Whom a standby follows, where two nodes write timelines of the same number, nobody knows. */
@@ -421,6 +473,8 @@ int main(void)
 	    cmocka_unit_test(test_primary_that_is_silent),
 	    cmocka_unit_test(test_promotion),
 	    cmocka_unit_test(test_torn),
+	    cmocka_unit_test(test_no_tie),
+	    cmocka_unit_test(test_hold),
 	    cmocka_unit_test(test_replica_of_one_of_two),
 	    cmocka_unit_test(test_primary_that_is_followed_no_more),
 	    cmocka_unit_test(test_foreign_system),

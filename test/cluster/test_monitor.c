@@ -17,7 +17,8 @@
 #include "../conf/conf_test.h"
 #include "pgweir/cluster/monitor.h"
 
-#define NOWHERE  "/nonexistent/pgweir:"
+#define HOST     "/nonexistent/pgweir"
+#define NOWHERE  HOST ":"
 #define TWO      "nodes = '" NOWHERE "1 " NOWHERE "2'"
 #define SETTINGS "[databases]\n[pgweir]\nmonitor_user = m\n[clusters]\n"
 
@@ -53,6 +54,8 @@ static void set(struct world *w, const char *clusters)
 
 static const struct pw_cluster_view *look(struct world *w, const char *cluster)
 {
+	/* It may have been another cluster's. */
+	pw_cluster_eye_fini(&w->eye);
 	return pw_cluster_look(pw_clusters_get(&w->clusters, cluster), &w->eye);
 }
 
@@ -120,10 +123,100 @@ static void test_reload_of_numbers(void **state PW_UNUSED)
 	end(&w);
 }
 
+static bool obeys(struct world *w, enum pw_order_kind kind, const char *target, const char *value,
+		  struct pw_error *err)
+{
+	const struct pw_order order = {kind, target, value, "admin"};
+
+	return pw_monitor_obey(&w->monitor, &order, err);
+}
+
+static enum pw_hold_kind held(struct world *w, const char *cluster, size_t node)
+{
+	return look(w, cluster)->health.nodes[node].hold.kind;
+}
+
+static void test_orders(void **state PW_UNUSED)
+{
+	struct world w;
+	struct pw_error err;
+	unsigned n_changes;
+
+	begin(&w, "shop = max_lag=1s " TWO "\n");
+	n_changes = w.n_changes;
+	assert_true(obeys(&w, PW_ORDER_DRAIN, NOWHERE "1", NULL, &err));
+	assert_int_equal(held(&w, "shop", 0), PW_HOLD_DRAINED);
+	assert_int_equal(w.n_changes, n_changes + 1);
+	assert_true(obeys(&w, PW_ORDER_WEIGHT, NOWHERE "1", "9", &err));
+	assert_int_equal(look(&w, "shop")->places[0].weight, 9);
+	assert_int_equal(w.n_changes, n_changes + 2);
+	assert_true(obeys(&w, PW_ORDER_MAX_LAG, "shop", "3s", &err));
+	assert_int_equal(look(&w, "shop")->health.max_lag_us, 3 * 1000 * 1000);
+	assert_int_equal(w.n_changes, n_changes + 3);
+	assert_false(obeys(&w, PW_ORDER_BAN, NOWHERE "3", NULL, &err));
+	assert_string_equal(err.message, "no such node: " NOWHERE "3");
+	assert_false(obeys(&w, PW_ORDER_MAX_LAG, "stop", "3s", &err));
+	assert_string_equal(err.message, "no such cluster: stop");
+	assert_false(obeys(&w, PW_ORDER_DRAIN, NOWHERE "1", NULL, &err));
+	assert_int_equal(w.n_changes, n_changes + 3);
+	end(&w);
+}
+
+static void test_node_of_two_clusters(void **state PW_UNUSED)
+{
+	struct world w;
+	struct pw_error err;
+
+	begin(&w, "shop = " TWO "\nstore = nodes = '" NOWHERE "2'\n");
+	assert_false(obeys(&w, PW_ORDER_BAN, NOWHERE "2", NULL, &err));
+	assert_string_equal(err.message, NOWHERE "2 may be more than one node");
+	assert_string_equal(err.hint, "Say which: shop/" NOWHERE "2, store/" NOWHERE "2.");
+	assert_true(obeys(&w, PW_ORDER_BAN, "store/" NOWHERE "2", NULL, &err));
+	while (!have_all_told(look(&w, "store")))
+		pw_loop_turn(&w.loop, true);
+	assert_int_equal(held(&w, "store", 0), PW_HOLD_BANNED);
+	assert_int_equal(held(&w, "shop", 1), PW_HOLD_NONE);
+	/* Two nodes have that host. */
+	assert_false(obeys(&w, PW_ORDER_BAN, "shop/" HOST, NULL, &err));
+	assert_string_equal(err.hint, "Say which: shop/" NOWHERE "1, shop/" NOWHERE "2.");
+	end(&w);
+}
+
+/* What was said of a node stays as long as it does; numbers are the configuration's again. */
+static void test_orders_and_reloads(void **state PW_UNUSED)
+{
+	struct world w;
+	struct pw_error err;
+
+	begin(&w, "shop = max_lag=1s " TWO "\n");
+	assert_true(obeys(&w, PW_ORDER_BAN, NOWHERE "2", NULL, &err));
+	assert_true(obeys(&w, PW_ORDER_WEIGHT, NOWHERE "2", "9", &err));
+	assert_true(obeys(&w, PW_ORDER_MAX_LAG, "shop", "3s", &err));
+	set(&w, "shop = max_lag=1s " TWO "\n");
+	assert_int_equal(held(&w, "shop", 1), PW_HOLD_BANNED);
+	assert_int_equal(look(&w, "shop")->places[1].weight, 1);
+	assert_int_equal(look(&w, "shop")->health.max_lag_us, 1000 * 1000);
+	/* Other nodes, and so other connections. */
+	set(&w, "shop = nodes = '" NOWHERE "3 " NOWHERE "2'\n");
+	while (strcmp(look(&w, "shop")->places[0].name, NOWHERE "3") != 0)
+		pw_loop_turn(&w.loop, true);
+	assert_int_equal(held(&w, "shop", 0), PW_HOLD_NONE);
+	assert_int_equal(held(&w, "shop", 1), PW_HOLD_BANNED);
+	/* It went, and is another one now. */
+	set(&w, "shop = nodes = '" NOWHERE "3'\n");
+	set(&w, "shop = nodes = '" NOWHERE "3 " NOWHERE "2'\n");
+	while (look(&w, "shop")->health.n != 2 || held(&w, "shop", 1) != PW_HOLD_NONE)
+		pw_loop_turn(&w.loop, true);
+	end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_reload_of_numbers),
+	    cmocka_unit_test(test_orders),
+	    cmocka_unit_test(test_node_of_two_clusters),
+	    cmocka_unit_test(test_orders_and_reloads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

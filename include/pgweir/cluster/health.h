@@ -19,6 +19,7 @@
 enum {
 	PW_NODES_MAX = 16,
 	PW_NODE_REASON_SIZE = 160,
+	PW_HOLD_BY_SIZE = 64,
 	/* Nobody is elected before all nodes have answered or failed, but no later than this. */
 	PW_HEALTH_FIRST_US = 2 * 1000 * 1000,
 	/* A lagging node is ready again after so many samples in a row below this share. */
@@ -39,6 +40,20 @@ enum pw_node_state {
 	PW_NODE_LAGGING,  /* a replica that is too far behind, or was until lately */
 	PW_NODE_READY,    /* a replica that is fresh enough */
 	PW_NODE_STATES,
+};
+
+/* What an operator has said of a node, whatever its state (cluster/order.h). */
+enum pw_hold_kind {
+	PW_HOLD_NONE,
+	PW_HOLD_DRAINED, /* gets nothing new; never the primary */
+	PW_HOLD_BANNED,  /* gets nothing, and has lost what it had */
+	PW_HOLDS,
+};
+
+struct pw_hold {
+	enum pw_hold_kind kind;
+	uint64_t since_us;
+	char by[PW_HOLD_BY_SIZE]; /* the operator, cut to that size */
 };
 
 /* A node's last answer. */
@@ -63,6 +78,7 @@ struct pw_node {
 	uint64_t since_us; /* of the state */
 	uint64_t lag_bytes;
 	char reason[PW_NODE_REASON_SIZE]; /* why it is in that state; "" where that says it all */
+	struct pw_hold hold;
 };
 
 struct pw_health {
@@ -71,7 +87,7 @@ struct pw_health {
 	uint64_t max_lag_us, max_lag_bytes;
 	uint64_t system; /* the cluster's; 0 = not known yet */
 	int primary;     /* PW_NO_NODE; it may be down */
-	int chosen;      /* by an operator; PW_NO_NODE */
+	int chosen;      /* by an operator, until the next judgement; PW_NO_NODE */
 	bool is_torn;
 	struct pw_track track;
 	size_t n;
@@ -79,6 +95,7 @@ struct pw_health {
 };
 
 const char *pw_node_state_name(enum pw_node_state state);
+const char *pw_hold_name(enum pw_hold_kind kind); /* NULL for NONE */
 
 void pw_health_init(struct pw_health *health, size_t n, uint64_t now_us);
 /* A connection to the node was made. */
@@ -90,6 +107,12 @@ void pw_health_answered(struct pw_health *health, size_t node, const struct pw_s
 void pw_health_lost(struct pw_health *health, size_t node, const char *why);
 /* It has not answered in time, though it may yet. */
 void pw_health_is_late(struct pw_health *health, size_t node, const char *why);
+/* An operator says which of those that take writes on the highest timeline is the primary: it is
+ * from then on, and stays it as any other does. False: it is not of them, or there is no other. */
+bool pw_health_choose(struct pw_health *health, size_t node);
+/* The only writer of a node's hold, but that a primary is not drained. `by` is cut. */
+void pw_health_hold(struct pw_health *health, size_t node, enum pw_hold_kind kind, const char *by,
+		    uint64_t now_us);
 /* What follows; whenever something has come in. */
 void pw_health_judge(struct pw_health *health, uint64_t now_us);
 

@@ -9,9 +9,11 @@
 #define PGWEIR_CLUSTER_MONITOR_H
 
 #include "pgweir/auth/userdb.h"
+#include "pgweir/base/error.h"
 #include "pgweir/base/list.h"
 #include "pgweir/base/log.h"
 #include "pgweir/cluster/cluster.h"
+#include "pgweir/cluster/order.h"
 #include "pgweir/conf/conf.h"
 #include "pgweir/net/loop.h"
 #include "pgweir/net/mailbox.h"
@@ -25,7 +27,8 @@ enum {
 };
 
 struct pw_monitor {
-	/* A node's state, or the primary, is another one now. */
+	/* A node's state, or the primary, is another one now, or an operator wants something else.
+	 */
 	void (*on_change)(void *arg, struct pw_cluster *cluster);
 	void *arg;
 	struct pw_loop *loop;
@@ -47,5 +50,10 @@ void pw_monitor_fini(struct pw_monitor *monitor);
  * is not watched, which is logged. */
 void pw_monitor_set(struct pw_monitor *monitor, const struct pw_conf *conf,
 		    const struct pw_userdb *users);
+
+/* Does what an operator orders: it is published when this returns. False with `err` set: why not.
+ */
+bool pw_monitor_obey(struct pw_monitor *monitor, const struct pw_order *order,
+		     struct pw_error *err);
 
 #endif
