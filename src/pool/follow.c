@@ -7,20 +7,24 @@
 #include "pool_priv.h"
 
 /* One that was opened before the database was on a cluster ends when its transaction does. */
-static void end_busy(const struct pw_pool *pool, struct pw_list *links, uint64_t bearable)
+static void end_list(struct pw_list *links, uint64_t bearable, const struct pw_error *err)
 {
-	struct pw_error err;
-
-	pw_error_set(&err, PW_SQLSTATE_ADMIN_SHUTDOWN,
-		     pool->routing == PW_ROUTING_PRIMARY
-			 ? "terminating connection because the primary has changed"
-			 : "terminating connection because the replica left the cluster");
 	PW_LIST_FOREACH_SAFE (node, links) {
 		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
 
 		if (link->facts.slot != PW_NO_SLOT && !pw_nodes_admit(link, bearable))
-			pw_link_close(link, PW_LINK_END_CLEAN, err.message, &err);
+			pw_link_close(link, PW_LINK_END_CLEAN, err->message, err);
 	}
+}
+
+static void end_busy(struct pw_pool *pool, uint64_t bearable, const char *why)
+{
+	struct pw_error err;
+
+	pw_error_set(&err, PW_SQLSTATE_ADMIN_SHUTDOWN, "terminating connection because %s", why);
+	end_list(&pool->busy, bearable, &err);
+	end_list(&pool->canceled, bearable, &err);
+	end_list(&pool->checking, bearable, &err);
 }
 
 static void end_unused(struct pw_list *links, uint64_t usable)
@@ -34,24 +38,25 @@ static void end_unused(struct pw_list *links, uint64_t usable)
 }
 
 /* Those that nobody uses would only take the places of others. While nobody knows where the primary
- * is, they may be of use again. */
+ * is, they may be of use again, but for those that an operator wants to go. */
 static void follow(struct pw_pool *pool, void *arg)
 {
-	uint64_t usable, bearable;
+	uint64_t usable;
 
 	if (!pool->cluster || pool->cluster != arg)
 		return;
 	usable = pw_nodes_usable(pool);
-	bearable = pw_nodes_bearable(pool);
-	end_busy(pool, &pool->busy, bearable);
-	end_busy(pool, &pool->canceled, bearable);
-	end_busy(pool, &pool->checking, bearable);
-	if (usable != 0) {
-		end_unused(&pool->idle, usable);
-		end_unused(&pool->stale, usable);
-		end_unused(&pool->opening, usable);
+	end_busy(pool, ~pw_nodes_held(pool, PW_HOLD_BANNED), "its node was banned");
+	end_busy(pool, pw_nodes_bearable(pool),
+		 pool->routing == PW_ROUTING_PRIMARY ? "the primary has changed"
+						     : "the replica left the cluster");
+	if (usable != 0)
 		atomic_store(&pool->shared->retry_at_us, 0);
-	}
+	else
+		usable = ~pw_nodes_held(pool, PW_HOLD_DRAINED);
+	end_unused(&pool->idle, usable);
+	end_unused(&pool->stale, usable);
+	end_unused(&pool->opening, usable);
 	pw_task_post(pool->pools->loop, &pool->serve_task);
 }
 
@@ -62,9 +67,14 @@ void pw_pools_follow(struct pw_pools *pools, struct pw_cluster *cluster)
 
 /* ---- while there is none ---- */
 
-static void word_refusal(const struct pw_pool *pool, struct pw_error *err)
+static void word_refusal(struct pw_pool *pool, struct pw_error *err)
 {
-	if (pool->routing == PW_ROUTING_PRIMARY) {
+	if (pool->routing == PW_ROUTING_PRIMARY && pw_nodes_primary_is_banned(pool)) {
+		pw_error_set(err, PW_SQLSTATE_CANNOT_CONNECT_NOW, "the primary is banned");
+		pw_error_detail(err,
+				"An operator keeps clients from the primary of cluster \"%.63s\".",
+				pool->cluster->name);
+	} else if (pool->routing == PW_ROUTING_PRIMARY) {
 		pw_error_set(err, PW_SQLSTATE_CANNOT_CONNECT_NOW, "there is no primary");
 		pw_error_detail(err,
 				"No node of cluster \"%.63s\" has taken writes for no_primary_wait "
@@ -75,7 +85,7 @@ static void word_refusal(const struct pw_pool *pool, struct pw_error *err)
 		pw_error_set(err, PW_SQLSTATE_CANNOT_CONNECT_NOW, "no replica is fresh enough");
 		pw_error_detail(err,
 				"No replica of cluster \"%.63s\" is within max_lag and "
-				"max_lag_bytes.",
+				"max_lag_bytes, and neither drained nor banned.",
 				pool->cluster->name);
 	}
 	pw_error_hint(err, "SHOW NODES on the console says why.");

@@ -24,12 +24,17 @@ static uint64_t bit_of(const struct pw_cluster_view *view, size_t i)
 	return slot == PW_NO_SLOT ? 0 : UINT64_C(1) << slot;
 }
 
+static bool is_held(const struct pw_health *health, size_t i)
+{
+	return health->nodes[i].hold.kind != PW_HOLD_NONE;
+}
+
 /* The monitor's word is a round old; how old what is read there would be is worked out now. */
 static bool is_fresh(const struct pw_pool *pool, const struct pw_health *health, size_t i)
 {
-	uint64_t max_lag = (uint64_t)pool->cluster_conf.max_lag;
+	uint64_t max_lag = health->max_lag_us;
 
-	return health->nodes[i].state == PW_NODE_READY &&
+	return health->nodes[i].state == PW_NODE_READY && !is_held(health, i) &&
 	       (max_lag == 0 || pw_health_lag(health, i, pool->pools->loop->now_us) <= max_lag);
 }
 
@@ -48,7 +53,9 @@ static uint64_t primary_bit(const struct pw_cluster_view *view)
 {
 	int primary = view->health.primary;
 
-	return primary != PW_NO_NODE ? bit_of(view, (size_t)primary) : 0;
+	if (primary == PW_NO_NODE || is_held(&view->health, (size_t)primary))
+		return 0;
+	return bit_of(view, (size_t)primary);
 }
 
 static uint64_t least_lagging(const struct pw_cluster_view *view)
@@ -59,7 +66,7 @@ static uint64_t least_lagging(const struct pw_cluster_view *view)
 	for (size_t i = 0; i < health->n; i++) {
 		enum pw_node_state state = health->nodes[i].state;
 
-		if ((state == PW_NODE_LAGGING || state == PW_NODE_READY) &&
+		if ((state == PW_NODE_LAGGING || state == PW_NODE_READY) && !is_held(health, i) &&
 		    (best == health->n ||
 		     health->nodes[i].lag_bytes < health->nodes[best].lag_bytes))
 			best = i;
@@ -213,6 +220,23 @@ uint64_t pw_nodes_bearable(struct pw_pool *pool)
 	for (size_t i = 0; view && i < view->health.n; i++)
 		bearable |= may_go_on(pool, view, i) ? bit_of(view, i) : 0;
 	return bearable;
+}
+
+uint64_t pw_nodes_held(struct pw_pool *pool, enum pw_hold_kind least)
+{
+	const struct pw_cluster_view *view = look(pool);
+	uint64_t held = 0;
+
+	for (size_t i = 0; view && i < view->health.n; i++)
+		held |= view->health.nodes[i].hold.kind >= least ? bit_of(view, i) : 0;
+	return held;
+}
+
+bool pw_nodes_primary_is_banned(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = look(pool);
+
+	return view && view->health.primary != PW_NO_NODE && primary_bit(view) == 0;
 }
 
 bool pw_nodes_are_known(struct pw_pool *pool)

@@ -49,6 +49,9 @@ void pw_pool_welcome_all(struct pw_pool *pool);
 uint64_t pw_nodes_usable(struct pw_pool *pool);
 /* Those on which work that is under way may go on. */
 uint64_t pw_nodes_bearable(struct pw_pool *pool);
+/* Those that an operator keeps clients from, so much or more. */
+uint64_t pw_nodes_held(struct pw_pool *pool, enum pw_hold_kind least);
+bool pw_nodes_primary_is_banned(struct pw_pool *pool);
 /* Have all of them answered, or failed to? */
 bool pw_nodes_are_known(struct pw_pool *pool);
 /* Is there one of which a login may be hoped for? Not where the primary lets nobody in. */

@@ -182,6 +182,228 @@ static void test_links_of_before(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* ---- what operators say ---- */
+
+static void hold(struct nodes *n, size_t node, enum pw_hold_kind kind)
+{
+	pw_health_hold(&n->health, node, kind, "admin", 1);
+	publish(n);
+	for (unsigned w = 0; w < n->f->env.n_workers; w++)
+		pw_pools_follow(&n->f->env.workers[w].pools, n->cluster);
+	fake_turn(&n->f->env);
+}
+
+static int slot_of(struct fixture *f, unsigned worker, int borrower)
+{
+	return f->b[worker][borrower].loan.link->facts.slot;
+}
+
+/* Each of worker 0's borrowers has a link, two at either node. */
+static struct nodes *begin_busy(void)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	for (int i = 0; i < BORROWERS; i++) {
+		assert_false(fake_borrow(&f->b[0][i]));
+		assert_int_equal(log_all_in(f), 1);
+		fake_assert_heard(&f->b[0][i], "link");
+	}
+	assert_int_equal(pool_of(f, 0)->node_links[0], 2);
+	assert_int_equal(pool_of(f, 0)->node_links[1], 2);
+	return n;
+}
+
+static int first_at(struct fixture *f, int slot)
+{
+	int i = 0;
+
+	while (slot_of(f, 0, i) != slot)
+		i++;
+	return i;
+}
+
+static void test_drained_node(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_busy();
+	struct fixture *f = n->f;
+	struct pw_pool *pool = pool_of(f, 0);
+	int idle = first_at(f, 0), busy;
+
+	give_back(f, &f->b[0][idle]);
+	assert_int_equal(pool->node_links[0], 2);
+	hold(n, 0, PW_HOLD_DRAINED);
+	/* The idle one has gone, the other one goes when its client gives it back. */
+	assert_int_equal(pool->node_links[0], 1);
+	for (int i = 0; i < BORROWERS; i++)
+		fake_assert_heard(&f->b[0][i], "");
+	assert_false(fake_borrow(&f->b[0][idle]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][idle], "link");
+	assert_int_equal(slot_of(f, 0, idle), 1);
+	busy = first_at(f, 0);
+	give_back(f, &f->b[0][busy]);
+	assert_int_equal(pool->node_links[0], 0);
+	assert_int_equal(pool->node_links[1], 3);
+	hold(n, 0, PW_HOLD_NONE);
+	assert_false(fake_borrow(&f->b[0][busy]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][busy], "link");
+	assert_int_equal(slot_of(f, 0, busy), 0);
+	end_nodes(n);
+}
+
+static void test_banned_node(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_busy();
+	struct fixture *f = n->f;
+	struct pw_pool *pool = pool_of(f, 0);
+	bool is_there[BORROWERS];
+
+	for (int i = 0; i < BORROWERS; i++)
+		is_there[i] = slot_of(f, 0, i) == 1;
+	hold(n, 1, PW_HOLD_BANNED);
+	assert_int_equal(pool->node_links[1], 0);
+	for (int i = 0; i < BORROWERS; i++) {
+		fake_assert_heard(&f->b[0][i], is_there[i] ? "lost:57P01" : "");
+		if (is_there[i])
+			assert_string_equal(f->b[0][i].last_error.message,
+					    "terminating connection because its node was banned");
+	}
+	end_nodes(n);
+}
+
+/* Also where nobody is left to take their place. */
+static void test_all_are_drained(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_busy();
+	struct fixture *f = n->f;
+
+	for (int i = 0; i < BORROWERS; i++)
+		give_back(f, &f->b[0][i]);
+	assert_int_equal(links_at(n, 0), 4);
+	/* Nobody knows anything; that by itself is no reason. */
+	n->health.nodes[0].state = n->health.nodes[1].state = PW_NODE_LAGGING;
+	hold(n, 0, PW_HOLD_NONE);
+	assert_int_equal(links_at(n, 0), 4);
+	hold(n, 0, PW_HOLD_DRAINED);
+	assert_int_equal(links_at(n, 0), 2);
+	hold(n, 1, PW_HOLD_DRAINED);
+	assert_int_equal(links_at(n, 0), 0);
+	assert_false(fake_borrow(&f->b[0][0]));
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[0][0], "refused:57P03");
+	assert_non_null(strstr(f->b[0][0].last_error.detail, "neither drained nor banned"));
+	end_nodes(n);
+}
+
+static void test_least_lagging_is_not_one_that_is_drained(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 1", 1);
+	struct fixture *f = n->f;
+
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	pool_of(f, 0)->cluster_conf.all_lagging = PW_ALL_LAGGING_LEAST;
+	n->health.nodes[0].state = n->health.nodes[1].state = PW_NODE_LAGGING;
+	n->health.nodes[1].lag_bytes = 100;
+	hold(n, 0, PW_HOLD_DRAINED);
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][0], "link");
+	assert_int_equal(slot_of(f, 0, 0), 1);
+	end_nodes(n);
+}
+
+/* Its clients wait: somebody may be promoted, or the ban be taken back. */
+static void test_banned_primary(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 1", 1);
+	struct fixture *f = n->f;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	pool_of(f, 0)->cluster_conf.no_primary_wait = 5 * PW_SECOND_US;
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][0], "link");
+	hold(n, 0, PW_HOLD_BANNED);
+	fake_assert_heard(&f->b[0][0], "lost:57P01");
+	assert_string_equal(f->b[0][0].last_error.message,
+			    "terminating connection because its node was banned");
+	assert_false(fake_borrow(&f->b[0][1]));
+	fake_pass(&f->env, 3 * PW_SECOND_US);
+	fake_assert_heard(&f->b[0][1], "");
+	hold(n, 0, PW_HOLD_NONE);
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][1], "link");
+	hold(n, 0, PW_HOLD_BANNED);
+	fake_assert_heard(&f->b[0][1], "lost:57P01");
+	assert_false(fake_borrow(&f->b[0][2]));
+	fake_pass(&f->env, 6 * PW_SECOND_US);
+	fake_assert_heard(&f->b[0][2], "refused:57P03");
+	assert_string_equal(f->b[0][2].last_error.message, "the primary is banned");
+	end_nodes(n);
+}
+
+static void test_weights_that_are_published(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+
+	n->places[1].weight = 3;
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	for (int i = 0; i < BORROWERS; i++) {
+		assert_false(fake_borrow(&f->b[0][i]));
+		assert_int_equal(log_all_in(f), 1);
+	}
+	assert_int_equal(pool_of(f, 0)->node_links[0], 1);
+	assert_int_equal(pool_of(f, 0)->node_links[1], 3);
+	/* What nobody uses moves, little by little. */
+	for (int i = 0; i < BORROWERS; i++)
+		give_back(f, &f->b[0][i]);
+	n->places[0].weight = 3;
+	n->places[1].weight = 1;
+	publish(n);
+	for (int i = 0; i < 10; i++) {
+		fake_pass(&f->env, PW_SECOND_US);
+		(void)log_all_in(f);
+	}
+	assert_int_equal(pool_of(f, 0)->node_links[0], 3);
+	assert_int_equal(pool_of(f, 0)->node_links[1], 1);
+	end_nodes(n);
+}
+
+/* The limit is what was published, whatever the configuration says. */
+static void test_lag_that_is_published(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 1", 1);
+	struct fixture *f = n->f;
+	struct pw_pool *pool = pool_of(f, 0);
+
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	pool->cluster_conf.max_lag = 1;
+	n->health.primary = 0;
+	n->health.nodes[0].state = PW_NODE_PRIMARY;
+	pw_track_fork(&n->health.track, 1, 0);
+	pw_track_add(&n->health.track,
+		     &(struct pw_position){1, pool->pools->loop->now_us - PW_SECOND_US, 5, 5});
+	n->health.nodes[1].has_followed = true;
+	n->health.nodes[1].sample =
+	    (struct pw_sample){1, 1, {.is_standby = true, .timeline = 1, .replay = 5}};
+	n->health.max_lag_us = 10 * PW_SECOND_US;
+	publish(n);
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_int_equal(slot_of(f, 0, 0), 1);
+	n->health.max_lag_us = 1;
+	publish(n);
+	give_back(f, &f->b[0][0]);
+	assert_false(fake_borrow(&f->b[0][1]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_int_equal(slot_of(f, 0, 1), 0);
+	end_nodes(n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +411,13 @@ int main(void)
 	    cmocka_unit_test(test_beginning),
 	    cmocka_unit_test(test_views_come_at_any_time),
 	    cmocka_unit_test(test_links_of_before),
+	    cmocka_unit_test(test_drained_node),
+	    cmocka_unit_test(test_banned_node),
+	    cmocka_unit_test(test_all_are_drained),
+	    cmocka_unit_test(test_least_lagging_is_not_one_that_is_drained),
+	    cmocka_unit_test(test_banned_primary),
+	    cmocka_unit_test(test_weights_that_are_published),
+	    cmocka_unit_test(test_lag_that_is_published),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
