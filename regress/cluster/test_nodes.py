@@ -3,44 +3,11 @@
 
 import pytest
 
+from lib.nodes import WHERE, reason, seen, settle, state, states, where
 from lib.wait import wait_for
 from lib.wire import PgError, query
 
 pytestmark = pytest.mark.pgweir_only
-WHERE = "SELECT inet_server_port()::int"
-
-
-def states(pooler):
-    return [row["state"] for row in sorted(pooler.console("SHOW NODES"), key=lambda r: r["node"])]
-
-
-def state(pooler, node):
-    return next((row["state"] for row in pooler.console("SHOW NODES") if row["node"] == str(node)),
-                None)
-
-
-def reason(pooler, node):
-    return next(row["reason"] for row in pooler.console("SHOW NODES") if row["node"] == str(node))
-
-
-def settle(pooler):
-    wait_for(lambda: sorted(states(pooler)) == ["primary", "ready", "ready"])
-
-
-def where(conn):
-    return int(conn.query(WHERE).value())
-
-
-def seen(pooler, database, count=12):
-    """The ports of those nodes that serve as many clients at a time."""
-    conns = [pooler.raw(dbname=database) for _ in range(count)]
-    for conn in conns:
-        conn.query("BEGIN")
-    ports = {where(conn) for conn in conns}
-    for conn in conns:
-        conn.query("COMMIT")
-        conn.close()
-    return ports
 
 
 def test_primary_and_replicas(make_shop, cluster):
