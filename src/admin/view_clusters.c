@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * SHOW CLUSTERS, SHOW NODES: what the monitor has last published (cluster/cluster.h). One worker
- * gathers for all.
+ * SHOW CLUSTERS, SHOW NODES: what the monitor has last published (cluster/cluster.h). Only what
+ * connections there are each worker says for itself.
  */
 #include "config.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "admin_priv.h"
 #include "pgweir/base/clock.h"
@@ -13,15 +14,17 @@
 
 struct visit {
 	struct pw_rows *rows;
+	struct pw_pools *pools; /* the worker's */
 	const struct pw_conf *conf;
 	uint64_t now_us;
+	struct pw_cluster *cluster; /* that is visited */
 };
 
 static struct visit visit_of(struct pw_rows *rows, const void *source)
 {
-	const struct pw_worker_view *worker = source;
+	struct pw_pools *pools = ((const struct pw_worker_view *)source)->pools;
 
-	return (struct visit){rows, worker->pools->snapshot->conf, worker->pools->loop->now_us};
+	return (struct visit){rows, pools, pools->snapshot->conf, pools->loop->now_us, NULL};
 }
 
 static int64_t seconds_since(const struct visit *v, uint64_t then_us)
@@ -30,19 +33,18 @@ static int64_t seconds_since(const struct visit *v, uint64_t then_us)
 }
 
 /* One that the configuration no longer has is of no interest to anybody. */
-static void visit_clusters(struct visit *v, const void *source,
+static void visit_clusters(struct visit *v,
 			   void (*visit)(struct visit *v, const struct pw_conf_cluster *conf,
 					 const struct pw_cluster_view *view))
 {
-	struct pw_clusters *clusters = ((const struct pw_worker_view *)source)->pools->clusters;
-
 	for (size_t i = 0; i < v->conf->n_clusters; i++) {
-		struct pw_cluster *cluster = pw_clusters_get(clusters, v->conf->clusters[i].name);
+		const struct pw_conf_cluster *conf = &v->conf->clusters[i];
 		struct pw_cluster_eye eye = {0, NULL};
 		struct pw_conf_cluster settings;
 
-		pw_conf_resolve_cluster(v->conf, &v->conf->clusters[i], &settings);
-		if (cluster && pw_cluster_look(cluster, &eye))
+		v->cluster = pw_clusters_get(v->pools->clusters, conf->name);
+		pw_conf_resolve_cluster(v->conf, conf, &settings);
+		if (v->cluster && pw_cluster_look(v->cluster, &eye))
 			visit(v, &settings, eye.view);
 		pw_cluster_eye_fini(&eye);
 	}
@@ -70,6 +72,7 @@ enum cluster_column {
 	C_TORN,
 	C_SILENT,
 	C_MAX_LAG_MS,
+	C_CONF_MAX_LAG_MS,
 	C_MAX_LAG_BYTES,
 	C_PROBES,
 };
@@ -81,12 +84,15 @@ static const struct pw_column cluster_columns[] = {
     [C_TIMELINE] = {"timeline", PW_COL_INT4, PW_MERGE_FIRST, "Of the primary."},
     [C_SYSTEM] = {"system_identifier", PW_COL_TEXT, PW_MERGE_FIRST, "Of all nodes that count."},
     [C_NODES] = {"nodes", PW_COL_INT4, PW_MERGE_FIRST, "How many are configured."},
-    [C_READY] = {"ready", PW_COL_INT4, PW_MERGE_FIRST, "Replicas that are fresh enough."},
+    [C_READY] = {"ready", PW_COL_INT4, PW_MERGE_FIRST,
+                 "Replicas that are fresh enough, and neither drained nor banned."},
     [C_TORN] = {"torn", PW_COL_INT4, PW_MERGE_FIRST,
-                "1 = two nodes take writes on the highest timeline: an operator must look."},
+                "1 = two nodes take writes on the highest timeline: an operator must look; PROMOTE chooses."},
     [C_SILENT] = {"silent_s", PW_COL_INT4, PW_MERGE_FIRST,
                   "Seconds since the primary last answered; 0 = it does. The lag of replicas is as of then."},
-    [C_MAX_LAG_MS] = {"max_lag_ms", PW_COL_INT4, PW_MERGE_FIRST, "0 = no limit."},
+    [C_MAX_LAG_MS] = {"max_lag_ms", PW_COL_INT4, PW_MERGE_FIRST,
+                      "In force, as configured or by MAX_LAG; 0 = no limit."},
+    [C_CONF_MAX_LAG_MS] = {"conf_max_lag_ms", PW_COL_INT4, PW_MERGE_FIRST, "As configured."},
     [C_MAX_LAG_BYTES] = {"max_lag_bytes", PW_COL_NUMERIC, PW_MERGE_FIRST, "0 = no limit."},
     [C_PROBES] = {"rounds", PW_COL_NUMERIC, PW_MERGE_FIRST, "How often the nodes have been asked."},
     {.name = NULL},
@@ -98,7 +104,8 @@ static int64_t count_ready(const struct pw_health *health)
 	int64_t n = 0;
 
 	for (size_t i = 0; i < health->n; i++)
-		n += health->nodes[i].state == PW_NODE_READY;
+		n += health->nodes[i].state == PW_NODE_READY &&
+		     health->nodes[i].hold.kind == PW_HOLD_NONE;
 	return n;
 }
 
@@ -122,7 +129,8 @@ static void visit_cluster(struct visit *v, const struct pw_conf_cluster *conf,
 	pw_cell_set_number(&row[C_READY], count_ready(health));
 	pw_cell_set_number(&row[C_TORN], health->is_torn);
 	pw_cell_set_number(&row[C_SILENT], frozen_us ? seconds_since(v, frozen_us) : 0);
-	pw_cell_set_number(&row[C_MAX_LAG_MS], conf->max_lag / 1000);
+	pw_cell_set_number(&row[C_MAX_LAG_MS], (int64_t)(health->max_lag_us / 1000));
+	pw_cell_set_number(&row[C_CONF_MAX_LAG_MS], conf->max_lag / 1000);
 	pw_cell_set_number(&row[C_MAX_LAG_BYTES], conf->max_lag_bytes);
 	pw_cell_set_number(&row[C_PROBES], (int64_t)view->rounds);
 }
@@ -131,7 +139,7 @@ static void collect_clusters(struct pw_rows *rows, const void *source)
 {
 	struct visit v = visit_of(rows, source);
 
-	visit_clusters(&v, source, visit_cluster);
+	visit_clusters(&v, visit_cluster);
 }
 
 const struct pw_view pw_view_clusters = {
@@ -149,6 +157,10 @@ enum node_column {
 	N_STATE,
 	N_SINCE,
 	N_REASON,
+	N_HELD,
+	N_HELD_S,
+	N_HELD_BY,
+	N_LINKS,
 	N_LAG_MS,
 	N_LAG_BYTES,
 	N_TIMELINE,
@@ -156,6 +168,7 @@ enum node_column {
 	N_RECEIVED,
 	N_PAUSED,
 	N_WEIGHT,
+	N_CONF_WEIGHT,
 	N_VERSION,
 	N_SAMPLE_MS,
 };
@@ -167,6 +180,11 @@ static const struct pw_column node_columns[] = {
     [N_STATE] = {"state", PW_COL_TEXT, PW_MERGE_FIRST, "See below."},
     [N_SINCE] = {"since_s", PW_COL_INT4, PW_MERGE_FIRST, "For how many seconds."},
     [N_REASON] = {"reason", PW_COL_TEXT, PW_MERGE_FIRST, "Why it is in that state."},
+    [N_HELD] = {"held", PW_COL_TEXT, PW_MERGE_FIRST,
+                "drained or banned: what an operator has said of it, whatever its state; NULL = nothing."},
+    [N_HELD_S] = {"held_s", PW_COL_INT4, PW_MERGE_FIRST, "For how many seconds; NULL = it is not."},
+    [N_HELD_BY] = {"held_by", PW_COL_TEXT, PW_MERGE_FIRST, "The user of the console that said so."},
+    [N_LINKS] = {"links", PW_COL_INT4, PW_MERGE_SUM, "Server connections to it, in use or not."},
     [N_LAG_MS] = {"lag_ms", PW_COL_INT4, PW_MERGE_FIRST,
                   "How old what one reads there may be; NULL = that cannot be told."},
     [N_LAG_BYTES] = {"lag_bytes", PW_COL_NUMERIC, PW_MERGE_FIRST,
@@ -177,7 +195,8 @@ static const struct pw_column node_columns[] = {
                     "Of a primary the flush position, of a standby how far it has replayed."},
     [N_RECEIVED] = {"received", PW_COL_TEXT, PW_MERGE_FIRST, "How far a standby has received."},
     [N_PAUSED] = {"paused", PW_COL_INT4, PW_MERGE_FIRST, "1 = replay is paused."},
-    [N_WEIGHT] = {"weight", PW_COL_INT4, PW_MERGE_FIRST, "As in [nodes]."},
+    [N_WEIGHT] = {"weight", PW_COL_INT4, PW_MERGE_FIRST, "In force, as configured or by WEIGHT."},
+    [N_CONF_WEIGHT] = {"conf_weight", PW_COL_INT4, PW_MERGE_FIRST, "As in [nodes]."},
     [N_VERSION] = {"version", PW_COL_INT4, PW_MERGE_FIRST, "server_version_num."},
     [N_SAMPLE_MS] = {"sample_ms", PW_COL_INT4, PW_MERGE_FIRST,
                      "Milliseconds since it was asked what it has last answered."},
@@ -200,6 +219,48 @@ static void set_sample(struct visit *v, struct pw_cell *row, const struct pw_sam
 			   (int64_t)(pw_clock_since(sample->sent_us, v->now_us) / 1000));
 }
 
+static void set_hold(struct visit *v, struct pw_cell *row, const struct pw_hold *hold)
+{
+	if (hold->kind == PW_HOLD_NONE)
+		return;
+	pw_cell_set_text(v->rows, &row[N_HELD], pw_hold_name(hold->kind));
+	pw_cell_set_number(&row[N_HELD_S], seconds_since(v, hold->since_us));
+	pw_cell_set_text(v->rows, &row[N_HELD_BY], hold->by);
+}
+
+struct link_count {
+	const struct pw_cluster *cluster;
+	int slot;
+	int64_t n;
+};
+
+static void add_links(struct pw_pool *pool, void *arg)
+{
+	struct link_count *count = arg;
+
+	if (pool->cluster == count->cluster)
+		count->n += pool->node_links[count->slot];
+}
+
+static void set_links(struct visit *v, struct pw_cell *row, int slot)
+{
+	struct link_count count = {v->cluster, slot, 0};
+
+	if (slot != PW_NO_SLOT)
+		pw_pools_each(v->pools, add_links, &count);
+	pw_cell_set_number(&row[N_LINKS], count.n);
+}
+
+/* A reload may have taken it away that the monitor has not seen yet. */
+static void set_conf_weight(struct pw_cell *row, const struct pw_conf_cluster *conf,
+			    const char *name)
+{
+	for (size_t i = 0; i < conf->n_nodes; i++) {
+		if (strcmp(conf->nodes[i].name, name) == 0)
+			pw_cell_set_number(&row[N_CONF_WEIGHT], conf->nodes[i].weight);
+	}
+}
+
 static void visit_node(struct visit *v, const struct pw_conf_cluster *conf,
 		       const struct pw_cluster_view *view, size_t i)
 {
@@ -214,12 +275,15 @@ static void visit_node(struct visit *v, const struct pw_conf_cluster *conf,
 	pw_cell_set_text(v->rows, &row[N_STATE], pw_node_state_name(node->state));
 	pw_cell_set_number(&row[N_SINCE], seconds_since(v, node->since_us));
 	pw_cell_set_text(v->rows, &row[N_REASON], node->reason);
+	set_hold(v, row, &node->hold);
+	set_links(v, row, view->places[i].slot);
 	if (lag_us != PW_LAG_UNKNOWN) {
 		pw_cell_set_number(&row[N_LAG_MS], (int64_t)(lag_us / 1000));
 		pw_cell_set_number(&row[N_LAG_BYTES], (int64_t)node->lag_bytes);
 	}
 	set_sample(v, row, &node->sample);
 	pw_cell_set_number(&row[N_WEIGHT], view->places[i].weight);
+	set_conf_weight(row, conf, view->places[i].name);
 	if (node->version > 0)
 		pw_cell_set_number(&row[N_VERSION], node->version);
 }
@@ -235,7 +299,7 @@ static void collect_nodes(struct pw_rows *rows, const void *source)
 {
 	struct visit v = visit_of(rows, source);
 
-	visit_clusters(&v, source, visit_nodes);
+	visit_clusters(&v, visit_nodes);
 }
 
 static void describe_states(struct pw_strbuf *out)
@@ -262,6 +326,7 @@ const struct pw_view pw_view_nodes = {
     .name = "NODES",
     .help = "One row per node of each cluster.",
     .columns = node_columns,
+    .is_per_worker = true,
     .collect = collect_nodes,
     .describe = describe_states,
 };
