@@ -20,7 +20,8 @@ enum {
 	PW_CONSOLE_WORD_MAX = 15,
 	PW_CONSOLE_ARGUMENT_MAX = 63,
 	PW_CONSOLE_VALUE_MAX = 255,
-	PW_CONSOLE_NAME_MAX = 63, /* of prepared statements and portals */
+	PW_CONSOLE_NODE_MAX = 327, /* a cluster, "/", a host name, ":", a port */
+	PW_CONSOLE_NAME_MAX = 63,  /* of prepared statements and portals */
 	PW_CONSOLE_STATEMENTS_MAX = 128,
 	PW_CONSOLE_PORTALS_MAX = 16,
 };
@@ -32,6 +33,12 @@ enum pw_console_argument {
 	PW_ARGUMENT_DATABASE, /* or none */
 	PW_ARGUMENT_CLIENT,
 	PW_ARGUMENT_MODE, /* the row's own word */
+	/* What stands behind is the row's own word, or nothing where it has none; */
+	PW_ARGUMENT_NODE,
+	PW_ARGUMENT_CLUSTER,
+	/* or anything, which the row calls so. */
+	PW_ARGUMENT_NODE_VALUE,
+	PW_ARGUMENT_CLUSTER_VALUE,
 };
 
 struct pw_console_verb {
@@ -63,7 +70,9 @@ struct pw_request {
 	const char *tag;
 	bool begins_block; /* TRANSACTION */
 	bool has_argument; /* COMMAND */
-	char argument[PW_CONSOLE_ARGUMENT_MAX + 1];
+	bool has_value;    /* COMMAND about nodes */
+	char argument[PW_CONSOLE_NODE_MAX + 1];
+	char value[PW_CONSOLE_ARGUMENT_MAX + 1];
 };
 
 /* False with `err` set (severity ERROR) where it is no command, or not allowed. */

@@ -217,11 +217,15 @@ static void on_cancel(struct pw_client *c)
 {
 	const struct pw_console_actions *actions = c->clients->console_arg;
 	const struct pw_console *con = c->console;
+	const struct pw_commanded resume = {
+	    .command = PW_COMMAND_RESUME,
+	    .name = con->request.argument[0] ? con->request.argument : NULL,
+	    .user = pw_client_user(c),
+	};
 
 	if (con->is_waiting && con->request.kind == PW_REQUEST_COMMAND &&
 	    con->request.verb->command == PW_COMMAND_PAUSE)
-		actions->run(actions->arg, 0, PW_COMMAND_RESUME,
-			     con->request.argument[0] ? con->request.argument : NULL);
+		actions->run(actions->arg, 0, &resume);
 }
 
 const struct pw_console_ops pw_console_ops = {

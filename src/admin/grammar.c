@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * The console's language: WORD [ARGUMENT] [;], and SET KEY = VALUE. A pure function from text and
- * right to a request; nothing runs that did not come through here, so this is also the one place
- * where rights are looked at.
+ * The console's language: WORD [ARGUMENT] [;], WORD NODE [VALUE] [;], and SET KEY = VALUE. A pure
+ * function from text and right to a request; nothing runs that did not come through here, so this
+ * is also the one place where rights are looked at.
  */
 #include "config.h"
 
@@ -13,7 +13,9 @@
 
 #include "pgweir/base/utf8.h"
 
-#define BLANKS " \t\r\n"
+#define BLANKS       " \t\r\n"
+#define LETTERS      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+#define NODE_LETTERS LETTERS ".:-/[]@%"
 
 /* clang-format off */
 const struct pw_console_verb pw_console_verbs[] = {
@@ -36,6 +38,26 @@ const struct pw_console_verb pw_console_verbs[] = {
      "Gives out no server connections any more and stops when all have come back."},
     {"SHUTDOWN", PW_ARGUMENT_MODE, "WAIT_FOR_CLIENTS", PW_COMMAND_SHUTDOWN_WAIT_FOR_CLIENTS, false,
      "Takes no new clients and stops when the last one has left."},
+    {"DRAIN", PW_ARGUMENT_NODE, NULL, PW_COMMAND_DRAIN, false,
+     "The node of a cluster gets nothing new: transactions under way end in peace, idle server connections are "
+     "closed. Not of the primary."},
+    {"BAN", PW_ARGUMENT_NODE, NULL, PW_COMMAND_BAN, false,
+     "The node gets nothing, and its server connections are closed at once, also in a transaction (57P01). Not "
+     "of the primary."},
+    {"BAN", PW_ARGUMENT_NODE, "FORCE", PW_COMMAND_BAN_FORCE, false,
+     "The same, of the primary as well: nobody can write then until UNBAN, or until another node is promoted."},
+    {"UNBAN", PW_ARGUMENT_NODE, NULL, PW_COMMAND_UNBAN, false,
+     "Goes on after DRAIN and BAN."},
+    {"WEIGHT", PW_ARGUMENT_NODE, "DEFAULT", PW_COMMAND_WEIGHT, false,
+     "The node has the weight that is configured."},
+    {"WEIGHT", PW_ARGUMENT_NODE_VALUE, "<weight>", PW_COMMAND_WEIGHT, false,
+     "The node has that weight, until the next RELOAD."},
+    {"PROMOTE", PW_ARGUMENT_NODE, NULL, PW_COMMAND_PROMOTE, false,
+     "Chooses whom to follow where two nodes were promoted apart (column torn of SHOW CLUSTERS). Promotes nobody."},
+    {"MAX_LAG", PW_ARGUMENT_CLUSTER, "DEFAULT", PW_COMMAND_MAX_LAG, false,
+     "The cluster has the max_lag that is configured."},
+    {"MAX_LAG", PW_ARGUMENT_CLUSTER_VALUE, "<time>", PW_COMMAND_MAX_LAG, false,
+     "The cluster has that max_lag, as 500ms or 2s, for all its databases and until the next RELOAD."},
     {NULL, PW_ARGUMENT_NONE, NULL, PW_COMMAND_RELOAD, false, NULL},
 };
 /* clang-format on */
@@ -71,9 +93,9 @@ static enum scan scan_quoted(const char **at, char quote, char *out, size_t max)
 	return is_too_long ? SCAN_TOO_LONG : SCAN_FOUND;
 }
 
-static enum scan scan_bare(const char **at, char *out, size_t max)
+static enum scan scan_bare(const char **at, const char *letters, char *out, size_t max)
 {
-	size_t len = strspn(*at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+	size_t len = strspn(*at, letters);
 
 	if (len == 0)
 		return SCAN_NONE;
@@ -87,7 +109,18 @@ static enum scan scan_bare(const char **at, char *out, size_t max)
 
 static enum scan scan_word(const char **at, char *out, size_t max)
 {
-	return **at == '"' ? scan_quoted(at, '"', out, max) : scan_bare(at, out, max);
+	return **at == '"' ? scan_quoted(at, '"', out, max) : scan_bare(at, LETTERS, out, max);
+}
+
+static enum scan scan_node(const char **at, char *out, size_t max)
+{
+	return **at == '"' ? scan_quoted(at, '"', out, max) : scan_bare(at, NODE_LETTERS, out, max);
+}
+
+static enum scan scan_value(const char **at, char *out, size_t max)
+{
+	return **at == '\'' ? scan_quoted(at, '\'', out, max)
+			    : scan_bare(at, LETTERS ".", out, max);
 }
 
 static bool is_at_end(const char *at)
@@ -214,9 +247,14 @@ static bool takes_argument(const struct pw_console_verb *verb, const char *argum
 		return argument && strcasecmp(argument, verb->mode) == 0;
 	case PW_ARGUMENT_DATABASE:
 	case PW_ARGUMENT_CLIENT:
+		return true;
+	case PW_ARGUMENT_NODE:
+	case PW_ARGUMENT_CLUSTER:
+	case PW_ARGUMENT_NODE_VALUE:
+	case PW_ARGUMENT_CLUSTER_VALUE:
 		break;
 	}
-	return true;
+	return false; /* see takes_value() */
 }
 
 static const struct pw_console_verb *find_verb(const char *word, const char *argument,
@@ -255,7 +293,8 @@ static bool check_argument(const struct pw_console_verb *verb, const char *argum
 		return true;
 	snprintf(word, sizeof(word), "%s", verb->word);
 	lower(word);
-	snprintf(text, sizeof(text), "cannot %s admin db: %s", word, argument);
+	snprintf(text, sizeof(text), "cannot %s admin db: %.*s", word, PW_CONSOLE_ARGUMENT_MAX,
+		 argument);
 	return refuse(err, text);
 }
 
@@ -273,6 +312,60 @@ static bool parse_command(const char *text, const char *word, enum pw_console_ri
 		return refuse_word(err, text, absent_commands, "", word);
 	out->tag = out->verb->word;
 	return check_argument(out->verb, argument, err);
+}
+
+/* ---- what is said of nodes ---- */
+
+static bool is_about_nodes(const char *word)
+{
+	for (const struct pw_console_verb *verb = pw_console_verbs; verb->word; verb++) {
+		if (strcasecmp(verb->word, word) == 0)
+			return verb->argument >= PW_ARGUMENT_NODE;
+	}
+	return false;
+}
+
+static bool takes_value(const struct pw_console_verb *verb, const char *value)
+{
+	if (verb->argument == PW_ARGUMENT_NODE_VALUE || verb->argument == PW_ARGUMENT_CLUSTER_VALUE)
+		return value != NULL;
+	return verb->mode ? value && strcasecmp(value, verb->mode) == 0 : !value;
+}
+
+static const struct pw_console_verb *find_verb_of_nodes(const char *word, const char *value)
+{
+	for (const struct pw_console_verb *verb = pw_console_verbs; verb->word; verb++) {
+		if (strcasecmp(verb->word, word) == 0 && takes_value(verb, value))
+			return verb;
+	}
+	return NULL;
+}
+
+static bool parse_about_nodes(const char *text, const char *at, const char *word,
+			      struct pw_request *out, struct pw_error *err)
+{
+	enum scan scan;
+
+	if (strspn(at, BLANKS) == 0)
+		return refuse_command(err, text);
+	at = skip_blanks(at);
+	scan = scan_node(&at, out->argument, PW_CONSOLE_NODE_MAX);
+	if (scan != SCAN_FOUND)
+		return refuse_scan(err, text, scan);
+	out->has_argument = true;
+	if (strspn(at, BLANKS) > 0 && !is_at_end(at)) {
+		at = skip_blanks(at);
+		scan = scan_value(&at, out->value, PW_CONSOLE_ARGUMENT_MAX);
+		if (scan != SCAN_FOUND)
+			return refuse_scan(err, text, scan);
+		out->has_value = true;
+	}
+	out->kind = PW_REQUEST_COMMAND;
+	out->verb = find_verb_of_nodes(word, out->has_value ? out->value : NULL);
+	if (!out->verb || !is_at_end(at))
+		return refuse_command(err, text);
+	out->tag = out->verb->word;
+	return true;
 }
 
 /* ---- SET ---- */
@@ -304,8 +397,7 @@ static bool parse_set(const char *text, const char *at, struct pw_request *out,
 		return refuse_scan(err, text, scan);
 	if (!skip_assignment(&at))
 		return refuse_command(err, text);
-	scan = *at == '\'' ? scan_quoted(&at, '\'', value, PW_CONSOLE_VALUE_MAX)
-			   : scan_bare(&at, value, PW_CONSOLE_VALUE_MAX);
+	scan = scan_value(&at, value, PW_CONSOLE_VALUE_MAX);
 	if (scan != SCAN_FOUND)
 		return refuse_scan(err, text, scan);
 	if (!pw_console_find_parameter(key))
@@ -347,6 +439,9 @@ bool pw_request_parse(const char *text, enum pw_console_right right, struct pw_r
 		return refuse_scan(err, text, scan);
 	if (strcasecmp(word, "SET") == 0 && strspn(at, BLANKS) > 0)
 		return parse_set(text, at, out, err);
+	if (is_about_nodes(word))
+		return right == PW_RIGHT_ADMIN ? parse_about_nodes(text, at, word, out, err)
+					       : refuse(err, "admin access needed");
 	if (strspn(at, BLANKS) > 0 && !is_at_end(at)) {
 		at = skip_blanks(at);
 		scan = scan_word(&at, out->argument, PW_CONSOLE_ARGUMENT_MAX);

@@ -24,9 +24,18 @@ static void add_usage(struct pw_strbuf *out, const struct pw_console_verb *verb)
 		pw_strbuf_add_string(out, " <id>");
 		break;
 	case PW_ARGUMENT_MODE:
-		pw_strbuf_printf(out, " %s", verb->mode);
+		break;
+	case PW_ARGUMENT_NODE:
+	case PW_ARGUMENT_NODE_VALUE:
+		pw_strbuf_add_string(out, " <node>");
+		break;
+	case PW_ARGUMENT_CLUSTER:
+	case PW_ARGUMENT_CLUSTER_VALUE:
+		pw_strbuf_add_string(out, " <cluster>");
 		break;
 	}
+	if (verb->mode)
+		pw_strbuf_printf(out, " %s", verb->mode);
 }
 
 static void add_field(struct pw_strbuf *out, char code, const char *value)
@@ -120,6 +129,10 @@ void pw_console_describe(struct pw_strbuf *out)
 	    "- One command to a query, in upper or lower case, with or without a semicolon at the "
 	    "end. Names with other characters than letters, digits and `_` stand in double "
 	    "quotes.\n"
+	    "- A node of a cluster is called as in SHOW NODES, or by its host alone, without "
+	    "quotes: "
+	    "`DRAIN db2:5432`. Where several would be meant, its cluster stands before it: "
+	    "`DRAIN shop/db2:5432`. [REPLICAS.md](REPLICAS.md) says what becomes of its clients.\n"
 	    "- The simple and the extended protocol work, results in text and in binary. There "
 	    "are no parameters.\n"
 	    "- `SELECT` is another word for `SHOW`. What drivers do by themselves is accepted and "

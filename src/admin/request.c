@@ -105,20 +105,31 @@ static bool ask_for_rows(struct pw_console *con)
 	return c->console == con;
 }
 
+static void log_command(struct pw_console *con, const struct pw_commanded *what)
+{
+	bool is_named = what->name && con->request.verb->argument != PW_ARGUMENT_CLIENT;
+
+	pw_log_info(&con->client->log, "%s%s%s%s%s%s command issued", con->request.tag,
+		    is_named ? " '" : "", is_named ? what->name : "", is_named ? "'" : "",
+		    what->value ? " " : "", what->value ? what->value : "");
+}
+
 static bool ask_for_command(struct pw_console *con)
 {
 	struct pw_client *c = con->client;
 	const struct pw_console_actions *actions = c->clients->console_arg;
 	const struct pw_request *request = &con->request;
-	const char *argument = request->has_argument ? request->argument : NULL;
+	bool is_named = request->has_argument && request->verb->argument != PW_ARGUMENT_MODE;
+	const struct pw_commanded what = {
+	    .command = request->verb->command,
+	    .name = is_named ? request->argument : NULL,
+	    .value = request->has_value ? request->value : NULL,
+	    .user = pw_client_user(c),
+	};
 
-	if (request->verb->argument == PW_ARGUMENT_DATABASE && argument)
-		pw_log_info(&c->log, "%s '%s' command issued", request->tag, argument);
-	else
-		pw_log_info(&c->log, "%s command issued", request->tag);
+	log_command(con, &what);
 	con->is_waiting = true;
-	actions->run(actions->arg, c->id, request->verb->command,
-		     request->verb->argument == PW_ARGUMENT_MODE ? NULL : argument);
+	actions->run(actions->arg, c->id, &what);
 	return c->console == con;
 }
 

@@ -16,7 +16,7 @@ struct ask_mail {
 	struct pw_mail mail;
 	struct pw_process *process;
 	struct pw_asker asker;
-	char *name;                 /* the command's argument, NULL = none */
+	char *name, *value, *user;  /* the command's, NULL = none */
 	const struct pw_view *view; /* NULL = a command */
 };
 
@@ -25,6 +25,8 @@ static void discard_ask(struct pw_mail *mail)
 	struct ask_mail *m = PW_CONTAINER(mail, struct ask_mail, mail);
 
 	free(m->name);
+	free(m->value);
+	free(m->user);
 	free(m);
 }
 
@@ -32,11 +34,12 @@ static void discard_ask(struct pw_mail *mail)
 static void deliver_ask(struct pw_mail *mail, void *receiver PW_UNUSED)
 {
 	struct ask_mail *m = PW_CONTAINER(mail, struct ask_mail, mail);
+	const struct pw_commanded what = {m->asker.command, m->name, m->value, m->user};
 
 	if (m->view)
 		pw_control_show(m->process, &m->asker, m->view);
 	else
-		pw_control_run(m->process, &m->asker, m->name);
+		pw_control_run(m->process, &m->asker, &what);
 	discard_ask(mail);
 }
 
@@ -53,21 +56,28 @@ static struct ask_mail *create_ask(struct pw_worker *worker, uint64_t asker)
 	return m;
 }
 
-static void run_command(void *arg, uint64_t asker, enum pw_command command, const char *name)
+/* NULL is none, and no failure. */
+static bool copy_text(const char *text, char **copy)
+{
+	*copy = text ? strdup(text) : NULL;
+	return *copy || !text;
+}
+
+static void run_command(void *arg, uint64_t asker, const struct pw_commanded *what)
 {
 	struct pw_worker *worker = arg;
 	struct ask_mail *m = create_ask(worker, asker);
 	struct pw_error err;
 
-	if (m && name)
-		m->name = strdup(name);
-	if (!m || (name && !m->name)) {
-		free(m);
+	if (!m || !copy_text(what->name, &m->name) || !copy_text(what->value, &m->value) ||
+	    !copy_text(what->user, &m->user)) {
+		if (m)
+			discard_ask(&m->mail);
 		pw_error_set(&err, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
-		pw_console_done(&worker->clients, asker, command, &err);
+		pw_console_done(&worker->clients, asker, what->command, &err);
 		return;
 	}
-	m->asker.command = command;
+	m->asker.command = what->command;
 	pw_mailbox_post(&worker->process->mailbox, &m->mail);
 }
 

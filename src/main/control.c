@@ -14,6 +14,7 @@
 #include "reload.h"
 #include "round.h"
 #include "shutdown.h"
+#include "watch.h"
 
 enum { SHOW_LIMIT_US = 1000 * 1000 };
 
@@ -183,11 +184,33 @@ static void command_reconnect(struct pw_process *process, const struct pw_asker 
 	pw_round_run(process, asker, PW_ROUND_RECONNECT, name, pw_round_tell_done);
 }
 
+/* ---- about nodes ---- */
+
+static void command_nodes(struct pw_process *process, const struct pw_asker *asker,
+			  const struct pw_commanded *what)
+{
+	static const enum pw_order_kind kinds[] = {
+	    [PW_COMMAND_DRAIN] = PW_ORDER_DRAIN,         [PW_COMMAND_BAN] = PW_ORDER_BAN,
+	    [PW_COMMAND_BAN_FORCE] = PW_ORDER_BAN_FORCE, [PW_COMMAND_UNBAN] = PW_ORDER_UNBAN,
+	    [PW_COMMAND_WEIGHT] = PW_ORDER_WEIGHT,       [PW_COMMAND_PROMOTE] = PW_ORDER_PROMOTE,
+	    [PW_COMMAND_MAX_LAG] = PW_ORDER_MAX_LAG,
+	};
+	const struct pw_order order = {.kind = kinds[what->command],
+				       .target = what->name,
+				       .value = what->value,
+				       .by = what->user};
+
+	pw_watch_order(process, asker, &order);
+}
+
 /* ---- what is asked for ---- */
 
-void pw_control_run(struct pw_process *process, const struct pw_asker *asker, const char *name)
+void pw_control_run(struct pw_process *process, const struct pw_asker *asker,
+		    const struct pw_commanded *what)
 {
-	switch (asker->command) {
+	const char *name = what->name;
+
+	switch (what->command) {
 	case PW_COMMAND_RELOAD:
 		pw_log_info(&process->logctx, "RELOAD command issued");
 		pw_reload_run(process, asker);
@@ -215,6 +238,15 @@ void pw_control_run(struct pw_process *process, const struct pw_asker *asker, co
 		break;
 	case PW_COMMAND_SHUTDOWN_WAIT_FOR_CLIENTS:
 		pw_shutdown_begin(process, asker, PW_LIFE_WAIT_FOR_CLIENTS);
+		break;
+	case PW_COMMAND_DRAIN:
+	case PW_COMMAND_BAN:
+	case PW_COMMAND_BAN_FORCE:
+	case PW_COMMAND_UNBAN:
+	case PW_COMMAND_WEIGHT:
+	case PW_COMMAND_PROMOTE:
+	case PW_COMMAND_MAX_LAG:
+		command_nodes(process, asker, what);
 		break;
 	}
 }

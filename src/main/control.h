@@ -7,8 +7,8 @@
 
 #include "asker.h"
 
-/* asker->command; `name` is its argument, NULL = none. */
-void pw_control_run(struct pw_process *process, const struct pw_asker *asker, const char *name);
+void pw_control_run(struct pw_process *process, const struct pw_asker *asker,
+		    const struct pw_commanded *what);
 /* The rows of all workers, as far as they answer within a second. */
 void pw_control_show(struct pw_process *process, const struct pw_asker *asker,
 		     const struct pw_view *view);

@@ -52,18 +52,20 @@ static void signal_shutdown(struct pw_process *process, int number)
 static void signal_usr1(struct pw_process *process)
 {
 	const struct pw_asker nobody = {0, 0, PW_COMMAND_PAUSE};
+	const struct pw_commanded pause = {.command = PW_COMMAND_PAUSE};
 
 	if (atomic_load(&process->registry.is_paused)) {
 		pw_log_info(&process->logctx, "got SIGUSR1, but already paused/suspended");
 		return;
 	}
 	pw_log_info(&process->logctx, "got SIGUSR1, pausing all activity");
-	pw_control_run(process, &nobody, NULL);
+	pw_control_run(process, &nobody, &pause);
 }
 
 static void signal_usr2(struct pw_process *process)
 {
 	const struct pw_asker nobody = {0, 0, PW_COMMAND_RESUME};
+	const struct pw_commanded resume = {.command = PW_COMMAND_RESUME};
 
 	if (process->life != PW_LIFE_RUNNING) {
 		pw_log_info(&process->logctx, "got SIGUSR2 while shutting down, ignoring");
@@ -71,7 +73,7 @@ static void signal_usr2(struct pw_process *process)
 		pw_log_info(&process->logctx, "got SIGUSR2, but not paused/suspended");
 	} else {
 		pw_log_info(&process->logctx, "got SIGUSR2, continuing from PAUSE");
-		pw_control_run(process, &nobody, NULL);
+		pw_control_run(process, &nobody, &resume);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "pgweir/cluster/monitor.h"
+#include "round.h"
 
 struct pw_watcher {
 	struct pw_process *process;
@@ -83,6 +84,94 @@ static void deliver_set(struct pw_mail *mail, void *receiver)
 	discard_set(mail);
 }
 
+/* ---- there and back ---- */
+
+struct order_mail {
+	struct pw_mail mail;
+	struct pw_process *process;
+	struct pw_asker asker;
+	struct pw_order order; /* its strings are behind */
+	bool is_done;
+	struct pw_error err; /* why it is not done */
+	char texts[];
+};
+
+static void discard_order(struct pw_mail *mail)
+{
+	free(PW_CONTAINER(mail, struct order_mail, mail));
+}
+
+/* On the main thread. The workers have been posted what has changed before this came, so what they
+ * are asked now they answer behind it. */
+static void deliver_outcome(struct pw_mail *mail, void *receiver PW_UNUSED)
+{
+	struct order_mail *m = PW_CONTAINER(mail, struct order_mail, mail);
+
+	if (m->is_done)
+		pw_round_run(m->process, &m->asker, PW_ROUND_COUNT, NULL, pw_round_tell_done);
+	else
+		pw_asker_tell(m->process, &m->asker, &m->err);
+	free(m);
+}
+
+static void deliver_order(struct pw_mail *mail, void *receiver)
+{
+	struct order_mail *m = PW_CONTAINER(mail, struct order_mail, mail);
+	struct pw_watcher *watcher = receiver;
+
+	m->is_done = pw_monitor_obey(&watcher->monitor, &m->order, &m->err);
+	m->mail.deliver = deliver_outcome;
+	pw_mailbox_post(&m->process->mailbox, &m->mail);
+}
+
+static size_t size_of(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+static const char *copy_text(char **at, const char *text)
+{
+	const char *copy = text ? memcpy(*at, text, size_of(text)) : NULL;
+
+	*at += size_of(text);
+	return copy;
+}
+
+static struct order_mail *create_order(struct pw_process *process, const struct pw_asker *asker,
+				       const struct pw_order *order)
+{
+	size_t size = size_of(order->target) + size_of(order->value) + size_of(order->by);
+	struct order_mail *m = calloc(1, sizeof(*m) + size);
+	char *at = m ? m->texts : NULL;
+
+	if (!m)
+		return NULL;
+	m->mail.deliver = deliver_order;
+	m->mail.discard = discard_order;
+	m->process = process;
+	m->asker = *asker;
+	m->order.kind = order->kind;
+	m->order.target = copy_text(&at, order->target);
+	m->order.value = copy_text(&at, order->value);
+	m->order.by = copy_text(&at, order->by);
+	return m;
+}
+
+void pw_watch_order(struct pw_process *process, const struct pw_asker *asker,
+		    const struct pw_order *order)
+{
+	struct order_mail *m = process->watcher ? create_order(process, asker, order) : NULL;
+
+	if (!process->watcher)
+		pw_asker_refuse(process, asker, "%s", "there are no clusters");
+	else if (!m)
+		pw_asker_refuse(process, asker, "%s", "out of memory");
+	else
+		pw_mailbox_post(&process->watcher->mailbox, &m->mail);
+}
+
+/* ---- life ---- */
+
 static void deliver_stop(struct pw_mail *mail PW_UNUSED, void *receiver)
 {
 	struct pw_watcher *watcher = receiver;
@@ -93,8 +182,6 @@ static void deliver_stop(struct pw_mail *mail PW_UNUSED, void *receiver)
 static void discard_stop(struct pw_mail *mail PW_UNUSED)
 {
 }
-
-/* ---- life ---- */
 
 static void *run(void *arg)
 {

@@ -28,6 +28,9 @@ struct fixture {
 	enum pw_command command;
 	char name[80];
 	bool has_name;
+	char value[80];
+	bool has_value;
+	char user[80];
 	const struct pw_view *view;
 	/* Should main answer within the call? It says it does not; the console must not care. */
 	bool answers_at_once;
@@ -122,18 +125,21 @@ static inline void answer_rows(struct fixture *f, size_t n, const struct pw_erro
 	pw_console_rows(&f->clients, f->client.id, &rows, err);
 }
 
-static void fake_run(void *arg, uint64_t asker, enum pw_command command, const char *name)
+static void fake_run(void *arg, uint64_t asker, const struct pw_commanded *what)
 {
 	struct fixture *f = arg;
 
 	f->n_runs++;
-	f->command = command;
-	f->has_name = name != NULL;
-	snprintf(f->name, sizeof(f->name), "%s", name ? name : "");
+	f->command = what->command;
+	f->has_name = what->name != NULL;
+	snprintf(f->name, sizeof(f->name), "%s", what->name ? what->name : "");
+	f->has_value = what->value != NULL;
+	snprintf(f->value, sizeof(f->value), "%s", what->value ? what->value : "");
+	snprintf(f->user, sizeof(f->user), "%s", what->user);
 	if (f->closes_at_once)
 		pw_client_close(&f->client, "admin forced disconnect", NULL);
 	if (f->answers_at_once)
-		pw_console_done(&f->clients, asker, command, NULL);
+		pw_console_done(&f->clients, asker, what->command, NULL);
 }
 
 static void fake_collect(void *arg, uint64_t asker, const struct pw_view *view)

@@ -183,6 +183,23 @@ static void test_command_and_its_answer(void **state)
 	assert_string_equal(sent_types(f), "CZ");
 }
 
+static void test_command_about_a_node(void **state)
+{
+	struct fixture *f = *state;
+
+	query(f, "weight shop/db2:5432 3");
+	assert_int_equal(f->command, PW_COMMAND_WEIGHT);
+	assert_string_equal(f->name, "shop/db2:5432");
+	assert_string_equal(f->value, "3");
+	assert_string_equal(f->user, "boss");
+	pw_console_done(&f->clients, f->client.id, PW_COMMAND_WEIGHT, NULL);
+	assert_true(has_sent(f, "WEIGHT"));
+	assert_string_equal(sent_types(f), "CZ");
+	query(f, "drain db2:5432");
+	assert_int_equal(f->command, PW_COMMAND_DRAIN);
+	assert_false(f->has_value);
+}
+
 static void test_command_fails(void **state)
 {
 	struct fixture *f = *state;
@@ -444,6 +461,7 @@ int main(void)
 	    SESSION(test_show_waits_for_main),
 	    SESSION(test_failed_view),
 	    SESSION(test_command_and_its_answer),
+	    SESSION(test_command_about_a_node),
 	    SESSION(test_command_fails),
 	    SESSION(test_stats_user_runs_nothing),
 	    SESSION(test_input_waits_its_turn),

@@ -115,6 +115,74 @@ static void test_commands(void **state)
 	assert_string_equal(parsed("shutdown wait_for_clients").tag, "SHUTDOWN");
 }
 
+static void assert_about_node(const char *text, enum pw_command command, const char *node,
+			      const char *value)
+{
+	struct pw_request request = parsed(text);
+
+	assert_command(text, command, node);
+	assert_int_equal(request.has_value, value != NULL);
+	if (value)
+		assert_string_equal(request.value, value);
+}
+
+static void test_commands_about_nodes(void **state)
+{
+	(void)state;
+	assert_about_node("drain db1:5432", PW_COMMAND_DRAIN, "db1:5432", NULL);
+	assert_about_node("DRAIN db-1.example.net;", PW_COMMAND_DRAIN, "db-1.example.net", NULL);
+	assert_about_node("ban [::1]:5432", PW_COMMAND_BAN, "[::1]:5432", NULL);
+	assert_about_node("ban shop/db1 force", PW_COMMAND_BAN_FORCE, "shop/db1", "force");
+	assert_about_node("unban /run/postgresql:5432", PW_COMMAND_UNBAN, "/run/postgresql:5432",
+			  NULL);
+	assert_about_node("unban \"/my dir:5432\"", PW_COMMAND_UNBAN, "/my dir:5432", NULL);
+	assert_about_node("weight db1 3", PW_COMMAND_WEIGHT, "db1", "3");
+	assert_about_node("weight db1 Default ;", PW_COMMAND_WEIGHT, "db1", "Default");
+	assert_about_node("promote db1", PW_COMMAND_PROMOTE, "db1", NULL);
+	assert_about_node("max_lag shop 1.5s", PW_COMMAND_MAX_LAG, "shop", "1.5s");
+	assert_about_node("max_lag shop '2 s'", PW_COMMAND_MAX_LAG, "shop", "2 s");
+	assert_about_node("max_lag shop default", PW_COMMAND_MAX_LAG, "shop", "default");
+	assert_string_equal(parsed("ban db1 FORCE").tag, "BAN");
+}
+
+static void test_invalid_commands_about_nodes(void **state)
+{
+	static const char *const texts[] = {"drain",
+					    "ban ;",
+					    "drain db1 now",
+					    "ban db1 FORCE x",
+					    "ban db1 FORCED",
+					    "ban db1;ban x",
+					    "unban db1 2",
+					    "weight db1",
+					    "weight db1 3 4",
+					    "weight db1 '3",
+					    "promote a b",
+					    "max_lag",
+					    "max_lag shop",
+					    "ban\"db1\"",
+					    "drain a,b",
+					    "drain 'db1'",
+					    "weight db1 \"3\"",
+					    "drain db1;;"};
+	char expected[256], text[600];
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(texts); i++) {
+		snprintf(expected, sizeof(expected), "invalid command '%s', use SHOW HELP;",
+			 texts[i]);
+		assert_refused(texts[i], PW_RIGHT_ADMIN, expected);
+		assert_refused(texts[i], PW_RIGHT_STATS, "admin access needed");
+	}
+	snprintf(text, sizeof(text), "drain %0327d", 0);
+	assert_about_node(text, PW_COMMAND_DRAIN, text + 6, NULL);
+	snprintf(text, sizeof(text), "drain %0328d", 0);
+	assert_refused(text, PW_RIGHT_ADMIN, "bad arguments");
+	snprintf(text, sizeof(text), "weight db1 %064d", 0);
+	assert_refused(text, PW_RIGHT_ADMIN, "bad arguments");
+	assert_refused("drain db1:5432", PW_RIGHT_STATS, "admin access needed");
+}
+
 static void test_invalid_commands(void **state)
 {
 	static const char *const texts[] = {
@@ -298,6 +366,8 @@ int main(void)
 	    cmocka_unit_test(test_every_view_is_found),
 	    cmocka_unit_test(test_empty),
 	    cmocka_unit_test(test_commands),
+	    cmocka_unit_test(test_commands_about_nodes),
+	    cmocka_unit_test(test_invalid_commands_about_nodes),
 	    cmocka_unit_test(test_invalid_commands),
 	    cmocka_unit_test(test_commands_of_pgbouncer),
 	    cmocka_unit_test(test_long_pieces),

@@ -26,6 +26,21 @@ enum pw_command {
 	PW_COMMAND_SHUTDOWN,
 	PW_COMMAND_SHUTDOWN_WAIT_FOR_SERVERS,
 	PW_COMMAND_SHUTDOWN_WAIT_FOR_CLIENTS,
+	PW_COMMAND_DRAIN,
+	PW_COMMAND_BAN,
+	PW_COMMAND_BAN_FORCE,
+	PW_COMMAND_UNBAN,
+	PW_COMMAND_WEIGHT,
+	PW_COMMAND_PROMOTE,
+	PW_COMMAND_MAX_LAG,
+};
+
+/* A command as it was given; borrowed strings. */
+struct pw_commanded {
+	enum pw_command command;
+	const char *name;  /* its argument, NULL = none */
+	const char *value; /* what stands behind that, NULL = nothing */
+	const char *user;  /* whose console it is */
 };
 
 /* What a view's collect function gets as its source. */
@@ -41,8 +56,7 @@ struct pw_worker_view {
 /* Implemented by main. Both answer later, by pw_console_done() or pw_console_rows(), on the
  * asking worker; `asker` is the asking client's id, which may be gone by then. */
 struct pw_console_actions {
-	/* `name` (borrowed) is the command's argument, NULL = none. */
-	void (*run)(void *arg, uint64_t asker, enum pw_command command, const char *name);
+	void (*run)(void *arg, uint64_t asker, const struct pw_commanded *what);
 	void (*collect)(void *arg, uint64_t asker, const struct pw_view *view);
 	void *arg;
 };
