@@ -46,6 +46,9 @@ static void follow(struct pw_pool *pool, void *arg)
 	if (!pool->cluster || pool->cluster != arg)
 		return;
 	usable = pw_nodes_usable(pool);
+#ifdef PW_MUTANT_DRAIN_IS_A_BAN
+	end_busy(pool, ~pw_nodes_held(pool, PW_HOLD_DRAINED), "its node was banned");
+#endif
 	end_busy(pool, ~pw_nodes_held(pool, PW_HOLD_BANNED), "its node was banned");
 	end_busy(pool, pw_nodes_bearable(pool),
 		 pool->routing == PW_ROUTING_PRIMARY ? "the primary has changed"
