@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Between the files of a client, lowest first: what it listens to (listening.c),
- * where it is routed (routes.c), what its
- * statements leave (session.c), states and end (client.c), bytes on their way (relay_io.c,
- * hearing.c), tracked values (session_params.c), login from its end to its beginning (login_end.c,
- * login_lookup.c, login_auth.c, login.c), relay (relay_plan.c, route.c, relay_route.c,
- * relay_again.c,
- * relay_names.c, relay_session.c, relay_loan.c, relay_hub.c, relay_prepared.c, relay_message.c,
- * relay.c), the set of clients and their events (clients.c).
+ * Between the files of a client, lowest first: what it listens to (listening.c), where it is routed
+ * (routes.c), what its statements leave (session.c), states and end (client.c), bytes on their way
+ * (relay_io.c, hearing.c), tracked values (session_params.c), names of statements (session_names.c),
+ * login from its end to its beginning (login_end.c, login_lookup.c, login_auth.c, login.c), relay
+ * (relay_plan.c, route.c, relay_route.c, relay_again.c, relay_names.c, relay_session.c, relay_loan.c,
+ * relay_hub.c, relay_prepared.c, relay_message.c, relay.c), the set of clients and their events
+ * (clients.c).
  */
 #ifndef PGWEIR_CLIENT_CLIENT_PRIV_H
 #define PGWEIR_CLIENT_CLIENT_PRIV_H
@@ -60,13 +59,24 @@ enum pw_session_learning {
 	PW_LEARNING_OVER,  /* known now, or not to be known */
 };
 
+/* Statements of the client's that a text runs or speaks of by their names, and those that these do
+ * in turn. */
+struct pw_client_named {
+	struct pw_strbuf list; /* as in struct pw_effects */
+	bool may_forget;       /* one of them may be DEALLOCATE ALL or the like */
+	bool is_too_deep;      /* they may run others that are not here */
+	unsigned values_use;   /* PW_VALUES_*: of them */
+	uint64_t serial;       /* of the text */
+};
+
 /* What a client in transaction or statement mode leaves in its links (session_state = track). */
 struct pw_client_session {
-	struct pw_effects effects;  /* of what was sent since the link's state was last known */
-	unsigned called;            /* PW_CODE_*: of these, as known when they were sent */
-	bool is_called_unknown;     /* ... and not known of some */
-	unsigned values_use;        /* PW_VALUES_*: of the last query */
-	struct pw_client_lone lone; /* part of these */
+	struct pw_effects effects;    /* of what was sent since the link's state was last known */
+	unsigned called;              /* PW_CODE_*: of these, as known when they were sent */
+	bool is_called_unknown;       /* ... and not known of some */
+	unsigned values_use;          /* PW_VALUES_*: of the last query */
+	struct pw_client_named named; /* of the last query, or what was parsed or bound last */
+	struct pw_client_lone lone;   /* part of these */
 	struct pw_client_unnamed unnamed;
 	bool is_put_off;    /* the next question is that of another transaction */
 	bool is_acting;     /* ASKING: something is done, and nothing is asked */
@@ -118,6 +128,10 @@ void pw_session_read_unnamed(struct pw_client *c);
 const struct pw_effects *pw_session_effects_of(struct pw_client *c, struct pw_statement *statement);
 /* NULL = the unnamed one. */
 void pw_session_note_bind(struct pw_client *c, struct pw_statement *statement);
+/* One is run by its name. What it sets back is seen to by whoever binds or queries (the result), or
+ * (is_code) when the transaction is over. */
+enum pw_going_back pw_session_note_run(struct pw_client *c, struct pw_statement *statement,
+				       bool is_bound, bool is_code);
 /* An error about that message: the server may skip what it has not answered. */
 void pw_session_note_error(struct pw_client *c, const struct pw_expect *about);
 /* A Sync: was one bound since the last? */

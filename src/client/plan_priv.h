@@ -66,8 +66,8 @@ void pw_plan_repeat_now(struct pw_client *c);
 bool pw_relay_must_wait(struct pw_client *c, const struct pw_piece *piece);
 /* SETTLING: is it certain now? */
 bool pw_relay_has_settled(struct pw_client *c);
-/* Of a Query: may it make the server forget all statements? */
-bool pw_relay_may_forget(const struct pw_piece *piece);
+/* Of a Query that was read (pw_names_read()): may it make the server forget all statements? */
+bool pw_relay_forgets(const struct pw_client *c, const struct pw_piece *piece);
 /* Each sends one message (or its own answer) with virtual names; false = the client is closed. */
 bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece);
 bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece);

@@ -43,9 +43,9 @@ static bool bring_names(struct pw_client *c)
 {
 	if (!c->session)
 		return true;
-	pw_names_note_drops(c, &c->session->effects);
-	return pw_relay_own_sequences(c, c->session->values_use) &&
-	       pw_names_bring(c, &c->session->effects, true);
+	pw_names_note_drops(c);
+	return pw_relay_own_sequences(c, c->session->values_use | c->session->named.values_use) &&
+	       pw_names_bring(c, true);
 }
 
 /* And behind it, if it goes back to what the session began with, what makes that true. */
@@ -59,8 +59,8 @@ static bool forward_sync_point(struct pw_client *c, const struct pw_piece *piece
 
 static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
 {
-	enum pw_going_back back = pw_session_note_query(c, piece);
-	unsigned flags = c->is_tracking && pw_relay_may_forget(piece) ? PW_EXPECT_FORGETS : 0;
+	enum pw_going_back back = pw_names_note_query(c, piece);
+	unsigned flags = c->is_tracking && pw_relay_forgets(c, piece) ? PW_EXPECT_FORGETS : 0;
 
 	if (c->clients->pools->snapshot->conf->disable_pqexec) {
 		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");

@@ -163,20 +163,21 @@ static bool bring_named(struct pw_client *c, char use, const char *name, unsigne
 {
 	struct pw_prepared_name *listed = pw_prepared_find(c->prepared, name);
 
-	return !listed ||
-	       bring(c, listed, use == PW_STATEMENT_DROPPED ? FORM_EMPTY : FORM_WHOLE, flags);
+	bool is_dropped = use == PW_STATEMENT_DROPPED || use == PW_STATEMENT_DROPPED_BY_CODE;
+
+	return !listed || bring(c, listed, is_dropped ? FORM_EMPTY : FORM_WHOLE, flags);
 }
 
-bool pw_names_bring(struct pw_client *c, const struct pw_effects *effects, bool is_query)
+bool pw_names_bring(struct pw_client *c, bool is_query)
 {
-	const struct pw_strbuf *list = effects ? &effects->statements : NULL;
+	const struct pw_strbuf *list = c->session ? &c->session->named.list : NULL;
 	const struct pw_link *link = c->loan.link;
 	unsigned flags = is_query ? PW_EXPECT_AHEAD : 0;
 	uint32_t before = link->expects.n;
 	size_t at = 0;
 
 	/* The server skips to a Sync of the client's, which must be the first it sees. */
-	if (!c->session || !list || list->len == 0 || (is_query && link->is_batch_open) ||
+	if (!list || list->len == 0 || (is_query && link->is_batch_open) ||
 	    pw_link_skips_next(link))
 		return true;
 	while (at < list->len) {
@@ -210,12 +211,12 @@ bool pw_names_may_matter(const struct pw_client *c, const struct pw_piece *piece
 
 /* ---- what becomes of them ---- */
 
-void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects)
+void pw_names_note_drops(struct pw_client *c)
 {
-	const struct pw_strbuf *list = effects ? &effects->statements : NULL;
+	const struct pw_strbuf *list = c->session ? &c->session->named.list : NULL;
 	struct pw_strbuf *dropping = c->session ? &c->session->dropping : NULL;
 
-	if (!list || !dropping || (list->len == 0 && dropping->len == 0))
+	if (!list || (list->len == 0 && dropping->len == 0))
 		return;
 	pw_strbuf_reset(dropping); /* a Query waits until what may drop one has been answered */
 	for (size_t at = 0; at < list->len; at += strlen(list->data + at) + 1) {
@@ -226,16 +227,6 @@ void pw_names_note_drops(struct pw_client *c, const struct pw_effects *effects)
 	}
 	if (dropping->has_failed)
 		c->loan.link->facts.must_close = true;
-}
-
-struct pw_prepared_name *pw_names_dropped(const struct pw_client *c,
-					  const struct pw_effects *effects)
-{
-	const struct pw_strbuf *list = effects ? &effects->statements : NULL;
-
-	return list && list->len > 0 && list->data[0] == PW_STATEMENT_DROPPED
-		   ? pw_prepared_find(c->prepared, list->data + 1)
-		   : NULL;
 }
 
 static void forget_name(struct pw_client *c, const char *name)

@@ -96,6 +96,19 @@ bool pw_relay_has_settled(struct pw_client *c)
 	return true;
 }
 
+static bool text_may_forget(const struct pw_piece *piece, const struct pw_cursor *text)
+{
+	return !piece->is_last ||
+	       pw_statement_may_forget((const char *)text->at, pw_cursor_left(text));
+}
+
+static bool query_may_forget(const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+
+	return text_may_forget(piece, &body);
+}
+
 bool pw_relay_must_wait(struct pw_client *c, const struct pw_piece *piece)
 {
 	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
@@ -108,23 +121,15 @@ bool pw_relay_must_wait(struct pw_client *c, const struct pw_piece *piece)
 		return must_be_told(c, piece);
 	/* What a Query drops by name is known by the order of the answers. */
 	if ((role == PW_ROLE_QUERY &&
-	     (c->loan.link->expects.n_forgets > 0 || pw_relay_may_forget(piece))) ||
+	     (c->loan.link->expects.n_forgets > 0 || query_may_forget(piece))) ||
 	    (role == PW_ROLE_BIND && c->unnamed_forgets))
 		return true;
 	return statement_name(piece)[0] != '\0' || pw_names_may_matter(c, piece);
 }
 
-static bool text_may_forget(const struct pw_piece *piece, const struct pw_cursor *text)
+bool pw_relay_forgets(const struct pw_client *c, const struct pw_piece *piece)
 {
-	return !piece->is_last ||
-	       pw_statement_may_forget((const char *)text->at, pw_cursor_left(text));
-}
-
-bool pw_relay_may_forget(const struct pw_piece *piece)
-{
-	struct pw_cursor body = pw_piece_body(piece);
-
-	return text_may_forget(piece, &body);
+	return (c->session && c->session->named.may_forget) || query_may_forget(piece);
 }
 
 /* ---- Parse ---- */
@@ -164,9 +169,11 @@ static bool parse_new(struct pw_client *c, struct pw_prepared_name *name)
 static bool bring_for(struct pw_client *c, struct pw_statement *statement)
 {
 	const struct pw_effects *effects = pw_session_effects_of(c, statement);
+	unsigned use = pw_session_values_use(c, effects);
 
-	return pw_relay_own_sequences(c, pw_session_values_use(c, effects)) &&
-	       pw_names_bring(c, effects, false);
+	pw_names_read(c, effects);
+	use |= c->session ? c->session->named.values_use : 0;
+	return pw_relay_own_sequences(c, use) && pw_names_bring(c, false);
 }
 
 static bool refuse_size(struct pw_client *c, size_t len)
@@ -313,6 +320,14 @@ static void note_parsed(const struct pw_client *c, const struct pw_expect *entry
 
 /* ---- Bind ---- */
 
+/* Of what bring_for() was last called for: it is bound. */
+static void note_bind(struct pw_client *c, struct pw_statement *statement)
+{
+	pw_session_note_bind(c, statement);
+	(void)pw_names_note_runs(c, true);
+	c->portal_forgets |= c->session && c->session->named.may_forget;
+}
+
 static bool bring_with_names(struct pw_client *c)
 {
 	pw_session_read_unnamed(c);
@@ -337,10 +352,10 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 		if (name[0] == '\0' && !bring_with_names(c))
 			return false;
 		if (name[0] == '\0')
-			pw_session_note_bind(c, NULL);
+			note_bind(c, NULL);
 		else
 			pw_session_note_foreign(c);
-		dropped = name[0] ? NULL : pw_names_dropped(c, pw_session_effects_of(c, NULL));
+		dropped = name[0] ? NULL : pw_names_dropped(c);
 		if (c->prepared)
 			pw_prepared_note_bind(c->prepared, portal, NULL, dropped);
 		return pw_relay_forward(c, piece, &plain);
@@ -357,8 +372,8 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	case PW_PLAN_FAILED:
 		return false;
 	}
-	pw_session_note_bind(c, listed->statement); /* as it is read on this link */
-	dropped = pw_names_dropped(c, pw_session_effects_of(c, listed->statement));
+	note_bind(c, listed->statement); /* as it is read on this link */
+	dropped = pw_names_dropped(c);
 	c->loan.pool->stats.now.bind_count++;
 	if (!pw_plan_expect(c, PW_ROLE_BIND, 0, listed->statement, listed))
 		return false;

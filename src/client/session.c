@@ -42,6 +42,7 @@ void pw_session_end(struct pw_client *c)
 	pw_unnamed_fini(&c->session->unnamed);
 	pw_strbuf_fini(&c->session->said);
 	pw_strbuf_fini(&c->session->brought);
+	pw_strbuf_fini(&c->session->named.list);
 	pw_strbuf_fini(&c->session->dropping);
 	pw_strbuf_fini(&c->session->ahead_error);
 	pw_residue_fini(&c->session->residue);
@@ -367,20 +368,60 @@ static bool judge_statement(struct pw_client *c, struct pw_statement *statement)
 	return true;
 }
 
+static void add_unread(struct pw_client *c, const struct pw_statement *statement)
+{
+	struct pw_effects *effects = &c->session->effects;
+
+	pw_strbuf_reset(&effects->statements);
+	pw_strbuf_reset(&effects->resets);
+	judge(c, effects, (const char *)statement->body, statement->text_len);
+	pw_session_note_calls(c, effects);
+}
+
 static void add_effects_of(struct pw_client *c, struct pw_statement *statement)
 {
 	if (!judge_statement(c, statement)) {
 		c->session->may_copy = true;
-		pw_strbuf_reset(&c->session->effects.statements);
-		pw_strbuf_reset(&c->session->effects.resets);
-		judge(c, &c->session->effects, (const char *)statement->body, statement->text_len);
-		pw_session_note_calls(c, &c->session->effects);
+		add_unread(c, statement);
 		return;
 	}
 	note_bound(c, &statement->effects);
 	pw_failed_note_sent(c, &statement->effects, (const char *)statement->body, true);
 	pw_effects_merge(&c->session->effects, &statement->effects);
 	pw_session_note_calls(c, &statement->effects);
+}
+
+static void add_effects_by_code(struct pw_client *c, const struct pw_statement *statement)
+{
+	struct pw_effects *effects = &c->session->effects;
+
+	pw_effects_merge(effects, &statement->effects);
+	pw_session_note_calls(c, &statement->effects);
+	effects->may_go_back |= statement->effects.resets.len > 0;
+}
+
+enum pw_going_back pw_session_note_run(struct pw_client *c, struct pw_statement *statement,
+				       bool is_bound, bool is_code)
+{
+	const struct pw_effects *effects = &statement->effects;
+
+	if (is_bound && !is_code) {
+		add_effects_of(c, statement);
+		return PW_BACK_NOT;
+	}
+	if (!judge_statement(c, statement)) {
+		add_unread(c, statement);
+		return PW_BACK_NOT;
+	}
+	/* What is sent behind a COPY would be taken for data. */
+	if (is_code || c->session->effects.flags & PW_EFFECT_COPY) {
+		add_effects_by_code(c, statement);
+		return PW_BACK_NOT;
+	}
+	pw_failed_note_sent(c, effects, (const char *)statement->body, false);
+	pw_effects_merge(&c->session->effects, effects);
+	pw_session_note_calls(c, effects);
+	return pw_resets_judge(c, effects);
 }
 
 const struct pw_effects *pw_session_effects_of(struct pw_client *c, struct pw_statement *statement)

@@ -62,10 +62,32 @@ static void mention(const char *name, size_t len, void *arg)
 	}
 }
 
-static struct pw_scan scan_text(struct pw_effects *effects, const char *text, size_t len)
+/* Without memory the server will not find the statement, and say so. */
+static void add_statement(struct pw_effects *effects, enum pw_statement_use use, const char *name)
+{
+	struct pw_strbuf *list = &effects->statements;
+
+	pw_strbuf_add_char(list, (char)use);
+	pw_strbuf_add(list, name, strlen(name) + 1);
+	if (list->has_failed)
+		pw_strbuf_reset(list);
+}
+
+static void speak(const char *name, bool is_dropped, void *arg)
+{
+	struct mentions *m = arg;
+
+	add_statement(m->effects,
+		      is_dropped ? PW_STATEMENT_DROPPED_BY_CODE : PW_STATEMENT_RUN_BY_CODE, name);
+}
+
+/* Of code, what it does with statements is noted too. */
+static struct pw_scan scan_text(struct pw_effects *effects, const char *text, size_t len,
+				bool is_code)
 {
 	struct mentions mentions = {.effects = effects};
-	struct pw_scan scan = {.on_name = mention, .arg = &mentions};
+	struct pw_scan scan = {
+	    .on_name = mention, .on_statement = is_code ? speak : NULL, .arg = &mentions};
 
 	pw_scan(&scan, text, len);
 	scan.arg = NULL;
@@ -76,7 +98,7 @@ static struct pw_scan scan_text(struct pw_effects *effects, const char *text, si
 
 void pw_effects_scan(struct pw_effects *effects, const char *text, size_t len)
 {
-	(void)scan_text(effects, text, len);
+	(void)scan_text(effects, text, len, false);
 }
 
 /* Functions that leave what no server can be asked about. */
@@ -98,7 +120,7 @@ static void note_word(struct pw_effects *effects, const char *text, const char *
 /* The text holds code, or may hold it. */
 static struct pw_scan scan_code(struct pw_effects *effects, const char *text, size_t len)
 {
-	struct pw_scan scan = scan_text(effects, text, len);
+	struct pw_scan scan = scan_text(effects, text, len, true);
 
 	effects->flags |= PW_EFFECTS_UNREAD;
 	if (scan.hides_names)
@@ -291,31 +313,20 @@ static void take_call(const struct judgement *j, const struct pw_sql_item *item)
 	}
 }
 
-/* Without memory the server will not find the statement, and say so. */
-static void name_statement(const struct judgement *j, enum pw_statement_use use, const char *name)
-{
-	struct pw_strbuf *list = &j->effects->statements;
-
-	pw_strbuf_add_char(list, (char)use);
-	pw_strbuf_add(list, name, strlen(name) + 1);
-	if (list->has_failed)
-		pw_strbuf_reset(list);
-}
-
 static void take_statement(const struct judgement *j, const struct pw_sql_item *item)
 {
-	name_statement(j, PW_STATEMENT_USED, item->name);
+	add_statement(j->effects, PW_STATEMENT_USED, item->name);
 }
 
 static void take_prepare(const struct judgement *j, const struct pw_sql_item *item)
 {
-	name_statement(j, PW_STATEMENT_MADE, item->name);
+	add_statement(j->effects, PW_STATEMENT_MADE, item->name);
 }
 
 static void take_deallocate(const struct judgement *j, const struct pw_sql_item *item)
 {
 	if (item->name[0])
-		name_statement(j, PW_STATEMENT_DROPPED, item->name);
+		add_statement(j->effects, PW_STATEMENT_DROPPED, item->name);
 }
 
 static void take_body(const struct judgement *j, const struct pw_sql_item *item PW_UNUSED)
@@ -500,7 +511,7 @@ static bool may_list_statements(const struct pw_shape *shape, const char *text)
 /* What the body of a function speaks of, even if it is not there for long. */
 static void take_created(const struct judgement *j)
 {
-	struct pw_scan scan = scan_text(j->effects, j->text, j->len);
+	struct pw_scan scan = scan_text(j->effects, j->text, j->len, false);
 
 	if (scan.makes_names || scan.hides_names || scan.runs_made)
 		j->effects->flags |= PW_EFFECT_UNSEEN;
@@ -531,7 +542,7 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 	if (shape.words & PW_SQL_BIT(COPY))
 		effects->flags |= PW_EFFECT_COPY;
 	if (may_list_statements(&shape, text))
-		name_statement(&j, PW_STATEMENT_ALL, "");
+		add_statement(effects, PW_STATEMENT_ALL, "");
 	if (is_plain(&shape))
 		return;
 	analysis = pw_shape_cache_get(cache, text, &shape);

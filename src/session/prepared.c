@@ -288,6 +288,7 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 	n->epoch = 0;
 	n->description = 0;
 	n->n_untold = 0;
+	n->read_in = 0;
 	n->statement = intern(prepared->statements, key, max_total_bytes, &status);
 	if (!n->statement) {
 		free(n);

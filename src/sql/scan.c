@@ -18,6 +18,8 @@
 /* Of a setting; PostgreSQL's own functions have shorter ones. */
 enum { NAME_MAX_BYTES = 255 };
 
+enum { STATEMENT_NAME_MAX = 63 };
+
 /* So much is looked behind at a time, and so often, on an average, at each byte of the text. */
 enum { GAP_MAX = 1000, GAPS_PER_BYTE = 4 };
 
@@ -255,10 +257,35 @@ static void take_call(struct pw_scan *scan, const char *word, const char *end)
 
 /* ---- words ---- */
 
+/* `at` is where the name of a prepared statement would stand. */
+static void take_statement(struct pw_scan *scan, const char *at, bool is_dropped)
+{
+	char name[NAME_MAX_BYTES + 1];
+	size_t len = 0;
+	bool is_quoted = *at == '"';
+	bool is_named = (is_quoted || begins_name(*at)) && add_part(at, name, &len);
+
+	for (size_t i = 0; i < len && !is_quoted; i++)
+		name[i] = (char)tolower((unsigned char)name[i]);
+	name[len < STATEMENT_NAME_MAX ? len : STATEMENT_NAME_MAX] = '\0';
+	scan->drops_any |= is_dropped && (!is_named || (!is_quoted && strcmp(name, "all") == 0));
+	if (is_named && scan->on_statement)
+		scan->on_statement(name, is_dropped, scan->arg);
+}
+
+static void take_deallocate(struct pw_scan *scan, const char *at)
+{
+	at = skip_gap(scan, at);
+	if (is_word(at, skip_name(at), "prepare"))
+		at = skip_gap(scan, skip_name(at));
+	take_statement(scan, at, true);
+}
+
 static void take_execute(struct pw_scan *scan, const char *at)
 {
 	const char *end = skip_literal(scan, skip_gap(scan, at));
 
+	take_statement(scan, skip_gap(scan, at), false);
 	/* INTO, USING and LOOP may follow. */
 	scan->runs_made |= !end || !(*end == ';' || isalpha((unsigned char)*end));
 }
@@ -298,11 +325,10 @@ static const struct {
 	const char *word;
 	void (*take)(struct pw_scan *scan, const char *at); /* behind it */
 } rows[] = {
-    {"set", take_set},       {"execute", take_execute},
-    {"do", take_do},         {"load", take_load},
-    {"u", take_u},           {"reset", take_reset},
-    {"discard", take_reset}, {"default", take_reset},
-    {"null", take_null},     {"update", take_update},
+    {"set", take_set},     {"execute", take_execute}, {"deallocate", take_deallocate},
+    {"do", take_do},       {"load", take_load},       {"u", take_u},
+    {"reset", take_reset}, {"discard", take_reset},   {"default", take_reset},
+    {"null", take_null},   {"update", take_update},
 };
 
 static void take_word(struct pw_scan *scan, const char *word, const char *end)

@@ -302,6 +302,23 @@ static void test_calls(void **state PW_UNUSED)
 	assert_effects(text, wanted);
 }
 
+/* What is run by its name where EXECUTE is not PL/pgSQL's own, and it may be either. */
+static void test_statements_in_code(void **state PW_UNUSED)
+{
+	static const char opaque[] =
+	    " reset settings temp hold locks prepared listens code any unseen commands";
+	char wanted[256];
+
+	snprintf(wanted, sizeof(wanted), "%s r:a f:b", opaque);
+	assert_effects("DO $$ BEGIN EXECUTE 'EXECUTE A(1)'; DEALLOCATE PREPARE b; END $$", wanted);
+	snprintf(wanted, sizeof(wanted), "%s r:A b", opaque);
+	assert_effects("DO $$ BEGIN EXECUTE 'EXECUTE \"A b\"'; END $$", wanted);
+	snprintf(wanted, sizeof(wanted), "%s r:x", opaque);
+	assert_effects("DO $$ BEGIN EXECUTE x; END $$", wanted);
+	snprintf(wanted, sizeof(wanted), "%s r:format", opaque);
+	assert_effects("DO $$ BEGIN EXECUTE format('SET LOCAL %I = 1', x); END $$", wanted);
+}
+
 /* Code within a text that may set what the text does not name. */
 static void test_code_in_texts(void **state PW_UNUSED)
 {
@@ -312,7 +329,7 @@ static void test_code_in_texts(void **state PW_UNUSED)
 	};
 	static const char *const run[] = {
 	    "DO $$ BEGIN EXECUTE 'SET ' || x || ' = 1'; END $$",
-	    "DO $$ BEGIN EXECUTE format('SET LOCAL %I = 1', x); END $$",
+	    "DO $$ BEGIN EXECUTE (format('SET LOCAL %I = 1', x)); END $$",
 	};
 	static const char *const clear[] = {
 	    "DO $$ BEGIN UPDATE t SET \"a\" = 1; END $$",
@@ -568,6 +585,7 @@ int main(void)
 	    cmocka_unit_test(test_code),
 	    cmocka_unit_test(test_calls),
 	    cmocka_unit_test(test_code_in_texts),
+	    cmocka_unit_test(test_statements_in_code),
 	    cmocka_unit_test(test_many_calls),
 	    cmocka_unit_test(test_by_code),
 	    cmocka_unit_test(test_values_of_sequences),

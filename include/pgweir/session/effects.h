@@ -79,6 +79,9 @@ enum pw_statement_use {
 	PW_STATEMENT_MADE = 'm',    /* PREPARE */
 	PW_STATEMENT_DROPPED = 'd', /* DEALLOCATE */
 	PW_STATEMENT_ALL = 'a',     /* the text may look at all there are */
+	/* The first and the third, by code that is in the text. */
+	PW_STATEMENT_RUN_BY_CODE = 'r',
+	PW_STATEMENT_DROPPED_BY_CODE = 'f',
 };
 
 /* How a text puts a setting back to what it began as. */

@@ -76,6 +76,7 @@ struct pw_prepared_name {
 	unsigned epoch;       /* ddl_epoch of the database when the client parsed it */
 	uint64_t description; /* of its rows, as the client was last told; 0 = never */
 	unsigned n_untold;    /* descriptions that were asked for and have not come */
+	uint64_t read_in;     /* the last text that runs it by its name (session_names.c) */
 	char name[];
 };
 

@@ -15,13 +15,18 @@
 struct pw_scan {
 	/* Names with a dot that may be settings: in quotes, or behind SET. */
 	void (*on_name)(const char *name, size_t len, void *arg);
+	/* A prepared statement is run, or dropped: a name as SQL means it, of at most 63 bytes. May
+	 * be NULL. */
+	void (*on_statement)(const char *name, bool is_dropped, void *arg);
 	void *arg;
 	/* Found: */
 	bool makes_names; /* a setting whose name is not written out, as far as can be seen */
 	bool hides_names; /* U&"..." or U&'...' is there: its escapes may hide one */
 	bool runs_made;   /* code runs a text that is not written out */
 	bool has_do, has_backslash, has_load;
-	bool goes_back;   /* settings go back to what the session began with: RESET and its kin */
+	bool drops_any; /* DEALLOCATE of all prepared statements, or of one that is not written out
+			 */
+	bool goes_back; /* settings go back to what the session began with: RESET and its kin */
 	unsigned classes; /* bit set of enum pw_builtin, of the names that stand before a bracket,
 			   * and of SET seed */
 	/* The scan's own: */
