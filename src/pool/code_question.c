@@ -112,6 +112,10 @@
 	WORD("setseed|pg_replication_origin" NAME_CHARS "|pg_backup_" NAME_CHARS "|pg_" NAME_CHARS \
 	     "replication_slot|binary_upgrade_" NAME_CHARS)                                        \
 	"|" WORD("load") GAP "(?:e|u&)?[''$]|" ESCAPED
+/* ... DEALLOCATE of all statements, which are others' too, or of one that is not written out ... */
+#define FORGETS                                                                                    \
+	WORD("deallocate")                                                                         \
+	GAP "(?:" WORD("prepare") GAP ")?(?:" WORD("all") "|[^[:space:][:alpha:]_\"/-])"
 /* ... EXECUTE of what is not begun by a literal that begins with another command ... */
 #define OTHER_COMMAND                                                                              \
 	"(?:pg_catalog[.])?(?:(?:format|concat)" GAP "[(]" GAP ")?e?(?:''|[$]" NAME_CHARS          \
@@ -307,7 +311,7 @@ static const char tables[] =
     " piece AS MATERIALIZED (SELECT b.oid, b.language, b.src, " WITHOUT_UPDATES("b.src") " AS rest"
      " FROM body b, base WHERE b.oid" PW_OP("=") "base.oid"
      " UNION ALL SELECT use, 'sql', src, src FROM tree),"
-    " lost AS MATERIALIZED (SELECT oid FROM piece WHERE " MATCHES("src", SETS_ANY "|" UNASKABLE "|" RUNS_OTHER)
+    " lost AS MATERIALIZED (SELECT oid FROM piece WHERE " MATCHES("src", SETS_ANY "|" UNASKABLE "|" RUNS_OTHER "|" FORGETS)
      " OR " MATCHES("rest", SET_OTHER)
      " OR (language" PW_OP("=") "'plpgsql' AND " MATCHES("src", EXECUTES_OTHER) ")"
      " OR (NOT (language" PW_IS_ONE_OF("sql,plpgsql,c,internal") ") AND " MATCHES("src", FOREIGN) ")"

@@ -144,7 +144,7 @@ void pw_effects_judge_unread(struct pw_effects *effects, const char *text, size_
 
 	note_word(effects, text, "create", PW_EFFECT_DDL);
 	/* EXECUTE may also be that of a prepared statement. */
-	if (scan.has_do && (scan.runs_made || scan.has_backslash))
+	if (scan.has_do && (scan.runs_made || scan.drops_any || scan.has_backslash))
 		effects->flags |= PW_EFFECT_UNSEEN;
 	if (scan.runs_made && scan.classes & 1u << PW_BUILTIN_QUERIES)
 		effects->flags |= PW_EFFECT_UNSEEN;
@@ -269,7 +269,7 @@ static void take_code(const struct judgement *j)
 		return;
 	j->looks->at_code = true;
 	scan = scan_code(j->effects, j->text, j->len);
-	if (scan.runs_made || is_escaped(j))
+	if (scan.runs_made || scan.drops_any || is_escaped(j))
 		j->effects->flags |= PW_EFFECT_UNSEEN;
 }
 
@@ -513,7 +513,7 @@ static void take_created(const struct judgement *j)
 {
 	struct pw_scan scan = scan_text(j->effects, j->text, j->len, false);
 
-	if (scan.makes_names || scan.hides_names || scan.runs_made)
+	if (scan.makes_names || scan.hides_names || scan.runs_made || scan.drops_any)
 		j->effects->flags |= PW_EFFECT_UNSEEN;
 }
 

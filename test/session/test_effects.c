@@ -313,6 +313,12 @@ static void test_statements_in_code(void **state PW_UNUSED)
 	assert_effects("DO $$ BEGIN EXECUTE 'EXECUTE A(1)'; DEALLOCATE PREPARE b; END $$", wanted);
 	snprintf(wanted, sizeof(wanted), "%s r:A b", opaque);
 	assert_effects("DO $$ BEGIN EXECUTE 'EXECUTE \"A b\"'; END $$", wanted);
+	/* The link has those of others. */
+	snprintf(wanted, sizeof(wanted), "%s f:b", unknown);
+	assert_effects("DO $$ BEGIN DEALLOCATE b; END $$", wanted);
+	snprintf(wanted, sizeof(wanted), "%s f:all", opaque);
+	assert_effects("DO $$ BEGIN DEALLOCATE PREPARE ALL; END $$", wanted);
+	assert_effects("DO $$ BEGIN EXECUTE 'DEALLOCATE ' || x; END $$", opaque);
 	snprintf(wanted, sizeof(wanted), "%s r:x", opaque);
 	assert_effects("DO $$ BEGIN EXECUTE x; END $$", wanted);
 	snprintf(wanted, sizeof(wanted), "%s r:format", opaque);
