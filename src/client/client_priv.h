@@ -13,6 +13,7 @@
 
 #include "failed_priv.h"
 #include "pgweir/client/client.h"
+#include "pgweir/session/brought.h"
 #include "pgweir/session/residue.h"
 #include "resets_priv.h"
 #include "unnamed_priv.h"
@@ -94,9 +95,10 @@ struct pw_client_session {
 	bool must_restore;       /* a RESET was bound: behind the next Sync */
 	bool may_copy;           /* ... where nothing that was bound is a COPY */
 	struct pw_client_resets resets;
-	/* Names of statements, each with its zero: what the link has under the client's own names
-	 * (relay_names.c), and what the last Query is to drop and the link has not said yet. */
-	struct pw_strbuf brought, dropping;
+	struct pw_brought brought; /* under the client's own names (relay_names.c) */
+	/* Names of statements, each with its zero: what the last Query is to drop and the link has
+	 * not said yet. */
+	struct pw_strbuf dropping;
 	struct pw_strbuf said;        /* settings with a dot that what it has made may set */
 	struct pw_strbuf ahead_error; /* why something could not be brought */
 	struct pw_residue residue;    /* ASKING */

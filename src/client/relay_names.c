@@ -16,8 +16,6 @@
 #include "pgweir/proto/writer.h"
 #include "plan_priv.h"
 
-/* ---- lists of names ---- */
-
 /* How the link has a name: parsed as the client's statement reads, or as nothing, which is enough
  * for a DEALLOCATE, or in whatever way, if at all. */
 enum form {
@@ -26,32 +24,6 @@ enum form {
 	FORM_UNSURE = 1 << 2,
 	FORM_NEW = 1 << 3, /* and if the server skips what was sent, not at all */
 };
-
-/* Of entries that are a byte, a name and its zero; where that of the name stands, or len. */
-static size_t find_name(const struct pw_strbuf *names, const char *name)
-{
-	size_t at = 0;
-
-	while (at < names->len && strcmp(names->data + at + 1, name) != 0)
-		at += strlen(names->data + at) + 1;
-	return at;
-}
-
-static void add_name(struct pw_strbuf *names, unsigned form, const char *name)
-{
-	pw_strbuf_add_char(names, (char)form);
-	pw_strbuf_add(names, name, strlen(name) + 1);
-}
-
-static void remove_name(struct pw_strbuf *names, const char *name)
-{
-	size_t at = find_name(names, name), end = at + strlen(name) + 2;
-
-	if (at == names->len)
-		return;
-	memmove(names->data + at, names->data + end, names->len - end);
-	names->len -= end - at;
-}
 
 /* ---- messages ---- */
 
@@ -110,15 +82,14 @@ static bool send_sync(struct pw_client *c, unsigned flags)
 static bool bring(struct pw_client *c, struct pw_prepared_name *name, enum form form,
 		  unsigned flags)
 {
-	struct pw_strbuf *brought = &c->session->brought;
-	size_t at = find_name(brought, name->name);
-	unsigned was = at < brought->len ? (unsigned char)brought->data[at] : FORM_NEW;
+	struct pw_brought *brought = &c->session->brought;
+	struct pw_brought_name *there = pw_brought_find(brought, name->name);
 
-	if (was & (FORM_WHOLE | (unsigned)form))
+	if (there && there->form & (FORM_WHOLE | (unsigned)form))
 		return true;
-	remove_name(brought, name->name);
-	add_name(brought, (unsigned)form | (was & FORM_NEW), name->name);
-	if (brought->has_failed)
+	if (there)
+		there->form = (unsigned)form | (there->form & FORM_NEW);
+	else if (!pw_brought_add(brought, name->name, (unsigned)form | FORM_NEW))
 		return pw_relay_out_of_memory(c);
 	return send_close(c, name->name, flags, NULL) &&
 	       send_parse(c, name->name, form == FORM_EMPTY ? NULL : name->statement, flags, name);
@@ -233,7 +204,7 @@ static void forget_name(struct pw_client *c, const char *name)
 {
 	struct pw_prepared_name *listed = pw_prepared_find(c->prepared, name);
 
-	remove_name(&c->session->brought, name);
+	pw_brought_remove(&c->session->brought, pw_brought_find(&c->session->brought, name));
 	if (listed)
 		pw_prepared_unlist(listed);
 }
@@ -256,24 +227,23 @@ void pw_names_deallocated(struct pw_client *c, const struct pw_expect *about)
 void pw_names_settled(struct pw_client *c, const struct pw_expect *entry, bool is_done)
 {
 	const char *name = ((const struct pw_prepared_name *)entry->object)->name;
-	struct pw_strbuf *brought = c->session ? &c->session->brought : NULL;
-	size_t at = brought ? find_name(brought, name) : 0;
+	struct pw_brought *brought = c->session ? &c->session->brought : NULL;
+	struct pw_brought_name *there = brought ? pw_brought_find(brought, name) : NULL;
 	bool is_there = is_done && entry->role == PW_ROLE_PARSE;
-	unsigned form;
 
 	if (!brought)
 		return;
-	form = at < brought->len ? (unsigned char)brought->data[at] : 0;
-	if (is_there && form == 0)
-		add_name(brought, FORM_UNSURE, name); /* closed behind it, and before as well */
-	else if (is_there)
-		brought->data[at] = (char)(form & ~(unsigned)FORM_NEW);
-	else if (form & (is_done ? FORM_UNSURE : FORM_NEW))
-		remove_name(brought, name);
-	else if (form != 0) /* brought again behind the Close; or else what was before */
-		brought->data[at] = (char)(is_done ? form | FORM_NEW : FORM_UNSURE);
-	if (brought->has_failed)
+	/* Closed behind it, and before as well. */
+	if (is_there && !there && !pw_brought_add(brought, name, FORM_UNSURE))
 		c->loan.link->facts.must_close = true;
+	if (!there)
+		return;
+	if (is_there)
+		there->form &= ~(unsigned)FORM_NEW;
+	else if (there->form & (is_done ? FORM_UNSURE : FORM_NEW))
+		pw_brought_remove(brought, there);
+	else /* brought again behind the Close; or else what was before */
+		there->form = is_done ? there->form | FORM_NEW : FORM_UNSURE;
 }
 
 void pw_names_take_error(struct pw_client *c, const struct pw_piece *piece)
@@ -312,18 +282,18 @@ bool pw_names_give_error(struct pw_client *c, const struct pw_piece *piece)
 void pw_names_deallocated_all(struct pw_client *c)
 {
 	if (c->session)
-		pw_strbuf_reset(&c->session->brought);
+		pw_brought_clear(&c->session->brought);
 }
 
 bool pw_names_close(struct pw_client *c, struct pw_prepared_name *name)
 {
-	struct pw_strbuf *brought = c->session ? &c->session->brought : NULL;
-	size_t at = brought ? find_name(brought, name->name) : 0;
+	struct pw_brought_name *there =
+	    c->session ? pw_brought_find(&c->session->brought, name->name) : NULL;
 
-	if (!brought || at == brought->len)
+	if (!there)
 		return true;
 	/* The server may skip the message: whatever is there by then is to be closed. */
-	brought->data[at] = (char)(FORM_UNSURE | (brought->data[at] & FORM_NEW));
+	there->form = FORM_UNSURE | (there->form & FORM_NEW);
 	return send_close(c, name->name, 0, name);
 }
 
@@ -339,20 +309,20 @@ bool pw_names_probe(struct pw_client *c, const struct pw_prepared_name *name)
 
 bool pw_names_are_there(const struct pw_client *c)
 {
-	return c->session && c->session->brought.len > 0;
+	return c->session && pw_brought_count(&c->session->brought) > 0;
 }
 
 void pw_names_take_back(struct pw_client *c)
 {
-	struct pw_strbuf names = c->session->brought;
-	size_t at = 0;
+	struct pw_brought names = c->session->brought;
+	struct pw_brought_name *name = pw_brought_next(&names, NULL);
 
-	c->session->brought = (struct pw_strbuf)PW_STRBUF_INIT;
+	pw_brought_init(&c->session->brought, &names.key);
 	pw_client_goto(c, PW_CLIENT_ASKING);
 	c->loan.link->request_us = c->clients->loop->now_us; /* query_timeout covers it */
-	while (at < names.len && send_close(c, names.data + at + 1, 0, NULL))
-		at += strlen(names.data + at) + 1;
-	if (at == names.len && send_sync(c, 0))
+	while (name && send_close(c, name->name, 0, NULL))
+		name = pw_brought_next(&names, name);
+	if (!name && send_sync(c, 0))
 		pw_clients_flush(c->clients);
-	pw_strbuf_fini(&names);
+	pw_brought_clear(&names);
 }

@@ -29,6 +29,7 @@ bool pw_session_begin(struct pw_client *c, struct pw_params *wanted)
 	for (unsigned i = 0; i < wanted->n; i++)
 		has_params |= wanted->values[i] != NULL;
 	pw_unnamed_init(&c->session->unnamed);
+	pw_brought_init(&c->session->brought, &c->clients->statements.key);
 	c->session->initial = pw_state_ref(c->settings);
 	c->session->initial_params = has_params ? pw_params_ref(wanted) : NULL;
 	return true;
@@ -41,7 +42,7 @@ void pw_session_end(struct pw_client *c)
 	pw_effects_fini(&c->session->effects);
 	pw_unnamed_fini(&c->session->unnamed);
 	pw_strbuf_fini(&c->session->said);
-	pw_strbuf_fini(&c->session->brought);
+	pw_brought_clear(&c->session->brought);
 	pw_strbuf_fini(&c->session->named.list);
 	pw_strbuf_fini(&c->session->dropping);
 	pw_strbuf_fini(&c->session->ahead_error);
@@ -218,7 +219,7 @@ static void guess_statements(struct pw_client *c, struct pw_effects *effects, co
 {
 	struct pw_effects guess = PW_EFFECTS_INIT;
 
-	if (pw_prepared_count(c->prepared) == 0 && c->session->brought.len == 0)
+	if (pw_prepared_count(c->prepared) == 0 && pw_brought_count(&c->session->brought) == 0)
 		return;
 	pw_effects_judge(&guess, &c->clients->shapes, &c->clients->shape_key, text, len);
 	pw_strbuf_add(&effects->statements, guess.statements.data, guess.statements.len);
@@ -563,6 +564,6 @@ void pw_session_leave(struct pw_client *c)
 	    !note_dotted(c))
 		link->facts.must_close = true;
 	else if (flags & ~(unsigned)(PW_EFFECT_DROPS | PW_EFFECT_SEQUENCES) ||
-		 c->session->brought.len > 0)
+		 pw_brought_count(&c->session->brought) > 0)
 		link->must_reset = true;
 }
