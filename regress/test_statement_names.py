@@ -242,6 +242,31 @@ def test_the_list_has_what_can_be_had(make_pooler):
     assert a.query("COMMIT").tag == "COMMIT"
 
 
+def test_the_list_in_a_transaction_behind_ddl(make_pooler):
+    """What it takes to find out which statements are still good costs nobody a transaction."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a, b = pooler.raw("bob"), pooler.raw("bob")
+    a.query("CREATE TABLE g (v int); CREATE TABLE kept (v int)")
+    a.run(parse("gone", "SELECT * FROM g"), parse("here", "SELECT 1"),
+          parse("other", "SELECT $1::text"), sync())
+    b.query("DROP TABLE g")
+    for begin in ("BEGIN", "BEGIN READ ONLY", "BEGIN ISOLATION LEVEL SERIALIZABLE"):
+        a.query(begin)
+        a.query("SAVEPOINT pgweir_ahead; DECLARE c CURSOR FOR SELECT 1")
+        for _ in range(2):
+            assert [r[0] for r in a.query(NAMES).rows] == ["here", "other"]
+        assert a.query("FETCH c").value() == "1"
+        assert a.query("EXECUTE here").value() == "1"
+        assert a.query("ROLLBACK TO pgweir_ahead; COMMIT").error is None
+        b.query("CREATE TABLE g (v int)")
+        b.query("DROP TABLE g")
+    a.query("BEGIN")
+    a.query("INSERT INTO kept VALUES (1)")
+    a.query(NAMES)
+    assert a.query("COMMIT").tag == "COMMIT"
+    assert a.query("SELECT count(*) FROM kept").value() == "1"
+
+
 def test_a_pipeline_brings_a_text_once(make_pooler):
     pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
     a = pooler.raw("bob")

@@ -76,7 +76,26 @@ static bool send_sync(struct pw_client *c, unsigned flags)
 	return true;
 }
 
+static bool send_query(struct pw_client *c, const char *sql, unsigned flags)
+{
+	struct pw_strbuf out = PW_STRBUF_INIT;
+
+	pw_write_query(&out, sql);
+	if (pw_plan_expect(c, PW_ROLE_QUERY, PW_EXPECT_SWALLOW | flags, NULL, NULL))
+		return pw_plan_send(c, &out);
+	pw_strbuf_fini(&out);
+	return false;
+}
+
 /* ---- bringing ---- */
+
+static bool is_brought(const struct pw_client *c, const struct pw_prepared_name *name,
+		       enum form form)
+{
+	const struct pw_brought_name *there = pw_brought_find(&c->session->brought, name->name);
+
+	return there && there->form & (FORM_WHOLE | (unsigned)form);
+}
 
 /* Once for each name: a pipeline that calls one a thousand times sends its text once. */
 static bool bring(struct pw_client *c, struct pw_prepared_name *name, enum form form,
@@ -85,7 +104,7 @@ static bool bring(struct pw_client *c, struct pw_prepared_name *name, enum form 
 	struct pw_brought *brought = &c->session->brought;
 	struct pw_brought_name *there = pw_brought_find(brought, name->name);
 
-	if (there && there->form & (FORM_WHOLE | (unsigned)form))
+	if (is_brought(c, name, form))
 		return true;
 	if (there)
 		there->form = (unsigned)form | (there->form & FORM_NEW);
@@ -105,13 +124,35 @@ static bool is_certain(const struct pw_client *c, const struct pw_prepared_name 
 				    pw_plan_epoch(c));
 }
 
+/* Within a transaction, which it leaves as it was if it fails. */
+static bool bring_aside(struct pw_client *c, struct pw_prepared_name *name, unsigned flags)
+{
+	static const char before[] = "SAVEPOINT pgweir_ahead";
+	static const char after[] = "ROLLBACK TO pgweir_ahead; RELEASE pgweir_ahead";
+
+	return send_query(c, before, flags) && bring(c, name, FORM_WHOLE, flags) &&
+	       send_sync(c, flags) && send_query(c, after, flags);
+}
+
+/* One that fails is not to take the others along. `transaction` is the link's, or 0 where that is
+ * not known. */
+static bool bring_listed(struct pw_client *c, struct pw_prepared_name *name, char transaction,
+			 unsigned flags)
+{
+	if (transaction == 'I')
+		return bring(c, name, FORM_WHOLE, flags) && send_sync(c, flags);
+	if (is_certain(c, name))
+		return bring(c, name, FORM_WHOLE, flags);
+	return transaction != 'T' || bring_aside(c, name, flags);
+}
+
 /* The link has the client's statements and no others. */
 static bool bring_all(struct pw_client *c, unsigned flags)
 {
 	struct pw_known *known = &c->loan.link->facts.known;
 	const struct pw_map *names = c->prepared ? &c->prepared->map : NULL;
 	struct pw_map_node *node = names ? pw_map_next(names, NULL) : NULL;
-	bool may_fail = flags && c->loan.link->transaction == 'I' && c->loan.link->expects.n == 0;
+	char transaction = flags && c->loan.link->expects.n == 0 ? c->loan.link->transaction : 0;
 	struct pw_id id;
 
 	while (pw_known_oldest(known, &id)) {
@@ -121,10 +162,7 @@ static bool bring_all(struct pw_client *c, unsigned flags)
 	for (; node; node = pw_map_next(names, node)) {
 		struct pw_prepared_name *name = PW_CONTAINER(node, struct pw_prepared_name, node);
 
-		if (!may_fail && !is_certain(c, name))
-			continue;
-		/* One that fails is not to take the others along. */
-		if (!bring(c, name, FORM_WHOLE, flags) || (may_fail && !send_sync(c, flags)))
+		if (!is_brought(c, name, FORM_WHOLE) && !bring_listed(c, name, transaction, flags))
 			return false;
 	}
 	return true;
@@ -133,7 +171,6 @@ static bool bring_all(struct pw_client *c, unsigned flags)
 static bool bring_named(struct pw_client *c, char use, const char *name, unsigned flags)
 {
 	struct pw_prepared_name *listed = pw_prepared_find(c->prepared, name);
-
 	bool is_dropped = use == PW_STATEMENT_DROPPED || use == PW_STATEMENT_DROPPED_BY_CODE;
 
 	return !listed || bring(c, listed, is_dropped ? FORM_EMPTY : FORM_WHOLE, flags);
