@@ -121,6 +121,15 @@ CONVERSATIONS = {
             'U&"pg!005fprepared_statements" UESCAPE \'!\'', 'U&"pg\\005fprepared_statement"()')),
         [query("DO $$ BEGIN PERFORM * FROM Pg_Prepared_Statements; ASSERT FOUND; END $$")],
     ],
+    "long names": [
+        [parse("x" * 63 + "a", "SELECT 1"), sync()], [run_named("x" * 63 + "b")],
+        [parse("x" * 63, "SELECT 2"), sync()], [query("EXECUTE " + "x" * 70)],
+        [query(NAMES)], [run_named("x" * 62)], [close("S", "x" * 64), sync()],
+        [query("EXECUTE " + "x" * 63)], [parse("x" * 99, "SELECT 3"), sync()],
+        [query("DEALLOCATE " + "x" * 63)], [run_named("x" * 63)],
+        [parse("\u00e4" * 40, "SELECT 4"), sync()], [run_named("\u00e4" * 50)],
+        [parse("\u00e4" * 31, "SELECT 5"), sync()], [query('EXECUTE "' + "\u00e4" * 32 + '"')],
+    ],
     "discard all": [
         [parse("a", "SELECT 'a'"), sync()], [query("DISCARD ALL")], [query("EXECUTE a")],
         [query(NAMES)],

@@ -17,6 +17,10 @@
 /* What an entry costs beside its text: what malloc and the maps take, roughly. */
 enum { ENTRY_BYTES = 128 + PW_STATEMENT_NAME_SIZE };
 
+/* Servers know statements and portals by no more of their names (NAMEDATALEN), wherever that cuts a
+ * character. */
+enum { NAME_MAX_BYTES = 63 };
+
 /* ---- texts ---- */
 
 static bool begins_with(const char *text, size_t len, const char *word)
@@ -231,12 +235,13 @@ void pw_prepared_unlist(struct pw_prepared_name *name)
 
 static uint64_t hash_of(const struct pw_prepared *prepared, const char *name)
 {
-	return pw_hash(&prepared->statements->key, name, strlen(name));
+	return pw_hash(&prepared->statements->key, name, strnlen(name, NAME_MAX_BYTES));
 }
 
 static bool has_name(const struct pw_map_node *node, const void *key)
 {
-	return strcmp(PW_CONTAINER(node, const struct pw_prepared_name, node)->name, key) == 0;
+	return strncmp(PW_CONTAINER(node, const struct pw_prepared_name, node)->name, key,
+		       NAME_MAX_BYTES) == 0;
 }
 
 struct pw_prepared_name *pw_prepared_find(const struct pw_prepared *prepared, const char *name)
@@ -270,7 +275,7 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 			       const struct pw_statement_key *key, uint64_t max_client_bytes,
 			       uint64_t max_total_bytes, struct pw_prepared_name **out)
 {
-	size_t len = strlen(name);
+	size_t len = strnlen(name, NAME_MAX_BYTES);
 	struct pw_prepared_name *n;
 	enum pw_status status;
 
@@ -281,7 +286,8 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 	n = malloc(sizeof(*n) + len + 1);
 	if (!n)
 		return PW_ENOMEM;
-	memcpy(n->name, name, len + 1);
+	memcpy(n->name, name, len);
+	n->name[len] = '\0';
 	n->refs = 1;
 	n->owner = prepared;
 	n->is_listed = false;
