@@ -58,6 +58,13 @@ CONVERSATIONS = {
         [query("CREATE TABLE g (v int)")], [parse("s", "SELECT * FROM g"), sync()],
         [query("DROP TABLE g")], [query("DEALLOCATE s")], [run_named("s")],
     ],
+    "prepare of the name of a statement whose table is gone": [
+        [query("CREATE TABLE g (v int)")], [parse("s", "SELECT * FROM g"), sync()],
+        [query("DROP TABLE g")], [query("PREPARE s AS SELECT 'sql'")], [query("BEGIN")],
+        [query("PREPARE s AS SELECT 'sql'")], [query("ROLLBACK")],
+        [parse("", "PREPARE s AS SELECT 'sql'"), bind(), execute(), sync()], [query("DEALLOCATE s")],
+        [query("PREPARE s AS SELECT 'sql'")], [query("EXECUTE s")], [query("DEALLOCATE s")],
+    ],
     "execute of a statement whose table is gone": [
         [query("CREATE TABLE g (v int)")], [parse("s", "SELECT * FROM g"), sync()],
         [query("DROP TABLE g")], [query("EXECUTE s")], [query("SELECT 'next'")],

@@ -171,9 +171,10 @@ static bool bring_all(struct pw_client *c, unsigned flags)
 static bool bring_named(struct pw_client *c, char use, const char *name, unsigned flags)
 {
 	struct pw_prepared_name *listed = pw_prepared_find(c->prepared, name);
-	bool is_dropped = use == PW_STATEMENT_DROPPED || use == PW_STATEMENT_DROPPED_BY_CODE;
+	/* To be dropped, or in the way, it need not be one that can be parsed still. */
+	bool is_whole = use == PW_STATEMENT_USED || use == PW_STATEMENT_RUN_BY_CODE;
 
-	return !listed || bring(c, listed, is_dropped ? FORM_EMPTY : FORM_WHOLE, flags);
+	return !listed || bring(c, listed, is_whole ? FORM_WHOLE : FORM_EMPTY, flags);
 }
 
 bool pw_names_bring(struct pw_client *c, bool is_query)
