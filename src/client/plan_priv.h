@@ -91,10 +91,12 @@ enum pw_unlinked pw_relay_begin_unlinked(struct pw_client *c, const struct pw_pi
 
 /* ---- relay_prepared.c ---- */
 void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool is_done);
+void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece,
+			       const struct pw_expect *about);
+
+/* ---- relay_errors.c ---- */
 /* An ErrorResponse about a statement: with the client's own names in it. */
 void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_expect *about);
-void pw_relay_command_complete(struct pw_client *c, const struct pw_piece *piece,
-			       const struct pw_expect *about);
 
 #endif
