@@ -378,7 +378,7 @@ void pw_plan_told(struct pw_client *c, struct pw_prepared_name *name, bool is_ou
 {
 	if (is_ours)
 		c->prepared->is_told = true;
-	else
+	else if (!pw_statement_is_own(name->statement)) /* the server does not mind another shape */
 		name->description = c->loan.link->description;
 }
 

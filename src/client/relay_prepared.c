@@ -211,6 +211,14 @@ static bool parse_duplicate(struct pw_client *c, struct pw_prepared_name *name,
 	return pw_plan_send(c, &out);
 }
 
+/* No two Parses that make a name have the same. */
+static struct pw_id own_of(const struct pw_client *c, const struct pw_statement_key *key)
+{
+	if (!pw_statement_is_of_session(key->text, key->text_len))
+		return (struct pw_id){0, 0};
+	return (struct pw_id){c->id, c->prepared ? c->prepared->n_added : 0};
+}
+
 /* Of a whole Parse, behind its name. */
 static bool read_key(const struct pw_client *c, struct pw_cursor *body,
 		     struct pw_statement_key *key)
@@ -220,6 +228,7 @@ static bool read_key(const struct pw_client *c, struct pw_cursor *body,
 	key->types = body->at;
 	key->types_len = pw_cursor_left(body);
 	key->parse_state = pw_plan_parse_state(c);
+	key->own = own_of(c, key);
 	return !body->has_failed && key->types_len >= 2 &&
 	       key->types_len == 2 + 4 * (size_t)pw_load_u16(key->types);
 }
@@ -456,6 +465,14 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 	return pw_plan_send(c, &out);
 }
 
+/* One that nobody else can use. */
+static bool drop_own(struct pw_client *c, const struct pw_statement *statement)
+{
+	return !pw_statement_is_own(statement) ||
+	       !pw_known_use(&c->loan.link->facts.known, statement->id) ||
+	       pw_plan_drop(c, statement->id, 0);
+}
+
 bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_expect plain = {.role = PW_ROLE_CLOSE};
@@ -472,7 +489,7 @@ bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
 	/* Other clients may use what the link has: only the client's name goes. */
-	if (!pw_names_close(c, listed))
+	if (!pw_names_close(c, listed) || !drop_own(c, listed->statement))
 		return false;
 	if (!pw_plan_expect(c, PW_ROLE_CLOSE, PW_EXPECT_LOCAL, listed->statement, listed))
 		return false;

@@ -62,6 +62,48 @@ bool pw_statement_may_forget(const char *text, size_t len)
 	return has_word(text + at, len - at);
 }
 
+/* Behind a comment that begins there; they nest. */
+static size_t skip_block(const char *text, size_t len, size_t at)
+{
+	int depth = 0;
+
+	do {
+		bool begins = begins_with(text + at, len - at, "/*");
+		bool ends = begins_with(text + at, len - at, "*/");
+
+		depth += begins ? 1 : ends ? -1 : 0;
+		at += begins || ends ? 2 : 1;
+	} while (depth > 0 && at < len);
+	return at;
+}
+
+/* Behind all that stands before the first command. */
+static size_t skip_idle(const char *text, size_t len)
+{
+	size_t at = skip_spaces(text, len, 0);
+
+	while (at < len) {
+		if (begins_with(text + at, len - at, "/*"))
+			at = skip_block(text, len, at);
+		else if (begins_with(text + at, len - at, "--"))
+			at += strcspn(text + at, "\r\n");
+		else if (text[at] == ';')
+			at++;
+		else
+			break;
+		at = skip_spaces(text, len, at);
+	}
+	return at;
+}
+
+bool pw_statement_is_of_session(const char *text, size_t len)
+{
+	size_t at = skip_idle(text, len);
+
+	return begins_with(text + at, len - at, "fetch") ||
+	       begins_with(text + at, len - at, "execute");
+}
+
 /* The view of statements is prepared, too, or its name is written with escapes. */
 bool pw_statement_may_name(const char *text, size_t len)
 {
@@ -124,6 +166,7 @@ bool pw_statement_identify(const struct pw_statements *statements,
 	pw_strbuf_add(&text, &key->parse_state, sizeof(key->parse_state));
 #endif
 	pw_strbuf_add(&text, key->text, key->text_len);
+	pw_strbuf_add(&text, &key->own, sizeof(key->own));
 	ok = !text.has_failed;
 	if (ok)
 		*id = pw_hash_id(&statements->key, text.data, text.len);
@@ -155,6 +198,7 @@ static struct pw_statement *create_statement(struct pw_statements *statements,
 	s->text_len = key->text_len;
 	s->types_len = key->types_len;
 	s->parse_state = key->parse_state;
+	s->own = key->own;
 	s->is_judged = false;
 	s->effects = (struct pw_effects)PW_EFFECTS_INIT;
 	s->may_forget = pw_statement_may_forget(key->text, key->text_len);
@@ -302,6 +346,7 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 	}
 	/* For as long as it lives: one that was closed may be held by answers to come. */
 	prepared->bytes += name_bytes(n);
+	prepared->n_added++;
 	status = list_name(n);
 	pw_prepared_name_unref(n); /* the list holds it now */
 	*out = n;
@@ -318,6 +363,7 @@ enum pw_status pw_prepared_move(struct pw_prepared_name *name, struct pw_parse_s
 	    .types = before->body + before->text_len + 1,
 	    .types_len = before->types_len,
 	    .parse_state = parse_state,
+	    .own = before->own,
 	};
 	enum pw_status status;
 

@@ -141,6 +141,29 @@ static void test_parts_do_not_run_together(void **state)
 	assert_ptr_not_equal(add_key(f, "a", a)->statement, add_key(f, "b", b)->statement);
 }
 
+static void test_one_of_a_single_parse(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_statement_key key = key_of("fetch c", "\0\0", 2, 0);
+	const struct pw_parse_state other = {.params = {7, 7}};
+	struct pw_prepared_name *first, *second;
+	struct pw_id id;
+
+	assert_false(pw_statement_is_own(add_key(f, "shared", key)->statement));
+	key.own = (struct pw_id){5, 1};
+	first = add_key(f, "first", key);
+	key.own.lo = 2;
+	second = add_key(f, "second", key);
+	assert_true(pw_statement_is_own(first->statement));
+	assert_ptr_not_equal(first->statement, second->statement);
+	assert_int_equal(f->statements.map.count, 3);
+	id = first->statement->id;
+	assert_int_equal(pw_prepared_move(first, other), PW_OK);
+	assert_int_equal(pw_prepared_move(second, other), PW_OK);
+	assert_ptr_not_equal(first->statement, second->statement);
+	assert_false(pw_id_equal(first->statement->id, id));
+}
+
 static void test_ids_agree_between_workers(void **state)
 {
 	struct fixture *f = *state;
@@ -362,6 +385,30 @@ static void test_many(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static bool is_of_session(const char *text)
+{
+	return pw_statement_is_of_session(text, strlen(text));
+}
+
+static void test_what_is_of_a_session(void **state)
+{
+	(void)state;
+	assert_true(is_of_session("FETCH ALL FROM c"));
+	assert_true(is_of_session(" \n fetch c"));
+	assert_true(is_of_session("Execute a(1)"));
+	assert_true(is_of_session(";; -- fetch\n/* a /* b */ /*/ c */ */EXECUTE a"));
+	assert_true(is_of_session("--\rfetch c"));
+	assert_false(is_of_session("MOVE c"));
+	assert_false(is_of_session("SELECT 1 FETCH FIRST ROW ONLY"));
+	assert_false(is_of_session("EXPLAIN EXECUTE a"));
+	assert_false(is_of_session("/* fetch"));
+	assert_false(is_of_session("/*"));
+	assert_false(is_of_session("/"));
+	assert_false(is_of_session("-- fetch"));
+	assert_false(is_of_session("/* /* */ fetch"));
+	assert_false(is_of_session(""));
+}
+
 static bool may_forget(const char *text)
 {
 	return pw_statement_may_forget(text, strlen(text));
@@ -442,12 +489,14 @@ static void test_what_may_ask(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_what_is_of_a_session),
 	    cmocka_unit_test(test_what_may_forget),
 	    cmocka_unit_test(test_what_may_name),
 	    TEST(test_what_may_ask),
 	    TEST(test_identity),
 	    TEST(test_move),
 	    TEST(test_parts_do_not_run_together),
+	    TEST(test_one_of_a_single_parse),
 	    TEST(test_ids_agree_between_workers),
 	    TEST(test_body_is_the_tail_of_a_parse),
 	    TEST(test_names),

@@ -5,6 +5,7 @@
  *
  * A statement's identity is the struct below (text, parameter types, parse state); its content id
  * names it on every server, so all clients and links of the process agree without sharing a table.
+ * Where the text means what its session makes of it, each Parse makes a statement of its own.
  * Each worker keeps one copy of a text for all its clients. Bytes are counted per client and per
  * process. One thread per worker; only the process's byte count is shared.
  */
@@ -42,6 +43,8 @@ struct pw_statement_key {
 	const uint8_t *types; /* count and OIDs as in the Parse message */
 	size_t types_len;
 	struct pw_parse_state parse_state;
+	/* Which Parse it is of, where what the text means hangs on that; else zero. */
+	struct pw_id own;
 };
 
 /* One text that clients of this worker have prepared. */
@@ -52,6 +55,7 @@ struct pw_statement {
 	unsigned refs;
 	size_t text_len, types_len;
 	struct pw_parse_state parse_state;
+	struct pw_id own;
 	bool may_forget; /* pw_statement_may_forget() of its text */
 	bool may_ask;    /* pw_statement_may_ask() of it */
 	bool is_judged;  /* ... and what it may leave in a session is known: */
@@ -95,6 +99,7 @@ struct pw_prepared {
 		struct pw_prepared_name *dropped;
 	} portals[PW_PREPARED_PORTALS];
 	unsigned next_portal;
+	uint64_t n_added;               /* names, ever */
 	bool must_drain;                /* all that was sent must be answered first */
 	struct pw_prepared_name *asked; /* its description was asked for; an address, no more */
 	bool is_told;                   /* ... and the answer came */
@@ -117,6 +122,15 @@ bool pw_statement_may_name(const char *text, size_t len);
 /* May it ask for the values that sequences have given, by currval() or lastval()? In whatever
  * encoding; never wrong when it says no. */
 bool pw_statement_may_ask(const char *text, size_t len);
+
+/* Does it give the rows of something that belongs to a session: FETCH of a cursor, EXECUTE of a
+ * statement? A server describes these as they are when it parses, and runs them as they are then.
+ */
+bool pw_statement_is_of_session(const char *text, size_t len);
+static inline bool pw_statement_is_own(const struct pw_statement *statement)
+{
+	return !pw_id_equal(statement->own, (struct pw_id){0, 0});
+}
 
 /* The content id that stands for the key; false without memory. */
 bool pw_statement_identify(const struct pw_statements *statements,
