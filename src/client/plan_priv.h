@@ -35,8 +35,11 @@ enum pw_plan {
 	PW_PLAN_CHANGED, /* rows would have another shape than the client was told */
 	PW_PLAN_FAILED,  /* it is closed */
 };
-/* The same for a Bind, which must not bring rows of another shape than the client was told. */
-enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name);
+/* The same for a Bind, which must not bring rows of another shape than the client was told, nor
+ * have its values read by other types. `needs_types`: no server has said those yet. */
+enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name, bool needs_types);
+/* What the link has is of the types that the client was told; false = the client is closed. */
+bool pw_plan_have_types(struct pw_client *c, struct pw_prepared_name *name);
 /* In place of a Bind: fails the batch with PostgreSQL's error. */
 bool pw_plan_refuse(struct pw_client *c, struct pw_prepared_name *name,
 		    const struct pw_piece *piece);

@@ -48,6 +48,19 @@ static bool is_lost_statement(const struct pw_piece *piece, const struct pw_expe
 	       !is_duplicate_by_intent;
 }
 
+/* A value was not what the server took it for: the type that the server had found was none that
+ * the client counts on, or the value is none at all. */
+static bool is_bad_value(const struct pw_piece *piece, const struct pw_expect *about)
+{
+	struct pw_error_fields fields;
+
+	if (about->role != PW_ROLE_BIND)
+		return false;
+	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
+	return strncmp(fields.sqlstate, PW_SQLSTATE_CLASS_DATA, 2) == 0 ||
+	       strcmp(fields.sqlstate, PW_SQLSTATE_PROTOCOL_VIOLATION) == 0;
+}
+
 static bool is_unknown_name(const struct pw_piece *piece)
 {
 	struct pw_error_fields fields;
@@ -105,6 +118,8 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 	/* Tables that were changed past us leave it with arguments of other types than theirs: it
 	 * is parsed anew for whoever prepares it next. */
 	pw_known_doubt(&c->loan.link->facts.known, name->statement->id);
+	if (!name->is_types_told && is_bad_value(piece, about))
+		pw_prepared_forget_types(name);
 	begin = pw_writer_begin(&out, 'E');
 	add_replaced(&out, piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
 		     name->statement->name, name->name);

@@ -6,6 +6,10 @@
  * description. Here a client's statement is parsed anew on other links, so the same is seen to
  * here: a client that was told a description gets rows of that shape or PostgreSQL's error. One
  * that was never told any does not see the error where its request can simply be sent again.
+ *
+ * Types that a server has found for parameters stay what they are in PostgreSQL, whatever becomes
+ * of the tables, and values in binary are read by them. So where another link has found others, the
+ * statement is parsed there with those that the client's name has from the link that first said.
  */
 #include "config.h"
 
@@ -323,8 +327,12 @@ bool pw_plan_is_stale(const struct pw_client *c, const struct pw_prepared_name *
 	       pw_known_epoch(&c->loan.link->facts.known, name->statement->id) < name->epoch;
 }
 
-/* Asks the link for the description; the client waits, with all that it sends. */
-static bool ask(struct pw_client *c, struct pw_prepared_name *name)
+static struct pw_description said_of(const struct pw_client *c, const struct pw_prepared_name *name)
+{
+	return pw_known_description(&c->loan.link->facts.known, name->statement->id);
+}
+
+static bool send_describe(struct pw_client *c, struct pw_prepared_name *name)
 {
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	char target[1 + PW_STATEMENT_NAME_SIZE] = "S";
@@ -333,11 +341,21 @@ static bool ask(struct pw_client *c, struct pw_prepared_name *name)
 		return false;
 	memcpy(target + 1, name->statement->name, PW_STATEMENT_NAME_SIZE);
 	pw_write_message(&out, 'D', target, sizeof(target));
-	pw_write_message(&out, 'H', NULL, 0);
+	return pw_plan_send(c, &out);
+}
+
+/* Asks the link for the description; the client waits, with all that it sends. */
+static bool ask(struct pw_client *c, struct pw_prepared_name *name)
+{
+	static const uint8_t flush[] = {'H', 0, 0, 0, 4};
+
+	if (!send_describe(c, name))
+		return false;
+	pw_batch_copy(pw_relay_to_server(c), flush, sizeof(flush));
 	c->prepared->asked = name;
 	c->prepared->is_told = false;
 	pw_client_goto(c, PW_CLIENT_PREPARING);
-	return pw_plan_send(c, &out);
+	return true;
 }
 
 /* The client has waited since for what the link has now: nothing is more recent. */
@@ -345,41 +363,86 @@ static bool is_as_asked(const struct pw_client *c, const struct pw_prepared_name
 {
 	const struct pw_parse_state now = pw_plan_parse_state(c);
 
-	return pw_known_description(&c->loan.link->facts.known, name->statement->id) > 0 &&
+	return said_of(c, name).rows > 0 &&
 	       pw_parse_states_equal(&name->statement->parse_state, &now);
 }
 
-enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name)
+/* Has the link found the types that the name has? */
+static bool has_types(const struct pw_prepared_name *name, const struct pw_description *said)
 {
-	struct pw_link *link = c->loan.link;
-	struct pw_known *known = &link->facts.known;
-	struct pw_id id;
-	bool was_asked = c->prepared->asked == name;
-	uint64_t description;
+	return !name->types || !name->statement->is_open || said->parameters == name->parameters;
+}
 
-	c->prepared->asked = NULL;
-	if (!(was_asked && is_as_asked(c, name)) && !pw_plan_have(c, name))
-		return PW_PLAN_FAILED;
-	id = name->statement->id;
-	description = pw_known_description(known, id);
-	if (name->description == 0 || pw_link_skips_next(link) || description == name->description)
+/* The name is for a statement of these types from now on, which the link has. */
+static bool close_types(struct pw_client *c, struct pw_prepared_name *name)
+{
+	if (pw_prepared_close_types(name) != PW_OK)
+		return pw_relay_out_of_memory(c);
+	return pw_plan_have(c, name);
+}
+
+bool pw_plan_have_types(struct pw_client *c, struct pw_prepared_name *name)
+{
+	const struct pw_description said = said_of(c, name);
+
+	return has_types(name, &said) || close_types(c, name);
+}
+
+/* The client's values are on their way as it thinks that they are to be read. Nobody waits. */
+static bool find_types(struct pw_client *c, struct pw_prepared_name *name)
+{
+	name->is_types_awaited = true;
+	return send_describe(c, name);
+}
+
+/* The link has the statement; is it the one that the client was told of? `was_asked`: the link has
+ * been asked just now. */
+static enum pw_plan compare(struct pw_client *c, struct pw_prepared_name *name, bool was_asked)
+{
+	struct pw_description said = said_of(c, name);
+	bool has_shape = name->description == 0 || said.rows == name->description;
+
+	if (pw_link_skips_next(c->loan.link) || (has_shape && has_types(name, &said)))
 		return PW_PLAN_READY;
+	if (said.parameters > 0 && !has_types(name, &said))
+		return close_types(c, name) ? compare(c, name, false) : PW_PLAN_FAILED;
 	/* Unknown after asking: it has become another statement, or a doubtful one, meanwhile. */
-	if (was_asked && description > 0)
-		return PW_PLAN_CHANGED;
+	if (was_asked && said.rows > 0)
+		return has_shape ? PW_PLAN_READY : PW_PLAN_CHANGED;
 	/* The link's may be the older one of the two. */
-	if (description > 0 && (!pw_plan_drop(c, id, 0) ||
-				!pw_plan_parse(c, name->statement, PW_EXPECT_SWALLOW, name)))
+	if (said.rows > 0 && !has_shape &&
+	    (!pw_plan_drop(c, name->statement->id, 0) ||
+	     !pw_plan_parse(c, name->statement, PW_EXPECT_SWALLOW, name)))
 		return PW_PLAN_FAILED;
 	return ask(c, name) ? PW_PLAN_ASKED : PW_PLAN_FAILED;
 }
 
+enum pw_plan pw_plan_use(struct pw_client *c, struct pw_prepared_name *name, bool needs_types)
+{
+	bool was_asked = c->prepared->asked == name;
+	enum pw_plan plan;
+
+	c->prepared->asked = NULL;
+	if (!(was_asked && is_as_asked(c, name)) && !pw_plan_have(c, name))
+		return PW_PLAN_FAILED;
+	plan = compare(c, name, was_asked);
+	if (plan == PW_PLAN_READY && needs_types && !pw_link_skips_next(c->loan.link) &&
+	    !find_types(c, name))
+		return PW_PLAN_FAILED;
+	return plan;
+}
+
 void pw_plan_told(struct pw_client *c, struct pw_prepared_name *name, bool is_ours)
 {
+	const struct pw_link *link = c->loan.link;
+
+	pw_prepared_tell_types(name, link->types.data, link->types.len,
+			       link->description.parameters);
+	name->is_types_told |= !is_ours && link->types.len > 0;
 	if (is_ours)
-		c->prepared->is_told = true;
+		c->prepared->is_told |= c->prepared->asked == name;
 	else if (!pw_statement_is_own(name->statement)) /* the server does not mind another shape */
-		name->description = c->loan.link->description;
+		name->description = link->description.rows;
 }
 
 void pw_plan_resume(struct pw_client *c)

@@ -337,6 +337,22 @@ static void note_bind(struct pw_client *c, struct pw_statement *statement)
 	c->portal_forgets |= c->session && c->session->named.may_forget;
 }
 
+/* Does the Bind, of which `rest` is what stands behind its names, hang on types that nobody has
+ * asked for? As text, values are what they are. */
+static bool needs_types(const struct pw_prepared_name *name, struct pw_cursor rest)
+{
+	uint16_t n;
+
+	if (!name->statement->is_open || name->types || name->is_types_awaited)
+		return false;
+	n = pw_cursor_u16(&rest);
+	for (uint16_t i = 0; i < n && !rest.has_failed; i++) {
+		if (pw_cursor_u16(&rest) != 0)
+			return true;
+	}
+	return rest.has_failed; /* the rest is to come */
+}
+
 static bool bring_with_names(struct pw_client *c)
 {
 	pw_session_read_unnamed(c);
@@ -371,7 +387,7 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	}
 	if (!bring_for(c, listed->statement))
 		return false;
-	switch (pw_plan_use(c, listed)) {
+	switch (pw_plan_use(c, listed, needs_types(listed, body))) {
 	case PW_PLAN_READY:
 		break;
 	case PW_PLAN_ASKED:
@@ -458,7 +474,8 @@ bool pw_relay_describe(struct pw_client *c, const struct pw_piece *piece)
 		return false;
 	if (!listed)
 		return pw_relay_forward(c, piece, &plain);
-	if (!pw_plan_have(c, listed) || !expect_description(c, listed))
+	if (!pw_plan_have(c, listed) || !pw_plan_have_types(c, listed) ||
+	    !expect_description(c, listed))
 		return false;
 	memcpy(target + 1, listed->statement->name, PW_STATEMENT_NAME_SIZE);
 	pw_write_message(&out, 'D', target, sizeof(target));
@@ -532,7 +549,9 @@ void pw_relay_settled(struct pw_client *c, const struct pw_expect *entry, bool i
 		answer(c, entry->role == PW_ROLE_PARSE ? '1' : '3');
 	if (is_done && entry->role == PW_ROLE_PARSE && entry->flags & PW_EXPECT_KNOWN)
 		note_parsed(c, entry);
-	if (name && entry->role == PW_ROLE_DESCRIBE && !(entry->flags & PW_EXPECT_SWALLOW))
+	if (name && entry->role == PW_ROLE_DESCRIBE && entry->flags & PW_EXPECT_SWALLOW)
+		name->is_types_awaited = false;
+	else if (name && entry->role == PW_ROLE_DESCRIBE)
 		name->n_untold--;
 	if (name && is_done && entry->role == PW_ROLE_DESCRIBE)
 		pw_plan_told(c, name, entry->flags & PW_EXPECT_SWALLOW);

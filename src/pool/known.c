@@ -16,7 +16,7 @@ struct known_statement {
 	struct pw_id id;
 	unsigned epoch;
 	uint32_t parse; /* the last one, counted among all of the link */
-	uint64_t description;
+	struct pw_description description;
 	bool is_aside;
 };
 
@@ -120,23 +120,27 @@ void pw_known_doubt(struct pw_known *known, struct pw_id id)
 
 	if (s && !is_parse_due(known, s)) {
 		s->epoch = 0;
-		s->description = 0;
+		s->description = (struct pw_description){0, 0};
 	}
 }
 
-void pw_known_describe(struct pw_known *known, struct pw_id id, uint64_t description)
+void pw_known_describe(struct pw_known *known, struct pw_id id, struct pw_description said)
 {
 	struct known_statement *s = find(known, id);
 
-	if (s && !is_parse_due(known, s))
-		s->description = description;
+	if (!s || is_parse_due(known, s))
+		return;
+	if (s->description.rows == 0)
+		s->description.rows = said.rows;
+	if (s->description.parameters == 0)
+		s->description.parameters = said.parameters;
 }
 
-uint64_t pw_known_description(const struct pw_known *known, struct pw_id id)
+struct pw_description pw_known_description(const struct pw_known *known, struct pw_id id)
 {
 	const struct known_statement *s = find(known, id);
 
-	return s && !is_parse_due(known, s) ? s->description : 0;
+	return s && !is_parse_due(known, s) ? s->description : (struct pw_description){0, 0};
 }
 
 void pw_known_parse_sent(struct pw_known *known, struct pw_id id)

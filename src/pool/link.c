@@ -395,6 +395,7 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 	pw_reader_fini(&link->reader);
 	pw_expect_fini(&link->expects);
 	pw_known_fini(&link->facts.known);
+	pw_strbuf_fini(&link->types);
 	pw_params_unref(&pools->params, link->params);
 	link->params = NULL;
 	pw_state_unref(link->settings);

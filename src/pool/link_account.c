@@ -121,12 +121,36 @@ static void note_description(struct pw_link *link, struct pw_id statement,
 			     const struct pw_piece *piece)
 {
 	struct pw_known *known = &link->facts.known;
+	struct pw_description before = pw_known_description(known, statement);
 
-	link->description = pw_known_description(known, statement);
-	if (link->description > 0)
-		return;
-	link->description = pw_row_description_hash(&link->pool->pools->hash_key, piece);
+	link->description.rows = before.rows;
+	if (before.rows == 0)
+		link->description.rows =
+		    pw_row_description_hash(&link->pool->pools->hash_key, piece);
 	pw_known_describe(known, statement, link->description);
+}
+
+static void forget_description(struct pw_link *link)
+{
+	link->description = (struct pw_description){0, 0};
+	pw_strbuf_fini(&link->types);
+}
+
+/* Comes ahead of what is said of the rows, and is not there where a portal is described. */
+static void finish_parameters(struct pw_link *link, const struct pw_piece *piece)
+{
+	const struct pw_expect *head = pw_expect_at(&link->expects, 0);
+	struct pw_cursor body = pw_piece_body(piece);
+	uint64_t hash;
+
+	forget_description(link);
+	if (!head || head->role != PW_ROLE_DESCRIBE || !head->object)
+		return;
+	hash = pw_parameter_description_hash(&link->pool->pools->hash_key, piece);
+	if (hash > 0)
+		pw_strbuf_add(&link->types, body.at, pw_cursor_left(&body));
+	if (!link->types.has_failed)
+		link->description.parameters = hash;
 }
 
 static void finish_description(struct pw_link *link, const struct pw_piece *piece)
@@ -138,6 +162,7 @@ static void finish_description(struct pw_link *link, const struct pw_piece *piec
 	if (head->object)
 		note_description(link, head->statement, piece);
 	pop_done(link);
+	forget_description(link);
 }
 
 static void finish_execute(struct pw_link *link, const struct pw_piece *piece PW_UNUSED)
@@ -338,6 +363,7 @@ static void finish_error(struct pw_link *link, const struct pw_piece *piece PW_U
 	if (!head)
 		return;
 	link->is_answering = true;
+	forget_description(link);
 	if (link->is_copy_in)
 		fail_copy_in(link);
 	link->is_copy_in = false;
@@ -499,7 +525,7 @@ static const struct account_row rows[256] = {
     ['3'] = {decide_reply, finish_close},
     ['n'] = {decide_reply, finish_description},
     ['T'] = {decide_reply, finish_description},
-    ['t'] = {decide_reply, NULL},
+    ['t'] = {decide_reply, finish_parameters},
     ['D'] = {decide_reply, NULL},
     ['C'] = {decide_command, finish_command},
     ['I'] = {decide_reply, finish_execute},

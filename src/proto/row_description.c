@@ -38,3 +38,18 @@ uint64_t pw_row_description_hash(const struct pw_hash_key *key, const struct pw_
 		return 0;
 	return hash > NO_DATA ? hash : hash + NO_DATA + 1;
 }
+
+uint64_t pw_parameter_description_hash(const struct pw_hash_key *key, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+	uint64_t hash;
+	uint16_t n;
+
+	if (!piece->is_first || !piece->is_last)
+		return 0;
+	n = pw_cursor_u16(&body);
+	if (body.has_failed || pw_cursor_left(&body) != 4 * (size_t)n)
+		return 0;
+	hash = pw_hash(key, body.at, pw_cursor_left(&body));
+	return hash > 0 ? hash : 1;
+}

@@ -13,6 +13,7 @@
 
 #include "pgweir/base/assert.h"
 #include "pgweir/base/strbuf.h"
+#include "pgweir/proto/reader.h"
 
 /* What an entry costs beside its text: what malloc and the maps take, roughly. */
 enum { ENTRY_BYTES = 128 + PW_STATEMENT_NAME_SIZE };
@@ -136,6 +137,38 @@ bool pw_statement_may_ask(const char *text, size_t len)
 	return false;
 }
 
+/* The highest number of a parameter that the text may have. */
+static size_t highest_parameter(const char *text, size_t len)
+{
+	const char *end = text + len, *at = text;
+	size_t highest = 0;
+
+	while ((at = memchr(at, '$', (size_t)(end - at)))) {
+		size_t n = 0;
+
+		for (at++; at < end && *at >= '0' && *at <= '9' && n < UINT16_MAX; at++)
+			n = 10 * n + (size_t)(*at - '0');
+		highest = n > highest ? n : highest;
+	}
+	return highest;
+}
+
+/* A server finds out the type of a parameter by what it stands for, where the Parse does not say
+ * it, or says "unknown". */
+static bool has_open_types(const struct pw_statement_key *key)
+{
+	enum { UNKNOWN_OID = 705 };
+	size_t n = key->types_len >= 2 ? (key->types_len - 2) / 4 : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t oid = pw_load_u32(key->types + 2 + 4 * i);
+
+		if (oid == 0 || oid == UNKNOWN_OID)
+			return true;
+	}
+	return highest_parameter(key->text, key->text_len) > n;
+}
+
 void pw_statements_init(struct pw_statements *statements, const struct pw_hash_key *key,
 			_Atomic uint64_t *total_bytes)
 {
@@ -203,6 +236,7 @@ static struct pw_statement *create_statement(struct pw_statements *statements,
 	s->effects = (struct pw_effects)PW_EFFECTS_INIT;
 	s->may_forget = pw_statement_may_forget(key->text, key->text_len);
 	s->may_ask = pw_statement_may_ask(key->text, key->text_len);
+	s->is_open = has_open_types(key);
 	memcpy(s->body, key->text, key->text_len + 1);
 	memcpy(s->body + key->text_len + 1, key->types, key->types_len);
 	if (pw_map_insert(&statements->map, &s->node, id.lo) != PW_OK) {
@@ -263,7 +297,8 @@ struct pw_prepared *pw_prepared_create(struct pw_statements *statements)
 
 static size_t name_bytes(const struct pw_prepared_name *name)
 {
-	return statement_bytes(name->statement) + ENTRY_BYTES + strlen(name->name);
+	return statement_bytes(name->statement) + ENTRY_BYTES + strlen(name->name) +
+	       name->types_len;
 }
 
 void pw_prepared_unlist(struct pw_prepared_name *name)
@@ -327,18 +362,13 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 	    prepared->bytes + 2 * ENTRY_BYTES + len + key->text_len + key->types_len >
 		max_client_bytes)
 		return PW_ELIMIT;
-	n = malloc(sizeof(*n) + len + 1);
+	n = calloc(1, sizeof(*n) + len + 1);
 	if (!n)
 		return PW_ENOMEM;
 	memcpy(n->name, name, len);
 	n->name[len] = '\0';
 	n->refs = 1;
 	n->owner = prepared;
-	n->is_listed = false;
-	n->epoch = 0;
-	n->description = 0;
-	n->n_untold = 0;
-	n->read_in = 0;
 	n->statement = intern(prepared->statements, key, max_total_bytes, &status);
 	if (!n->statement) {
 		free(n);
@@ -353,28 +383,80 @@ enum pw_status pw_prepared_add(struct pw_prepared *prepared, const char *name,
 	return status;
 }
 
-enum pw_status pw_prepared_move(struct pw_prepared_name *name, struct pw_parse_state parse_state)
+static struct pw_statement_key key_of(const struct pw_statement *s)
+{
+	return (struct pw_statement_key){
+	    .text = (const char *)s->body,
+	    .text_len = s->text_len,
+	    .types = s->body + s->text_len + 1,
+	    .types_len = s->types_len,
+	    .parse_state = s->parse_state,
+	    .own = s->own,
+	};
+}
+
+/* Of about the same size as what it gives up: no limit is asked. */
+static enum pw_status exchange(struct pw_prepared_name *name, const struct pw_statement_key *key)
 {
 	struct pw_statements *statements = name->owner->statements;
 	struct pw_statement *before = name->statement, *after;
-	const struct pw_statement_key key = {
-	    .text = (const char *)before->body,
-	    .text_len = before->text_len,
-	    .types = before->body + before->text_len + 1,
-	    .types_len = before->types_len,
-	    .parse_state = parse_state,
-	    .own = before->own,
-	};
 	enum pw_status status;
 
-	/* Of the same size as what it gives up: no limit is asked. */
-	after = intern(statements, &key, 0, &status);
+	after = intern(statements, key, 0, &status);
 	if (!after)
 		return status;
+	name->owner->bytes -= name_bytes(name);
 	name->statement = after;
+	name->owner->bytes += name_bytes(name);
 	unref_statement(statements, before);
 	return PW_OK;
 }
+
+enum pw_status pw_prepared_move(struct pw_prepared_name *name, struct pw_parse_state parse_state)
+{
+	struct pw_statement_key key = key_of(name->statement);
+
+	key.parse_state = parse_state;
+	return exchange(name, &key);
+}
+
+/* ---- types of parameters ---- */
+
+void pw_prepared_forget_types(struct pw_prepared_name *name)
+{
+	if (name->owner)
+		name->owner->bytes -= name->types_len;
+	free(name->types);
+	name->types = NULL;
+	name->types_len = 0;
+	name->parameters = 0;
+}
+
+/* Without memory they are what they would be without having been told. */
+void pw_prepared_tell_types(struct pw_prepared_name *name, const void *types, size_t len,
+			    uint64_t parameters)
+{
+	if (!name->owner || name->types || len == 0 || !name->statement->is_open)
+		return;
+	name->types = malloc(len);
+	if (!name->types)
+		return;
+	memcpy(name->types, types, len);
+	name->types_len = len;
+	name->parameters = parameters;
+	name->owner->bytes += len;
+}
+
+enum pw_status pw_prepared_close_types(struct pw_prepared_name *name)
+{
+	struct pw_statement_key key = key_of(name->statement);
+
+	key.types = name->types;
+	key.types_len = name->types_len;
+	return exchange(name, &key);
+}
+
+/* ---- references ---- */
 
 struct pw_prepared_name *pw_prepared_name_ref(struct pw_prepared_name *name)
 {
@@ -391,6 +473,7 @@ void pw_prepared_name_unref(struct pw_prepared_name *name)
 		name->owner->bytes -= name_bytes(name);
 		unref_statement(name->owner->statements, name->statement);
 	}
+	free(name->types);
 	free(name);
 }
 

@@ -116,6 +116,36 @@ static void test_epoch(void **state)
 	pw_known_fini(&known);
 }
 
+static void describe(struct pw_known *known, struct pw_id id, uint64_t rows)
+{
+	pw_known_describe(known, id, (struct pw_description){.rows = rows});
+}
+
+static uint64_t rows_of(const struct pw_known *known, struct pw_id id)
+{
+	return pw_known_description(known, id).rows;
+}
+
+/* A portal's description says nothing of parameters, and comes before or after the statement's. */
+static void test_description_in_parts(void **state)
+{
+	struct pw_known known;
+
+	(void)state;
+	pw_known_init(&known);
+	add(&known, 1);
+	describe(&known, id_of(1), 6);
+	assert_int_equal(pw_known_description(&known, id_of(1)).parameters, 0);
+	pw_known_describe(&known, id_of(1), (struct pw_description){7, 8});
+	assert_int_equal(rows_of(&known, id_of(1)), 6);
+	assert_int_equal(pw_known_description(&known, id_of(1)).parameters, 8);
+	describe(&known, id_of(1), 6);
+	assert_int_equal(pw_known_description(&known, id_of(1)).parameters, 8);
+	pw_known_doubt(&known, id_of(1));
+	assert_int_equal(pw_known_description(&known, id_of(1)).parameters, 0);
+	pw_known_fini(&known);
+}
+
 /* What is described while a Parse is under way was parsed before. */
 static void test_description(void **state)
 {
@@ -123,19 +153,19 @@ static void test_description(void **state)
 
 	(void)state;
 	pw_known_init(&known);
-	pw_known_describe(&known, id_of(1), 5);
-	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
+	describe(&known, id_of(1), 5);
+	assert_int_equal(rows_of(&known, id_of(1)), 0);
 	add(&known, 1);
 	pw_known_parse_sent(&known, id_of(1));
-	pw_known_describe(&known, id_of(1), 5);
-	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
+	describe(&known, id_of(1), 5);
+	assert_int_equal(rows_of(&known, id_of(1)), 0);
 	pw_known_parse_settled(&known);
-	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
-	pw_known_describe(&known, id_of(1), 6);
-	assert_int_equal(pw_known_description(&known, id_of(1)), 6);
+	assert_int_equal(rows_of(&known, id_of(1)), 0);
+	describe(&known, id_of(1), 6);
+	assert_int_equal(rows_of(&known, id_of(1)), 6);
 	pw_known_remove(&known, id_of(1));
 	add(&known, 1);
-	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
+	assert_int_equal(rows_of(&known, id_of(1)), 0);
 	pw_known_fini(&known);
 }
 
@@ -153,16 +183,16 @@ static void test_parse_behind_parse(void **state)
 	pw_known_parse_sent(&known, id_of(1));
 	pw_known_set_epoch(&known, id_of(1), 9);
 	add(&known, 2);
-	pw_known_describe(&known, id_of(2), 7); /* there without a Parse of ours */
-	assert_int_equal(pw_known_description(&known, id_of(2)), 7);
+	describe(&known, id_of(2), 7); /* there without a Parse of ours */
+	assert_int_equal(rows_of(&known, id_of(2)), 7);
 	pw_known_parse_settled(&known);
-	pw_known_describe(&known, id_of(1), 5);
+	describe(&known, id_of(1), 5);
 	pw_known_doubt(&known, id_of(1));
-	assert_int_equal(pw_known_description(&known, id_of(1)), 0);
+	assert_int_equal(rows_of(&known, id_of(1)), 0);
 	assert_int_equal(pw_known_epoch(&known, id_of(1)), 9);
 	pw_known_parse_settled(&known);
-	pw_known_describe(&known, id_of(1), 6);
-	assert_int_equal(pw_known_description(&known, id_of(1)), 6);
+	describe(&known, id_of(1), 6);
+	assert_int_equal(rows_of(&known, id_of(1)), 6);
 	pw_known_doubt(&known, id_of(1));
 	pw_known_doubt(&known, id_of(3));
 	assert_int_equal(pw_known_epoch(&known, id_of(1)), 0);
@@ -222,6 +252,7 @@ int main(void)
 	    cmocka_unit_test(test_ids_of_128_bits),
 	    cmocka_unit_test(test_epoch),
 	    cmocka_unit_test(test_description),
+	    cmocka_unit_test(test_description_in_parts),
 	    cmocka_unit_test(test_parse_behind_parse),
 	    cmocka_unit_test(test_move),
 	    cmocka_unit_test(test_clear),

@@ -21,6 +21,12 @@ enum { PW_STATEMENT_NAME_SIZE = 7 + 32 + 1 };
 /* Writes "pgweir_" and 32 hex digits. */
 void pw_statement_name(struct pw_id id, char out[PW_STATEMENT_NAME_SIZE]);
 
+/* As proto/row_description.h gives them; 0 = not asked yet. */
+struct pw_description {
+	uint64_t rows;
+	uint64_t parameters;
+};
+
 struct pw_known {
 	struct pw_map map;
 	struct pw_list lru; /* oldest first */
@@ -43,10 +49,10 @@ bool pw_known_is_aside(const struct pw_known *known, struct pw_id id);
 /* An answer casts doubt on what the link has: it is not to be used again, unless it is being
  * parsed anew already, and the answer is to what came before. */
 void pw_known_doubt(struct pw_known *known, struct pw_id id);
-/* What the server says of its rows (proto/row_description.h): the same as long as the link has the
- * statement. 0 = not asked yet, or its Parse is not answered yet. */
-void pw_known_describe(struct pw_known *known, struct pw_id id, uint64_t description);
-uint64_t pw_known_description(const struct pw_known *known, struct pw_id id);
+/* What the server says of it: the same as long as the link has the statement, so what is known
+ * already stays. All is 0 while its Parse is not answered. */
+void pw_known_describe(struct pw_known *known, struct pw_id id, struct pw_description said);
+struct pw_description pw_known_description(const struct pw_known *known, struct pw_id id);
 
 /* Adding what is there changes nothing. */
 PW_MUSTCHECK enum pw_status pw_known_add(struct pw_known *known, struct pw_id id);

@@ -112,13 +112,14 @@ struct pw_link {
 	struct pw_task free_task;
 	struct pw_link_facts facts;
 	uint64_t state_since_us;
-	uint64_t request_us;             /* the present query began; 0 = none */
-	uint64_t transaction_us;         /* the present transaction began; 0 = none */
-	uint64_t idle_in_transaction_us; /* the last ReadyForQuery in a transaction */
-	struct pw_list cancels;          /* requests under way: struct pw_link_cancel */
-	uint64_t description;            /* what the last Describe brought; 0 = unknown */
-	unsigned clean_todo;             /* CLEANING: what is still to be run */
-	char transaction;                /* 'I', 'T', 'E' as of the last ReadyForQuery */
+	uint64_t request_us;               /* the present query began; 0 = none */
+	uint64_t transaction_us;           /* the present transaction began; 0 = none */
+	uint64_t idle_in_transaction_us;   /* the last ReadyForQuery in a transaction */
+	struct pw_list cancels;            /* requests under way: struct pw_link_cancel */
+	struct pw_description description; /* what the present Describe has brought so far */
+	struct pw_strbuf types; /* ... of its parameters, as in a Parse; empty = nothing */
+	unsigned clean_todo;    /* CLEANING: what is still to be run */
+	char transaction;       /* 'I', 'T', 'E' as of the last ReadyForQuery */
 	bool is_parse_unsure; /* a statement was parsed, and a change of settings may yet be told */
 	bool is_batch_open;   /* extended messages were sent, and no Sync yet */
 	bool is_skipping;     /* after an error: the server waits for Sync */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * The shape of a statement's rows as one number, to tell whether two connections would answer it
- * in the same shape. Pure function, any thread. Source: PostgreSQL 15 docs 55.7, RowDescription.
+ * The shape of a statement's rows, and the types of its parameters, as one number each, to tell
+ * whether two connections would take it for the same. Pure functions, any thread. Source:
+ * PostgreSQL 15 docs 55.7, RowDescription and ParameterDescription.
  */
 #ifndef PGWEIR_PROTO_ROW_DESCRIPTION_H
 #define PGWEIR_PROTO_ROW_DESCRIPTION_H
@@ -15,5 +16,8 @@
  * belong to a portal, and the tables' OIDs may change without PostgreSQL minding. 0 = the message
  * is in parts or malformed. */
 uint64_t pw_row_description_hash(const struct pw_hash_key *key, const struct pw_piece *piece);
+
+/* Of a whole ParameterDescription; its body reads like the end of a Parse. 0 = likewise. */
+uint64_t pw_parameter_description_hash(const struct pw_hash_key *key, const struct pw_piece *piece);
 
 #endif

@@ -58,6 +58,7 @@ struct pw_statement {
 	struct pw_id own;
 	bool may_forget; /* pw_statement_may_forget() of its text */
 	bool may_ask;    /* pw_statement_may_ask() of it */
+	bool is_open;    /* a server is to find out the type of a parameter */
 	bool is_judged;  /* ... and what it may leave in a session is known: */
 	struct pw_effects effects;
 	uint8_t body[]; /* text with its zero byte, then types: the tail of a Parse */
@@ -79,8 +80,15 @@ struct pw_prepared_name {
 	bool is_listed;       /* in the owner's map */
 	unsigned epoch;       /* ddl_epoch of the database when the client parsed it */
 	uint64_t description; /* of its rows, as the client was last told; 0 = never */
-	unsigned n_untold;    /* descriptions that were asked for and have not come */
-	uint64_t read_in;     /* the last text that runs it by its name (session_names.c) */
+	/* Those of its parameters, as in a Parse, as a server found them for the client when it
+	 * first said, and as pw_parameter_description_hash() has them; NULL = not known yet. */
+	uint8_t *types;
+	size_t types_len;
+	uint64_t parameters;
+	bool is_types_told;    /* the client has asked for them itself */
+	bool is_types_awaited; /* we have */
+	unsigned n_untold;     /* descriptions that were asked for and have not come */
+	uint64_t read_in;      /* the last text that runs it by its name (session_names.c) */
 	char name[];
 };
 
@@ -154,6 +162,13 @@ PW_MUSTCHECK enum pw_status pw_prepared_add(struct pw_prepared *prepared, const 
  * what it was. */
 PW_MUSTCHECK enum pw_status pw_prepared_move(struct pw_prepared_name *name,
 					     struct pw_parse_state parse_state);
+/* A server has found these types; those that it found before stay. */
+void pw_prepared_tell_types(struct pw_prepared_name *name, const void *types, size_t len,
+			    uint64_t parameters);
+/* They were a guess that has failed. */
+void pw_prepared_forget_types(struct pw_prepared_name *name);
+/* From now on the name is for the same text with these types. PW_ENOMEM: it stays what it was. */
+PW_MUSTCHECK enum pw_status pw_prepared_close_types(struct pw_prepared_name *name);
 /* Takes a name out of the list; whoever holds references may list it again. */
 void pw_prepared_unlist(struct pw_prepared_name *name);
 /* The opposite, unless the name was taken meanwhile. */
