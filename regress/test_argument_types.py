@@ -156,7 +156,7 @@ def test_turns(make_pooler, pg, db, second_db, name):
 @pytest.fixture
 def pooler(make_pooler):
     pooler = make_pooler(pool_mode="transaction", default_pool_size=3, session_state="track",
-                         server_round_robin=1)
+                         server_round_robin=1, worker_threads=1)
     warm_up(pooler, 3)
     return pooler
 

@@ -46,7 +46,7 @@ def warm_up(pooler, links):
 def compare(make_pooler, pg, dbs, turns, links=3):
     """`dbs`: two that are alike, for the pool and for PostgreSQL alone."""
     pooler = make_pooler(pool_mode="transaction", default_pool_size=links, session_state="track",
-                         server_round_robin=1, max_pinned_share=100)
+                         server_round_robin=1, max_pinned_share=100, worker_threads=1)
     warm_up(pooler, links)
     wanted = take_turns(lambda: pg.raw("alice", dbs[1]), turns)
     got = take_turns(pooler.raw, turns)
