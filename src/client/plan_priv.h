@@ -71,6 +71,8 @@ bool pw_relay_must_wait(struct pw_client *c, const struct pw_piece *piece);
 bool pw_relay_has_settled(struct pw_client *c);
 /* Of a Query that was read (pw_names_read()): may it make the server forget all statements? */
 bool pw_relay_forgets(const struct pw_client *c, const struct pw_piece *piece);
+/* Such a Query comes: portals that it may end are nobody's. PW_EXPECT_* for it. */
+unsigned pw_relay_note_query(struct pw_client *c, const struct pw_piece *piece);
 /* Each sends one message (or its own answer) with virtual names; false = the client is closed. */
 bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece);
 bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece);

@@ -60,7 +60,7 @@ static bool forward_sync_point(struct pw_client *c, const struct pw_piece *piece
 static bool forward_query(struct pw_client *c, const struct pw_piece *piece)
 {
 	enum pw_going_back back = pw_names_note_query(c, piece);
-	unsigned flags = c->is_tracking && pw_relay_forgets(c, piece) ? PW_EXPECT_FORGETS : 0;
+	unsigned flags = c->is_tracking ? pw_relay_note_query(c, piece) : 0;
 
 	if (c->clients->pools->snapshot->conf->disable_pqexec) {
 		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "PQexec disallowed");

@@ -359,6 +359,26 @@ static bool bring_with_names(struct pw_client *c)
 	return bring_for(c, NULL) && pw_plan_bring_unnamed(c);
 }
 
+/* The text that is bound may end portals when it is run. */
+static void note_ends(struct pw_client *c, const struct pw_prepared_name *name)
+{
+	const struct pw_effects *effects = name ? NULL : pw_session_effects_of(c, NULL);
+
+	if (name ? name->statement->may_unbind : effects && effects->ends)
+		pw_prepared_unbind_all(c->prepared);
+}
+
+unsigned pw_relay_note_query(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+
+	if (pw_prepared_has_bound(c->prepared) &&
+	    (!piece->is_last ||
+	     pw_statement_may_unbind((const char *)body.at, pw_cursor_left(&body))))
+		pw_prepared_unbind_all(c->prepared);
+	return pw_relay_forgets(c, piece) ? PW_EXPECT_FORGETS : 0;
+}
+
 bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 {
 	const struct pw_expect plain = {.role = PW_ROLE_BIND};
@@ -381,6 +401,7 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 		else
 			pw_session_note_foreign(c);
 		dropped = name[0] ? NULL : pw_names_dropped(c);
+		note_ends(c, NULL);
 		if (c->prepared)
 			pw_prepared_note_bind(c->prepared, portal, NULL, dropped);
 		return pw_relay_forward(c, piece, &plain);
@@ -402,6 +423,7 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 	c->loan.pool->stats.now.bind_count++;
 	if (!pw_plan_expect(c, PW_ROLE_BIND, 0, listed->statement, listed))
 		return false;
+	note_ends(c, listed);
 	pw_prepared_note_bind(c->prepared, portal, listed, dropped);
 	length = (uint32_t)(piece->total - 1 - strlen(name) + PW_STATEMENT_NAME_SIZE - 1);
 	for (int i = 0; i < 4; i++)
@@ -501,6 +523,8 @@ bool pw_relay_close(struct pw_client *c, const struct pw_piece *piece)
 		return broken(c, piece);
 	if (kind == 'S' && name[0])
 		listed = pw_prepared_find(c->prepared, name);
+	else if (kind == 'P' && !pw_link_skips_next(c->loan.link))
+		pw_prepared_unbind(c->prepared, name);
 	if (pw_unnamed_is_meant(piece) && pw_unnamed_drop(c, &plain.flags) != PW_OK)
 		return pw_relay_out_of_memory(c);
 	if (!listed)

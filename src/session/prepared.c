@@ -124,6 +124,21 @@ bool pw_statement_may_name(const char *text, size_t len)
 	return false;
 }
 
+bool pw_statement_may_unbind(const char *text, size_t len)
+{
+	static const char *const words[] = {"close", "commit",  "end",     "rollback",
+					    "abort", "declare", "discard", "prepare"};
+
+	for (size_t i = 0; i < len; i++) {
+		for (size_t w = 0; w < PW_COUNTOF(words); w++) {
+			if ((text[i] | 0x20) == words[w][0] &&
+			    begins_with(text + i, len - i, words[w]))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Both words have a v in the same place, and few others have one at all. */
 bool pw_statement_may_ask(const char *text, size_t len)
 {
@@ -236,6 +251,7 @@ static struct pw_statement *create_statement(struct pw_statements *statements,
 	s->effects = (struct pw_effects)PW_EFFECTS_INIT;
 	s->may_forget = pw_statement_may_forget(key->text, key->text_len);
 	s->may_ask = pw_statement_may_ask(key->text, key->text_len);
+	s->may_unbind = pw_statement_may_unbind(key->text, key->text_len);
 	s->is_open = has_open_types(key);
 	memcpy(s->body, key->text, key->text_len + 1);
 	memcpy(s->body + key->text_len + 1, key->types, key->types_len);
@@ -528,12 +544,37 @@ struct pw_prepared_name *pw_prepared_bound(struct pw_prepared *prepared, const c
 	return known ? known->name : NULL;
 }
 
+bool pw_prepared_has_bound(const struct pw_prepared *prepared)
+{
+	for (size_t i = 0; prepared && i < PW_PREPARED_PORTALS; i++) {
+		if (prepared->portals[i].name)
+			return true;
+	}
+	return false;
+}
+
 struct pw_prepared_name *pw_prepared_dropped(struct pw_prepared *prepared, const char *portal)
 {
 	struct pw_prepared_portal *known =
 	    prepared ? find_portal(prepared, identify_portal(prepared, portal)) : NULL;
 
 	return known ? known->dropped : NULL;
+}
+
+void pw_prepared_unbind(struct pw_prepared *prepared, const char *portal)
+{
+	if (prepared)
+		pw_prepared_note_bind(prepared, portal, NULL, NULL);
+}
+
+void pw_prepared_unbind_all(struct pw_prepared *prepared)
+{
+	for (size_t i = 0; prepared && i < PW_PREPARED_PORTALS; i++) {
+		struct pw_prepared_portal *portal = &prepared->portals[i];
+
+		if (portal->name)
+			set_portal(portal, portal->id, NULL, portal->dropped);
+	}
 }
 
 void pw_prepared_forget_portals(struct pw_prepared *prepared)

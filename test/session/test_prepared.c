@@ -385,6 +385,42 @@ static void test_many(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void test_portals_that_end(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_prepared_name *a = add(f, "a", "select 1"), *b = add(f, "b", "deallocate a");
+
+	assert_false(pw_prepared_has_bound(NULL));
+	assert_false(pw_prepared_has_bound(f->client));
+	pw_prepared_note_bind(f->client, "p1", a, NULL);
+	pw_prepared_note_bind(f->client, "p2", b, a);
+	pw_prepared_unbind(f->client, "p1");
+	pw_prepared_unbind(f->client, "p3");
+	pw_prepared_unbind(NULL, "p1");
+	assert_null(pw_prepared_bound(f->client, "p1"));
+	assert_ptr_equal(pw_prepared_bound(f->client, "p2"), b);
+	assert_true(pw_prepared_has_bound(f->client));
+	pw_prepared_unbind_all(f->client);
+	assert_null(pw_prepared_bound(f->client, "p2"));
+	assert_ptr_equal(pw_prepared_dropped(f->client, "p2"), a);
+	assert_false(pw_prepared_has_bound(f->client));
+}
+
+static void test_what_may_unbind(void **state)
+{
+	static const char *const texts[] = {"COMMIT",        "select 1; End",
+					    "rollback to s", "ABORT",
+					    "close p",       "Declare p cursor for select 1",
+					    "DISCARD ALL",   "prepare transaction 'x'"};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(texts); i++)
+		assert_true(pw_statement_may_unbind(texts[i], strlen(texts[i])));
+	assert_false(pw_statement_may_unbind("select 1", 8));
+	assert_false(pw_statement_may_unbind("commit", 5));
+	assert_false(pw_statement_may_unbind("", 0));
+}
+
 static bool is_of_session(const char *text)
 {
 	return pw_statement_is_of_session(text, strlen(text));
@@ -489,6 +525,8 @@ static void test_what_may_ask(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    TEST(test_portals_that_end),
+	    cmocka_unit_test(test_what_may_unbind),
 	    cmocka_unit_test(test_what_is_of_a_session),
 	    cmocka_unit_test(test_what_may_forget),
 	    cmocka_unit_test(test_what_may_name),

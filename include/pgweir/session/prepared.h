@@ -58,6 +58,7 @@ struct pw_statement {
 	struct pw_id own;
 	bool may_forget; /* pw_statement_may_forget() of its text */
 	bool may_ask;    /* pw_statement_may_ask() of it */
+	bool may_unbind; /* pw_statement_may_unbind() of it */
 	bool is_open;    /* a server is to find out the type of a parameter */
 	bool is_judged;  /* ... and what it may leave in a session is known: */
 	struct pw_effects effects;
@@ -131,6 +132,10 @@ bool pw_statement_may_name(const char *text, size_t len);
  * encoding; never wrong when it says no. */
 bool pw_statement_may_ask(const char *text, size_t len);
 
+/* May it end portals, so that their names are free for others: with their transaction, or by CLOSE?
+ * In whatever encoding; code that it calls may do so unseen. */
+bool pw_statement_may_unbind(const char *text, size_t len);
+
 /* Does it give the rows of something that belongs to a session: FETCH of a cursor, EXECUTE of a
  * statement? A server describes these as they are when it parses, and runs them as they are then.
  */
@@ -178,7 +183,12 @@ void pw_prepared_relist(struct pw_prepared_name *name);
 void pw_prepared_note_bind(struct pw_prepared *prepared, const char *portal,
 			   struct pw_prepared_name *name, struct pw_prepared_name *dropped);
 struct pw_prepared_name *pw_prepared_bound(struct pw_prepared *prepared, const char *portal);
+bool pw_prepared_has_bound(const struct pw_prepared *prepared);
 struct pw_prepared_name *pw_prepared_dropped(struct pw_prepared *prepared, const char *portal);
+/* The portal is gone, and its name may become another's, or no one's. */
+void pw_prepared_unbind(struct pw_prepared *prepared, const char *portal);
+/* The same of any, perhaps; whoever is to drop something may still do so. */
+void pw_prepared_unbind_all(struct pw_prepared *prepared);
 /* They are gone with their transaction. */
 void pw_prepared_forget_portals(struct pw_prepared *prepared);
 /* DEALLOCATE ALL, DISCARD ALL. */
