@@ -4,9 +4,9 @@
  * (routes.c), what its statements leave (session.c), states and end (client.c), bytes on their way
  * (relay_io.c, hearing.c), tracked values (session_params.c), names of statements
  * (session_names.c), login from its end to its beginning (login_end.c, login_lookup.c,
- * login_auth.c, login.c), relay (relay_plan.c, route.c, relay_route.c, relay_again.c,
- * relay_names.c, relay_session.c, relay_loan.c, relay_hub.c, relay_prepared.c, relay_message.c,
- * relay.c), the set of clients and their events (clients.c).
+ * login_auth.c, login.c), relay (relay_plan.c, route.c, route_token.c, relay_route.c,
+ * relay_again.c, relay_names.c, relay_session.c, relay_loan.c, relay_hub.c, relay_prepared.c,
+ * relay_message.c, relay.c), the set of clients and their events (clients.c).
  */
 #ifndef PGWEIR_CLIENT_CLIENT_PRIV_H
 #define PGWEIR_CLIENT_CLIENT_PRIV_H

@@ -235,17 +235,18 @@ static bool hold_again(struct pw_client *c)
 	return ok || pw_relay_out_of_memory(c);
 }
 
-/* Where only what was read counts, a write is not to be seen. */
+/* Where only what was read counts, a write by itself is not to be seen. */
 static void note_seen(struct pw_client *c)
 {
 	const struct pw_pool *pool = c->loan.pool;
+	struct pw_client_route *route = c->route;
 
-	if (pool->consistency == PW_CONSISTENCY_EVENTUAL ||
-	    (pool->consistency == PW_CONSISTENCY_MONOTONIC && c->route->is_written &&
-	     !pool->shared->of_replicas) ||
-	    !pw_route_is_split(c))
+	if (c->loan.link->transaction != 'I')
+		route->is_written = false;
+	if (pool->consistency == PW_CONSISTENCY_EVENTUAL || !pw_route_is_split(c) ||
+	    (pool->consistency == PW_CONSISTENCY_MONOTONIC && route->is_written))
 		return;
-	pw_loan_note_seen(&c->loan, &c->route->token);
+	pw_loan_note_seen(&c->loan, &route->token);
 }
 
 bool pw_route_ready(struct pw_client *c, bool was_swallowed)

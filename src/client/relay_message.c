@@ -127,7 +127,7 @@ static bool forward_function(struct pw_client *c, const struct pw_piece *piece)
 	return pw_relay_own_sequences(c, is_known ? 0 : PW_VALUES_UNREAD) && forward_role(c, piece);
 }
 
-bool pw_relay_begin_message(struct pw_client *c, const struct pw_piece *piece)
+static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 {
 	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
 
@@ -165,6 +165,16 @@ bool pw_relay_begin_message(struct pw_client *c, const struct pw_piece *piece)
 	}
 	pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "unknown pkt");
 	return false;
+}
+
+bool pw_relay_begin_message(struct pw_client *c, const struct pw_piece *piece)
+{
+	struct pw_strbuf text = PW_STRBUF_INIT;
+	struct pw_piece sent = pw_route_translate(c, piece, &text);
+	bool ok = text.has_failed ? pw_relay_out_of_memory(c) : begin_message(c, &sent);
+
+	pw_strbuf_fini(&text);
+	return ok;
 }
 
 static void answer_sync(struct pw_client *c)

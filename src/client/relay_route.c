@@ -17,27 +17,6 @@
 
 enum { BEGUN_MAX = 1024, LOOK_AGAIN_US = 5 * 1000 };
 
-/* Of the primary, in whichever the loan is. */
-static struct pw_pool *home_of(const struct pw_client *c)
-{
-	struct pw_pool *pool = c->loan.pool;
-
-	return pool->shared->of_replicas ? pool->home : pool;
-}
-
-bool pw_route_is_apart(const struct pw_client *c)
-{
-	return c->route && c->loan.pool->shared->of_replicas;
-}
-
-bool pw_route_is_split(const struct pw_client *c)
-{
-	const struct pw_pool *home = home_of(c);
-
-	return home && home->is_split && c->session && c->loan.mode != PW_MODE_SESSION &&
-	       c->loan.replication == PW_REPLICATION_NONE;
-}
-
 /* ---- its life ---- */
 
 void pw_route_feed(struct pw_client *c)
@@ -193,6 +172,10 @@ static enum pw_route decide(struct pw_client *c, struct pw_request *request, enu
 	}
 	if (stays(c))
 		return PW_ROUTE_SESSION;
+	if (is_set(c, "pgweir.route", "primary"))
+		return PW_ROUTE_HINT;
+	request->is_trusted = is_set(c, "pgweir.route", "replica");
+	pw_route_import(c);
 	if (extent == PW_EXTENT_OPEN)
 		return PW_ROUTE_UNREAD;
 	pw_route_look(c, piece, rest, request);
@@ -277,7 +260,7 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 	if (route == PW_ROUTE_UNSEEN && waits(c))
 		return false;
 	c->route->waits_since_us = 0;
-	c->route->is_written = route != PW_ROUTE_READ && route != PW_ROUTE_UNSEEN;
+	c->route->is_written = route == PW_ROUTE_WRITE;
 	count(c, route == PW_ROUTE_DOUBT ? PW_ROUTE_N + request.doubt : route);
 	if (route == PW_ROUTE_READ)
 		go_to_replicas(c, &request);
@@ -320,7 +303,7 @@ bool pw_route_send_begun(struct pw_client *c,
 /* The link is not one on which the client may read after all. */
 static void go_home(struct pw_client *c, enum pw_route because)
 {
-	struct pw_pool *home = home_of(c);
+	struct pw_pool *home = pw_route_home(c);
 
 	c->loan.token = NULL;
 	c->route->may_repeat = false;
@@ -430,7 +413,7 @@ void pw_route_leave(struct pw_client *c)
 		return;
 	c->loan.token = NULL;
 	c->route->may_repeat = false;
-	home = home_of(c);
+	home = pw_route_home(c);
 	if (home)
 		pw_loan_move(&c->loan, home);
 	else

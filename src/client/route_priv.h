@@ -24,6 +24,7 @@ enum pw_route {
 	PW_ROUTE_UNSEEN,      /* no replica has yet what the session must see */
 	PW_ROUTE_REFUSED,     /* a replica has refused it, or the like of it before */
 	PW_ROUTE_LOST,        /* a replica could not finish it */
+	PW_ROUTE_HINT,        /* its text or its session says so */
 	PW_ROUTE_N,
 };
 
@@ -43,6 +44,7 @@ struct pw_request {
 	enum pw_doubt doubt;  /* ... where that is DOUBT */
 	unsigned kinds;       /* bit set of enum pw_sql_read */
 	unsigned transaction; /* PW_SQL_TRANSACTION_* */
+	bool is_trusted;      /* whoever wrote it says that it reads */
 	size_t n_runs;        /* statements that bring answers of their own */
 	struct pw_id shape;   /* of its last text, as are the next two */
 	size_t n_statements;
@@ -66,7 +68,8 @@ struct pw_client_route {
 	bool is_repeating; /* PREPARING: all else that the replica says is dropped */
 	/* What was sent uses a statement; makes an unnamed one; uses that of before. */
 	bool has_bound, has_parsed, has_bound_earlier;
-	bool is_written;         /* the request at hand is, or may be, more than a read */
+	bool is_written;         /* the request at hand is a write, in no transaction */
+	uint64_t imported;       /* a hash of the pgweir.lsn that the token has; 0 = none */
 	uint64_t waits_since_us; /* ROUTING: for a replica that has all; 0 = it does not */
 	bool is_proving;         /* the primary does what a replica has refused */
 	bool avoids_replicas;    /* the next request, once */
@@ -78,6 +81,13 @@ struct pw_client_route {
 /* Made where it is not there yet; NULL without memory. */
 struct pw_client_route *pw_route_get(struct pw_client *c, void (*again)(struct pw_task *task));
 void pw_route_end(struct pw_client *c);
+
+/* Are its reads split off? */
+bool pw_route_is_split(const struct pw_client *c);
+/* Is its loan about the replicas' pool? */
+bool pw_route_is_apart(const struct pw_client *c);
+/* The primary's, in whichever the loan is; NULL = it is gone. */
+struct pw_pool *pw_route_home(const struct pw_client *c);
 
 /* ---- route.c ---- */
 /* How far does the request go that begins with this piece, and goes on in `rest`? */
@@ -99,11 +109,17 @@ static inline uint32_t pw_route_length(const uint8_t *message)
 	return pw_load_u32(message + 1) + 1;
 }
 
+/* ---- route_token.c ---- */
+/* What the session has set: pgweir.lsn is to be seen. */
+void pw_route_import(struct pw_client *c);
+/* SHOW pgweir.lsn is a question to the primary: the message to be sent in the place of this one,
+ * whose bytes are in `out`; or the same one. */
+struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *piece,
+				   struct pw_strbuf *out);
+
 /* ---- relay_route.c ---- */
 /* ROUTING: what is held is fed again. */
 void pw_route_feed(struct pw_client *c);
-/* Are its reads split off? */
-bool pw_route_is_split(const struct pw_client *c);
 /* Without a link: is it a BEGIN, or what goes with one, that is told to be done? */
 bool pw_route_begins(struct pw_client *c, const struct pw_piece *piece);
 bool pw_route_has_begun(const struct pw_client *c);
@@ -124,8 +140,6 @@ bool pw_route_send_begun(struct pw_client *c,
 unsigned pw_route_flags(const struct pw_client *c);
 /* Must a request wait until those before it are answered, since it may be for another node? */
 bool pw_route_must_wait(const struct pw_client *c);
-/* Is its link one of those that only read? */
-bool pw_route_is_apart(const struct pw_client *c);
 /* The client has no link any more. */
 void pw_route_leave(struct pw_client *c);
 

@@ -24,6 +24,7 @@ static const struct pw_route_reason reasons[PW_ROUTES_COUNTED] = {
                          "No replica had all yet that the session has written or seen."},
     [PW_ROUTE_REFUSED] = {"primary", "refused", "A replica has refused it, or one like it before."},
     [PW_ROUTE_LOST] = {"primary", "lost", "A replica was lost while it ran it, or lets nobody in."},
+    [PW_ROUTE_HINT] = {"primary", "hint", "Its text, or the setting pgweir.route, says so."},
     [PW_ROUTE_N + PW_DOUBT_CATALOG] = {"primary", "catalog",
                                        "It is not known, or no longer, what it names."},
     [PW_ROUTE_N + PW_DOUBT_DATABASE] = {"primary", "database",
@@ -44,6 +45,28 @@ static const struct pw_route_reason reasons[PW_ROUTES_COUNTED] = {
 const struct pw_route_reason *pw_client_route_reason(size_t i)
 {
 	return i < PW_ROUTES_COUNTED && reasons[i].name ? &reasons[i] : NULL;
+}
+
+/* ---- where ---- */
+
+struct pw_pool *pw_route_home(const struct pw_client *c)
+{
+	struct pw_pool *pool = c->loan.pool;
+
+	return pool->shared->of_replicas ? pool->home : pool;
+}
+
+bool pw_route_is_apart(const struct pw_client *c)
+{
+	return c->route && c->loan.pool->shared->of_replicas;
+}
+
+bool pw_route_is_split(const struct pw_client *c)
+{
+	const struct pw_pool *home = pw_route_home(c);
+
+	return home && home->is_split && c->session && c->loan.mode != PW_MODE_SESSION &&
+	       c->loan.replication == PW_REPLICATION_NONE;
 }
 
 /* ---- life ---- */

@@ -153,6 +153,13 @@ bool pw_pool_may_read(struct pw_pool *pool, struct pw_token *token)
 	return showing(pool, view, token) != 0;
 }
 
+void pw_pool_import(struct pw_pool *pool, struct pw_token *token, uint32_t timeline, uint64_t lsn)
+{
+	if (pool->cluster)
+		pw_token_import(token, timeline, lsn, atomic_load(&pool->cluster->probe),
+				pw_clock_now_us());
+}
+
 void pw_pool_note_now(struct pw_pool *pool, struct pw_token *token)
 {
 	if (pool->cluster)

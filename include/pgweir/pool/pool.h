@@ -64,6 +64,8 @@ void pw_loan_move(struct pw_loan *loan, struct pw_pool *pool);
 /* Has one of the pool's nodes all that whoever has the token (NULL = nothing in particular) must
  * see? Brings the token up to date. */
 bool pw_pool_may_read(struct pw_pool *pool, struct pw_token *token);
+/* From now on that is also what another session has told. */
+void pw_pool_import(struct pw_pool *pool, struct pw_token *token, uint32_t timeline, uint64_t lsn);
 /* From now on that is all that the primary has now. */
 void pw_pool_note_now(struct pw_pool *pool, struct pw_token *token);
 /* Is that so of the node of the link which the loan has got, by the loan's own token? */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * What a session must see, told to others and heard of them: SHOW pgweir.lsn gives a position that
+ * has all that it has written or seen, and SET pgweir.lsn, on any connection of any pgweir, lets
+ * that one see as much. So a web request sees what the one before has written.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "pgweir/cluster/lsn.h"
+#include "pgweir/pool/catalog.h"
+#include "pgweir/proto/writer.h"
+#include "route_priv.h"
+
+/* The timeline, and a position: "1:0/16B3748". */
+static bool read_token(const char *text, uint32_t *timeline, uint64_t *lsn)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	if (end == text || *end != ':' || number == 0 || number > UINT32_MAX)
+		return false;
+	*timeline = (uint32_t)number;
+	return pw_lsn_parse(end + 1, strlen(end + 1), lsn);
+}
+
+/* What cannot be understood may be anything: then all that there is by now is to be seen. */
+static void import(struct pw_client *c, const char *text)
+{
+	struct pw_pool *pool = c->loan.pool;
+	uint32_t timeline;
+	uint64_t lsn;
+
+	if (read_token(text, &timeline, &lsn))
+		pw_pool_import(pool, &c->route->token, timeline, lsn);
+	else
+		pw_pool_note_now(pool, &c->route->token);
+}
+
+void pw_route_import(struct pw_client *c)
+{
+	const char *text = pw_state_find(c->settings, "pgweir.lsn");
+	uint64_t hash = 0;
+
+	if (text && text[0])
+		hash = pw_hash(&c->clients->pools->hash_key, text, strlen(text)) | 1;
+	if (hash == c->route->imported)
+		return;
+	c->route->imported = hash;
+	if (hash != 0)
+		import(c, text);
+}
+
+/* ---- telling ---- */
+
+static const char *skip_blanks(const char *p)
+{
+	return p + strspn(p, " \t\r\n\f\v");
+}
+
+static bool is_question(const char *text)
+{
+	static const char show[] = "show", name[] = "pgweir.lsn";
+	const char *p = skip_blanks(text), *q;
+
+	if (strncasecmp(p, show, sizeof(show) - 1) != 0)
+		return false;
+	q = skip_blanks(p + sizeof(show) - 1);
+	if (q == p + sizeof(show) - 1 || strncasecmp(q, name, sizeof(name) - 1) != 0)
+		return false;
+	q = skip_blanks(q + sizeof(name) - 1);
+	return *skip_blanks(q + (*q == ';')) == '\0';
+}
+
+/* The position of whatever has been acknowledged by then, flushed or not. */
+static const char question[] = "SELECT pg_catalog.concat(('x'::pg_catalog.text" PW_OP(
+    "||") "pg_catalog.substr("
+	  "pg_catalog.pg_walfile_name(lsn), 1, 8))::pg_catalog.bit(32)::pg_catalog.int4, ':', lsn)"
+	  " AS \"pgweir.lsn\" FROM pg_catalog.pg_current_wal_insert_lsn() AS p(lsn)";
+
+static void add_translated(struct pw_strbuf *out, const struct pw_piece *piece, const char *name,
+			   const char *rest, size_t rest_len)
+{
+	size_t begin = pw_writer_begin(out, (char)piece->type);
+
+	if (name)
+		pw_strbuf_add(out, name, strlen(name) + 1);
+	pw_strbuf_add(out, question, sizeof(question));
+	pw_strbuf_add(out, rest, rest_len);
+	pw_writer_end(out, begin);
+}
+
+struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *piece,
+				   struct pw_strbuf *out)
+{
+	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
+	struct pw_cursor body = pw_piece_body(piece);
+	const char *name = NULL, *text;
+	struct pw_piece result = *piece;
+
+	if ((role != PW_ROLE_QUERY && role != PW_ROLE_PARSE) || !piece->is_last || !c->route ||
+	    !pw_route_is_split(c))
+		return result;
+	if (role == PW_ROLE_PARSE)
+		name = pw_cursor_string(&body);
+	text = pw_cursor_string(&body);
+	if (body.has_failed || !is_question(text))
+		return result;
+	add_translated(out, piece, name, (const char *)body.at, pw_cursor_left(&body));
+	result.data = (const uint8_t *)out->data;
+	result.len = out->len;
+	result.total = (uint32_t)out->len;
+	result.is_transient = true;
+	return result;
+}
