@@ -2,64 +2,22 @@
 """routing = split: what is proved to read runs on a replica that has all that its client must see,
 all else on the primary; by what the servers themselves have logged."""
 
-import itertools
 import re
 
 import pytest
 
+from lib.nodes import settle
+from lib.routed import REPLICAS, Routed
 from lib.wait import wait_for
 from lib.wire import bind, describe, execute, flush, parse, query, sync
-
-from lib.nodes import settle
 
 pytestmark = pytest.mark.pgweir_only
 
 
-class Watched:
-    """Nodes that log each statement, and a pooler that splits."""
-
-    def __init__(self, cluster, pooler):
-        self.cluster, self.pooler = cluster, pooler
-        self.marks = itertools.count(1)
-
-    def mark(self, text):
-        mark = f"/* mark {next(self.marks)} */"
-        return mark, f"{mark} {text}"
-
-    def where(self, mark):
-        """The names of the nodes that ran it."""
-        return [node.name for node in self.cluster.nodes
-                if mark in (self.cluster.directory / "log" / f"{node.name}.log").read_text()]
-
-    def warm_up(self):
-        """Until the pooler knows what there is in the database."""
-        with self.pooler.raw(dbname="shop") as conn:
-            wait_for(lambda: self.query(conn, "SELECT 1")[1] in REPLICAS)
-
-    def routes(self):
-        return {row["reason"]: int(row["requests"]) for row in self.pooler.console("SHOW ROUTES")
-                if row["requests"] != "0"}
-
-    def query(self, conn, text):
-        mark, text = self.mark(text)
-        result = conn.query(text)
-        return result, self.where(mark)
-
-
 @pytest.fixture
 def shop(make_shop, cluster):
-    for node in cluster.nodes:
-        with node.connect() as conn:
-            conn.execute("ALTER SYSTEM SET log_statement = 'all'")
-            conn.execute("SELECT pg_reload_conf()")
-    pooler = make_shop(routing="split")
-    settle(pooler)
-    watched = Watched(cluster, pooler)
-    watched.warm_up()
-    return watched
+    return Routed.begin(cluster, make_shop)
 
-
-REPLICAS = (["replica1"], ["replica2"])
 
 # Made past the pooler, which does not know yet what it does.
 WRITER = """CREATE FUNCTION writer() RETURNS int LANGUAGE plpgsql AS

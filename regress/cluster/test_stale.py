@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: PostgreSQL
+"""A session sees what it has written, in whatever way, and whoever has its token, too; while one
+replica is half a second late, and nodes and their backends are killed."""
+
+import random
+import threading
+import time
+
+import pytest
+
+from lib.nodes import settle
+from lib.routed import Routed
+from lib.wait import TIME_FACTOR, wait_for
+from lib.wire import Closed, PgError, bind, execute, parse, query, sync
+
+pytestmark = pytest.mark.pgweir_only
+LATE = 0.5
+
+SCHEMA = """
+    CREATE TABLE cells (id int PRIMARY KEY, v int NOT NULL);
+    INSERT INTO cells SELECT i, 0 FROM generate_series(0, 99) i;
+    CREATE TABLE arrived (id int, v int);
+    CREATE FUNCTION put(a int, b int) RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN UPDATE cells SET v = b WHERE id = a; RETURN b; END $$;
+    CREATE FUNCTION take() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN UPDATE cells SET v = new.v WHERE id = new.id; RETURN NULL; END $$;
+    CREATE TRIGGER take BEFORE INSERT ON arrived FOR EACH ROW EXECUTE FUNCTION take();
+    GRANT ALL ON cells, arrived TO public"""
+
+
+# ---- ways to write v to the cell, each a function of the connection ----
+
+def by_update(conn, cell, v):
+    return conn.query(f"UPDATE cells SET v = {v} WHERE id = {cell}")
+
+
+def in_transaction(conn, cell, v):
+    conn.query("BEGIN")
+    conn.query(f"UPDATE cells SET v = {v} WHERE id = {cell}")
+    return conn.query("COMMIT")
+
+
+def in_one_message(conn, cell, v):
+    return conn.query(f"BEGIN; UPDATE cells SET v = {v} WHERE id = {cell}; COMMIT")
+
+
+def in_pipeline(conn, cell, v):
+    return conn.run(parse("", "SELECT 1"), bind(), execute(),
+                    parse("", "UPDATE cells SET v = $2 WHERE id = $1"), bind("", "", [cell, v]), execute(),
+                    sync())
+
+
+def by_function(conn, cell, v):
+    return conn.query(f"SELECT put({cell}, {v})")
+
+
+def by_trigger(conn, cell, v):
+    return conn.query(f"INSERT INTO arrived VALUES ({cell}, {v})")
+
+
+def by_copy(conn, cell, v):
+    conn.send(query("COPY arrived FROM STDIN"))
+    assert conn.recv_until("GE")[-1].kind == "G"
+    row = f"{cell}\t{v}\n".encode()
+    conn.send(b"d" + (len(row) + 4).to_bytes(4, "big") + row + b"c\0\0\0\4")
+    return conn.result()
+
+
+def prepared(conn, cell, v):
+    if "put" not in conn.names:
+        conn.run(parse("put", "UPDATE cells SET v = $2 WHERE id = $1"), sync())
+        conn.names.add("put")
+    return conn.run(bind("", "put", [cell, v]), execute(), sync())
+
+
+WRITES = [by_update, in_transaction, in_one_message, in_pipeline, by_function, by_trigger, by_copy, prepared]
+
+
+# ---- ways to read it ----
+
+def read_simply(conn, cell, mark=""):
+    return conn.query(f"{mark} SELECT v FROM cells WHERE id = {cell}")
+
+
+def read_extended(conn, cell, mark=""):
+    return conn.run(parse("", f"{mark} SELECT v FROM cells WHERE id = $1"), bind("", "", [cell]), execute(),
+                    sync())
+
+
+def read_prepared(conn, cell, _mark=""):
+    if "get" not in conn.names:
+        conn.run(parse("get", "SELECT v FROM cells WHERE id = $1"), sync())
+        conn.names.add("get")
+    return conn.run(bind("", "get", [cell]), execute(), sync())
+
+
+def read_in_transaction(conn, cell, mark=""):
+    conn.query("BEGIN READ ONLY")
+    result = read_simply(conn, cell, mark)
+    conn.query("COMMIT")
+    return result
+
+
+READS = [read_simply, read_extended, read_prepared, read_in_transaction]
+
+
+class Session:
+    """One that writes and reads back, on two connections if it carries its token."""
+
+    def __init__(self, shop, cell, seed):
+        self.shop, self.cell = shop, cell
+        self.rng = random.Random(seed)
+        self.value = 0
+        self.conns = {}
+
+    def conn(self, name):
+        if name not in self.conns:
+            conn = self.shop.pooler.raw(dbname="shop")
+            conn.names = set()
+            conn.query(f"SET synchronous_commit = {self.rng.choice(['on', 'off'])}")
+            self.conns[name] = conn
+        return self.conns[name]
+
+    def drop(self):
+        """An error of the surroundings: the session begins anew, and what it has may be either."""
+        for conn in self.conns.values():
+            conn.close()
+        self.conns = {}
+
+    def write(self):
+        v = self.value + 1
+        result = self.rng.choice(WRITES)(self.conn("own"), self.cell, v)
+        if result.error:
+            raise result.error
+        self.value = v
+
+    def reader(self):
+        if self.rng.random() > 0.15:
+            return self.conn("own")
+        token = self.conn("own").query("SHOW pgweir.lsn").value()
+        other = self.conn("other")
+        other.query(f"SET pgweir.lsn = '{token}'")
+        return other
+
+    def read(self, mark=""):
+        return int(self.rng.choice(READS)(self.reader(), self.cell, mark).value())
+
+    def close(self):
+        self.drop()
+
+
+class Crowd:
+    def __init__(self, shop, clients, rounds):
+        self.shop, self.rounds = shop, rounds
+        self.stale, self.failures, self.lost = [], [], 0
+        self.sessions = [Session(shop, i, i) for i in range(clients)]
+        self.left = rounds
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(s,)) for s in self.sessions]
+
+    def take(self):
+        with self.lock:
+            self.left -= 1
+            return self.left >= 0
+
+    def round(self, session):
+        session.write()
+        for _ in range(session.rng.randrange(1, 4)):
+            # At once, or when one replica has it, or the other, too.
+            if session.rng.random() < 0.15:
+                time.sleep(session.rng.uniform(0, 0.7))
+            got = session.read()
+            if got != session.value:
+                self.stale.append((session.cell, session.value, got))
+
+    def run(self, session):
+        while self.take():
+            try:
+                self.round(session)
+            except (Closed, PgError, OSError) as e:
+                self.lost += 1
+                session.drop()
+                if isinstance(e, PgError) and e.code == "25006":
+                    self.failures.append(e)
+            except Exception as e:  # pylint: disable=broad-except
+                self.failures.append(e)
+                return
+        session.close()
+
+    def play(self, disturb=None):
+        for t in self.threads:
+            t.start()
+        while any(t.is_alive() for t in self.threads):
+            if disturb:
+                disturb()
+            time.sleep(0.05)
+        for t in self.threads:
+            t.join()
+
+
+@pytest.fixture
+def shop(make_shop, cluster):
+    primary, one, _ = cluster.nodes
+    primary.execute(SCHEMA)
+    one.execute(f"ALTER SYSTEM SET recovery_min_apply_delay = '{int(LATE * 1000)}ms'")
+    one.execute("SELECT pg_reload_conf()")
+    cluster.catch_up()
+    pooler = make_shop(routing="split", max_lag="5s", default_pool_size=20, max_client_conn=500)
+    settle(pooler)
+    shop = Routed(cluster, pooler)
+    with pooler.raw(dbname="shop") as conn:
+        wait_for(lambda: (conn.query("SELECT 1"), shop.routes().get("read", 0))[1] > 0)
+    return shop
+
+
+def assert_never_stale(shop, crowd):
+    assert not crowd.stale, (len(crowd.stale), crowd.stale[:5])
+    assert not crowd.failures, crowd.failures[:5]
+    routes = shop.routes()
+    # So that it is not for want of replicas.
+    assert routes["read"] > 0.05 * crowd.rounds, routes
+
+
+def test_own_writes(shop):
+    crowd = Crowd(shop, 8, 600)
+    crowd.play()
+    assert_never_stale(shop, crowd)
+    assert crowd.lost == 0
+
+
+@pytest.mark.full
+def test_own_writes_while_nodes_die(shop):
+    crowd = Crowd(shop, 32, 100_000)
+    rng = random.Random(7)
+    last = [time.monotonic()]
+
+    def disturb():
+        if time.monotonic() - last[0] < 3 * TIME_FACTOR:
+            return
+        last[0] = time.monotonic()
+        node = rng.choice(shop.cluster.nodes[1:])
+        if rng.random() < 0.5:
+            node.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'")
+        else:
+            node.kill()
+            node.start()
+
+    crowd.play(disturb)
+    print(f"rounds {crowd.rounds}, lost {crowd.lost}, routes {shop.routes()}")
+    assert_never_stale(shop, crowd)
+    assert crowd.lost < 0.05 * crowd.rounds
+
+
+@pytest.mark.full
+def test_share_of_replicas(make_shop, cluster):
+    """A fifth of what is done are writes; who asks thinks for up to 300 ms: most reads run on
+    replicas, by what the servers have logged."""
+    cluster.nodes[0].execute(SCHEMA)
+    cluster.catch_up()
+    shop = Routed.begin(cluster, make_shop, default_pool_size=20)
+    reads, lock = [], threading.Lock()
+
+    def run(cell):
+        rng = random.Random(cell)
+        conn = shop.pooler.raw(dbname="shop")
+        wrote = time.monotonic() - 10
+        for _ in range(120):
+            time.sleep(rng.uniform(0, 0.3))
+            if rng.random() < 0.2:
+                conn.query(f"UPDATE cells SET v = v + 1 WHERE id = {cell}")
+                wrote = time.monotonic()
+                continue
+            with lock:
+                mark, text = shop.mark(f"SELECT v FROM cells WHERE id = {cell}")
+            began = time.monotonic()
+            conn.query(text)
+            with lock:
+                reads.append((int(mark.split()[2]), began - wrote))
+        conn.close()
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(16)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    ran = shop.all_marks()
+    on_replicas = ran["replica1"] | ran["replica2"]
+    late = [number for number, age in reads if age > 0.25]
+    share = sum(n in on_replicas for n, _ in reads) / len(reads)
+    share_of_late = sum(n in on_replicas for n in late) / len(late)
+    print(f"{len(reads)} reads, {share:.1%} on replicas; {len(late)} late ones, {share_of_late:.1%}")
+    assert share >= 0.6
+    assert share_of_late >= 0.9
