@@ -278,7 +278,11 @@ void pw_relay_on_client_data(struct pw_client *c, const uint8_t *data, size_t le
 			refuse_input(c, status, &piece);
 			return;
 		}
-		if (!take_piece(c, &piece, &in))
+		bool goes_on = take_piece(c, &piece, &in);
+
+		/* What is known of its text is known no longer than that lies there. */
+		pw_shape_cache_let_go(&clients->shapes);
+		if (!goes_on)
 			return;
 	}
 	pw_clients_flush(clients);

@@ -204,7 +204,7 @@ void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
 {
 	bool is_trusted = request->is_trusted;
 	enum hint hint = hint_of(text);
-	struct pw_shape shape;
+	const struct pw_shape *shape;
 	enum pw_route route;
 
 	request->is_trusted |= hint == HINT_REPLICA;
@@ -216,11 +216,11 @@ void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
 		request->route = PW_ROUTE_UNREAD;
 		return;
 	}
-	pw_shape_take(&shape, &c->clients->shape_key, text, len);
-	request->shape = shape.id;
-	request->n_statements = shape.statements;
-	request->firsts = shape.firsts;
-	route = judge(c, text, len, &shape, request);
+	shape = pw_shape_cache_take(&c->clients->shapes, &c->clients->shape_key, text, len);
+	request->shape = shape->id;
+	request->n_statements = shape->statements;
+	request->firsts = shape->firsts;
+	route = judge(c, text, len, shape, request);
 	request->is_trusted = is_trusted;
 	if (request->route == PW_ROUTE_READ)
 		request->route = route;
@@ -254,6 +254,42 @@ static void look_at_unnamed(struct pw_client *c, struct pw_request *request)
 	look_at_parse(c, &body, request);
 }
 
+/* What is known as of now of the database's names and of what replicas refuse; 0 = not all that is
+ * needed. */
+static uint64_t as_of(struct pw_client *c)
+{
+	const struct pw_pool *pool = c->loan.pool;
+
+	if (!readable_of(c) || !pw_session_is_readable(c))
+		return 0;
+	return (uint64_t)pool->readable.version << 32 |
+	       atomic_load_explicit(&pool->shared->db->n_refused, memory_order_relaxed);
+}
+
+/* It is looked at once, as long as nothing changes. */
+static void look_at_listed(struct pw_client *c, struct pw_statement *statement,
+			   struct pw_request *request)
+{
+	struct pw_statement_route *route = &statement->route;
+	struct pw_request looked = {.route = PW_ROUTE_READ, .is_trusted = request->is_trusted};
+	uint64_t now = request->is_trusted ? 0 : as_of(c);
+
+	if (now == 0 || route->as_of != now) {
+		pw_route_look_at_text(c, (const char *)statement->body, statement->text_len,
+				      &looked);
+		*route = (struct pw_statement_route){
+		    now,          looked.shape,      (uint8_t)looked.route, (uint8_t)looked.doubt,
+		    looked.kinds, looked.transaction};
+	}
+	request->kinds |= route->kinds;
+	request->transaction |= route->transaction;
+	request->shape = route->shape;
+	if (request->route == PW_ROUTE_READ) {
+		request->route = (enum pw_route)route->route;
+		request->doubt = (enum pw_doubt)route->doubt;
+	}
+}
+
 /* What this request itself has parsed was looked at with its Parse. */
 struct parsed {
 	const char *last_name; /* of the last Parse of the request; NULL = there was none */
@@ -275,8 +311,7 @@ static void look_at_statement(struct pw_client *c, const char *name, const struc
 	}
 	listed = pw_prepared_find(c->prepared, name);
 	if (listed)
-		pw_route_look_at_text(c, (const char *)listed->statement->body,
-				      listed->statement->text_len, request);
+		look_at_listed(c, listed->statement, request);
 	else if (!parsed->has_several)
 		request->route = PW_ROUTE_UNREAD;
 }

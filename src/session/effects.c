@@ -533,27 +533,27 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 	const struct pw_analysis *analysis;
 	struct looks looks = {false, false};
 	struct judgement j = {effects, text, len, NULL, &looks};
-	struct pw_shape shape;
+	const struct pw_shape *shape = pw_shape_cache_take(cache, key, text, len);
 
-	pw_shape_take(&shape, key, text, len);
-	j.shape = &shape;
-	note_bounds(effects, &shape);
-	effects->flags |= uses_of(&shape);
-	if (shape.words & PW_SQL_BIT(COPY))
+	pw_shape_cache_let_go(cache);
+	j.shape = shape;
+	note_bounds(effects, shape);
+	effects->flags |= uses_of(shape);
+	if (shape->words & PW_SQL_BIT(COPY))
 		effects->flags |= PW_EFFECT_COPY;
-	if (may_list_statements(&shape, text))
+	if (may_list_statements(shape, text))
 		add_statement(effects, PW_STATEMENT_ALL, "");
-	if (is_plain(&shape))
+	if (is_plain(shape))
 		return;
-	analysis = pw_shape_cache_get(cache, text, &shape);
+	analysis = pw_shape_cache_get(cache, text, shape);
 	if (analysis && analysis->is_parsed)
 		judge_items(&j, analysis);
 	else
 		pw_effects_judge_unread(effects, text, len);
-	if (shape.firsts & PW_SQL_BIT(CREATE))
+	if (shape->firsts & PW_SQL_BIT(CREATE))
 		take_created(&j);
-	if (shape.firsts & PW_SQL_BIT(CREATE) && shape.words & PW_SQL_BIT(TABLE))
+	if (shape->firsts & PW_SQL_BIT(CREATE) && shape->words & PW_SQL_BIT(TABLE))
 		take_created_table(&j);
-	if (has_into(&shape) && shape.firsts & PW_SQL_BIT(SELECT))
+	if (has_into(shape) && shape->firsts & PW_SQL_BIT(SELECT))
 		effects->flags |= PW_EFFECT_TEMP;
 }

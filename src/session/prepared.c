@@ -236,7 +236,7 @@ static size_t statement_bytes(const struct pw_statement *s)
 static struct pw_statement *create_statement(struct pw_statements *statements,
 					     const struct pw_statement_key *key, struct pw_id id)
 {
-	struct pw_statement *s = malloc(sizeof(*s) + key->text_len + 1 + key->types_len);
+	struct pw_statement *s = calloc(1, sizeof(*s) + key->text_len + 1 + key->types_len);
 
 	if (!s)
 		return NULL;

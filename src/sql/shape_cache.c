@@ -23,6 +23,7 @@ void pw_shape_cache_init(struct pw_shape_cache *cache, size_t max_bytes)
 	cache->bytes = 0;
 	cache->max_bytes = max_bytes;
 	cache->hits = cache->misses = 0;
+	cache->last_text = NULL;
 }
 
 static size_t cost(const struct entry *e)
@@ -104,4 +105,21 @@ const struct pw_analysis *pw_shape_cache_get(struct pw_shape_cache *cache, const
 		return NULL;
 	make_room(cache);
 	return e->analysis;
+}
+
+const struct pw_shape *pw_shape_cache_take(struct pw_shape_cache *cache,
+					   const struct pw_shape_key *key, const char *text,
+					   size_t len)
+{
+	if (cache->last_text != text || cache->last_len != len) {
+		pw_shape_take(&cache->last, key, text, len);
+		cache->last_text = text;
+		cache->last_len = len;
+	}
+	return &cache->last;
+}
+
+void pw_shape_cache_let_go(struct pw_shape_cache *cache)
+{
+	cache->last_text = NULL;
 }

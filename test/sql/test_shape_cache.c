@@ -87,12 +87,36 @@ static void test_bounded(void **state)
 	pw_shape_cache_fini(&cache);
 }
 
+/* A shape is that of a text for as long as that lies where it did. */
+static void test_last_shape(void **state)
+{
+	const struct pw_hash_key secret = {1, 2};
+	char text[] = "SELECT 1";
+	struct pw_shape_cache cache;
+	struct pw_shape_key key;
+	struct pw_id first, second;
+
+	(void)state;
+	pw_shape_key_init(&key, &secret);
+	pw_shape_cache_init(&cache, 100000);
+	first = pw_shape_cache_take(&cache, &key, text, 8)->id;
+	assert_true(pw_id_equal(pw_shape_cache_take(&cache, &key, text, 8)->id, first));
+	/* Another part of it is another text. */
+	assert_false(pw_id_equal(pw_shape_cache_take(&cache, &key, text, 6)->id, first));
+	memcpy(text, "DELETE 1", 8);
+	pw_shape_cache_let_go(&cache);
+	second = pw_shape_cache_take(&cache, &key, text, 8)->id;
+	assert_false(pw_id_equal(first, second));
+	pw_shape_cache_fini(&cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_one_for_all),
 	    cmocka_unit_test(test_broken_is_nothing_else),
 	    cmocka_unit_test(test_bounded),
+	    cmocka_unit_test(test_last_shape),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

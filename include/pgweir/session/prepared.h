@@ -47,6 +47,14 @@ struct pw_statement_key {
 	struct pw_id own;
 };
 
+/* Where it may run, for whoever routes it (in its own words). */
+struct pw_statement_route {
+	uint64_t as_of; /* 0 = nobody has looked */
+	struct pw_id shape;
+	uint8_t route, doubt;
+	unsigned kinds, transaction;
+};
+
 /* One text that clients of this worker have prepared. */
 struct pw_statement {
 	struct pw_map_node node;
@@ -62,6 +70,7 @@ struct pw_statement {
 	bool is_open;    /* a server is to find out the type of a parameter */
 	bool is_judged;  /* ... and what it may leave in a session is known: */
 	struct pw_effects effects;
+	struct pw_statement_route route;
 	uint8_t body[]; /* text with its zero byte, then types: the tail of a Parse */
 };
 

@@ -17,10 +17,21 @@ struct pw_shape_cache {
 	struct pw_list recent; /* most recently used first */
 	size_t bytes, max_bytes;
 	uint64_t hits, misses;
+	/* Of the text that was last taken; NULL = none. */
+	const char *last_text;
+	size_t last_len;
+	struct pw_shape last;
 };
 
 void pw_shape_cache_init(struct pw_shape_cache *cache, size_t max_bytes);
 void pw_shape_cache_fini(struct pw_shape_cache *cache);
+/* The shape of a text, which is gone through once where two ask for it in turn. Borrowed until the
+ * next call. */
+const struct pw_shape *pw_shape_cache_take(struct pw_shape_cache *cache,
+					   const struct pw_shape_key *key, const char *text,
+					   size_t len);
+/* Before what lies where the text did may be another one. */
+void pw_shape_cache_let_go(struct pw_shape_cache *cache);
 /* The analysis of the text, whose shape this must be. Borrowed until the next call; NULL without
  * memory. */
 const struct pw_analysis *pw_shape_cache_get(struct pw_shape_cache *cache, const char *text,
