@@ -4,6 +4,7 @@ transaction: both must tell them the same."""
 
 import contextlib
 
+from lib.pg import PASSWORDS
 from lib.wire import query
 
 
@@ -27,10 +28,14 @@ def say(conn, data):
     return [heard(m) for m in messages if m.kind not in "SN"][:-2]
 
 
+def user_of(who):
+    return who if who in PASSWORDS else "alice"
+
+
 def take_turns(connect, turns):
     """`turns`: who speaks, and all the messages it sends at once."""
     with contextlib.ExitStack() as stack:
-        conns = {who: stack.enter_context(contextlib.closing(connect()))
+        conns = {who: stack.enter_context(contextlib.closing(connect(who)))
                  for who in sorted({turn[0] for turn in turns})}
         return [say(conns[who], b"".join(messages)) for who, *messages in turns]
 
@@ -48,7 +53,7 @@ def compare(make_pooler, pg, dbs, turns, links=3):
     pooler = make_pooler(pool_mode="transaction", default_pool_size=links, session_state="track",
                          server_round_robin=1, max_pinned_share=100, worker_threads=1)
     warm_up(pooler, links)
-    wanted = take_turns(lambda: pg.raw("alice", dbs[1]), turns)
-    got = take_turns(pooler.raw, turns)
+    wanted = take_turns(lambda who: pg.raw(user_of(who), dbs[1]), turns)
+    got = take_turns(lambda who: pooler.raw(user_of(who)), turns)
     for i, (one, other) in enumerate(zip(wanted, got)):
         assert other == one, f"turn {i}: {turns[i]}"

@@ -15,7 +15,8 @@
 /* Was a setting changed since the link's state was last known that a server keeps in what it
  * parses? */
 bool pw_session_may_parse_otherwise(const struct pw_client *c);
-/* The same, or one by which a server tells what names stand for? */
+/* The same, or may names stand for something else than they do elsewhere, by such a setting, by
+ * temporary tables or by tables that are made or gone in the present transaction? */
 bool pw_session_parses_aside(const struct pw_client *c);
 /* Does the link, as far as it goes, stand for nothing but what is known of the session? */
 bool pw_session_is_clean(const struct pw_client *c);
@@ -23,6 +24,9 @@ bool pw_session_is_clean(const struct pw_client *c);
 /* ---- session_code.c ---- */
 /* These are about to be sent. */
 void pw_session_note_calls(struct pw_client *c, const struct pw_effects *effects);
+/* A transaction is over: others learn of it if it may have made tables, and statements that the
+ * client has parsed in it are not to be taken from links that have parsed them before. */
+void pw_session_tell_tables(struct pw_client *c);
 /* PW_EFFECT_*: what all since the link's state was last known come to; is the code known? */
 unsigned pw_session_flags(const struct pw_client *c, bool *is_known);
 

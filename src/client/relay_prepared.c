@@ -282,6 +282,8 @@ bool pw_relay_parse(struct pw_client *c, const struct pw_piece *piece)
 	if (listed)
 		return parse_duplicate(c, listed, &key);
 	listed = add_name(c, name, &key);
+	if (listed && pw_session_parses_aside(c))
+		pw_prepared_set_provisional(listed);
 	return listed && pw_names_probe(c, listed) && bring_for(c, listed->statement) &&
 	       parse_new(c, listed);
 }

@@ -510,8 +510,13 @@ bool pw_session_may_parse_otherwise(const struct pw_client *c)
 
 bool pw_session_parses_aside(const struct pw_client *c)
 {
-	return c->session &&
-	       (c->session->effects.flags & PW_EFFECT_PARSES || pw_session_may_parse_otherwise(c));
+	const struct pw_client_session *s = c->session;
+
+	if (c->loan.link && c->loan.link->has_seen_ddl)
+		return true;
+	return s &&
+	       (s->effects.flags & PW_EFFECT_PARSES || s->effects.makes_tables ||
+		(s->pins | s->effects.flags) & PW_EFFECT_TEMP || pw_session_may_parse_otherwise(c));
 }
 
 bool pw_session_is_clean(const struct pw_client *c)
@@ -519,7 +524,8 @@ bool pw_session_is_clean(const struct pw_client *c)
 	const unsigned harmless =
 	    PW_EFFECTS_OF_TABLES | PW_EFFECT_SEQUENCES | PW_EFFECT_COPY | PW_EFFECT_RESET_LOCAL;
 
-	return c->session && c->session->pins == 0 && !(c->session->effects.flags & ~harmless);
+	return c->session && c->session->pins == 0 && !c->session->effects.makes_tables &&
+	       !(c->session->effects.flags & ~harmless);
 }
 
 /* ---- what it comes to ---- */
@@ -558,6 +564,7 @@ void pw_session_leave(struct pw_client *c)
 	if (c->loan.state != PW_LOAN_HOLDING)
 		return;
 	pw_link_settle_draws(link, pw_session_has_drawn(c));
+	link->has_seen_ddl |= c->session->effects.makes_tables;
 	/* DISCARD ALL does not take these back, or not all of them. */
 	link->must_reset |= c->session->listening != NULL;
 	if (flags & (PW_EFFECTS_FOR_EVER | PW_EFFECT_CODE | PW_EFFECT_UNTOLD) || has_rights ||

@@ -57,6 +57,30 @@ void pw_session_note_calls(struct pw_client *c, const struct pw_effects *effects
 		c->session->called |= pw_effects_by_code(effects, pool->code.verdict);
 }
 
+/* By their own words, or by code that they call. */
+static bool may_make_tables(const struct pw_client *c)
+{
+	const struct pw_effects *effects = &c->session->effects;
+	bool is_known;
+	unsigned what;
+
+	if (effects->makes_tables || !(effects->flags & (PW_EFFECT_CALLS | PW_EFFECT_CALLS_ANY)))
+		return effects->makes_tables;
+	what = ask_code(c, &is_known);
+	return what & PW_CODE_TABLES || (!is_known && !is_failing(c));
+}
+
+void pw_session_tell_tables(struct pw_client *c)
+{
+	atomic_uint *epoch = &c->loan.pool->shared->db->ddl_epoch;
+
+	if (c->session && may_make_tables(c))
+		atomic_fetch_add(epoch, 1);
+	/* What was parsed before nobody else could have parsed so. */
+	if (c->prepared)
+		pw_prepared_settle(c->prepared, atomic_load(epoch));
+}
+
 /* What the effects come to, by what is known of the database's code. */
 unsigned pw_session_flags(const struct pw_client *c, bool *is_known)
 {

@@ -90,6 +90,14 @@
 	A_GAP "(?:" NAME A_GAP "){0,3}" WORD("function|procedure|routine|aggregate|trigger|rule|"  \
 					     "view|policy|operator|cast|domain|extension")
 
+/* Makes tables that others see, or names them, or lets others use a schema. A DROP is noticed by
+ * the servers themselves. */
+#define MAKES_TABLES                                                                               \
+	WORD("create")                                                                             \
+	"(?!" A_GAP "(?:(?:global|local)" A_GAP                                                    \
+	")?" WORD("temp|temporary") ")|" WORD("alter|grant|"                                       \
+					      "revoke|import")
+
 /* A setting with a dot, in quotes or behind SET. */
 #define DOTTED                                                                                     \
 	"(?:''|" WORD_BEGINS "set" SPACES "+(?:session" SPACES "+|local" SPACES "+)?)"             \
@@ -334,6 +342,7 @@ static const char tables[] =
      " UNION SELECT use, 'd' FROM tree"
      " UNION SELECT oid, 'o' FROM lost"
      " UNION SELECT oid, 'm' FROM piece WHERE " MATCHES("src", MAKES_CODE)
+     " UNION SELECT oid, 'n' FROM piece WHERE " MATCHES("src", MAKES_TABLES)
      " UNION SELECT " READ_ID ", 'o' FROM (SELECT oprcode::pg_catalog.oid AS f FROM pg_catalog.pg_operator"
      " WHERE oid" PW_IS_USERS " UNION ALL SELECT castfunc FROM pg_catalog.pg_cast"
      " WHERE oid" PW_IS_USERS ") x WHERE " IS_INNER("f")
@@ -341,7 +350,8 @@ static const char tables[] =
      " WHERE e.callee" PW_OP("=") "m.oid),"
      /* Grouped, so that the planner takes them for few. */
      " known AS MATERIALIZED (SELECT oid, pg_catalog.bool_or(mark" PW_OP("=") "'o') AS is_lost,"
-     " pg_catalog.bool_or(mark" PW_OP("=") "'m') AS makes FROM marked GROUP BY oid),"
+     " pg_catalog.bool_or(mark" PW_OP("=") "'m') AS makes,"
+     " pg_catalog.bool_or(mark" PW_OP("=") "'n') AS makes_tables FROM marked GROUP BY oid),"
     /* Settings with a dot that all these may set. */
     " dotted AS (SELECT DISTINCT m[1] AS name FROM (SELECT pg_catalog.regexp_matches("
      "src, '" DOTTED "', 'g') AS m FROM (SELECT b.src FROM body b, known k"
@@ -414,8 +424,13 @@ void pw_code_add_question(struct pw_strbuf *sql, unsigned server_version)
 				  " ORDER BY pg_catalog.bool_or(is_lost) DESC LIMIT %d)"
 				  " UNION ALL (SELECT DISTINCT pg_catalog.concat('m', name)"
 				  " FROM known k, body b WHERE k.makes AND k.oid" PW_OP(
-				      "=") "b.oid LIMIT %d)",
-	    sequences, PW_CODE_NAMES_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1);
+				      "=") "b.oid LIMIT %d)"
+					   " UNION ALL (SELECT DISTINCT pg_catalog.concat('n', "
+					   "name)"
+					   " FROM known k, body b WHERE k.makes_tables AND "
+					   "k.oid" PW_OP("=") "b.oid LIMIT %d)",
+	    sequences, PW_CODE_NAMES_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1, PW_CODE_FUNCTIONS_MAX + 1,
+	    PW_CODE_FUNCTIONS_MAX + 1);
 }
 
 int pw_code_use_of(char letter)

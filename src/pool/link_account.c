@@ -201,15 +201,29 @@ static bool tag_is(const struct pw_piece *piece, const char *tag)
 	       memcmp(piece->data + PW_HEADER_SIZE, tag, len) == 0;
 }
 
-/* CREATE, ALTER, DROP: plans made before may not fit any more. */
-static bool is_ddl(const struct pw_piece *piece)
+static bool begins_with_any(const struct pw_piece *piece, const char *const *beginnings, size_t n)
 {
 	const char *tag = (const char *)piece->data + PW_HEADER_SIZE;
 	size_t len = piece->len - PW_HEADER_SIZE;
 
-	return (len > 7 && memcmp(tag, "CREATE ", 7) == 0) ||
-	       (len > 6 && memcmp(tag, "ALTER ", 6) == 0) ||
-	       (len > 5 && memcmp(tag, "DROP ", 5) == 0);
+	for (size_t i = 0; i < n; i++) {
+		size_t begins = strlen(beginnings[i]);
+
+		if (len >= begins && memcmp(tag, beginnings[i], begins) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Plans made before may not fit any more, or names stand for something else: a schema that one may
+ * not use is passed over. What else makes tables is seen in its text (session/effects.h). */
+static bool is_ddl(const struct pw_piece *piece)
+{
+	static const char *const beginnings[] = {
+	    "CREATE ",         "ALTER ",        "DROP ", "GRANT", "REVOKE", "IMPORT FOREIGN SCHEMA",
+	    "COMMIT PREPARED", "SECURITY LABEL"};
+
+	return begins_with_any(piece, beginnings, PW_COUNTOF(beginnings));
 }
 
 /* Of these, by which functions may come, or be run where they were not. DROP takes away; and what a
@@ -217,6 +231,9 @@ static bool is_ddl(const struct pw_piece *piece)
 static bool is_code(const struct pw_piece *piece)
 {
 	static const char *const harmless[] = {"DROP ",
+					       "GRANT",
+					       "REVOKE",
+					       "SECURITY LABEL",
 					       "CREATE TABLE",
 					       "CREATE INDEX",
 					       "CREATE SEQUENCE",
@@ -230,16 +247,8 @@ static bool is_code(const struct pw_piece *piece)
 					       "ALTER DATABASE",
 					       "ALTER TABLESPACE",
 					       "ALTER STATISTICS"};
-	const char *tag = (const char *)piece->data + PW_HEADER_SIZE;
-	size_t len = piece->len - PW_HEADER_SIZE;
 
-	for (size_t i = 0; i < PW_COUNTOF(harmless); i++) {
-		size_t n = strlen(harmless[i]);
-
-		if (len >= n && memcmp(tag, harmless[i], n) == 0)
-			return false;
-	}
-	return true;
+	return !begins_with_any(piece, harmless, PW_COUNTOF(harmless));
 }
 
 static void raise_epochs(struct pw_link *link)

@@ -158,6 +158,8 @@ static unsigned mark_of(uint8_t letter)
 		return PW_CODE_DOUBTFUL | PW_CODE_OPAQUE;
 	case 'm':
 		return PW_CODE_DOUBTFUL | PW_CODE_MAKES;
+	case 'n':
+		return PW_CODE_DOUBTFUL | PW_CODE_TABLES;
 	default:
 		return 0;
 	}

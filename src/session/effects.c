@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pgweir/base/status.h"
 #include "pgweir/pool/state.h"
@@ -143,6 +144,7 @@ void pw_effects_judge_unread(struct pw_effects *effects, const char *text, size_
 	struct pw_scan scan = scan_code(effects, text, len);
 
 	note_word(effects, text, "create", PW_EFFECT_DDL);
+	effects->makes_tables |= strcasestr(text, "select") && strcasestr(text, "into");
 	/* EXECUTE may also be that of a prepared statement. */
 	if (scan.has_do && (scan.runs_made || scan.drops_any || scan.has_backslash))
 		effects->flags |= PW_EFFECT_UNSEEN;
@@ -450,6 +452,41 @@ static bool has_into(const struct pw_shape *shape)
 	return shape->words & PW_SQL_BIT(INTO) && !is_insert;
 }
 
+/* Is there an INTO that is not of INSERT or MERGE? */
+static bool has_into_alone(const char *text, size_t len)
+{
+	bool is_theirs = false;
+	struct pw_lexer lexer;
+	struct pw_lexeme token;
+
+	pw_lexer_init(&lexer, text, len);
+	for (pw_lexer_next(&lexer, &token);
+	     token.kind != PW_TOKEN_END && token.kind != PW_TOKEN_BROKEN;
+	     pw_lexer_next(&lexer, &token)) {
+		const char *word = text + token.begin;
+		size_t n = token.kind == PW_TOKEN_WORD ? token.end - token.begin : 0;
+
+		if (n == 4 && strncasecmp(word, "into", 4) == 0 && !is_theirs)
+			return true;
+		is_theirs = (n == 6 && strncasecmp(word, "insert", 6) == 0) ||
+			    (n == 5 && strncasecmp(word, "merge", 5) == 0);
+	}
+	return false;
+}
+
+static bool makes_tables(const struct pw_shape *shape, const char *text, size_t len)
+{
+	const uint64_t others = PW_SQL_BIT(INSERT) | PW_SQL_BIT(MERGE);
+	const uint64_t queries = PW_SQL_BIT(SELECT) | PW_SQL_BIT(WITH) | PW_SQL_BIT(VALUES) |
+				 PW_SQL_BIT(TABLE) | PW_SQL_BIT(EXPLAIN);
+
+	if (shape->firsts & PW_SQL_BIT(CREATE) ||
+	    (shape->firsts & PW_SQL_BIT(EXPLAIN) && shape->words & PW_SQL_BIT(CREATE)))
+		return true;
+	return shape->words & PW_SQL_BIT(INTO) && shape->firsts & queries &&
+	       (!(shape->words & others) || has_into_alone(text, len));
+}
+
 /* How it uses tables. In doubt in each way; functions that write are known by their names. */
 static unsigned uses_of(const struct pw_shape *shape)
 {
@@ -541,6 +578,7 @@ void pw_effects_judge(struct pw_effects *effects, struct pw_shape_cache *cache,
 	effects->flags |= uses_of(shape);
 	if (shape->words & PW_SQL_BIT(COPY))
 		effects->flags |= PW_EFFECT_COPY;
+	effects->makes_tables |= makes_tables(shape, text, len);
 	if (may_list_statements(shape, text))
 		add_statement(effects, PW_STATEMENT_ALL, "");
 	if (is_plain(shape))

@@ -23,6 +23,7 @@ void pw_effects_clear(struct pw_effects *effects)
 	pw_strbuf_reset(&effects->calls);
 	effects->flags = 0;
 	effects->draws = false;
+	effects->makes_tables = false;
 	effects->may_go_back = false;
 	effects->begins = false;
 	effects->ends = false;
@@ -179,6 +180,7 @@ void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
 
 	effects->flags |= more->flags;
 	effects->draws |= more->draws;
+	effects->makes_tables |= more->makes_tables;
 	effects->may_go_back |= more->may_go_back;
 	for (size_t at = 0; at < names->len; at += strlen(names->data + at) + 1)
 		pw_effects_mention(effects, names->data + at, strlen(names->data + at));

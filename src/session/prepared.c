@@ -588,6 +588,28 @@ size_t pw_prepared_count(const struct pw_prepared *prepared)
 	return prepared ? prepared->map.count : 0;
 }
 
+void pw_prepared_set_provisional(struct pw_prepared_name *name)
+{
+	name->is_provisional = true;
+	name->owner->has_provisional = true;
+}
+
+void pw_prepared_settle(struct pw_prepared *prepared, unsigned epoch)
+{
+	struct pw_map_node *node = NULL;
+
+	if (!prepared->has_provisional)
+		return;
+	prepared->has_provisional = false;
+	while ((node = pw_map_next(&prepared->map, node))) {
+		struct pw_prepared_name *name = PW_CONTAINER(node, struct pw_prepared_name, node);
+
+		if (name->is_provisional)
+			name->epoch = epoch;
+		name->is_provisional = false;
+	}
+}
+
 void pw_prepared_clear(struct pw_prepared *prepared)
 {
 	struct pw_map_node *node = prepared ? pw_map_next(&prepared->map, NULL) : NULL;

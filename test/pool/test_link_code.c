@@ -116,7 +116,7 @@ static void test_first_link_asks(void **state PW_UNUSED)
 	must_receive_question(&f);
 	fake_assert_heard(&f.b, "");
 	assert_false(atomic_load(&fake_pool_of(&f.env, 0, "bob")->shared->db->reads_sequences));
-	answer(&f, "t trd twdo tc qra sapp.x dDoubt olost dlost");
+	answer(&f, "t trd twdo tc qra sapp.x dDoubt olost dlost ntables");
 	fake_assert_heard(&f.b, "link");
 	verdict = pw_code_look(code_of(&f), &view, 1);
 	assert_non_null(verdict);
@@ -125,7 +125,8 @@ static void test_first_link_asks(void **state PW_UNUSED)
 	assert_int_equal(verdict->uses[PW_USE_COMMAND], 0);
 	assert_true(verdict->reading_draws);
 	assert_true(atomic_load(&fake_pool_of(&f.env, 0, "bob")->shared->db->reads_sequences));
-	assert_int_equal(verdict->any, PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
+	assert_int_equal(verdict->any, PW_CODE_DOUBTFUL | PW_CODE_OPAQUE | PW_CODE_TABLES);
+	assert_int_equal(pw_verdict_of(verdict, "tables"), PW_CODE_DOUBTFUL | PW_CODE_TABLES);
 	assert_int_equal(pw_verdict_of(verdict, "doubt"), PW_CODE_DOUBTFUL);
 	assert_int_equal(pw_verdict_of(verdict, "lost"), PW_CODE_DOUBTFUL | PW_CODE_OPAQUE);
 	assert_int_equal(pw_verdict_of(verdict, "other"), 0);

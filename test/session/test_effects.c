@@ -244,6 +244,46 @@ static void test_changes_of_code(void **state PW_UNUSED)
 	assert_false(changes_code("SELECT f()"));
 }
 
+static bool makes_tables(const char *text)
+{
+	struct pw_effects effects = PW_EFFECTS_INIT, all_of_it = PW_EFFECTS_INIT;
+	struct pw_shape_cache cache;
+	struct pw_shape_key key;
+	bool result;
+
+	pw_shape_cache_init(&cache, 100000);
+	pw_shape_key_init(&key, &secret);
+	pw_effects_judge(&effects, &cache, &key, text, strlen(text));
+	pw_effects_merge(&all_of_it, &effects);
+	result = all_of_it.makes_tables;
+	pw_effects_clear(&all_of_it);
+	assert_false(all_of_it.makes_tables);
+	pw_effects_fini(&effects);
+	pw_effects_fini(&all_of_it);
+	pw_shape_cache_fini(&cache);
+	return result;
+}
+
+static void test_new_tables(void **state PW_UNUSED)
+{
+	assert_true(makes_tables("CREATE TABLE t AS SELECT 1"));
+	assert_true(makes_tables("create materialized view v as select 1"));
+	assert_true(makes_tables("SELECT 1; CREATE TABLE t AS SELECT 1"));
+	assert_true(makes_tables("EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1"));
+	assert_true(makes_tables("SELECT 1 INTO t"));
+	assert_true(makes_tables("WITH w AS (SELECT 1) SELECT * INTO t FROM w"));
+	assert_true(makes_tables("INSERT INTO a VALUES (1); SELECT 1 InTo t"));
+	assert_true(makes_tables("WITH w AS (INSERT INTO a VALUES (1)) SELECT 1 INTO t"));
+	assert_false(makes_tables("INSERT INTO a SELECT 1"));
+	assert_false(makes_tables("insert into a values (1); select 1"));
+	assert_false(makes_tables("WITH w AS (INSERT INTO a VALUES (1) RETURNING 1) SELECT 1"));
+	assert_false(makes_tables("WITH w AS (SELECT 1) INSERT /* so */ INTO a SELECT 1"));
+	assert_false(makes_tables("MERGE INTO a USING b ON true WHEN MATCHED THEN DO NOTHING"));
+	assert_false(makes_tables("SELECT 'into'"));
+	assert_false(makes_tables("EXPLAIN ANALYZE SELECT 1"));
+	assert_false(makes_tables("UPDATE a SET b = 1"));
+}
+
 static void assert_described_with(const char *flags_wanted, const char *names, const char *text)
 {
 	char wanted[256];
@@ -588,6 +628,7 @@ int main(void)
 	    cmocka_unit_test(test_names_that_are_made),
 	    cmocka_unit_test(test_objects),
 	    cmocka_unit_test(test_changes_of_code),
+	    cmocka_unit_test(test_new_tables),
 	    cmocka_unit_test(test_code),
 	    cmocka_unit_test(test_calls),
 	    cmocka_unit_test(test_code_in_texts),

@@ -406,6 +406,21 @@ static void test_portals_that_end(void **state)
 	assert_false(pw_prepared_has_bound(f->client));
 }
 
+static void test_epoch_of_what_is_provisional(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_prepared_name *a = add(f, "a", "select 1"), *b = add(f, "b", "select 1");
+
+	a->epoch = b->epoch = 3;
+	pw_prepared_settle(f->client, 4);
+	assert_int_equal(a->epoch, 3);
+	pw_prepared_set_provisional(b);
+	pw_prepared_settle(f->client, 5);
+	pw_prepared_settle(f->client, 6);
+	assert_int_equal(a->epoch, 3);
+	assert_int_equal(b->epoch, 5);
+}
+
 static void test_what_may_unbind(void **state)
 {
 	static const char *const texts[] = {"COMMIT",        "select 1; End",
@@ -526,6 +541,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_portals_that_end),
+	    TEST(test_epoch_of_what_is_provisional),
 	    cmocka_unit_test(test_what_may_unbind),
 	    cmocka_unit_test(test_what_is_of_a_session),
 	    cmocka_unit_test(test_what_may_forget),

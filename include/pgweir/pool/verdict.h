@@ -17,6 +17,7 @@ enum {
 	PW_CODE_DOUBTFUL = 1 << 0, /* may leave something that a server can be asked about */
 	PW_CODE_OPAQUE = 1 << 1,   /* ... and settings whose names nobody can know, or worse */
 	PW_CODE_MAKES = 1 << 2,    /* changes the code of the database: of functions alone */
+	PW_CODE_TABLES = 1 << 3,   /* ... or what names stand for: likewise */
 	PW_CODE_FUNCTIONS_MAX = 2000,
 	PW_FUNCTION_NAME_SIZE = 64, /* with its zero byte */
 };

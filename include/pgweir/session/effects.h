@@ -102,6 +102,9 @@ struct pw_effects {
 	/* A pw_reset_use, the name of a setting ("" = all of them) and its zero byte; likewise. */
 	struct pw_strbuf resets;
 	bool draws; /* nextval(), setval() */
+	/* Names may stand for other tables afterwards, and no server says so: CREATE ... AS and
+	 * SELECT INTO are answered like a query. */
+	bool makes_tables;
 	/* Settings may go back to what the session began with, in ways that resets does not tell.
 	 */
 	bool may_go_back;
@@ -112,7 +115,7 @@ struct pw_effects {
 #define PW_EFFECTS_INIT                                                                            \
 	{                                                                                          \
 		0, 0, 0, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT, false,    \
-		    false, false, false                                                            \
+		    false, false, false, false                                                     \
 	}
 
 void pw_effects_fini(struct pw_effects *effects);

@@ -97,6 +97,7 @@ struct pw_prepared_name {
 	uint64_t parameters;
 	bool is_types_told;    /* the client has asked for them itself */
 	bool is_types_awaited; /* we have */
+	bool is_provisional;   /* parsed in a transaction where names may stand for other tables */
 	unsigned n_untold;     /* descriptions that were asked for and have not come */
 	uint64_t read_in;      /* the last text that runs it by its name (session_names.c) */
 	char name[];
@@ -118,6 +119,7 @@ struct pw_prepared {
 	} portals[PW_PREPARED_PORTALS];
 	unsigned next_portal;
 	uint64_t n_added;               /* names, ever */
+	bool has_provisional;           /* some name may be */
 	bool must_drain;                /* all that was sent must be answered first */
 	struct pw_prepared_name *asked; /* its description was asked for; an address, no more */
 	bool is_told;                   /* ... and the answer came */
@@ -200,6 +202,9 @@ void pw_prepared_unbind(struct pw_prepared *prepared, const char *portal);
 void pw_prepared_unbind_all(struct pw_prepared *prepared);
 /* They are gone with their transaction. */
 void pw_prepared_forget_portals(struct pw_prepared *prepared);
+void pw_prepared_set_provisional(struct pw_prepared_name *name);
+/* Its transaction is over: what was parsed in it is of this epoch. */
+void pw_prepared_settle(struct pw_prepared *prepared, unsigned epoch);
 /* DEALLOCATE ALL, DISCARD ALL. */
 void pw_prepared_clear(struct pw_prepared *prepared);
 
