@@ -421,6 +421,65 @@ static void test_epoch_of_what_is_provisional(void **state)
 	assert_int_equal(b->epoch, 5);
 }
 
+static void test_types_that_are_found(void **state)
+{
+	struct fixture *f = *state;
+	struct pw_prepared_name *a = add(f, "a", "select $1"), *b = add(f, "b", "select $1");
+	struct pw_prepared_name *none = add(f, "none", "select 1");
+	struct pw_prepared_name *given =
+	    add_key(f, "given", key_of("select $1", "\0\1\0\0\0\x17", 6, 0));
+	size_t counted = f->client->bytes;
+
+	assert_true(a->statement->is_open);
+	assert_false(none->statement->is_open);
+	assert_false(given->statement->is_open);
+	pw_prepared_tell_types(none, "\0\0", 2, 7);
+	pw_prepared_tell_types(given, "\0\1\0\0\0\x19", 6, 7);
+	pw_prepared_tell_types(a, "", 0, 7);
+	assert_null(none->types);
+	assert_null(given->types);
+	assert_null(a->types);
+	assert_int_equal(f->client->bytes, counted);
+	pw_prepared_tell_types(a, "\0\1\0\0\0\x17", 6, 7);
+	pw_prepared_tell_types(a, "\0\1\0\0\0\x19", 6, 8); /* those of before stay */
+	assert_int_equal(a->parameters, 7);
+	assert_int_equal(f->client->bytes, counted + 6);
+	assert_int_equal(pw_prepared_close_types(a), PW_OK);
+	assert_ptr_equal(a->statement, given->statement);
+	assert_ptr_not_equal(a->statement, b->statement);
+	pw_prepared_forget_types(a);
+	pw_prepared_forget_types(b);
+	assert_int_equal(f->client->bytes, counted + 4); /* of its statement */
+}
+
+static void test_what_is_open(void **state)
+{
+	static const struct {
+		const char *text, *types;
+		size_t types_len;
+		bool is_open;
+	} rows[] = {
+	    {"select $1, $2", "\0\1\0\0\0\x17", 6, true},
+	    {"select $1, $2", "\0\2\0\0\0\x17\0\0\0\0", 10, true},
+	    {"select $1, $2", "\0\2\0\0\0\x17\0\0\2\xc1", 10, true}, /* "unknown" */
+	    {"select $1, $2", "\0\2\0\0\0\x17\0\0\0\x17", 10, false},
+	    {"select $2, $1", "\0\2\0\0\0\x17\0\0\0\x17", 10, false},
+	    {"select $99999999999999999999", "\0\1\0\0\0\x17", 6, true},
+	    {"select $$a$$, $b$ c $b$, '$'", "\0\0", 2, false},
+	    {"$", "\0\0", 2, false},
+	};
+	struct fixture *f = *state;
+	char name[8];
+
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		snprintf(name, sizeof(name), "%zu", i);
+		assert_int_equal(
+		    add_key(f, name, key_of(rows[i].text, rows[i].types, rows[i].types_len, 0))
+			->statement->is_open,
+		    rows[i].is_open);
+	}
+}
+
 static void test_what_may_unbind(void **state)
 {
 	static const char *const texts[] = {"COMMIT",        "select 1; End",
@@ -542,6 +601,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_portals_that_end),
 	    TEST(test_epoch_of_what_is_provisional),
+	    TEST(test_types_that_are_found),
+	    TEST(test_what_is_open),
 	    cmocka_unit_test(test_what_may_unbind),
 	    cmocka_unit_test(test_what_is_of_a_session),
 	    cmocka_unit_test(test_what_may_forget),
