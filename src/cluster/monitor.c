@@ -15,7 +15,7 @@
 #include "pgweir/base/utf8.h"
 #include "pgweir/cluster/inquirer.h"
 
-enum { SHOWN_MAX = 120 };
+enum { SHOWN_MAX = 120, FIRST_ROUND_US = 10 * 1000 };
 
 struct watched;
 
@@ -170,8 +170,12 @@ static struct watched_node *node_of(struct pw_inquirer *inquirer)
 static void on_identity(struct pw_inquirer *inquirer, const struct pw_probe_identity *identity)
 {
 	struct watched_node *node = node_of(inquirer);
+	struct watched *w = node->watched;
 
-	pw_health_identified(&node->watched->health, node->index, identity);
+	pw_health_identified(&w->health, node->index, identity);
+	/* What it does is asked soon, with others that come at the same time. */
+	if ((uint64_t)w->settings.monitor_interval > FIRST_ROUND_US)
+		pw_loop_arm(w->monitor->loop, &w->round, FIRST_ROUND_US);
 }
 
 static void on_answer(struct pw_inquirer *inquirer, const struct pw_probe_answer *answer)
