@@ -156,6 +156,7 @@ static bool is_logged_in(const struct pw_client *c)
 	case PW_CLIENT_WELCOMING:
 	case PW_CLIENT_LINKING:
 	case PW_CLIENT_READY:
+	case PW_CLIENT_ROUTING:
 	case PW_CLIENT_QUEUED:
 	case PW_CLIENT_SYNCING:
 	case PW_CLIENT_RELAYING:

@@ -178,6 +178,7 @@ static enum column client_column(enum pw_client_state state)
 {
 	switch (state) {
 	case PW_CLIENT_READY:
+	case PW_CLIENT_ROUTING:
 	case PW_CLIENT_SYNCING:
 	case PW_CLIENT_RELAYING:
 	case PW_CLIENT_SETTLING:

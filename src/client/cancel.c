@@ -93,8 +93,9 @@ void pw_client_cancel(struct pw_client *c, void (*done)(void *arg), void *arg)
 		c->is_cancel_due = true;
 	else if (link && pw_cancel_link_for(link, done, arg) == PW_OK)
 		return;
-	if (c->state == PW_CLIENT_QUEUED || c->state == PW_CLIENT_SYNCING ||
-	    c->state == PW_CLIENT_ASKING || c->state == PW_CLIENT_UNLISTENING)
+	if (c->state == PW_CLIENT_ROUTING || c->state == PW_CLIENT_QUEUED ||
+	    c->state == PW_CLIENT_SYNCING || c->state == PW_CLIENT_ASKING ||
+	    c->state == PW_CLIENT_UNLISTENING)
 		cancel_held(c);
 	else if (c->state == PW_CLIENT_CONSOLE)
 		c->clients->console_ops->cancel(c);

@@ -100,9 +100,11 @@ static const struct client_step steps[PW_CLIENT_N_STATES] = {
 			 BIT(ROUTING) | BIT(QUEUED) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
 			 idle_limit},
     [PW_CLIENT_ROUTING] = {"active", BIT(READY) | BIT(CLOSED), idle_limit},
-    [PW_CLIENT_QUEUED] = {"waiting", BIT(READY) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
+    [PW_CLIENT_QUEUED] = {"waiting",
+			  BIT(READY) | BIT(ROUTING) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
 			  pw_client_queue_limit},
-    [PW_CLIENT_SYNCING] = {"active", BIT(QUEUED) | BIT(RELAYING) | BIT(CLOSED), NULL},
+    [PW_CLIENT_SYNCING] = {"active", BIT(QUEUED) | BIT(ROUTING) | BIT(RELAYING) | BIT(CLOSED),
+			   NULL},
     [PW_CLIENT_RELAYING] = {"active",
 			    BIT(READY) | BIT(SETTLING) | BIT(PREPARING) | BIT(ASKING) |
 				BIT(UNLISTENING) | BIT(CLOSED),

@@ -291,6 +291,8 @@ enum pw_status pw_clients_init(struct pw_clients *clients)
 	pw_map_init(&clients->keys);
 	pw_map_init(&clients->verifiers);
 	clients->hubs.ops = &pw_relay_hub_ops;
+	clients->isolation = pw_tracked_find(clients->tracked, "default_transaction_isolation");
+	clients->read_only = pw_tracked_find(clients->tracked, "default_transaction_read_only");
 	return PW_OK;
 }
 

@@ -59,6 +59,8 @@ bool pw_plan_answer(struct pw_client *c, const struct pw_piece *piece);
 /* An error about `name`: true = swallowed, the batch will be sent once more at ReadyForQuery. */
 bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
 		    const struct pw_prepared_name *name);
+/* Sends a Sync of our own. False: the client is closed. */
+bool pw_plan_end_batch(struct pw_client *c);
 /* It will not be sent in this way. */
 void pw_plan_forget_repeat(struct pw_client *c);
 bool pw_plan_is_repeating(const struct pw_client *c);

@@ -77,7 +77,7 @@ static void on_lost(struct pw_loan *loan, const struct pw_error *err)
 	/* What was meant for the lost link has no taker. */
 	c->clients->to_server.n = 0;
 	c->clients->to_server.stream = NULL;
-	if (pw_route_lost(c))
+	if (pw_route_lost(c, err))
 		return;
 	if (c->state == PW_CLIENT_LOOKUP) {
 		pw_error_set(&own, PW_SQLSTATE_PROTOCOL_VIOLATION, "bouncer config error");
@@ -154,7 +154,9 @@ static bool is_ready_for(struct pw_client *c, const struct pw_piece *piece,
 	if (!link_of(c) && c->state == PW_CLIENT_READY) {
 		if (!pw_route_choose(c, piece, rest))
 			return false;
-		c->loan.wants = pw_session_asks_elsewhere(c, piece) ? c->loan.drawn_on : 0;
+		c->loan.wants = !pw_route_is_apart(c) && pw_session_asks_elsewhere(c, piece)
+				    ? c->loan.drawn_on
+				    : 0;
 		return pw_relay_acquire(c);
 	}
 	if (!link_of(c) || (!pw_route_must_wait(c) && !pw_relay_must_wait(c, piece)))

@@ -14,6 +14,20 @@
 #include "plan_priv.h"
 #include "route_priv.h"
 
+enum { KEPT_MAX = 512 };
+
+/* It may hold parameters. What is small is of use again. */
+static void empty(struct pw_strbuf *kept)
+{
+	if (kept->cap > KEPT_MAX) {
+		pw_strbuf_wipe(kept);
+		return;
+	}
+	if (kept->data)
+		explicit_bzero(kept->data, kept->len);
+	pw_strbuf_reset(kept);
+}
+
 static void end_repeat(struct pw_client *c)
 {
 	struct pw_client_route *route = c->route;
@@ -23,8 +37,8 @@ static void end_repeat(struct pw_client *c)
 	route->may_repeat = false;
 	if (route->answer.len > 0)
 		pw_batch_copy(pw_relay_to_client(c), route->answer.data, route->answer.len);
-	pw_strbuf_fini(&route->answer);
-	pw_strbuf_wipe(&route->sent); /* it may hold parameters */
+	empty(&route->answer);
+	empty(&route->sent);
 }
 
 /* Is the message about the unnamed statement? */
@@ -51,7 +65,7 @@ static bool changes_what_was_used(struct pw_client_route *route, const struct pw
 		route->has_parsed = true;
 		return route->has_bound_earlier;
 	case PW_ROLE_CLOSE:
-		return route->has_bound;
+		return route->has_bound && piece->data[PW_HEADER_SIZE] == 'S';
 	default:
 		return false;
 	}
@@ -104,22 +118,33 @@ static bool is_kept_back(const struct pw_client_route *route, uint8_t type)
 }
 
 /* Would the primary do it? Also what has nothing to do with standbys, in doubt: a read can be
- * done again. */
-static bool is_of_standby(const struct pw_error_fields *fields)
+ * done again. READ: no. */
+static enum pw_route why_elsewhere(const struct pw_error_fields *fields)
 {
-	static const char *const codes[] = {
-	    PW_SQLSTATE_READ_ONLY_TRANSACTION, PW_SQLSTATE_FEATURE_NOT_SUPPORTED,
-	    PW_SQLSTATE_OBJECT_NOT_IN_STATE,   PW_SQLSTATE_SERIALIZATION_FAILURE,
-	    PW_SQLSTATE_DEADLOCK_DETECTED,
+	static const struct {
+		const char *code;
+		enum pw_route route;
+	} rows[] = {
+	    {PW_SQLSTATE_READ_ONLY_TRANSACTION, PW_ROUTE_REFUSED},
+	    {PW_SQLSTATE_FEATURE_NOT_SUPPORTED, PW_ROUTE_REFUSED},
+	    {PW_SQLSTATE_OBJECT_NOT_IN_STATE, PW_ROUTE_REFUSED},
+	    {PW_SQLSTATE_SERIALIZATION_FAILURE, PW_ROUTE_LOST},
+	    {PW_SQLSTATE_DEADLOCK_DETECTED, PW_ROUTE_LOST},
 	};
 
-	if (strcmp(fields->severity, "FATAL") == 0 || strcmp(fields->severity, "PANIC") == 0)
-		return true;
-	for (size_t i = 0; i < PW_COUNTOF(codes); i++) {
-		if (strcmp(fields->sqlstate, codes[i]) == 0)
-			return true;
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		if (strcmp(fields->sqlstate, rows[i].code) == 0)
+			return rows[i].route;
 	}
-	return false;
+	return strcmp(fields->severity, "FATAL") == 0 || strcmp(fields->severity, "PANIC") == 0
+		   ? PW_ROUTE_LOST
+		   : PW_ROUTE_READ;
+}
+
+/* Half a message went to the server: the rest cannot go elsewhere. */
+static bool is_in_midst(const struct pw_client *c)
+{
+	return c->reader.left > 0 && !c->reader.part && !c->is_dropping;
 }
 
 static bool is_under_way(const struct pw_client *c)
@@ -138,6 +163,9 @@ static void begin_repeat(struct pw_client *c, enum pw_route because)
 	pw_plan_forget_repeat(c);
 	if (c->state != PW_CLIENT_PREPARING)
 		pw_client_goto(c, PW_CLIENT_PREPARING);
+	/* The client's Sync may be held. */
+	if (c->loan.link && c->loan.link->is_batch_open)
+		(void)pw_plan_end_batch(c);
 }
 
 /* The primary has done what a replica would not. */
@@ -164,6 +192,7 @@ bool pw_route_hear(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_client_route *route = c->route;
 	struct pw_error_fields fields;
+	enum pw_route because;
 
 	if (!route)
 		return false;
@@ -183,8 +212,9 @@ bool pw_route_hear(struct pw_client *c, const struct pw_piece *piece)
 	if (piece->type == 'E' && piece->is_first && is_under_way(c)) {
 		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
 				      &fields);
-		if (is_of_standby(&fields)) {
-			begin_repeat(c, PW_ROUTE_REFUSED);
+		because = why_elsewhere(&fields);
+		if (because != PW_ROUTE_READ && !is_in_midst(c)) {
+			begin_repeat(c, because);
 			return true;
 		}
 	}
@@ -204,7 +234,7 @@ static void unlist_made(struct pw_client *c, const struct pw_strbuf *sent)
 		struct pw_prepared_name *listed;
 		if (pw_frontend_messages.rows[data[0]].role == PW_ROLE_PARSE) {
 			listed = pw_prepared_find(c->prepared, pw_cursor_string(&body));
-			if (listed)
+			if (listed && listed->made_in == c->route->serial)
 				pw_prepared_unlist(listed);
 		}
 		at += pw_route_length(data);
@@ -222,9 +252,10 @@ static bool hold_again(struct pw_client *c)
 	route->sent = (struct pw_strbuf)PW_STRBUF_INIT;
 	route->is_repeating = route->may_repeat = false;
 	route->avoids_replicas = true;
-	route->is_proving = route->because == PW_ROUTE_REFUSED;
+	route->is_proving = route->because == PW_ROUTE_REFUSED && route->has_shape;
 	unlist_made(c, &sent);
 	pw_prepared_forget_portals(c->prepared);
+	pw_reader_give_back(&c->reader, &sent);
 	if (c->held)
 		pw_strbuf_add(&sent, c->held->data, c->held->len);
 	pw_relay_drop_held(c);
@@ -235,17 +266,24 @@ static bool hold_again(struct pw_client *c)
 	return ok || pw_relay_out_of_memory(c);
 }
 
-/* Where only what was read counts, a write by itself is not to be seen. */
+/* Where only what was read counts, a write by itself is not to be seen. What is not noted is
+ * missing if more is asked for later. */
 static void note_seen(struct pw_client *c)
 {
-	const struct pw_pool *pool = c->loan.pool;
+	enum pw_consistency wanted = c->loan.pool->consistency;
 	struct pw_client_route *route = c->route;
+	bool is_written = route->is_written && c->loan.link->transaction == 'I';
 
-	if (c->loan.link->transaction != 'I')
-		route->is_written = false;
-	if (pool->consistency == PW_CONSISTENCY_EVENTUAL || !pw_route_is_split(c) ||
-	    (pool->consistency == PW_CONSISTENCY_MONOTONIC && route->is_written))
+	route->is_written = false;
+	if (wanted == PW_CONSISTENCY_EVENTUAL || !pw_route_is_split(c)) {
+		route->noted_for = PW_CONSISTENCY_EVENTUAL;
 		return;
+	}
+	if (wanted == PW_CONSISTENCY_MONOTONIC && is_written) {
+		if (route->noted_for > PW_CONSISTENCY_MONOTONIC)
+			route->noted_for = PW_CONSISTENCY_MONOTONIC;
+		return;
+	}
 	pw_loan_note_seen(&c->loan, &route->token);
 }
 
@@ -284,12 +322,24 @@ bool pw_route_is_repeating(const struct pw_client *c)
 	return c->route && c->route->is_repeating;
 }
 
-bool pw_route_lost(struct pw_client *c)
+/* Not so if it was we who had enough of it. */
+static bool is_lost(const struct pw_error *err)
+{
+	return !err || strcmp(err->sqlstate, PW_SQLSTATE_ADMIN_SHUTDOWN) == 0 ||
+	       strncmp(err->message, "server conn", 11) == 0;
+}
+
+bool pw_route_lost(struct pw_client *c, const struct pw_error *err)
 {
 	struct pw_client_route *route = c->route;
 
-	if (!route || !pw_route_is_apart(c) || (!route->may_repeat && !route->is_repeating) ||
-	    !is_under_way(c))
+	if (!route || !pw_route_is_apart(c) || !is_lost(err))
+		return false;
+	if (c->state == PW_CLIENT_SYNCING) {
+		pw_route_go_elsewhere(c);
+		return true;
+	}
+	if ((!route->may_repeat && !route->is_repeating) || !is_under_way(c) || is_in_midst(c))
 		return false;
 	if (!route->is_repeating)
 		begin_repeat(c, PW_ROUTE_LOST);

@@ -428,10 +428,15 @@ static void refuse_sync(struct pw_client *c, bool may_keep)
  * library's idea of a value): one that has none is tried before the client has to go. */
 static void sync_elsewhere(struct pw_client *c)
 {
-	c->loan.needs_new = true;
+	c->loan.needs_new = !pw_route_is_apart(c);
 	link_of(c)->facts.must_close = true;
 	pw_client_goto(c, PW_CLIENT_QUEUED);
 	pw_pool_return(&c->loan, false, false);
+	/* The replica may not know yet what the primary does: a role, say. */
+	if (pw_route_is_apart(c)) {
+		pw_route_go_elsewhere(c);
+		return;
+	}
 	if (!pw_pool_borrow(&c->loan))
 		return;
 	pw_relay_begin(c);
@@ -447,8 +452,9 @@ void pw_relay_synced(struct pw_client *c)
 	if (link->expects.n > 0 || (!link->has_own_error && !pw_listening_has_followed(c)))
 		return;
 	link->is_syncing = false;
-	if (link->has_own_error && !c->loan.needs_new && c->session && c->session->pins == 0 &&
-	    !is_unknown_setting(link)) {
+	if (link->has_own_error && c->session &&
+	    (pw_route_is_apart(c) ||
+	     (!c->loan.needs_new && c->session->pins == 0 && !is_unknown_setting(link)))) {
 		sync_elsewhere(c);
 		return;
 	}

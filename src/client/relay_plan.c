@@ -259,7 +259,7 @@ static bool is_changed_result(const struct pw_piece *piece)
 }
 
 /* The server skips everything up to a Sync, and the client has sent none yet. */
-static bool end_batch(struct pw_client *c)
+bool pw_plan_end_batch(struct pw_client *c)
 {
 	static const uint8_t sync[] = {'S', 0, 0, 0, 4};
 
@@ -284,7 +284,7 @@ bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
 	    c->state != PW_CLIENT_RELAYING ||
 	    !pw_relay_hold(c, prepared->repeat.data, prepared->repeat.len))
 		return false;
-	if (prepared->lacks_sync && !end_batch(c))
+	if (prepared->lacks_sync && !pw_plan_end_batch(c))
 		return true;
 	forget_repeat(c);
 	prepared->is_repeating = true;

@@ -254,6 +254,7 @@ static struct pw_prepared_name *add_name(struct pw_client *c, const char *name,
 	if (status != PW_OK)
 		return NULL;
 	listed->epoch = pw_plan_epoch(c);
+	listed->made_in = pw_route_is_apart(c) ? c->route->serial : 0;
 	return listed;
 }
 

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pgweir/base/sqlstate.h"
 #include "pgweir/pool/catalog.h"
@@ -42,18 +43,24 @@ static struct pw_client_route *route_of(struct pw_client *c)
 
 static bool is_set(const struct pw_client *c, const char *name, const char *to)
 {
-	int index = pw_tracked_find(c->clients->tracked, name);
-	const char *value =
-	    index >= 0 ? c->params->values[index] : pw_state_find(c->settings, name);
+	const char *value = c->settings->n > 0 ? pw_state_find(c->settings, name) : NULL;
 
 	return value && strcmp(value, to) == 0;
+}
+
+/* Of a setting that may be among the tracked ones. */
+static bool is_param(const struct pw_client *c, int index, const char *name, const char *to)
+{
+	if (index < 0)
+		return is_set(c, name, to);
+	return c->params->values[index] && strcmp(c->params->values[index], to) == 0;
 }
 
 /* It stays where it has what cannot be carried, or what a standby cannot do. */
 static bool stays(const struct pw_client *c)
 {
 	return c->session->pins != 0 || c->session->listening ||
-	       is_set(c, "default_transaction_isolation", "serializable");
+	       is_param(c, c->clients->isolation, "default_transaction_isolation", "serializable");
 }
 
 /* ---- beginning ---- */
@@ -87,6 +94,18 @@ static void tell(struct pw_client *c, const char *tag)
 	pw_strbuf_fini(&out);
 }
 
+static bool begins_with(const char *text, const char *word)
+{
+	return strncasecmp(text, word, strlen(word)) == 0;
+}
+
+/* Most texts do not, and are looked at later. A comment ahead of it keeps it from being seen. */
+static bool may_begin(const char *text)
+{
+	text += strspn(text, " \t\r\n");
+	return begins_with(text, "begin") || begins_with(text, "start") || begins_with(text, "set");
+}
+
 static const char *tag_of(const struct pw_request *request)
 {
 	if (request->transaction & PW_SQL_TRANSACTION_SETS)
@@ -106,7 +125,7 @@ bool pw_route_begins(struct pw_client *c, const struct pw_piece *piece)
 	    c->clients->pools->snapshot->conf->disable_pqexec)
 		return false;
 	text = pw_cursor_string(&body);
-	if (body.has_failed)
+	if (body.has_failed || !may_begin(text))
 		return false;
 	pw_route_look_at_text(c, text, strlen(text), &request);
 	if (!may_be_told(c, &request) || !(route = route_of(c)) ||
@@ -128,7 +147,7 @@ static bool is_read_only(const struct pw_client *c, unsigned transaction)
 {
 	return !(transaction & PW_SQL_TRANSACTION_READ_WRITE) &&
 	       (transaction & PW_SQL_TRANSACTION_READ_ONLY ||
-		is_set(c, "default_transaction_read_only", "on"));
+		is_param(c, c->clients->read_only, "default_transaction_read_only", "on"));
 }
 
 /* In a transaction that may not write; or a read alone. */
@@ -142,7 +161,13 @@ static bool may_be_apart(const struct pw_client *c, const struct pw_request *req
 		transaction |= c->route->begun_as;
 		begins = true;
 	}
-	if (transaction & PW_SQL_TRANSACTION_SERIALIZABLE)
+	if (transaction & PW_SQL_TRANSACTION_SERIALIZABLE || request->begins_again)
+		return false;
+	/* Alone it says nothing of what will follow. */
+	if (request->kinds == 1u << PW_SQL_READ_TRANSACTION &&
+	    request->transaction & PW_SQL_TRANSACTION_BEGINS)
+		return false;
+	if (pw_route_has_begun(c) && request->has_ended)
 		return false;
 	return begins ? is_read_only(c, transaction) : !(request->kinds & in_transaction);
 }
@@ -161,6 +186,19 @@ static bool may_read(struct pw_client *c, struct pw_pool *replicas)
 	return pw_pool_may_read(replicas, token_of(c));
 }
 
+/* What was not noted, as nobody asked for it then, is all that there is by now. */
+static void catch_up(struct pw_client *c)
+{
+	enum pw_consistency wanted = c->loan.pool->consistency;
+
+	if (wanted > PW_CONSISTENCY_SESSION)
+		wanted = PW_CONSISTENCY_SESSION;
+	if (c->route->noted_for >= wanted)
+		return;
+	pw_pool_note_now(c->loan.pool, &c->route->token);
+	c->route->noted_for = PW_CONSISTENCY_SESSION;
+}
+
 static enum pw_route decide(struct pw_client *c, struct pw_request *request, enum pw_extent extent,
 			    const struct pw_piece *piece, const struct pw_slice *rest)
 {
@@ -175,6 +213,7 @@ static enum pw_route decide(struct pw_client *c, struct pw_request *request, enu
 	if (is_set(c, "pgweir.route", "primary"))
 		return PW_ROUTE_HINT;
 	request->is_trusted = is_set(c, "pgweir.route", "replica");
+	catch_up(c);
 	pw_route_import(c);
 	if (extent == PW_EXTENT_OPEN)
 		return PW_ROUTE_UNREAD;
@@ -201,6 +240,8 @@ static void go_to_replicas(struct pw_client *c, const struct pw_request *request
 	pw_loan_move(&c->loan, pw_pools_get_replicas(c->loan.pool));
 	c->loan.token = token_of(c);
 	route->shape = request->shape;
+	route->has_shape = request->n_texts == 1;
+	route->serial++;
 	/* What has begun was told to be done. */
 	route->may_repeat =
 	    route->n_begun == 0 && !(request->transaction & PW_SQL_TRANSACTION_BEGINS);
@@ -260,7 +301,8 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 	if (route == PW_ROUTE_UNSEEN && waits(c))
 		return false;
 	c->route->waits_since_us = 0;
-	c->route->is_written = route == PW_ROUTE_WRITE;
+	c->route->is_written =
+	    route == PW_ROUTE_WRITE && request.n_texts == 1 && request.is_plain_write;
 	count(c, route == PW_ROUTE_DOUBT ? PW_ROUTE_N + request.doubt : route);
 	if (route == PW_ROUTE_READ)
 		go_to_replicas(c, &request);
@@ -331,6 +373,18 @@ unsigned pw_route_flags(const struct pw_client *c)
 	return c->route && c->route->is_sending ? PW_EXPECT_SWALLOW : 0;
 }
 
+/* What is held is routed once more, and to the primary. Not within a call of the pool's. */
+void pw_route_go_elsewhere(struct pw_client *c)
+{
+	pw_route_leave(c);
+	if (c->state == PW_CLIENT_CLOSED)
+		return;
+	c->route->avoids_replicas = true;
+	c->route->because = PW_ROUTE_LOST;
+	pw_client_goto(c, PW_CLIENT_ROUTING);
+	pw_task_post(c->clients->loop, &c->route->again);
+}
+
 /* ---- refusing ---- */
 
 /* Length of what the client waits for: through its first ReadyForQuery. 0 = not whole yet. */
@@ -357,6 +411,7 @@ bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err)
 	struct pw_strbuf out = PW_STRBUF_INIT;
 	size_t len = c->held ? first_request(c->held) : 0;
 	bool is_queued = c->state == PW_CLIENT_QUEUED;
+	bool is_free = is_queued || c->state == PW_CLIENT_ROUTING;
 
 	/* A transaction that has begun, and of which no server knows, would go on. */
 	if (len == 0 || pw_route_has_begun(c))
@@ -366,14 +421,15 @@ bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err)
 	pw_write_ready(&out, 'I');
 	pw_strbuf_consume(c->held, len);
 	c->request_us = 0;
-	if (is_queued) {
+	if (is_queued)
 		pw_pool_withdraw(&c->loan);
+	if (is_free) {
 		pw_client_goto(c, PW_CLIENT_READY);
 		pw_route_leave(c);
 	}
 	pw_client_send(c, out.data, out.len);
 	pw_strbuf_fini(&out);
-	if (is_queued && c->state != PW_CLIENT_CLOSED)
+	if (is_free && c->state != PW_CLIENT_CLOSED)
 		pw_relay_release(c);
 	return true;
 }
@@ -391,9 +447,7 @@ bool pw_route_refused(struct pw_client *c, const struct pw_error *err)
 		return false;
 	if (may_not_read_elsewhere(c->loan.pool))
 		return pw_route_refuse_held(c, &own);
-	go_home(c, PW_ROUTE_LOST);
-	if (c->state != PW_CLIENT_CLOSED && pw_pool_borrow(&c->loan))
-		pw_task_post(c->clients->loop, &c->route->again);
+	pw_route_go_elsewhere(c);
 	return true;
 }
 

@@ -20,6 +20,7 @@
 #include "pgweir/pool/code.h"
 #include "pgweir/proto/writer.h"
 #include "pgweir/session/sync.h"
+#include "route_priv.h"
 
 enum {
 	ATTEMPTS_MAX = 5,
@@ -131,12 +132,32 @@ static bool does_hub_matter(const struct pw_client *c)
 	       pw_pool_keepable(pool, true) < pw_pool_keepable(pool, false);
 }
 
+/* It would write there from then on, in vain. */
+static void lose_pins(struct pw_client *c, unsigned pins)
+{
+	struct pw_error err;
+	char why[256];
+
+	c->session->pins = pins;
+	pw_client_pins(c, why, sizeof(why));
+	c->session->pins = 0;
+	pw_error_set(&err, PW_SQLSTATE_FEATURE_NOT_SUPPORTED,
+		     "session state cannot be kept on a replica");
+	pw_error_detail(&err, "A READ ONLY transaction that ran on a replica has left: %s.", why);
+	pw_error_hint(&err, "Begin it with /* pgweir: primary */, or set pgweir.route to primary.");
+	pw_link_close(c->loan.link, PW_LINK_END_CLEAN, err.message, &err);
+}
+
 /* False: the client is closed. */
 static bool pin(struct pw_client *c, unsigned pins)
 {
 	struct pw_error err;
 	char why[256];
 
+	if (pins & ~(unsigned)PW_EFFECT_LISTENS && pw_route_is_apart(c)) {
+		lose_pins(c, pins);
+		return false;
+	}
 	if (pw_session_pin(c, pins))
 		return true;
 	pw_client_pins(c, why, sizeof(why));

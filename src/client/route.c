@@ -161,6 +161,25 @@ static bool is_write(const struct pw_shape *shape)
 	return (shape->firsts & writes) != 0;
 }
 
+static bool is_plain_write(const struct pw_shape *shape, const char *text)
+{
+	const uint64_t writes = PW_SQL_BIT(INSERT) | PW_SQL_BIT(UPDATE) | PW_SQL_BIT(DELETE);
+
+	return shape->statements == 1 && (shape->firsts & writes) != 0 &&
+	       !strcasestr(text, "returning");
+}
+
+/* What is in one text may be in any order, but for BEGIN ... COMMIT. */
+static void note_transaction(struct pw_request *request, const struct pw_analysis *analysis)
+{
+	bool begins = (analysis->transaction & PW_SQL_TRANSACTION_BEGINS) != 0;
+	bool ends = (analysis->transaction & PW_SQL_TRANSACTION_ENDS) != 0;
+
+	request->begins_again |= begins && (request->has_ended || ends);
+	request->has_ended |= ends;
+	request->transaction |= analysis->transaction;
+}
+
 /* Code that is changed past pgweir is noticed by that time: the request goes where it is asked for.
  */
 static const struct pw_readable *readable_of(struct pw_client *c)
@@ -173,6 +192,36 @@ static const struct pw_readable *readable_of(struct pw_client *c)
 	if (pw_clock_since(given_us, c->clients->loop->now_us) > PW_CODE_AGE_MAX_US)
 		return NULL;
 	return pw_readable_look(&db->readables, &pool->readable, epoch);
+}
+
+/* Of current_setting() it is the literal that counts, which the shape has lost. */
+static bool hangs_on_literals(const struct pw_analysis *analysis)
+{
+	for (unsigned i = 0; i < analysis->n_functions; i++) {
+		if (strstr(analysis->functions[i], "current_setting"))
+			return true;
+	}
+	return false;
+}
+
+/* Of each shape it is worked out once, as long as nothing changes. */
+static enum pw_doubt doubt_of(struct pw_client *c, const char *text, size_t len,
+			      const struct pw_shape *shape, const struct pw_analysis *analysis)
+{
+	const struct pw_readable *readable = readable_of(c);
+	const struct pw_shared_db *db = c->loan.pool->shared->db;
+	struct pw_shape_memo *memo = pw_shape_cache_memo(&c->clients->shapes, shape);
+	/* Another database's epoch may be the same. */
+	uint64_t as_of =
+	    readable ? ((uint64_t)(uintptr_t)db << 16) ^ c->loan.pool->readable.version : 0;
+	enum pw_doubt doubt;
+
+	if (memo && as_of != 0 && memo->as_of == as_of)
+		return (enum pw_doubt)memo->value;
+	doubt = pw_readable_judge(readable, analysis, shape, text, len);
+	if (memo && !hangs_on_literals(analysis))
+		*memo = (struct pw_shape_memo){as_of, doubt};
+	return doubt;
 }
 
 static enum pw_route judge(struct pw_client *c, const char *text, size_t len,
@@ -188,14 +237,14 @@ static enum pw_route judge(struct pw_client *c, const char *text, size_t len,
 	if (analysis->read == PW_SQL_READ_NEVER)
 		return PW_ROUTE_WRITE;
 	request->kinds |= analysis->read_kinds;
-	request->transaction |= analysis->transaction;
+	note_transaction(request, analysis);
 	if (analysis->read == PW_SQL_READ_TRANSACTION)
 		return PW_ROUTE_READ;
 	if (request->is_trusted)
 		return PW_ROUTE_READ;
 	if (was_refused(c, shape->id))
 		return PW_ROUTE_REFUSED;
-	request->doubt = pw_readable_judge(readable_of(c), analysis, shape, text, len);
+	request->doubt = doubt_of(c, text, len, shape, analysis);
 	return request->doubt == PW_DOUBT_NONE ? PW_ROUTE_READ : PW_ROUTE_DOUBT;
 }
 
@@ -207,6 +256,7 @@ void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
 	const struct pw_shape *shape;
 	enum pw_route route;
 
+	request->n_texts++;
 	request->is_trusted |= hint == HINT_REPLICA;
 	if (hint == HINT_PRIMARY) {
 		request->route = PW_ROUTE_HINT;
@@ -222,6 +272,7 @@ void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
 	request->firsts = shape->firsts;
 	route = judge(c, text, len, shape, request);
 	request->is_trusted = is_trusted;
+	request->is_plain_write = is_plain_write(shape, text);
 	if (request->route == PW_ROUTE_READ)
 		request->route = route;
 }
@@ -281,9 +332,15 @@ static void look_at_listed(struct pw_client *c, struct pw_statement *statement,
 		    now,          looked.shape,      (uint8_t)looked.route, (uint8_t)looked.doubt,
 		    looked.kinds, looked.transaction};
 	}
+	request->n_texts++;
 	request->kinds |= route->kinds;
+	request->begins_again |=
+	    route->transaction & PW_SQL_TRANSACTION_BEGINS &&
+	    (request->has_ended || route->transaction & PW_SQL_TRANSACTION_ENDS);
+	request->has_ended |= (route->transaction & PW_SQL_TRANSACTION_ENDS) != 0;
 	request->transaction |= route->transaction;
 	request->shape = route->shape;
+	request->is_plain_write = false;
 	if (request->route == PW_ROUTE_READ) {
 		request->route = (enum pw_route)route->route;
 		request->doubt = (enum pw_doubt)route->doubt;

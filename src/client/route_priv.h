@@ -44,9 +44,13 @@ struct pw_request {
 	enum pw_doubt doubt;  /* ... where that is DOUBT */
 	unsigned kinds;       /* bit set of enum pw_sql_read */
 	unsigned transaction; /* PW_SQL_TRANSACTION_* */
+	bool is_plain_write;  /* the last text is one that gives nothing back */
 	bool is_trusted;      /* whoever wrote it says that it reads */
-	size_t n_runs;        /* statements that bring answers of their own */
-	struct pw_id shape;   /* of its last text, as are the next two */
+	size_t n_texts;
+	bool begins_again;  /* ... behind the end of a transaction */
+	bool has_ended;     /* one was ended */
+	size_t n_runs;      /* statements that bring answers of their own */
+	struct pw_id shape; /* of its last text, as are the next two */
 	size_t n_statements;
 	uint64_t firsts; /* bit set of enum pw_sql_word */
 };
@@ -57,10 +61,13 @@ struct pw_client_route {
 	/* BEGIN, SET TRANSACTION: messages that the client takes for done and no server has had. */
 	struct pw_strbuf begun;
 	unsigned n_begun;
-	unsigned begun_as;     /* PW_SQL_TRANSACTION_* of them */
-	bool is_sending;       /* ... just now */
-	bool is_beginning;     /* they were sent, and are not answered */
-	struct pw_id shape;    /* of the last text that a replica was sent */
+	unsigned begun_as;             /* PW_SQL_TRANSACTION_* of them */
+	bool is_sending;               /* ... just now */
+	bool is_beginning;             /* they were sent, and are not answered */
+	struct pw_id shape;            /* of the text that a replica was sent */
+	bool has_shape;                /* ... if it was the only one */
+	uint64_t serial;               /* of the request that a replica was sent last */
+	enum pw_consistency noted_for; /* the token has all that this asks for */
 	struct pw_strbuf sent; /* what that was sent, while it may be sent to the primary instead */
 	struct pw_strbuf answer; /* ... since all that has come is kept back, or less than a row */
 	bool may_repeat;
@@ -138,6 +145,8 @@ bool pw_route_send_begun(struct pw_client *c,
 			 bool (*send)(struct pw_client *c, const struct pw_piece *piece));
 /* PW_EXPECT_*: of what is being sent. */
 unsigned pw_route_flags(const struct pw_client *c);
+/* The link is not to be had, or gone, and has been sent nothing: the primary's will do. */
+void pw_route_go_elsewhere(struct pw_client *c);
 /* Must a request wait until those before it are answered, since it may be for another node? */
 bool pw_route_must_wait(const struct pw_client *c);
 /* The client has no link any more. */
@@ -159,6 +168,6 @@ bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err);
 bool pw_route_refused(struct pw_client *c, const struct pw_error *err);
 bool pw_route_is_repeating(const struct pw_client *c);
 /* The link is gone; true: the request will be sent elsewhere. */
-bool pw_route_lost(struct pw_client *c);
+bool pw_route_lost(struct pw_client *c, const struct pw_error *err);
 
 #endif

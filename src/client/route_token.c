@@ -56,9 +56,15 @@ void pw_route_import(struct pw_client *c)
 
 /* ---- telling ---- */
 
+/* And comments, which tools put there. */
 static const char *skip_blanks(const char *p)
 {
-	return p + strspn(p, " \t\r\n\f\v");
+	const char *end;
+
+	p += strspn(p, " \t\r\n\f\v");
+	while (p[0] == '/' && p[1] == '*' && (end = strstr(p + 2, "*/")))
+		p = end + 2 + strspn(end + 2, " \t\r\n\f\v");
+	return p;
 }
 
 static bool is_question(const char *text)
@@ -81,14 +87,23 @@ static const char question[] = "SELECT pg_catalog.concat(('x'::pg_catalog.text" 
 	  "pg_catalog.pg_walfile_name(lsn), 1, 8))::pg_catalog.bit(32)::pg_catalog.int4, ':', lsn)"
 	  " AS \"pgweir.lsn\" FROM pg_catalog.pg_current_wal_insert_lsn() AS p(lsn)";
 
-static void add_translated(struct pw_strbuf *out, const struct pw_piece *piece, const char *name,
-			   const char *rest, size_t rest_len)
+/* A replica has replayed what it shows, of the timeline that the session is on. */
+static const char question_to_replica[] =
+    "SELECT pg_catalog.concat('%u:', pg_catalog.pg_last_wal_replay_lsn()) AS \"pgweir.lsn\"";
+
+static void add_translated(struct pw_strbuf *out, const struct pw_client *c,
+			   const struct pw_piece *piece, const char *name, const char *rest,
+			   size_t rest_len)
 {
 	size_t begin = pw_writer_begin(out, (char)piece->type);
 
 	if (name)
 		pw_strbuf_add(out, name, strlen(name) + 1);
-	pw_strbuf_add(out, question, sizeof(question));
+	if (pw_route_is_apart(c))
+		pw_strbuf_printf(out, question_to_replica, c->route->token.timeline);
+	else
+		pw_strbuf_add_string(out, question);
+	pw_strbuf_add_char(out, '\0');
 	pw_strbuf_add(out, rest, rest_len);
 	pw_writer_end(out, begin);
 }
@@ -109,7 +124,7 @@ struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *p
 	text = pw_cursor_string(&body);
 	if (body.has_failed || !is_question(text))
 		return result;
-	add_translated(out, piece, name, (const char *)body.at, pw_cursor_left(&body));
+	add_translated(out, c, piece, name, (const char *)body.at, pw_cursor_left(&body));
 	result.data = (const uint8_t *)out->data;
 	result.len = out->len;
 	result.total = (uint32_t)out->len;

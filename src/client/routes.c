@@ -78,6 +78,9 @@ struct pw_client_route *pw_route_get(struct pw_client *c, void (*again)(struct p
 	c->route = calloc(1, sizeof(*c->route));
 	if (c->route) {
 		c->route->client = c;
+		/* One that was not routed so far has noted nothing. */
+		c->route->noted_for =
+		    c->last_request_us > 0 ? PW_CONSISTENCY_EVENTUAL : PW_CONSISTENCY_SESSION;
 		pw_task_init(&c->route->again, again);
 	}
 	return c->route;

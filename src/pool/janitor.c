@@ -106,7 +106,9 @@ static void keep_minimum(struct pw_pool *pool)
 
 static bool is_empty(const struct pw_pool *pool)
 {
-	return pool->n_guests == 0 && pool->asked == 0 && pw_list_is_empty(&pool->opening) &&
+	/* Whoever is with the replicas comes back. */
+	return pool->n_guests == 0 && (!pool->replicas || pool->replicas->n_guests == 0) &&
+	       pool->asked == 0 && pw_list_is_empty(&pool->opening) &&
 	       pw_list_is_empty(&pool->idle) && pw_list_is_empty(&pool->stale) &&
 	       pw_list_is_empty(&pool->checking) && pw_list_is_empty(&pool->busy) &&
 	       pw_list_is_empty(&pool->canceled);

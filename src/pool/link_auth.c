@@ -54,7 +54,7 @@ static const char *choose_secret(const struct pw_user_secret *stored, const char
 /* The entry's password goes first. Under the shared pool's lock because of what was learned. */
 static void find_secret(struct pw_link *link, struct known_secret *out, struct pw_secret *copy)
 {
-	struct pw_shared_pool *shared = link->shared;
+	struct pw_shared_pool *shared = link->shared->home ? link->shared->home : link->shared;
 	const struct pw_user_secret *stored =
 	    pw_userdb_find(link->pool->pools->snapshot->users, shared->user->name);
 	const char *text = link->pool->db->password;

@@ -276,8 +276,12 @@ static uint64_t hash_pool(const struct pw_registry *r, const struct pool_key *ke
 	return pw_hash(&r->key, all, sizeof(all));
 }
 
+static void put_pool(struct pw_registry *r, struct pw_shared_pool *pool);
+
 static void free_pool(struct pw_registry *r, struct pw_shared_pool *pool)
 {
+	if (pool->home)
+		put_pool(r, pool->home);
 	if (pool->db)
 		put_db(r, pool->db);
 	if (pool->user)
@@ -312,21 +316,40 @@ static struct pw_shared_pool *create_pool(struct pw_registry *r, const struct po
 	return pool;
 }
 
+static struct pw_shared_pool *get_pool(struct pw_registry *r, const struct pool_key *key)
+{
+	uint64_t hash = hash_pool(r, key);
+	struct pw_map_node *node = pw_map_find(&r->pools, hash, has_pool_key, key);
+	struct pw_shared_pool *pool =
+	    node ? PW_CONTAINER(node, struct pw_shared_pool, node) : create_pool(r, key, hash);
+
+	if (pool)
+		pool->refs++;
+	return pool;
+}
+
 struct pw_shared_pool *pw_registry_pool(struct pw_registry *r, const char *db, const char *user,
 					bool of_replicas)
 {
-	const struct pool_key key = {db, user, of_replicas};
-	uint64_t hash = hash_pool(r, &key);
-	struct pw_map_node *node;
+	const struct pool_key key = {db, user, of_replicas}, home = {db, user, false};
 	struct pw_shared_pool *pool;
 
 	pthread_mutex_lock(&r->lock);
-	node = pw_map_find(&r->pools, hash, has_pool_key, &key);
-	pool = node ? PW_CONTAINER(node, struct pw_shared_pool, node) : create_pool(r, &key, hash);
-	if (pool)
-		pool->refs++;
+	pool = get_pool(r, &key);
+	if (pool && of_replicas && !pool->home && !(pool->home = get_pool(r, &home))) {
+		put_pool(r, pool);
+		pool = NULL;
+	}
 	pthread_mutex_unlock(&r->lock);
 	return pool;
+}
+
+static void put_pool(struct pw_registry *r, struct pw_shared_pool *pool)
+{
+	if (--pool->refs > 0)
+		return;
+	pw_map_remove(&r->pools, &pool->node);
+	free_pool(r, pool);
 }
 
 void pw_registry_put_pool(struct pw_registry *r, struct pw_shared_pool *pool)
@@ -334,10 +357,7 @@ void pw_registry_put_pool(struct pw_registry *r, struct pw_shared_pool *pool)
 	if (!pool)
 		return;
 	pthread_mutex_lock(&r->lock);
-	if (--pool->refs == 0) {
-		pw_map_remove(&r->pools, &pool->node);
-		free_pool(r, pool);
-	}
+	put_pool(r, pool);
 	pthread_mutex_unlock(&r->lock);
 }
 

@@ -363,6 +363,17 @@ enum pw_status pw_reader_next(struct pw_reader *reader, struct pw_slice *in, str
 					: begin_message(reader, in, piece);
 }
 
+void pw_reader_give_back(struct pw_reader *reader, struct pw_strbuf *out)
+{
+	if (reader->part && !reader->is_done)
+		pw_strbuf_add(out, reader->part->data, reader->part->len);
+	else if (reader->have > 0)
+		pw_strbuf_add(out, reader->head, reader->have);
+	drop_part(reader);
+	reader->have = 0;
+	reader->left = 0;
+}
+
 void pw_reader_unread(struct pw_reader *reader)
 {
 	reader->left = 0;

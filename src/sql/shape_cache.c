@@ -14,6 +14,7 @@ struct entry {
 	struct pw_list recent;
 	struct pw_id shape;
 	struct pw_analysis *analysis;
+	struct pw_shape_memo memo;
 };
 
 void pw_shape_cache_init(struct pw_shape_cache *cache, size_t max_bytes)
@@ -122,4 +123,13 @@ const struct pw_shape *pw_shape_cache_take(struct pw_shape_cache *cache,
 void pw_shape_cache_let_go(struct pw_shape_cache *cache)
 {
 	cache->last_text = NULL;
+}
+
+struct pw_shape_memo *pw_shape_cache_memo(struct pw_shape_cache *cache,
+					  const struct pw_shape *shape)
+{
+	struct pw_list *node = pw_list_first(&cache->recent);
+	struct entry *e = node ? PW_CONTAINER(node, struct entry, recent) : NULL;
+
+	return e && !shape->is_broken && pw_id_equal(e->shape, shape->id) ? &e->memo : NULL;
 }

@@ -134,6 +134,8 @@ struct pw_clients {
 	struct pw_registry *registry;
 	struct pw_hubs hubs; /* who listens, hub/hub.h */
 	const struct pw_tracked *tracked;
+	/* Among these: default_transaction_isolation and _read_only; -1 = it is not. */
+	int isolation, read_only;
 	const struct pw_console_ops *console_ops;
 	void *console_arg;                       /* the admin layer's */
 	struct pw_counter_history console_stats; /* the admin layer's */

@@ -117,7 +117,8 @@ struct pw_shared_pool {
 	uint64_t id; /* never used twice: what mail between workers names */
 	struct pw_shared_db *db;
 	struct pw_shared_user *user;
-	bool of_replicas; /* beside the one of the primary, where reads are split off */
+	bool of_replicas; /* beside the one of the primary, where reads are split off ... */
+	struct pw_shared_pool *home; /* ... whose credentials it has; a reference */
 
 	struct pw_limit links;  /* every server connection of the pool, whatever its state */
 	struct pw_limit logins; /* those that are logging in */

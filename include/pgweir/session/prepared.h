@@ -88,6 +88,7 @@ struct pw_prepared_name {
 	struct pw_prepared *owner; /* outlives every reference: its client leaves its link first */
 	struct pw_statement *statement;
 	bool is_listed;       /* in the owner's map */
+	uint64_t made_in;     /* the request of a routed client that has made it; 0 = of none */
 	unsigned epoch;       /* ddl_epoch of the database when the client parsed it */
 	uint64_t description; /* of its rows, as the client was last told; 0 = never */
 	/* Those of its parameters, as in a Parse, as a server found them for the client when it

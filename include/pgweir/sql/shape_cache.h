@@ -12,6 +12,12 @@
 #include "pgweir/base/map.h"
 #include "pgweir/sql/analysis.h"
 
+/* What somebody has made of an analysis, and as of when; the cache knows nothing of it. */
+struct pw_shape_memo {
+	uint64_t as_of; /* 0 = nothing yet */
+	unsigned value;
+};
+
 struct pw_shape_cache {
 	struct pw_map map;
 	struct pw_list recent; /* most recently used first */
@@ -36,5 +42,9 @@ void pw_shape_cache_let_go(struct pw_shape_cache *cache);
  * memory. */
 const struct pw_analysis *pw_shape_cache_get(struct pw_shape_cache *cache, const char *text,
 					     const struct pw_shape *shape);
+/* Beside the analysis that was got last, which must be of that shape; NULL = there is none. Valid
+ * as long as that. */
+struct pw_shape_memo *pw_shape_cache_memo(struct pw_shape_cache *cache,
+					  const struct pw_shape *shape);
 
 #endif
