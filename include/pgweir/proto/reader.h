@@ -71,8 +71,8 @@ void pw_reader_fini(struct pw_reader *reader);
 PW_MUSTCHECK enum pw_status pw_reader_next(struct pw_reader *reader, struct pw_slice *in,
 					   struct pw_piece *piece);
 
-/* Adds what there is of a message of which no piece has been handed up: the owner will feed it again,
- * and what follows it. */
+/* Adds what there is of a message of which no piece has been handed up: the owner will feed it
+ * again, and what follows it. */
 void pw_reader_give_back(struct pw_reader *reader, struct pw_strbuf *out);
 
 /* Takes back the piece that was just handed up, which must be a first one: the owner will feed its
