@@ -134,6 +134,8 @@ static bool was_refused(const struct pw_client *c, struct pw_id shape)
 {
 	const struct pw_shared_db *db = c->loan.pool->shared->db;
 
+	if (atomic_load_explicit(&db->n_refused, memory_order_relaxed) == 0)
+		return false;
 	for (size_t i = 0; i < PW_COUNTOF(db->refused); i++) {
 		if (atomic_load_explicit(&db->refused[i], memory_order_relaxed) == shape.hi)
 			return true;
