@@ -218,6 +218,9 @@ static enum pw_doubt doubt_of(struct pw_client *c, const char *text, size_t len,
 	    readable ? ((uint64_t)(uintptr_t)db << 16) ^ c->loan.pool->readable.version : 0;
 	enum pw_doubt doubt;
 
+#ifdef PW_MUTANT_DOUBT_IGNORED
+	return PW_DOUBT_NONE;
+#endif
 	if (memo && as_of != 0 && memo->as_of == as_of)
 		return (enum pw_doubt)memo->value;
 	doubt = pw_readable_judge(readable, analysis, shape, text, len);

@@ -52,8 +52,12 @@ static size_t count_flushed(const struct pw_track *track, uint64_t replay)
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
+		uint64_t position = track->at[middle].flush;
 
-		if (track->at[middle].flush <= replay)
+#ifdef PW_MUTANT_LAG_BY_INSERT
+		position = track->at[middle].insert;
+#endif
+		if (position <= replay)
 			low = middle + 1;
 		else
 			high = middle;

@@ -174,6 +174,9 @@ void pw_loan_note_seen(const struct pw_loan *loan, struct pw_token *token)
 	uint64_t probe = pool->cluster ? atomic_load(&pool->cluster->probe) : 0;
 	int slot = loan->link->facts.slot;
 
+#ifdef PW_MUTANT_PROBE_OF_BEFORE
+	probe -= probe > 0;
+#endif
 	if (slot == PW_NO_SLOT || (view && primary_bit(view) >> slot & 1))
 		pw_token_saw_primary(token, probe, pw_clock_now_us());
 	else if (pool->routing == PW_ROUTING_PRIMARY)
