@@ -70,6 +70,7 @@ def test_password_that_only_the_client_knows(make_shop, cluster):
     wait_for(lambda: conn.query(f"{HINT} SELECT pg_is_in_recovery()").value() == "t")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("text", ["PREPARE p AS SELECT 1", "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
                                   "SELECT pg_advisory_lock(5)"])
 def test_state_that_a_replica_is_left_with(shop, text):
@@ -102,6 +103,7 @@ def test_transaction_that_is_begun_by_a_request_of_its_own(shop):
     assert shop.query(conn, "SELECT pg_advisory_xact_lock(1)")[1] == ["primary"]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("before", [{"routing": "primary"}, {"consistency": "eventual"},
                                     {"consistency": "monotonic"}])
 def test_write_of_before_a_reload(shop, before):
@@ -116,6 +118,7 @@ def test_write_of_before_a_reload(shop, before):
     assert conn.query(COUNT).value() == "1"
 
 
+@pytest.mark.full
 def test_time_that_is_over(make_shop, cluster):
     """What takes too long on a replica does not go on on the primary."""
     shop = Routed.begin(cluster, make_shop, query_timeout=1)
@@ -127,6 +130,7 @@ def test_time_that_is_over(make_shop, cluster):
     assert shop.where(mark) in REPLICAS
 
 
+@pytest.mark.full
 def test_monotonic_reads_behind_a_write(make_shop, cluster):
     shop = Routed.begin(cluster, make_shop, consistency="monotonic")
     pause(cluster)
@@ -142,6 +146,7 @@ def test_monotonic_reads_behind_a_write(make_shop, cluster):
     assert other.query("SELECT v FROM t").rows == [["2"]]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("consistency", ["eventual", "session"])
 def test_role_that_replicas_do_not_know_yet(make_shop, cluster, consistency):
     shop = Routed.begin(cluster, make_shop, consistency=consistency)
@@ -155,6 +160,7 @@ def test_role_that_replicas_do_not_know_yet(make_shop, cluster, consistency):
         assert each.query("SELECT current_user").value() == "late"
 
 
+@pytest.mark.full
 def test_replica_that_is_lost_before_it_is_asked(make_shop, cluster):
     shop = Routed.begin(cluster, make_shop, worker_threads=1, default_pool_size=1)
     conn = shop.pooler.raw(dbname="shop")
@@ -202,6 +208,7 @@ def test_only_what_was_refused_is(shop):
     assert shop.query(shop.pooler.raw(dbname="shop"), "SELECT 'y'::text")[1] in REPLICAS
 
 
+@pytest.mark.full
 def test_description_that_is_asked_for_while_a_table_changes(make_shop, cluster):
     """pgweir asks a replica about a statement itself, and is refused, while the client's Sync waits."""
     pooler = make_shop(nodes=cluster.nodes[:2], routing="split", worker_threads=1, default_pool_size=2)
@@ -232,6 +239,7 @@ def test_description_that_is_asked_for_while_a_table_changes(make_shop, cluster)
     assert result.error is None or result.error.code == "0A000"
 
 
+@pytest.mark.full
 def test_request_that_waits_is_canceled_and_shown(make_shop, cluster):
     shop = Routed.begin(cluster, make_shop, ryw_wait="20s")
     pause(cluster)
