@@ -21,6 +21,12 @@ CONVERSATIONS = {
         [parse("s", "SELECT 2"), sync()], [run_named("s")],
         [query("DEALLOCATE PREPARE s")], [parse("s", "SELECT 3"), run_named("s")],
     ],
+    "the list, of which a portal is described": [
+        [parse("s", NAMES.replace("ORDER", "WHERE name = 'a' ORDER")), parse("a", "SELECT 1"), sync()],
+        *[[bind("", "s"), describe("P"), execute(), sync()]] * 3,
+        [describe("S", "s"), bind("", "s"), execute(), sync()],
+        *[[bind("", "s"), execute(), sync()]] * 2,
+    ],
     "deallocate of an odd name": [
         [parse("pdo_stmt_00000001", "SELECT $1::int"), sync()],
         [run_named("pdo_stmt_00000001", ["7"])],

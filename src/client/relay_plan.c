@@ -182,8 +182,10 @@ static void forget_repeat(struct pw_client *c)
 
 void pw_plan_forget_repeat(struct pw_client *c)
 {
-	if (c->prepared)
-		forget_repeat(c);
+	if (!c->prepared)
+		return;
+	forget_repeat(c);
+	c->prepared->asked = NULL;
 }
 
 /* What was kept back is for the client after all. */

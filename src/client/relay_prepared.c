@@ -409,7 +409,8 @@ bool pw_relay_bind(struct pw_client *c, const struct pw_piece *piece)
 			pw_prepared_note_bind(c->prepared, portal, NULL, dropped);
 		return pw_relay_forward(c, piece, &plain);
 	}
-	if (!bring_for(c, listed->statement))
+	/* What it speaks of came ahead of the question, if there was one, and is there. */
+	if (c->prepared->asked != listed && !bring_for(c, listed->statement))
 		return false;
 	switch (pw_plan_use(c, listed, needs_types(listed, body))) {
 	case PW_PLAN_READY:
