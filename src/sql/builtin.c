@@ -251,39 +251,33 @@ void pw_builtin_add_list(struct pw_strbuf *out, enum pw_builtin_list list)
 
 /* ---- settings ---- */
 
-/* Where the node is, how it is reached, and what it is to others. Those that a session may set go
- * with it. */
+/* The node's, whoever asks: no session can set them. */
+static const char *const fixed_settings[] = {
+#include "settings.inc"
+};
+
+/* What else tells of the node, not of the session or the database. */
 static const char *const local_settings[] = {
-    "archive_cleanup_command",
-    "archive_command",
-    "archive_library",
-    "archive_mode",
-    "cluster_name",
-    "config_file",
-    "data_directory",
+    "data_directory_mode",
+    "debug_assertions",
     "default_transaction_read_only",
-    "external_pid_file",
-    "hba_file",
-    "hot_standby",
-    "hot_standby_feedback",
-    "ident_file",
     "in_hot_standby",
-    "listen_addresses",
-    "max_connections",
-    "port",
-    "primary_conninfo",
-    "primary_slot_name",
-    "promote_trigger_file",
-    "recovery_end_command",
-    "recovery_min_apply_delay",
-    "recovery_target_timeline",
-    "restore_command",
     "server_version",
     "server_version_num",
-    "synchronous_standby_names",
+    "shared_memory_size",
+    "shared_memory_size_in_huge_pages",
+    "ssl_library",
     "transaction_read_only",
-    "unix_socket_directories",
 };
+
+static bool is_setting_in(const char *const *list, size_t n, const char *name, size_t len)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strlen(list[i]) == len && strncasecmp(name, list[i], len) == 0)
+			return true;
+	}
+	return false;
+}
 
 bool pw_setting_is_local(const char *name, size_t len)
 {
@@ -291,16 +285,14 @@ bool pw_setting_is_local(const char *name, size_t len)
 
 	if (len >= sizeof(ours) - 1 && strncasecmp(name, ours, sizeof(ours) - 1) == 0)
 		return true;
-	for (size_t i = 0; i < PW_COUNTOF(local_settings); i++) {
-		if (strlen(local_settings[i]) == len &&
-		    strncasecmp(name, local_settings[i], len) == 0)
-			return true;
-	}
-	return false;
+	return is_setting_in(fixed_settings, PW_COUNTOF(fixed_settings), name, len) ||
+	       is_setting_in(local_settings, PW_COUNTOF(local_settings), name, len);
 }
 
 void pw_setting_add_local(struct pw_strbuf *out)
 {
+	add_list(out, fixed_settings, PW_COUNTOF(fixed_settings), '|');
+	pw_strbuf_add_char(out, '|');
 	add_list(out, local_settings, PW_COUNTOF(local_settings), '|');
 }
 

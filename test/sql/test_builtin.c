@@ -136,6 +136,8 @@ static void test_settings(void **state)
 	pw_strbuf_fini(&names);
 	assert_true(pw_setting_is_local("In_Hot_Standby", strlen("in_hot_standby")));
 	assert_true(pw_setting_is_local("portal", strlen("port")));
+	assert_true(pw_setting_is_local("shared_buffers", strlen("shared_buffers")));
+	assert_false(pw_setting_is_local("work_mem", strlen("work_mem")));
 	assert_true(pw_setting_is_local("PGWEIR.x", strlen("pgweir.x")));
 	assert_false(pw_setting_is_local("portal", strlen("portal")));
 	assert_false(pw_setting_is_local("app.tenant", strlen("app.tenant")));
