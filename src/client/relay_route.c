@@ -150,6 +150,14 @@ static bool is_read_only(const struct pw_client *c, unsigned transaction)
 		is_param(c, c->clients->read_only, "default_transaction_read_only", "on"));
 }
 
+/* It may end in another transaction than it began, or in one that may write after all. */
+static bool goes_on_otherwise(unsigned transaction)
+{
+	const unsigned undone = PW_SQL_TRANSACTION_SETS | PW_SQL_TRANSACTION_MARKS;
+
+	return transaction & PW_SQL_TRANSACTION_BEGINS_AGAIN || (transaction & undone) == undone;
+}
+
 /* In a transaction that may not write; or a read alone. */
 static bool may_be_apart(const struct pw_client *c, const struct pw_request *request)
 {
@@ -161,7 +169,8 @@ static bool may_be_apart(const struct pw_client *c, const struct pw_request *req
 		transaction |= c->route->begun_as;
 		begins = true;
 	}
-	if (transaction & PW_SQL_TRANSACTION_SERIALIZABLE || request->begins_again)
+	if (transaction & PW_SQL_TRANSACTION_SERIALIZABLE || request->begins_again ||
+	    goes_on_otherwise(request->transaction))
 		return false;
 	/* Alone it says nothing of what will follow. */
 	if (request->kinds == 1u << PW_SQL_READ_TRANSACTION &&

@@ -171,13 +171,13 @@ static bool is_plain_write(const struct pw_shape *shape, const char *text)
 	       !strcasestr(text, "returning");
 }
 
-/* What is in one text may be in any order, but for BEGIN ... COMMIT. */
 static void note_transaction(struct pw_request *request, const struct pw_analysis *analysis)
 {
 	bool begins = (analysis->transaction & PW_SQL_TRANSACTION_BEGINS) != 0;
 	bool ends = (analysis->transaction & PW_SQL_TRANSACTION_ENDS) != 0;
 
-	request->begins_again |= begins && (request->has_ended || ends);
+	request->begins_again |= (begins && request->has_ended) ||
+				 (analysis->transaction & PW_SQL_TRANSACTION_BEGINS_AGAIN);
 	request->has_ended |= ends;
 	request->transaction |= analysis->transaction;
 }

@@ -473,6 +473,8 @@ static enum pw_sql_read judge_transaction(struct pw_reads *r, const PgQuery__Nod
 
 	if (kind >= PW_COUNTOF(kinds) || kinds[kind] == 0)
 		return PW_SQL_READ_NEVER;
+	if (kinds[kind] == PW_SQL_TRANSACTION_BEGINS && r->transaction & PW_SQL_TRANSACTION_ENDS)
+		r->transaction |= PW_SQL_TRANSACTION_BEGINS_AGAIN;
 	r->transaction |= kinds[kind] | (transaction->chain ? PW_SQL_TRANSACTION_CHAINS : 0);
 	return judge_options(r, transaction->options, transaction->n_options);
 }

@@ -58,9 +58,9 @@ static void add_names(struct pw_strbuf *out, const struct pw_analysis *a, const 
 
 static void add_words(struct pw_strbuf *out, const struct pw_analysis *a)
 {
-	static const char *const words[] = {"begins",       "ends",      "chains",
-					    "marks",        "read-only", "read-write",
-					    "serializable", "isolation", "sets"};
+	static const char *const words[] = {"begins",    "ends",       "chains",       "marks",
+					    "read-only", "read-write", "serializable", "isolation",
+					    "sets",      "again"};
 
 	for (unsigned i = 0; i < PW_COUNTOF(words); i++) {
 		if (a->transaction & 1U << i)
@@ -521,6 +521,8 @@ static void test_several(void **state PW_UNUSED)
 	     "cursor+transaction begins ends t"},
 	    {"BEGIN; EXECUTE p; FETCH c; SELECT 1", "execute+transaction+names+cursor begins"},
 	    {"BEGIN; COMMIT", "transaction begins ends"},
+	    {"BEGIN READ ONLY; COMMIT; BEGIN", "transaction begins ends read-only again"},
+	    {"ROLLBACK; START TRANSACTION", "transaction begins ends again"},
 	    {"SAVEPOINT a; TABLE t; RELEASE a", "names+transaction marks t"},
 	    {"BEGIN; SET LOCAL work_mem = '4MB'; TABLE t; COMMIT", "never"},
 	    {"SELECT 1; SELECT 2 INTO t; SELECT 3", "never"},

@@ -101,9 +101,10 @@ enum {
 	/* What BEGIN, or SET TRANSACTION, says; both where it says both. */
 	PW_SQL_TRANSACTION_READ_ONLY = 16,
 	PW_SQL_TRANSACTION_READ_WRITE = 32,
-	PW_SQL_TRANSACTION_SERIALIZABLE = 64, /* which a standby refuses */
-	PW_SQL_TRANSACTION_ISOLATION = 128,   /* another level */
-	PW_SQL_TRANSACTION_SETS = 256,        /* SET TRANSACTION, which may say the same */
+	PW_SQL_TRANSACTION_SERIALIZABLE = 64,  /* which a standby refuses */
+	PW_SQL_TRANSACTION_ISOLATION = 128,    /* another level */
+	PW_SQL_TRANSACTION_SETS = 256,         /* SET TRANSACTION, which may say the same */
+	PW_SQL_TRANSACTION_BEGINS_AGAIN = 512, /* BEGINS behind ENDS */
 };
 
 /* Of all lists of a text together; one that names more is NEVER. */
