@@ -81,6 +81,7 @@ CREATE FUNCTION names() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT max(x.full
 CREATE LANGUAGE other HANDLER plpgsql_call_handler;
 CREATE FUNCTION in_other() RETURNS int IMMUTABLE LANGUAGE other AS 'BEGIN RETURN 1; END';
 CREATE EXTENSION citext;
+CREATE EXTENSION tablefunc;
 CREATE EXTENSION "uuid-ossp";
 CREATE FUNCTION pg_catalog.put_there() RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE AGGREGATE configures(text, bool) (sfunc = set_config, stype = text);
@@ -98,6 +99,8 @@ CREATE VIEW locks AS SELECT * FROM pg_locks;
 CREATE VIEW own_tables AS SELECT * FROM pg_tables;
 CREATE VIEW gathered AS SELECT sums_badly(a) FROM t;
 CREATE VIEW windowed AS SELECT sums_badly(a) OVER () FROM t;
+CREATE VIEW locking AS SELECT a FROM t FOR SHARE;
+CREATE VIEW locking_within AS SELECT * FROM t WHERE a IN (SELECT a FROM t FOR UPDATE);
 CREATE VIEW of_session AS SELECT * FROM t WHERE b = current_setting('app.x', true);
 CREATE VIEW of_node AS SELECT * FROM t WHERE b = current_setting('in_hot_standby');
 CREATE VIEW of_any AS SELECT current_setting(b, true) FROM t;
@@ -143,6 +146,9 @@ CREATE FUNCTION same(int, int) RETURNS bool LANGUAGE sql AS 'SELECT true';
 CREATE OPERATOR === (leftarg = int, rightarg = int, function = same);
 CREATE FUNCTION same_well(int, int) RETURNS bool STABLE LANGUAGE sql AS 'SELECT true';
 CREATE OPERATOR ==> (leftarg = int, rightarg = int, function = same_well);
+CREATE FUNCTION same_but(int, int) RETURNS bool STABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1 = $2; END';
+CREATE OPERATOR =@= (leftarg = int, rightarg = int, function = same_but, negator = <@@>);
+CREATE OPERATOR <@@> (leftarg = int, rightarg = int, function = same, negator = =@=);
 CREATE VIEW of_operator AS SELECT * FROM t WHERE a === 1;
 CREATE FUNCTION by_operator() RETURNS bool STABLE LANGUAGE sql AS 'SELECT 1 OPERATOR(public.===) 2';
 CREATE DOMAIN checked AS int CHECK (VALUE = vol());
@@ -194,6 +200,7 @@ READS = [
     "SELECT * FROM information_schema.schemata", "SELECT 1 ==> 2", "SELECT * FROM of_checked",
     "SELECT 'x'::checked_well, checked_well 'y'", "SELECT a::bigint FROM t", "SELECT a FROM of_even",
     "SELECT * FROM t TABLESAMPLE system (1)", "SELECT clock_timestamp(), random()",
+    "SELECT * FROM t x, jsonb_populate_record(x, '{}') r", "SHOW work_mem", "SHOW max_index_keys",
 ]
 FUNCTIONS = [
     "vol()", "public.vol()", "VOL()", "calls()", "deep()", "draws()", "runs('SELECT 1')", "shows()",
@@ -206,25 +213,28 @@ FUNCTIONS = [
     "pg_catalog.pg_is_in_recovery()", "put_there()", "pg_catalog.put_there()", "reads_v()",
     "by_operator()", "takes(1)", "makes()", "inet_client_addr()", "txid_current()", "calls_long()",
     "configures(b, true) FROM t", "gives_odd()",
+    "* FROM crosstab('SELECT vol()') AS c (a int, b int)",
     "full_name(t) FROM t", "x.full_name FROM t x", 'x."full_name" FROM t x', "(x).FULL_NAME FROM t x",
     'x.U&"full_nam\\0065" FROM t x', "o(t.*) FROM t",
 ]
 UNKNOWN = ["nobody_made_it()", "public.abs(1)", "noted()", '"Vol"()']
 IN_DOUBT = [
     "v", "over_v", "over_over_v", "pid", "locks", "gathered", "windowed", "of_node", "of_any",
-    "unlogged_t", "parent", "child", "parted", "parted_1", "parted_1_1", "guarded", "guarded_own",
+    "unlogged_t", "locking", "locking_within", "parent", "child", "parted", "parted_1", "parted_1_1", "guarded", "guarded_own",
     "guarded_by_view", "guarded_by_node", "pg_class", "other.pg_class", '"Odd. View"', '"größer"',
     "pg_locks", "pg_stat_activity", "pg_catalog.pg_settings", "pg_stat_user_tables", "pg_cursors",
     "pg_replication_slots", "information_schema.tables", "s", "of_operator", "of_cast", "of_odd",
-    "of_temp", "of_pair_of_odd", "LATERAL (SELECT * FROM v) x", "t WHERE EXISTS (SELECT FROM public.v)",
+    "of_temp", "of_pair_of_odd", "LATERAL (SELECT * FROM v) x",
+    "of_checked x, jsonb_populate_record(x, '{}')", "of_checked x, json_populate_recordset(x, '[]')", "t WHERE EXISTS (SELECT FROM public.v)",
 ]
 SETTINGS = [
     "current_setting('in_hot_standby')", "current_setting('In_Hot_Standby')",
     "pg_catalog.current_setting('transaction_read_only', true)", "current_setting(b) FROM t",
     "current_setting('default_transaction_read_only')", "current_setting('po' || 'rt')",
     "current_setting(E'port')", "current_setting('cluster_name')",
+    "current_setting('shared_buffers')",
 ]
-OPERATORS = ["1 === 2", "1 OPERATOR(public.===) 2", "1 === ANY (ARRAY[1])"]
+OPERATORS = ["1 === 2", "NOT (1 =@= 2)", "1 OPERATOR(public.===) 2", "1 === ANY (ARRAY[1])"]
 CASTS = ["1::checked", "CAST(1 AS checked_twice)", "'{1}'::checked[]", "'(1,2)'::pair", "1::checked_own",
          "'x'::checked_node", "checked '1'", "checked(1)", "'1'::odd", "t::even FROM t", "b::date FROM"
          " of_even", "pair(1)", "'{}'::odd[]", "'1'::hard"]
@@ -237,7 +247,7 @@ EXPECTED = ([(text, "none") for text in READS] +
             [(f"SELECT {text}", "operator") for text in OPERATORS] +
             [(f"SELECT {text}", "type") for text in CASTS] +
             [("INSERT INTO t VALUES (1)", "statement"), ("SELECT * FROM t FOR UPDATE", "statement"),
-             ("SHOW in_hot_standby", "statement"), ("SHOW port", "statement"), ("BEGIN", "none")])
+             ("SHOW in_hot_standby", "statement"), ("SHOW port", "statement"), ("SHOW Shared_Buffers", "statement"), ("BEGIN", "none")])
 
 
 def question(version):

@@ -396,6 +396,21 @@ static bool calls_of_row(const struct reading *reading)
 	}
 }
 
+/* Makes values of what the columns of a row are, which no text need name. */
+static bool fills_rows(const struct pw_analysis *analysis)
+{
+	for (unsigned i = 0; i < analysis->n_functions; i++) {
+		const char *dot = strrchr(analysis->functions[i], '.');
+		const char *name = dot ? dot + 1 : analysis->functions[i];
+
+		name += strncmp(name, "jsonb_", 6) == 0 ? 6 : 0;
+		name += strncmp(name, "json_", 5) == 0 ? 5 : 0;
+		if (strcmp(name, "populate_record") == 0 || strcmp(name, "populate_recordset") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* ---- all together ---- */
 
 enum pw_doubt pw_readable_judge(const struct pw_readable *readable,
@@ -403,6 +418,7 @@ enum pw_doubt pw_readable_judge(const struct pw_readable *readable,
 				const char *text, size_t len)
 {
 	const struct reading reading = {readable, analysis, shape, text, len};
+	unsigned relations = DOUBTFUL_RELATION;
 	enum pw_doubt doubt;
 
 	if (analysis->read == PW_SQL_READ_NEVER)
@@ -420,7 +436,9 @@ enum pw_doubt pw_readable_judge(const struct pw_readable *readable,
 		return PW_DOUBT_SETTING;
 	if (calls_of_row(&reading))
 		return PW_DOUBT_FUNCTION;
-	if (is_any_doubtful(readable, analysis->relations, analysis->n_relations, DOUBTFUL_RELATION,
+	if (fills_rows(analysis))
+		relations |= DOUBTFUL_TYPE;
+	if (is_any_doubtful(readable, analysis->relations, analysis->n_relations, relations,
 			    DOUBTFUL_RELATION_OF_CATALOG))
 		return PW_DOUBT_RELATION;
 	if (is_any_doubtful(readable, analysis->operators, analysis->n_operators, DOUBTFUL_OPERATOR,

@@ -231,11 +231,19 @@ static const char edges[] =
      " UNION ALL SELECT " FUNCTION("oid") ", " DOUBT " FROM body WHERE " ESCAPED
      " UNION ALL SELECT node, " DOUBT " FROM spoken WHERE " ASKS_NODE
      " UNION ALL " IN_TREES
+     /* FOR UPDATE and the like. */
+     " UNION ALL SELECT node, " DOUBT " FROM tree WHERE " HAS(":rowMarks (")
      " UNION ALL SELECT " FUNCTION("oid") ", " DOUBT " FROM own"
      /* What only PostgreSQL calls, and is in C, is trusted. */
      " UNION ALL SELECT " FUNCTION("oid") ", " DOUBT " FROM code WHERE prokind" PW_OP("<>") CHAR("a")
      " AND (provolatile" PW_OP("=") CHAR("v") " AND NOT (is_inner AND language" PW_OP("=") "'c')"
      " OR NOT (language" PW_IS_ONE_OF("c,internal,sql,plpgsql") "))"
+     /* Of tablefunc and xml2: they run a query that is given to them as a text. */
+     " UNION ALL SELECT " FUNCTION("oid") ", " DOUBT " FROM code WHERE language" PW_OP("=") "'c'"
+     " AND prosrc" PW_IS_ONE_OF("crosstab,crosstab_hash,connectby_text,connectby_text_serial,xpath_table")
+     /* NOT of the one may be planned as the other. */
+     " UNION ALL SELECT " FUNCTION("o.oprcode") ", " FUNCTION("n.oprcode") " FROM pg_catalog.pg_operator o,"
+     " pg_catalog.pg_operator n WHERE o.oid" PW_IS_USERS " AND n.oid" PW_OP("=") "o.oprnegate"
      " UNION ALL SELECT " FUNCTION("c.oid") ", " FUNCTION("o.oid") " FROM code c, own o"
      " WHERE c.language" PW_OP("=") "'internal' AND c.prosrc" PW_OP("=") "o.prosrc"
      " UNION ALL SELECT " FUNCTION("aggfnoid") ", " FUNCTION("part") " FROM pg_catalog.pg_aggregate,"
