@@ -428,7 +428,8 @@ def test_idle_server_is_evicted(make, pg, db):
     first = ordinary.query("SELECT pg_backend_pid()").value()
     conn = replicate(pooler)
     assert pooler.log_count("closing because: evicted") == 1
-    assert pg.backends(db) == [] and len(pg.walsenders(db)) == 1
+    # The server ends when it notices.
+    wait_for(lambda: pg.backends(db) == [] and len(pg.walsenders(db)) == 1)
     row = pooler.pool(user=REPLICATION_USER)
     assert (row["cl_active"], row["sv_active"], row["sv_idle"]) == (2, 1, 0)
     # The other way round there is nothing to evict.

@@ -340,8 +340,8 @@ static void look_at_listed(struct pw_client *c, struct pw_statement *statement,
 	request->n_texts++;
 	request->kinds |= route->kinds;
 	request->begins_again |=
-	    route->transaction & PW_SQL_TRANSACTION_BEGINS &&
-	    (request->has_ended || route->transaction & PW_SQL_TRANSACTION_ENDS);
+	    (route->transaction & PW_SQL_TRANSACTION_BEGINS && request->has_ended) ||
+	    route->transaction & PW_SQL_TRANSACTION_BEGINS_AGAIN;
 	request->has_ended |= (route->transaction & PW_SQL_TRANSACTION_ENDS) != 0;
 	request->transaction |= route->transaction;
 	request->shape = route->shape;
