@@ -99,10 +99,20 @@ static bool begins_with(const char *text, const char *word)
 	return strncasecmp(text, word, strlen(word)) == 0;
 }
 
-/* Most texts do not, and are looked at later. A comment ahead of it keeps it from being seen. */
+static const char *skip_comments(const char *text)
+{
+	const char *end;
+
+	text += strspn(text, " \t\r\n");
+	while (text[0] == '/' && text[1] == '*' && (end = strstr(text, "*/")))
+		text = end + 2 + strspn(end + 2, " \t\r\n");
+	return text;
+}
+
+/* Most texts do not, and are looked at later. */
 static bool may_begin(const char *text)
 {
-	text += strspn(text, " \t\r\n");
+	text = skip_comments(text);
 	return begins_with(text, "begin") || begins_with(text, "start") || begins_with(text, "set");
 }
 
