@@ -262,3 +262,35 @@ def test_token_where_a_replica_is_asked(shop):
     assert conn.query("SHOW pgweir.lsn").value().startswith("1:")
     assert conn.query("COMMIT").status == "I"
     assert conn.query("/* app */ SHOW pgweir.lsn").value().startswith("1:")
+
+
+def test_same_text_in_another_database(shop):
+    """What is known of a text holds for one database, whoever has asked about it before."""
+    primary = shop.cluster.nodes[0]
+    primary.execute("CREATE DATABASE second")
+    for dbname, kind in (("postgres", "STABLE"), ("second", "VOLATILE")):
+        primary.execute(f"CREATE FUNCTION seen() RETURNS int LANGUAGE sql {kind} AS 'SELECT 1'", dbname)
+    shop.pooler.databases["second"] = {"cluster": "shop", "dbname": "second"}
+    shop.pooler.settings["worker_threads"] = 1
+    shop.pooler.stop()
+    shop.pooler.start()
+    settle(shop.pooler)
+    shop.cluster.catch_up()
+    shop.warm_up()
+    conns = {name: shop.pooler.raw(dbname=name) for name in ("shop", "second")}
+    wait_for(lambda: shop.query(conns["second"], "SELECT 1")[1] in REPLICAS)
+    for name, is_read in (("shop", True), ("second", False), ("shop", True)):
+        for number in range(2):
+            mark, text = shop.mark("SELECT seen()")
+            conn = shop.pooler.raw(dbname=name)
+            data = [parse("s", text), bind("", "s"), execute(), sync()]
+            assert conn.run(*data).rows == [["1"]]
+            assert (shop.where(mark) in REPLICAS) == is_read, (name, number)
+            conn.close()
+    text = "SELECT seen()"
+    for name in ("shop", "second"):
+        conns[name].run(parse("s", text), sync())
+    for name, is_read in (("shop", True), ("second", False)):
+        before = shop.routes().get("read", 0)
+        conns[name].run(bind("", "s"), execute(), sync())
+        assert (shop.routes().get("read", 0) > before) == is_read

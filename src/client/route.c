@@ -211,21 +211,19 @@ static enum pw_doubt doubt_of(struct pw_client *c, const char *text, size_t len,
 			      const struct pw_shape *shape, const struct pw_analysis *analysis)
 {
 	const struct pw_readable *readable = readable_of(c);
-	const struct pw_shared_db *db = c->loan.pool->shared->db;
+	uint64_t id = c->loan.pool->shared->id;
 	struct pw_shape_memo *memo = pw_shape_cache_memo(&c->clients->shapes, shape);
-	/* Another database's epoch may be the same. */
-	uint64_t as_of =
-	    readable ? ((uint64_t)(uintptr_t)db << 16) ^ c->loan.pool->readable.version : 0;
+	uint64_t as_of = readable ? c->loan.pool->readable.version : 0;
 	enum pw_doubt doubt;
 
 #ifdef PW_MUTANT_DOUBT_IGNORED
 	return PW_DOUBT_NONE;
 #endif
-	if (memo && as_of != 0 && memo->as_of == as_of)
+	if (memo && as_of != 0 && memo->as_of == as_of && memo->whose == id)
 		return (enum pw_doubt)memo->value;
 	doubt = pw_readable_judge(readable, analysis, shape, text, len);
 	if (memo && !hangs_on_literals(analysis))
-		*memo = (struct pw_shape_memo){as_of, doubt};
+		*memo = (struct pw_shape_memo){id, as_of, doubt};
 	return doubt;
 }
 
@@ -330,12 +328,16 @@ static void look_at_listed(struct pw_client *c, struct pw_statement *statement,
 	struct pw_request looked = {.route = PW_ROUTE_READ, .is_trusted = request->is_trusted};
 	uint64_t now = request->is_trusted ? 0 : as_of(c);
 
-	if (now == 0 || route->as_of != now) {
+	if (now == 0 || route->as_of != now || route->whose != c->loan.pool->shared->id) {
 		pw_route_look_at_text(c, (const char *)statement->body, statement->text_len,
 				      &looked);
-		*route = (struct pw_statement_route){
-		    now,          looked.shape,      (uint8_t)looked.route, (uint8_t)looked.doubt,
-		    looked.kinds, looked.transaction};
+		*route = (struct pw_statement_route){c->loan.pool->shared->id,
+						     now,
+						     looked.shape,
+						     (uint8_t)looked.route,
+						     (uint8_t)looked.doubt,
+						     looked.kinds,
+						     looked.transaction};
 	}
 	request->n_texts++;
 	request->kinds |= route->kinds;

@@ -49,6 +49,7 @@ struct pw_statement_key {
 
 /* Where it may run, for whoever routes it (in its own words). */
 struct pw_statement_route {
+	uint64_t whose; /* id of the pool */
 	uint64_t as_of; /* 0 = nobody has looked */
 	struct pw_id shape;
 	uint8_t route, doubt;

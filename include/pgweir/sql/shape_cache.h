@@ -14,6 +14,7 @@
 
 /* What somebody has made of an analysis, and as of when; the cache knows nothing of it. */
 struct pw_shape_memo {
+	uint64_t whose; /* some number, never used twice */
 	uint64_t as_of; /* 0 = nothing yet */
 	unsigned value;
 };
