@@ -40,6 +40,9 @@ def test_reads_and_writes(shop):
         return where in REPLICAS
 
     wait_for(on_replica)
+    # Both pools are one row.
+    row, = [r for r in shop.pooler.console("SHOW POOLS") if r["database"] == "shop"]
+    assert int(row["sv_idle"]) + int(row["sv_active"]) >= 2
 
 
 def test_extended(shop):

@@ -255,6 +255,25 @@ def test_request_that_waits_is_canceled_and_shown(make_shop, cluster):
     assert conn.query("INSERT INTO t VALUES (2)").error is None
 
 
+def test_read_behind_one_that_was_canceled(make_shop, cluster):
+    """With consistency = global each read sees what was there when it came itself."""
+    shop = Routed.begin(cluster, make_shop, consistency="global", monitor_interval="500ms")
+    reader, writer = shop.pooler.raw(dbname="shop"), shop.pooler.raw(dbname="shop")
+
+    def is_canceled():
+        reader.send(query(COUNT))
+        reader.cancel()
+        result = reader.result()
+        return result.error and result.error.code == "57014"
+
+    wait_for(is_canceled)
+    row, = shop.pooler.console("SHOW CLUSTERS")
+    wait_for(lambda: int(shop.pooler.console("SHOW CLUSTERS")[0]["rounds"]) > int(row["rounds"]) + 2)
+    pause(cluster)
+    assert writer.query("INSERT INTO t VALUES (1)").error is None
+    assert reader.query(COUNT).value() == "1"
+
+
 def test_token_where_a_replica_is_asked(shop):
     conn = shop.pooler.raw(dbname="shop")
     conn.query("BEGIN READ ONLY")

@@ -227,11 +227,13 @@ static void unlist_made(struct pw_client *c, const struct pw_strbuf *sent)
 {
 	size_t at = 0;
 
-	while (sent->len - at > PW_HEADER_SIZE) {
+	/* The last one may be no more than a part. */
+	while (at + PW_HEADER_SIZE < sent->len) {
 		const uint8_t *data = (const uint8_t *)sent->data + at;
 		struct pw_cursor body =
 		    pw_cursor(data + PW_HEADER_SIZE, sent->len - at - PW_HEADER_SIZE);
 		struct pw_prepared_name *listed;
+
 		if (pw_frontend_messages.rows[data[0]].role == PW_ROLE_PARSE) {
 			listed = pw_prepared_find(c->prepared, pw_cursor_string(&body));
 			if (listed && listed->made_in == c->route->serial)
@@ -275,7 +277,9 @@ static void note_seen(struct pw_client *c)
 	bool is_written = route->is_written && c->loan.link->transaction == 'I';
 
 	route->is_written = false;
-	if (wanted == PW_CONSISTENCY_EVENTUAL || !pw_route_is_split(c)) {
+	/* Nor has one that went to a replica without a token been held to what it must see. */
+	if (wanted == PW_CONSISTENCY_EVENTUAL || !pw_route_is_split(c) ||
+	    (pw_route_is_apart(c) && !c->loan.token)) {
 		route->noted_for = PW_CONSISTENCY_EVENTUAL;
 		return;
 	}

@@ -170,9 +170,13 @@ static bool begin_message(struct pw_client *c, const struct pw_piece *piece)
 bool pw_relay_begin_message(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_strbuf text = PW_STRBUF_INIT;
-	struct pw_piece sent = pw_route_translate(c, piece, &text);
-	bool ok = text.has_failed ? pw_relay_out_of_memory(c) : begin_message(c, &sent);
+	struct pw_piece sent;
+	bool ok;
 
+	if (!c->route)
+		return begin_message(c, piece);
+	sent = pw_route_translate(c, piece, &text);
+	ok = text.has_failed ? pw_relay_out_of_memory(c) : begin_message(c, &sent);
 	pw_strbuf_fini(&text);
 	return ok;
 }

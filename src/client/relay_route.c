@@ -88,9 +88,12 @@ static void tell(struct pw_client *c, const char *tag)
 
 	pw_write_message(&out, 'C', tag, strlen(tag) + 1);
 	pw_write_ready(&out, 'T');
-	if (!out.has_failed)
+	if (out.has_failed) {
+		pw_relay_out_of_memory(c);
+	} else {
+		c->loan.pool->stats.now.sent += out.len;
 		pw_batch_copy(pw_relay_to_client(c), out.data, out.len);
-	c->loan.pool->stats.now.sent += out.len;
+	}
 	pw_strbuf_fini(&out);
 }
 
@@ -99,20 +102,10 @@ static bool begins_with(const char *text, const char *word)
 	return strncasecmp(text, word, strlen(word)) == 0;
 }
 
-static const char *skip_comments(const char *text)
-{
-	const char *end;
-
-	text += strspn(text, " \t\r\n");
-	while (text[0] == '/' && text[1] == '*' && (end = strstr(text, "*/")))
-		text = end + 2 + strspn(end + 2, " \t\r\n");
-	return text;
-}
-
 /* Most texts do not, and are looked at later. */
 static bool may_begin(const char *text)
 {
-	text = skip_comments(text);
+	text = pw_route_skip(text, true);
 	return begins_with(text, "begin") || begins_with(text, "start") || begins_with(text, "set");
 }
 
@@ -356,26 +349,14 @@ bool pw_route_send_begun(struct pw_client *c,
 		piece.len = piece.total;
 		ok = send(c, &piece);
 	}
-	route->is_sending = false;
 	pw_strbuf_wipe(&begun);
+	/* A client that is closed has no route any more. */
+	if (ok)
+		route->is_sending = false;
 	return ok;
 }
 
-/* The link is not one on which the client may read after all. */
-static void go_home(struct pw_client *c, enum pw_route because)
-{
-	struct pw_pool *home = pw_route_home(c);
-
-	c->loan.token = NULL;
-	c->route->may_repeat = false;
-	if (!home) {
-		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "database removed");
-		return;
-	}
-	pw_loan_move(&c->loan, home);
-	count(c, because);
-}
-
+/* The link may not be one on which the client may read after all. */
 bool pw_route_suits(struct pw_client *c)
 {
 	if (!pw_route_is_apart(c) || pw_loan_reads_right(&c->loan))
@@ -383,8 +364,11 @@ bool pw_route_suits(struct pw_client *c)
 	if (c->state != PW_CLIENT_QUEUED)
 		pw_client_goto(c, PW_CLIENT_QUEUED);
 	pw_pool_return(&c->loan, false, false);
-	go_home(c, PW_ROUTE_UNSEEN);
-	return c->state != PW_CLIENT_CLOSED && pw_pool_borrow(&c->loan);
+	pw_route_leave(c);
+	if (c->state == PW_CLIENT_CLOSED)
+		return false;
+	count(c, PW_ROUTE_UNSEEN);
+	return pw_pool_borrow(&c->loan);
 }
 
 unsigned pw_route_flags(const struct pw_client *c)
@@ -440,6 +424,8 @@ bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err)
 	pw_write_ready(&out, 'I');
 	pw_strbuf_consume(c->held, len);
 	c->request_us = 0;
+	if (c->route)
+		c->route->waits_since_us = 0;
 	if (is_queued)
 		pw_pool_withdraw(&c->loan);
 	if (is_free) {

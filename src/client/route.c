@@ -100,28 +100,23 @@ enum pw_extent pw_route_measure_held(const struct pw_strbuf *held)
 
 enum hint { HINT_NONE, HINT_PRIMARY, HINT_REPLICA };
 
-static const char *skip_blanks(const char *p)
-{
-	return p + strspn(p, " \t\r\n\f\v");
-}
-
 /* A comment ahead of all else. */
 static enum hint hint_of(const char *text)
 {
 	static const char *const words[] = {[HINT_PRIMARY] = "primary", [HINT_REPLICA] = "replica"};
-	const char *p = skip_blanks(text);
+	const char *p = pw_route_skip(text, false);
 
 	if (strncmp(p, "/*", 2) != 0)
 		return HINT_NONE;
-	p = skip_blanks(p + 2);
+	p = pw_route_skip(p + 2, false);
 	if (strncmp(p, "pgweir:", 7) != 0)
 		return HINT_NONE;
-	p = skip_blanks(p + 7);
+	p = pw_route_skip(p + 7, false);
 	for (enum hint hint = HINT_PRIMARY; hint <= HINT_REPLICA; hint++) {
 		size_t len = strlen(words[hint]);
 
 		if (strncmp(p, words[hint], len) == 0 &&
-		    strncmp(skip_blanks(p + len), "*/", 2) == 0)
+		    strncmp(pw_route_skip(p + len, false), "*/", 2) == 0)
 			return hint;
 	}
 	return HINT_NONE;

@@ -89,6 +89,9 @@ struct pw_client_route {
 struct pw_client_route *pw_route_get(struct pw_client *c, void (*again)(struct pw_task *task));
 void pw_route_end(struct pw_client *c);
 
+/* Behind white space, and comments without others in them. */
+const char *pw_route_skip(const char *text, bool with_comments);
+
 /* Are its reads split off? */
 bool pw_route_is_split(const struct pw_client *c);
 /* Is its loan about the replicas' pool? */

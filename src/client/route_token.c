@@ -56,29 +56,18 @@ void pw_route_import(struct pw_client *c)
 
 /* ---- telling ---- */
 
-/* And comments, which tools put there. */
-static const char *skip_blanks(const char *p)
-{
-	const char *end;
-
-	p += strspn(p, " \t\r\n\f\v");
-	while (p[0] == '/' && p[1] == '*' && (end = strstr(p + 2, "*/")))
-		p = end + 2 + strspn(end + 2, " \t\r\n\f\v");
-	return p;
-}
-
 static bool is_question(const char *text)
 {
 	static const char show[] = "show", name[] = "pgweir.lsn";
-	const char *p = skip_blanks(text), *q;
+	const char *p = pw_route_skip(text, true), *q;
 
 	if (strncasecmp(p, show, sizeof(show) - 1) != 0)
 		return false;
-	q = skip_blanks(p + sizeof(show) - 1);
+	q = pw_route_skip(p + sizeof(show) - 1, true);
 	if (q == p + sizeof(show) - 1 || strncasecmp(q, name, sizeof(name) - 1) != 0)
 		return false;
-	q = skip_blanks(q + sizeof(name) - 1);
-	return *skip_blanks(q + (*q == ';')) == '\0';
+	q = pw_route_skip(q + sizeof(name) - 1, true);
+	return *pw_route_skip(q + (*q == ';'), true) == '\0';
 }
 
 /* The position of whatever has been acknowledged by then, flushed or not. */
@@ -116,7 +105,7 @@ struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *p
 	const char *name = NULL, *text;
 	struct pw_piece result = *piece;
 
-	if ((role != PW_ROLE_QUERY && role != PW_ROLE_PARSE) || !piece->is_last || !c->route ||
+	if ((role != PW_ROLE_QUERY && role != PW_ROLE_PARSE) || !piece->is_last ||
 	    !pw_route_is_split(c))
 		return result;
 	if (role == PW_ROLE_PARSE)

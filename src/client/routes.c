@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "route_priv.h"
 
@@ -42,6 +43,8 @@ static const struct pw_route_reason reasons[PW_ROUTES_COUNTED] = {
 };
 /* clang-format on */
 
+_Static_assert((int)PW_ROUTES_COUNTED <= (int)PW_ROUTES_MAX, "a pool counts all of them");
+
 const struct pw_route_reason *pw_client_route_reason(size_t i)
 {
 	return i < PW_ROUTES_COUNTED && reasons[i].name ? &reasons[i] : NULL;
@@ -67,6 +70,19 @@ bool pw_route_is_split(const struct pw_client *c)
 
 	return home && home->is_split && c->session && c->loan.mode != PW_MODE_SESSION &&
 	       c->loan.replication == PW_REPLICATION_NONE;
+}
+
+/* ---- texts ---- */
+
+const char *pw_route_skip(const char *text, bool with_comments)
+{
+	static const char blanks[] = " \t\r\n\f\v";
+	const char *end;
+
+	text += strspn(text, blanks);
+	while (with_comments && strncmp(text, "/*", 2) == 0 && (end = strstr(text + 2, "*/")))
+		text = end + 2 + strspn(end + 2, blanks);
+	return text;
 }
 
 /* ---- life ---- */
