@@ -3,6 +3,7 @@
 
 import itertools
 import re
+from collections import Counter
 
 from lib.nodes import settle
 from lib.wait import wait_for
@@ -55,5 +56,8 @@ class Routed:
         return result, self.where(mark)
 
     def routes(self):
-        return {row["reason"]: int(row["requests"]) for row in self.pooler.console("SHOW ROUTES")
-                if row["requests"] != "0"}
+        """How many requests by each reason, of all databases together."""
+        counts = Counter()
+        for row in self.pooler.console("SHOW ROUTES"):
+            counts[row["reason"]] += int(row["requests"])
+        return {reason: n for reason, n in counts.items() if n}
