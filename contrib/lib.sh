@@ -185,6 +185,26 @@ port_is_free() {
 			ReuseAddr => 1)' "$1"
 }
 
+# Kilobytes that may still be written there.
+room_in() {
+	df --output=avail -k "$1" 2>/dev/null | tail -n1
+}
+
+# memory_dir MEGABYTES: a directory in memory, true when there is at least that much room in it, twice
+# that much memory, and programs in it may be run. For what is made and removed hundreds of times.
+memory_dir() {
+	local dir=/dev/shm probe status
+	[ "$(room_in $dir)" -ge $(($1 * 1024)) ] 2>/dev/null || return 1
+	[ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -ge $(($1 * 2048)) ] || return 1
+	probe=$(mktemp $dir/pgweir-probe.XXXXXX) || return 1
+	printf '#!/bin/sh\nexit 0\n' >"$probe"
+	chmod 700 "$probe"
+	"$probe" 2>/dev/null
+	status=$?
+	rm -f "$probe"
+	[ $status -eq 0 ] && echo $dir
+}
+
 random_password() {
 	od -An -N16 -tx1 /dev/urandom | tr -d ' \n'
 }

@@ -11,7 +11,7 @@ import pytest
 from lib import certs as certificates
 from lib.fakepg import FakePG
 from lib.netproxy import NetProxy
-from lib.pg import ENV, Postgres, pgcluster, start_cluster
+from lib.pg import ENV, FOR_TESTS, Postgres, pgcluster, start_cluster
 from lib.pooler import Pooler, is_pgweir
 from lib.wait import TIME_FACTOR
 
@@ -100,11 +100,11 @@ def many_files():
 def own_pg(tmp_path, certs):
     """A PostgreSQL of the test's own: what is done to it must not reach other tests."""
     directory = tmp_path / "pg"
-    pgcluster("start", str(directory), "--replicas", "0", "--no-fsync")
+    pgcluster("start", str(directory), "--replicas", "0", *FOR_TESTS)
     pg = Postgres(directory / "cluster.env")
     pg.prepare(certs)
     yield pg
-    pgcluster("stop", str(directory))
+    pgcluster("drop", str(directory))
 
 
 @pytest.fixture

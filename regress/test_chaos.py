@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from lib.ledger import TABLE, Asker
-from lib.pg import pgcluster
+from lib.pg import FOR_TESTS, pgcluster
 from lib.proc import open_files, settled
 from lib.wait import wait_for
 from lib.wire import RawConn
@@ -95,7 +95,7 @@ class Chaos:
     def start_own_pg(self):
         """It does not start while a process of the dead one is still there."""
         try:
-            pgcluster("start", self.own_pg.env["PW_PG_DIR"], "--replicas", "0", "--no-fsync")
+            pgcluster("start", self.own_pg.env["PW_PG_DIR"], "--replicas", "0", *FOR_TESTS)
         except RuntimeError:
             return False
         return self.own_pg_is_up()

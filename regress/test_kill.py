@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from lib.fakepg import description, error, row
-from lib.pg import pgcluster
+from lib.pg import FOR_TESTS, pgcluster
 from lib.pgbench import pgbench
 from lib.wait import wait_for
 from lib.wire import Closed, PgError, RawConn, query, startup
@@ -225,7 +225,7 @@ def test_server_restart_is_waited_for(make_pooler, own_pg):
     directory = own_pg.env["PW_PG_DIR"]
     pgcluster("stop", directory)
     pooler.wait_pool("own", sv_idle=0, sv_used=0)
-    pgcluster("start", directory, "--replicas", "0", "--no-fsync")
+    pgcluster("start", directory, "--replicas", "0", *FOR_TESTS)
     fresh = wait_for(lambda: login_or_none(pooler), 30)
     assert fresh.query("SELECT 2").value() == "2"
 

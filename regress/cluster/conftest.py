@@ -3,13 +3,21 @@
 
 import pytest
 
-from lib.cluster import MONITOR, Cluster
+from lib.cluster import MONITOR, Cluster, make_template
+from lib.pg import pgcluster
 from lib.pooler import Pooler
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    directory = make_template(tmp_path_factory.mktemp("template") / "pg")
+    yield directory
+    pgcluster("drop", str(directory))
+
+
 @pytest.fixture
-def cluster(tmp_path):
-    made = Cluster(tmp_path / "pg")
+def cluster(template, tmp_path):
+    made = Cluster(template, tmp_path / "pg")
     yield made
     made.stop()
 
