@@ -31,6 +31,8 @@ def make_shop(tmp_path, cluster):
         shop = {"nodes": " ".join(str(n) for n in nodes or cluster.nodes), **(of_cluster or {})}
         databases = {"shop": {"cluster": "shop", "dbname": "postgres"},
                      "shop_ro": {"cluster": "shop", "dbname": "postgres", "routing": "replica"}}
+        if settings.get("routing") == "split":
+            settings = {"session_state": "track", **settings}
         pooler = Pooler(tmp_path / f"p{len(made)}", "shop", None, databases=databases,
                         sections={"clusters": {"shop": shop}, "nodes": of_nodes or {}},
                         **{"pool_mode": "transaction", "monitor_user": MONITOR,

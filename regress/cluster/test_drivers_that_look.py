@@ -32,7 +32,7 @@ def pooler(request, make_shop, cluster):
         for conn in conns:
             wait_for(lambda c=conn: shop.query(c, "SELECT 1")[1] in REPLICAS)
         return shop.pooler
-    made = make_shop(routing="primary")
+    made = make_shop(routing="primary", session_state="track")
     settle(made)
     return made
 

@@ -23,7 +23,7 @@ class Routed:
             with node.connect() as conn:
                 conn.execute("ALTER SYSTEM SET log_statement = 'all'")
                 conn.execute("SELECT pg_reload_conf()")
-        pooler = make_shop(**{"routing": "split", **settings})
+        pooler = make_shop(**{"routing": "split", "session_state": "track", **settings})
         settle(pooler)
         routed = cls(cluster, pooler)
         routed.warm_up()
