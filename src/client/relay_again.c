@@ -109,7 +109,19 @@ bool pw_route_keep_answer(struct pw_client *c, const void *data, size_t len)
 /* It comes before what the request itself brings. */
 static bool is_ahead_of_rows(uint8_t type)
 {
-	return type && strchr("123tnTNS", type);
+	switch (type) {
+	case '1':
+	case '2':
+	case '3':
+	case 't':
+	case 'n':
+	case 'T':
+	case 'N':
+	case 'S':
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool is_kept_back(const struct pw_client_route *route, uint8_t type)

@@ -173,7 +173,7 @@ bool pw_relay_begin_message(struct pw_client *c, const struct pw_piece *piece)
 	struct pw_piece sent;
 	bool ok;
 
-	if (!c->route)
+	if (!c->route || !pw_route_may_ask(piece))
 		return begin_message(c, piece);
 	sent = pw_route_translate(c, piece, &text);
 	ok = text.has_failed ? pw_relay_out_of_memory(c) : begin_message(c, &sent);

@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "pgweir/base/sqlstate.h"
 #include "pgweir/pool/catalog.h"
@@ -97,16 +96,17 @@ static void tell(struct pw_client *c, const char *tag)
 	pw_strbuf_fini(&out);
 }
 
-static bool begins_with(const char *text, const char *word)
-{
-	return strncasecmp(text, word, strlen(word)) == 0;
-}
-
 /* Most texts do not, and are looked at later. */
-static bool may_begin(const char *text)
+static bool may_begin(struct pw_cursor *body)
 {
-	text = pw_route_skip(text, true);
-	return begins_with(text, "begin") || begins_with(text, "start") || begins_with(text, "set");
+	const char *text;
+
+	if (!pw_route_may_begin_with(body, "beg") && !pw_route_may_begin_with(body, "sta") &&
+	    !pw_route_may_begin_with(body, "set"))
+		return false;
+	text = pw_route_skip(pw_cursor_string(body), true);
+	return pw_route_begins_with(text, "begin") || pw_route_begins_with(text, "start") ||
+	       pw_route_begins_with(text, "set");
 }
 
 static const char *tag_of(const struct pw_request *request)
@@ -123,13 +123,12 @@ bool pw_route_begins(struct pw_client *c, const struct pw_piece *piece)
 	struct pw_client_route *route;
 	const char *text;
 
-	if (!piece->is_last || piece->len > BEGUN_MAX || !pw_route_is_split(c) || stays(c) ||
+	if (!piece->is_last || piece->len > BEGUN_MAX || !pw_route_is_split(c) ||
+	    !may_begin(&body) || body.has_failed || stays(c) ||
 	    c->loan.mode != PW_MODE_TRANSACTION || c->clients->is_draining ||
 	    c->clients->pools->snapshot->conf->disable_pqexec)
 		return false;
-	text = pw_cursor_string(&body);
-	if (body.has_failed || !may_begin(text))
-		return false;
+	text = (const char *)pw_piece_body(piece).at;
 	pw_route_look_at_text(c, text, strlen(text), &request);
 	if (!may_be_told(c, &request) || !(route = route_of(c)) ||
 	    route->begun.len + piece->len > BEGUN_MAX)

@@ -90,14 +90,53 @@ struct pw_client_route *pw_route_get(struct pw_client *c, void (*again)(struct p
 void pw_route_end(struct pw_client *c);
 
 /* Behind white space, and comments without others in them. */
-const char *pw_route_skip(const char *text, bool with_comments);
+const char *pw_route_skip_blanks(const char *text, bool with_comments);
+
+static inline const char *pw_route_skip(const char *text, bool with_comments)
+{
+	return (uint8_t)*text > ' ' && *text != '/' ? text
+						    : pw_route_skip_blanks(text, with_comments);
+}
+
+/* Does a text begin so, in whatever case? The word is in small letters. */
+static inline bool pw_route_begins_with(const char *text, const char *word)
+{
+	while (*word && (*text | (*word >= 'a' ? 0x20 : 0)) == *word)
+		text++, word++;
+	return *word == '\0';
+}
+
+/* Three letters tell most texts apart, before anybody looks for their end. */
+static inline bool pw_route_may_begin_with(const struct pw_cursor *body, const char *three)
+{
+	bool has_word =
+	    pw_cursor_left(body) >= 3 && (*body->at | 0x20) >= 'a' && (*body->at | 0x20) <= 'z';
+
+	return !has_word || pw_route_begins_with((const char *)body->at, three);
+}
+
+/* Is its loan about the replicas' pool? */
+static inline bool pw_route_is_apart(const struct pw_client *c)
+{
+	return c->route && c->loan.pool->shared->of_replicas;
+}
+
+/* The primary's, in whichever the loan is; NULL = it is gone. */
+static inline struct pw_pool *pw_route_home(const struct pw_client *c)
+{
+	struct pw_pool *pool = c->loan.pool;
+
+	return pool->shared->of_replicas ? pool->home : pool;
+}
 
 /* Are its reads split off? */
-bool pw_route_is_split(const struct pw_client *c);
-/* Is its loan about the replicas' pool? */
-bool pw_route_is_apart(const struct pw_client *c);
-/* The primary's, in whichever the loan is; NULL = it is gone. */
-struct pw_pool *pw_route_home(const struct pw_client *c);
+static inline bool pw_route_is_split(const struct pw_client *c)
+{
+	const struct pw_pool *home = pw_route_home(c);
+
+	return home && home->is_split && c->session && c->loan.mode != PW_MODE_SESSION &&
+	       c->loan.replication == PW_REPLICATION_NONE;
+}
 
 /* ---- route.c ---- */
 /* How far does the request go that begins with this piece, and goes on in `rest`? */
@@ -122,8 +161,14 @@ static inline uint32_t pw_route_length(const uint8_t *message)
 /* ---- route_token.c ---- */
 /* What the session has set: pgweir.lsn is to be seen. */
 void pw_route_import(struct pw_client *c);
-/* SHOW pgweir.lsn is a question to the primary: the message to be sent in the place of this one,
- * whose bytes are in `out`; or the same one. */
+/* Has it a text that may be SHOW pgweir.lsn? */
+static inline bool pw_route_may_ask(const struct pw_piece *piece)
+{
+	return piece->type == 'Q' || piece->type == 'P';
+}
+
+/* That is a question to the primary: the message to be sent in the place of this one, whose bytes
+ * are in `out`; or the same one. */
 struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *piece,
 				   struct pw_strbuf *out);
 

@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "pgweir/cluster/lsn.h"
 #include "pgweir/pool/catalog.h"
@@ -61,10 +60,10 @@ static bool is_question(const char *text)
 	static const char show[] = "show", name[] = "pgweir.lsn";
 	const char *p = pw_route_skip(text, true), *q;
 
-	if (strncasecmp(p, show, sizeof(show) - 1) != 0)
+	if (!pw_route_begins_with(p, show))
 		return false;
 	q = pw_route_skip(p + sizeof(show) - 1, true);
-	if (q == p + sizeof(show) - 1 || strncasecmp(q, name, sizeof(name) - 1) != 0)
+	if (q == p + sizeof(show) - 1 || !pw_route_begins_with(q, name))
 		return false;
 	q = pw_route_skip(q + sizeof(name) - 1, true);
 	return *pw_route_skip(q + (*q == ';'), true) == '\0';
@@ -100,16 +99,16 @@ static void add_translated(struct pw_strbuf *out, const struct pw_client *c,
 struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *piece,
 				   struct pw_strbuf *out)
 {
-	enum pw_message_role role = pw_frontend_messages.rows[piece->type].role;
 	struct pw_cursor body = pw_piece_body(piece);
 	const char *name = NULL, *text;
 	struct pw_piece result = *piece;
 
-	if ((role != PW_ROLE_QUERY && role != PW_ROLE_PARSE) || !piece->is_last ||
-	    !pw_route_is_split(c))
+	if (!piece->is_last || !pw_route_is_split(c))
 		return result;
-	if (role == PW_ROLE_PARSE)
+	if (piece->type == 'P')
 		name = pw_cursor_string(&body);
+	if (!pw_route_may_begin_with(&body, "sho"))
+		return result;
 	text = pw_cursor_string(&body);
 	if (body.has_failed || !is_question(text))
 		return result;

@@ -50,31 +50,9 @@ const struct pw_route_reason *pw_client_route_reason(size_t i)
 	return i < PW_ROUTES_COUNTED && reasons[i].name ? &reasons[i] : NULL;
 }
 
-/* ---- where ---- */
-
-struct pw_pool *pw_route_home(const struct pw_client *c)
-{
-	struct pw_pool *pool = c->loan.pool;
-
-	return pool->shared->of_replicas ? pool->home : pool;
-}
-
-bool pw_route_is_apart(const struct pw_client *c)
-{
-	return c->route && c->loan.pool->shared->of_replicas;
-}
-
-bool pw_route_is_split(const struct pw_client *c)
-{
-	const struct pw_pool *home = pw_route_home(c);
-
-	return home && home->is_split && c->session && c->loan.mode != PW_MODE_SESSION &&
-	       c->loan.replication == PW_REPLICATION_NONE;
-}
-
 /* ---- texts ---- */
 
-const char *pw_route_skip(const char *text, bool with_comments)
+const char *pw_route_skip_blanks(const char *text, bool with_comments)
 {
 	static const char blanks[] = " \t\r\n\f\v";
 	const char *end;
