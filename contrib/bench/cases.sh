@@ -429,3 +429,85 @@ run_sync() {
 		done
 	done
 }
+
+# -- clusters --
+
+# start_routed NAME ROUTING LINE...: in front of the cluster, all clients' requests by that routing.
+start_routed() {
+	local name=$1 routing=$2
+	shift 2
+	start_pooler "$name" "${PORT[direct]}" "worker_threads = 1" "monitor_user = $BENCH_USER" \
+		"consistency = eventual" "max_lag = 10s" "$@" "[clusters]" "bench = nodes='$(node_addresses)'" \
+		"[databases]" "routed = cluster=bench dbname=$BENCH_DB routing=$routing"
+}
+
+reads_on_replicas() {
+	as_client psql -XqAt -p "${PORT[$1]}" -d routed -c 'SELECT count(*) FROM pgbench_branches' >/dev/null &&
+		as_client psql -XqAt -p "${PORT[$1]}" -d pgweir -c 'SHOW ROUTES' | grep -q '^routed|replica|read|[1-9]'
+}
+
+# The same node answers both; what they differ by is what it takes to find out that it may.
+run_routing() {
+	local round peer mode SECONDS_EACH=1
+	start_postgresql
+	start_replicas 1
+	for peer in split replica; do
+		start_routed pgweir-$peer $peer
+	done
+	wait_until 20 reads_on_replicas pgweir-split || die "pgweir does not read on the replica"
+	for round in $(seq $((4 * ROUNDS))); do
+		say "routing: round $round of $((4 * ROUNDS))"
+		for mode in simple extended prepared; do
+			for peer in $(in_turn "$round" pgweir-split pgweir-replica); do
+				measure_pgbench routing $mode "$peer" $mode routed
+			done
+		done
+	done
+	stop_poolers
+}
+
+# A pooler with nobody to serve: what it costs to know its cluster.
+run_monitor() {
+	local round before seconds=$((SECONDS_EACH * 2))
+	start_postgresql
+	start_replicas 2
+	start_routed pgweir-split split "monitor_interval = 100ms"
+	wait_until 20 reads_on_replicas pgweir-split || die "pgweir does not read on a replica"
+	for round in $(seq $ROUNDS); do
+		say "monitor: round $round of $ROUNDS"
+		before=$(cpu_us "${PID[pgweir-split]}")
+		sleep $seconds
+		record monitor "3 nodes, 10 rounds a second" pgweir-split cpu_share \
+			"$(awk -v c=$(($(cpu_us "${PID[pgweir-split]}") - before)) -v s=$seconds \
+				'BEGIN { printf "%.4f", c / s / 10000 }')"
+	done
+	stop_poolers
+}
+
+# Reads that take as long as they take on whatever processor: how many run at a time is what counts.
+measure_reads() {
+	local case=$1 peer=$2 db=$3 out=$STATE/run/pgbench.out
+	echo "SELECT abalance, pg_sleep(0.01) FROM pgbench_accounts WHERE aid = 1" | write_private "$STATE/reads.sql"
+	if ! as_client timeout $((SECONDS_EACH + 30)) pgbench -n -f "$STATE/reads.sql" -c 48 -j 1 -T "$SECONDS_EACH" \
+		-p "${PORT[$peer]}" "$db" >"$out" 2>&1; then
+		record_failure reads "$case" "$peer" "$out"
+		return
+	fi
+	record reads "$case" "$peer" tps "$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$out")"
+}
+
+run_reads() {
+	local round peer
+	start_postgresql
+	start_replicas 2
+	start_routed pgweir-split split "default_pool_size = 16"
+	start_routed pgweir-primary primary "default_pool_size = 8"
+	wait_until 20 reads_on_replicas pgweir-split || die "pgweir does not read on a replica"
+	for round in $(seq $ROUNDS); do
+		say "reads: round $round of $ROUNDS"
+		for peer in $(in_turn "$round" pgweir-split pgweir-primary); do
+			measure_reads "8 connections a node" "$peer" routed
+		done
+	done
+	stop_poolers
+}

@@ -4,9 +4,10 @@
 # What is measured: starts and stops the poolers, HAProxy, PostgreSQL and the scripted server. Sourced
 # by contrib/bench/run. Everything lives in $STATE, listens on 127.0.0.1 and runs unprivileged.
 #
-#   PORT[name]  where a peer listens        PID[name]  its process
+#   PORT[name]  where a peer listens        PID[name]  its process        NODES  ports of the cluster
 
 declare -A PORT PID
+NODES=()
 BENCH_USER=bench
 BENCH_DB=bench
 BENCH_PASSWORD=only-for-loopback
@@ -94,6 +95,22 @@ start_postgresql() {
 		sed "s/.*/\"$BENCH_USER\" \"&\"/" | write_private "$STATE/users.txt"
 }
 
+# start_replicas N: of that PostgreSQL; they stay.
+start_replicas() {
+	local i port
+	"$PW_ROOT/contrib/pgcluster" start "$STATE/pg" --replicas "$1" --no-fsync || exit 1
+	eval "$("$PW_ROOT/contrib/pgcluster" env "$STATE/pg")"
+	NODES=("$PW_PG_PORT")
+	for i in $(seq "$1"); do
+		port=PW_PG_REPLICA${i}_PORT
+		NODES+=("${!port}")
+	done
+}
+
+node_addresses() {
+	echo "${NODES[@]/#/127.0.0.1:}"
+}
+
 # -- the scripted server --
 
 compile() {
@@ -143,7 +160,7 @@ write_ini() {
 		echo "bench_session = $server dbname=$BENCH_DB pool_mode=session"
 		echo "[pgbouncer]"
 		printf '%s\n' "listen_addr = 127.0.0.1" "listen_port = ${PORT[$name]}" "unix_socket_dir =" \
-			"auth_type = trust" "auth_file = $STATE/users.txt" "pool_mode = transaction" \
+			"auth_type = trust" "admin_users = $BENCH_USER" "auth_file = $STATE/users.txt" "pool_mode = transaction" \
 			"default_pool_size = 20" "max_client_conn = $CLIENTS_MAX" "listen_backlog = 4096" \
 			"log_connections = 0" "log_disconnections = 0" "log_stats = 0" \
 			"client_tls_sslmode = allow" "client_tls_key_file = $STATE/tls.key" \
