@@ -36,7 +36,8 @@ def make_shop(tmp_path, cluster):
         pooler = Pooler(tmp_path / f"p{len(made)}", "shop", None, databases=databases,
                         sections={"clusters": {"shop": shop}, "nodes": of_nodes or {}},
                         **{"pool_mode": "transaction", "monitor_user": MONITOR,
-                           "monitor_password": "watching", "worker_threads": 2, **settings})
+                           "monitor_password": "watching", "worker_threads": 2,
+                              "routing": "primary", **settings})
         made.append(pooler)
         return pooler.start()
 

@@ -248,6 +248,34 @@ def test_route_of_the_session(shop):
     assert shop.query(conn, "SELECT 1")[1] == ["primary"]
 
 
+def test_routing_of_a_user_and_by_itself(shop):
+    """routing = auto splits reads off where the session is tracked; a user's own counts more."""
+    def is_read_on_a_replica():
+        with shop.pooler.raw(dbname="shop") as conn:
+            return shop.query(conn, "SELECT 1")[1] in REPLICAS
+
+    for settings, users, is_split in (({"routing": "auto"}, {}, True), ({}, {"alice": "routing=primary"}, False),
+                                      ({"routing": "primary"}, {"alice": "routing=auto"}, True),
+                                      ({}, {"alice": "routing=auto pool_mode=session"}, False)):
+        shop.pooler.settings.update(settings)
+        shop.pooler.users = users
+        shop.pooler.reload()
+        wait_for(lambda wanted=is_split: is_read_on_a_replica() == wanted)
+        assert [is_read_on_a_replica() for _ in range(3)] == [is_split] * 3
+
+
+def test_longer_than_the_buffer(shop):
+    """What is not held whole runs on the primary."""
+    conn = shop.pooler.raw(dbname="shop")
+    long = f"SELECT length('{'x' * 100_000}')"
+    assert shop.query(conn, long)[1] == ["primary"]
+    shop.pooler.settings["route_buffer"] = "200kB"
+    shop.pooler.reload()
+    wait_for(lambda: shop.query(conn, long)[1] in REPLICAS)
+    result = conn.run(parse("", long), bind(), describe("P", ""), execute(), sync())
+    assert result.value() == "100000"
+
+
 @pytest.mark.parametrize("is_extended", [False, True])
 def test_token_for_another_session(shop, is_extended):
     for node in shop.cluster.nodes[1:]:

@@ -176,7 +176,8 @@ uint64_t pw_client_waited(const struct pw_client *c);
 uint64_t pw_client_queue_limit(const struct pw_client *c);
 
 /* ---- relay_io.c ---- */
-enum { PW_RELAY_HELD_MAX = 64 * 1024 };
+/* So much is held, at least one chunk, before the client is read no more. */
+size_t pw_relay_held_max(const struct pw_client *c);
 /* The batches of the chunk at hand, towards the client and its link. */
 struct pw_batch *pw_relay_to_client(struct pw_client *c);
 struct pw_batch *pw_relay_to_server(struct pw_client *c);

@@ -419,7 +419,7 @@ static void on_ready(struct pw_loan *loan, bool was_swallowed)
 /* For bytes that have to be held. */
 static bool has_room(const struct pw_client *c)
 {
-	return !c->held || c->held->len < PW_RELAY_HELD_MAX;
+	return !c->held || c->held->len < pw_relay_held_max(c);
 }
 
 /* Reads the client again if nothing is left that it was stopped for. */

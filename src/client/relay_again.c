@@ -77,7 +77,7 @@ void pw_route_keep(struct pw_client *c, const struct pw_piece *piece)
 
 	if (!route || !route->may_repeat || !pw_route_is_apart(c))
 		return;
-	if (route->sent.len + piece->len > PW_RELAY_HELD_MAX ||
+	if (route->sent.len + piece->len > pw_relay_held_max(c) ||
 	    (piece->is_first && changes_what_was_used(route, piece))) {
 		end_repeat(c);
 		return;
@@ -95,7 +95,7 @@ bool pw_route_keep_answer(struct pw_client *c, const void *data, size_t len)
 		return false;
 	if (route->is_repeating)
 		return true;
-	if (route->answer.len + len > PW_RELAY_HELD_MAX) {
+	if (route->answer.len + len > pw_relay_held_max(c)) {
 		end_repeat(c);
 		return false;
 	}

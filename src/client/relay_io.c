@@ -10,6 +10,9 @@
 
 #include "client_priv.h"
 
+/* Of a client that is not routed. */
+enum { HELD_MAX = 64 * 1024 };
+
 /* The worker's two batches serve whoever is being worked on: another owner's bytes go out first. */
 static struct pw_batch *batch_for(struct pw_batch *batch, struct pw_stream *stream)
 {
@@ -52,6 +55,11 @@ static void count_held(struct pw_client *c, size_t len)
 	c->held_counted = counted;
 }
 
+size_t pw_relay_held_max(const struct pw_client *c)
+{
+	return c->route ? (size_t)c->clients->pools->snapshot->conf->route_buffer : HELD_MAX;
+}
+
 bool pw_relay_hold(struct pw_client *c, const void *data, size_t len)
 {
 	if (len == 0)
@@ -63,7 +71,7 @@ bool pw_relay_hold(struct pw_client *c, const void *data, size_t len)
 	pw_strbuf_add(c->held, data, len);
 	count_held(c, c->held->len);
 	/* One chunk may come on top; then the client's own buffers have to do. */
-	if (c->held->len >= PW_RELAY_HELD_MAX)
+	if (c->held->len >= pw_relay_held_max(c))
 		pw_stream_set_reading(&c->stream, false);
 	return !c->held->has_failed;
 }

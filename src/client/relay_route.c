@@ -303,7 +303,7 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 		return true;
 	if (!route_of(c))
 		return pw_relay_out_of_memory(c);
-	extent = pw_route_measure(piece, rest);
+	extent = pw_route_measure(c, piece, rest);
 	if (extent == PW_EXTENT_PART) {
 		pw_client_goto(c, PW_CLIENT_ROUTING);
 		return false;
@@ -322,7 +322,7 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 
 void pw_route_go_on(struct pw_client *c)
 {
-	if (pw_route_measure_held(c->held) != PW_EXTENT_PART)
+	if (pw_route_measure_held(c) != PW_EXTENT_PART)
 		pw_route_feed(c);
 }
 

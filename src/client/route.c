@@ -20,6 +20,7 @@
 struct walk {
 	const struct pw_piece *first; /* NULL = it was handed out */
 	struct pw_slice rest;
+	size_t max; /* of a message */
 };
 
 /* PW_AGAIN: the next one is not whole. PW_EPROTO: whoever reads it will say what is wrong with it.
@@ -37,7 +38,7 @@ static enum pw_status next(struct walk *walk, struct pw_piece *message)
 	if (walk->rest.len < PW_HEADER_SIZE)
 		return PW_AGAIN;
 	total = (uint64_t)pw_load_u32(data + 1) + 1;
-	if (total < PW_HEADER_SIZE || total > PW_RELAY_HELD_MAX)
+	if (total < PW_HEADER_SIZE || total > walk->max)
 		return PW_EPROTO;
 	if (total > walk->rest.len)
 		return PW_AGAIN;
@@ -79,21 +80,24 @@ static enum pw_extent measure(struct walk walk, size_t len)
 		if (!is_inner(role))
 			return PW_EXTENT_OPEN;
 	}
-	return status == PW_AGAIN && len < PW_RELAY_HELD_MAX ? PW_EXTENT_PART : PW_EXTENT_OPEN;
+	return status == PW_AGAIN && len < walk.max ? PW_EXTENT_PART : PW_EXTENT_OPEN;
 }
 
-enum pw_extent pw_route_measure(const struct pw_piece *piece, const struct pw_slice *rest)
+enum pw_extent pw_route_measure(const struct pw_client *c, const struct pw_piece *piece,
+				const struct pw_slice *rest)
 {
-	if (piece->total > PW_RELAY_HELD_MAX)
+	size_t max = pw_relay_held_max(c);
+
+	if (piece->total > max)
 		return PW_EXTENT_OPEN;
-	return measure((struct walk){piece, *rest}, piece->len + rest->len);
+	return measure((struct walk){piece, *rest, max}, piece->len + rest->len);
 }
 
-enum pw_extent pw_route_measure_held(const struct pw_strbuf *held)
+enum pw_extent pw_route_measure_held(const struct pw_client *c)
 {
-	const struct pw_slice all = {(const uint8_t *)held->data, held->len};
+	const struct pw_slice all = {(const uint8_t *)c->held->data, c->held->len};
 
-	return measure((struct walk){NULL, all}, held->len);
+	return measure((struct walk){NULL, all, pw_relay_held_max(c)}, all.len);
 }
 
 /* ---- hints ---- */
@@ -431,7 +435,7 @@ static void look_at_message(struct pw_client *c, const struct pw_piece *message,
 void pw_route_look(struct pw_client *c, const struct pw_piece *piece, const struct pw_slice *rest,
 		   struct pw_request *request)
 {
-	struct walk walk = {piece, *rest};
+	struct walk walk = {piece, *rest, pw_relay_held_max(c)};
 	struct parsed parsed = {NULL, false, false};
 	struct pw_piece message;
 

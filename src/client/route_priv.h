@@ -140,9 +140,10 @@ static inline bool pw_route_is_split(const struct pw_client *c)
 
 /* ---- route.c ---- */
 /* How far does the request go that begins with this piece, and goes on in `rest`? */
-enum pw_extent pw_route_measure(const struct pw_piece *piece, const struct pw_slice *rest);
+enum pw_extent pw_route_measure(const struct pw_client *c, const struct pw_piece *piece,
+				const struct pw_slice *rest);
 /* The same of what is held, which begins with it. */
-enum pw_extent pw_route_measure_held(const struct pw_strbuf *held);
+enum pw_extent pw_route_measure_held(const struct pw_client *c);
 /* Looks at all of it, which must be whole. */
 void pw_route_look(struct pw_client *c, const struct pw_piece *piece, const struct pw_slice *rest,
 		   struct pw_request *request);

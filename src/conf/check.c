@@ -168,7 +168,9 @@ static void check_split(const struct check *c, size_t i)
 {
 	const struct pw_conf *conf = c->conf;
 	const struct pw_conf_db *db = &conf->databases[i];
-	int routing = db->routing >= 0 ? db->routing : conf->routing;
+	const struct pw_conf_cluster *cluster = pw_conf_find_cluster(conf, db->cluster);
+	int above = cluster && cluster->routing >= 0 ? cluster->routing : conf->routing;
+	int routing = db->routing >= 0 ? db->routing : above;
 	int mode = db->pool_mode >= 0 ? db->pool_mode : conf->pool_mode;
 
 	if (routing == PW_ROUTING_SPLIT &&

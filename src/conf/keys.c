@@ -86,11 +86,11 @@ static const struct pw_conf_key db_rows[] = {
 	 .help = "application_name at the start of a server connection."},
 	{DB_KEY(STRING, "cluster", cluster), .flags = PW_KEY_RECONNECT, .inherits = "none",
 	 .help = "Entry of [clusters] whose nodes serve it, in place of host and port."},
-	{DB_KEY(CHOICE, "routing", routing), .flags = PW_KEY_RECONNECT, .min = "primary|replica|split",
-	 .inherits = "routing",
+	{DB_KEY(CHOICE, "routing", routing), .flags = PW_KEY_RECONNECT,
+	 .min = "primary|replica|split|auto", .inherits = "the cluster's",
 	 .help = "Where it is: on the primary, on fresh replicas, or (split) there only for reads."},
 	{DB_KEY(CHOICE, "consistency", consistency), .min = "eventual|monotonic|session|global",
-	 .inherits = "that of the cluster",
+	 .inherits = "the cluster's",
 	 .help = "What a client must see that reads on replicas, with routing = split."},
 };
 
@@ -102,6 +102,9 @@ static const struct pw_conf_key cluster_rows[] = {
 	{CLUSTER_KEY(BYTES, "max_lag_bytes", max_lag_bytes), .min = "0", .max = "1TB",
 	 .inherits = "max_lag_bytes",
 	 .help = "How many bytes a replica may have to replay; 0 = no limit."},
+	{CLUSTER_KEY(CHOICE, "routing", routing), .min = "primary|replica|split|auto",
+	 .inherits = "routing",
+	 .help = "Where its databases are: on the primary, on fresh replicas, or (split) there only for reads."},
 	{CLUSTER_KEY(CHOICE, "consistency", consistency), .min = "eventual|monotonic|session|global",
 	 .inherits = "consistency",
 	 .help = "What a client must see that reads on replicas, with routing = split."},
@@ -159,6 +162,11 @@ static const struct pw_conf_key user_rows[] = {
 	 .help = "Longest transaction; 0 or -1 = not set."},
 	{USER_KEY(SECONDS, client_idle_timeout), OPTIONAL_NUMBER, .inherits = "client_idle_timeout",
 	 .help = "Longest time that a client may do nothing; 0 or -1 = not set."},
+	{USER_KEY(CHOICE, routing), .min = "primary|replica|split|auto", .inherits = "the database's",
+	 .help = "On the primary of clusters, on fresh replicas, or (split, where it can be) there only for reads."},
+	{USER_KEY(CHOICE, consistency), .min = "eventual|monotonic|session|global",
+	 .inherits = "the database's",
+	 .help = "What it must see where it reads on replicas, with routing = split."},
 };
 
 static const struct pw_conf_key peer_rows[] = {

@@ -84,6 +84,34 @@ static const struct pw_conf_user *find_user_or_null(const struct pw_conf *conf, 
 	return name ? pw_conf_find_user(conf, name) : NULL;
 }
 
+/* Is there all that splitting reads off needs? */
+static bool may_split(const struct pw_conf *conf, const struct pw_conf_db *db,
+		      enum pw_pool_mode mode)
+{
+	return mode != PW_MODE_SESSION && conf->session_state == PW_SESSION_TRACK &&
+	       !(db->connect_query && db->connect_query[0]);
+}
+
+static void resolve_routing(const struct pw_conf *conf, const struct pw_conf_db *db,
+			    const struct pw_conf_user *u, struct pw_pool_conf *out)
+{
+	const struct pw_conf_cluster *cluster =
+	    db && db->cluster ? pw_conf_find_cluster(conf, db->cluster) : NULL;
+
+	out->routing = PW_ROUTING_PRIMARY;
+	out->consistency = PW_CONSISTENCY_SESSION;
+	if (!cluster)
+		return;
+	out->routing = (enum pw_routing)first_set(u ? u->routing : -1, db->routing,
+						  first_set(-1, cluster->routing, conf->routing));
+	out->consistency =
+	    (enum pw_consistency)first_set(u ? u->consistency : -1, db->consistency,
+					   first_set(-1, cluster->consistency, conf->consistency));
+	if (out->routing == PW_ROUTING_AUTO)
+		out->routing =
+		    may_split(conf, db, out->mode) ? PW_ROUTING_SPLIT : PW_ROUTING_PRIMARY;
+}
+
 void pw_conf_resolve_pool(const struct pw_conf *conf, const struct pw_conf_db *db, const char *user,
 			  struct pw_pool_conf *out)
 {
@@ -108,6 +136,7 @@ void pw_conf_resolve_pool(const struct pw_conf *conf, const struct pw_conf_db *d
 	    positive_time_or(u ? u->idle_transaction_timeout : -1, conf->idle_transaction_timeout);
 	out->transaction_timeout =
 	    positive_time_or(u ? u->transaction_timeout : -1, conf->transaction_timeout);
+	resolve_routing(conf, db, u, out);
 }
 
 static int64_t measure_or(int64_t own, int64_t global)
@@ -125,7 +154,6 @@ void pw_conf_resolve_cluster(const struct pw_conf *conf, const struct pw_conf_cl
 	out->no_primary_wait = measure_or(cluster->no_primary_wait, conf->no_primary_wait);
 	out->no_primary_reads = measure_or(cluster->no_primary_reads, conf->no_primary_reads);
 	out->ryw_wait = measure_or(cluster->ryw_wait, conf->ryw_wait);
-	out->consistency = first_set(-1, cluster->consistency, conf->consistency);
 	out->all_lagging = first_set(-1, cluster->all_lagging, conf->all_lagging);
 	if (!cluster->monitor_user)
 		out->monitor_user = conf->monitor_user;

@@ -44,12 +44,12 @@ static uint64_t define(const struct pw_pools *pools, const struct pw_conf_db *db
 }
 
 /* Where reads are split off, the one pool is the primary's, and the other the replicas'. */
-static enum pw_routing routing_of(struct pw_pool *pool, int routing)
+static enum pw_routing routing_of(struct pw_pool *pool)
 {
-	pool->is_split = routing == PW_ROUTING_SPLIT;
+	pool->is_split = pool->conf.routing == PW_ROUTING_SPLIT;
 	if (pool->shared->of_replicas)
 		return PW_ROUTING_REPLICA;
-	return pool->is_split ? PW_ROUTING_PRIMARY : (enum pw_routing)routing;
+	return pool->is_split ? PW_ROUTING_PRIMARY : pool->conf.routing;
 }
 
 static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
@@ -60,12 +60,11 @@ static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
 	struct pw_cluster *before = pool->cluster;
 
 	pool->cluster = own ? pw_clusters_get(pool->pools->clusters, db->cluster) : NULL;
-	pool->routing = routing_of(pool, db->routing >= 0 ? db->routing : conf->routing);
+	pool->routing = routing_of(pool);
 	memset(&pool->cluster_conf, 0, sizeof(pool->cluster_conf));
 	if (own)
 		pw_conf_resolve_cluster(conf, own, &pool->cluster_conf);
-	pool->consistency = (enum pw_consistency)(
-	    db->consistency >= 0 ? db->consistency : pool->cluster_conf.consistency);
+	pool->consistency = pool->conf.consistency;
 	if (pool->cluster != before)
 		pw_cluster_eye_fini(&pool->eye);
 }

@@ -54,6 +54,70 @@ static void test_cluster(void **state)
 	pw_conf_unref(conf);
 }
 
+static struct pw_pool_conf resolved(const struct pw_conf *conf, const char *db, const char *user)
+{
+	struct pw_pool_conf out;
+
+	pw_conf_resolve_pool(conf, pw_conf_find_db(conf, db), user, &out);
+	return out;
+}
+
+/* The user's, the database's, the cluster's, the global one: the first that is set. */
+static void test_routing(void **state)
+{
+	struct pw_conf *conf =
+	    must_parse("[clusters]\n"
+		       "a = nodes=a\n"
+		       "b = nodes=b routing=replica consistency=eventual\n"
+		       "[databases]\n"
+		       "alone = host=a\n"
+		       "auto = cluster=a\n"
+		       "session = cluster=a pool_mode=session\n"
+		       "query = cluster=a connect_query='SELECT 1'\n"
+		       "of_b = cluster=b\n"
+		       "own = cluster=b routing=primary consistency=global\n"
+		       "[users]\n"
+		       "u = routing=split consistency=monotonic\n"
+		       "s = pool_mode=session\n" MAIN "pool_mode = transaction\n",
+		       NULL);
+	static const struct {
+		const char *db, *user;
+		enum pw_routing routing;
+		enum pw_consistency consistency;
+	} rows[] = {
+	    {"alone", "u", PW_ROUTING_PRIMARY, PW_CONSISTENCY_SESSION},
+	    {"auto", "x", PW_ROUTING_SPLIT, PW_CONSISTENCY_SESSION},
+	    {"auto", "s", PW_ROUTING_PRIMARY, PW_CONSISTENCY_SESSION},
+	    {"session", "x", PW_ROUTING_PRIMARY, PW_CONSISTENCY_SESSION},
+	    {"query", "x", PW_ROUTING_PRIMARY, PW_CONSISTENCY_SESSION},
+	    {"of_b", "x", PW_ROUTING_REPLICA, PW_CONSISTENCY_EVENTUAL},
+	    {"own", "x", PW_ROUTING_PRIMARY, PW_CONSISTENCY_GLOBAL},
+	    {"own", "u", PW_ROUTING_SPLIT, PW_CONSISTENCY_MONOTONIC},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		struct pw_pool_conf out = resolved(conf, rows[i].db, rows[i].user);
+
+		assert_int_equal(out.routing, rows[i].routing);
+		assert_int_equal(out.consistency, rows[i].consistency);
+	}
+	pw_conf_unref(conf);
+}
+
+/* By itself nobody's sessions are tracked less, or refused, for a cluster. */
+static void test_routing_untracked(void **state)
+{
+	struct pw_conf *conf =
+	    must_parse("[clusters]\na = nodes=a\n[databases]\nauto = cluster=a\n" MAIN
+		       "pool_mode = transaction\nsession_state = off\n",
+		       NULL);
+
+	(void)state;
+	assert_int_equal(resolved(conf, "auto", "x").routing, PW_ROUTING_PRIMARY);
+	pw_conf_unref(conf);
+}
+
 struct error_row {
 	const char *text, *why;
 };
@@ -174,10 +238,9 @@ static void test_single_values(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_cluster),
-	    cmocka_unit_test(test_errors),
-	    cmocka_unit_test(test_shown),
-	    cmocka_unit_test(test_single_values),
+	    cmocka_unit_test(test_routing), cmocka_unit_test(test_routing_untracked),
+	    cmocka_unit_test(test_cluster), cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_shown),   cmocka_unit_test(test_single_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

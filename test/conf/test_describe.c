@@ -84,7 +84,7 @@ static void test_ini_shows_defaults(void **state)
 		if (key->default_text && !pw_conf_key_equal(key, written, unset))
 			fail_msg("%s is not shown with its default", key->name);
 	}
-	assert_int_equal(written->n_databases, 5);
+	assert_int_equal(written->n_databases, 6);
 	assert_int_equal(written->n_users, 1);
 	assert_int_equal(written->n_peers, 1);
 	assert_int_equal(written->n_clusters, 1);

@@ -43,7 +43,7 @@ enum pw_sslmode {
 };
 enum pw_session_state { PW_SESSION_OFF, PW_SESSION_TRACK };
 enum pw_balance { PW_BALANCE_ROUND_ROBIN, PW_BALANCE_DISABLE };
-enum pw_routing { PW_ROUTING_PRIMARY, PW_ROUTING_REPLICA, PW_ROUTING_SPLIT };
+enum pw_routing { PW_ROUTING_PRIMARY, PW_ROUTING_REPLICA, PW_ROUTING_SPLIT, PW_ROUTING_AUTO };
 enum pw_consistency {
 	PW_CONSISTENCY_EVENTUAL,
 	PW_CONSISTENCY_MONOTONIC,
@@ -99,6 +99,8 @@ struct pw_conf_user {
 	int64_t idle_transaction_timeout;
 	int64_t transaction_timeout;
 	int64_t client_idle_timeout;
+	int routing;     /* enum pw_routing */
+	int consistency; /* enum pw_consistency */
 };
 
 struct pw_conf_peer {
@@ -132,6 +134,7 @@ struct pw_conf_cluster {
 	const char *monitor_password; /* secret: never log */
 	const char *monitor_dbname;
 	int all_lagging; /* enum pw_all_lagging */
+	int routing;     /* enum pw_routing */
 	int consistency; /* enum pw_consistency */
 	int64_t ryw_wait;
 	int64_t no_primary_wait;
@@ -180,6 +183,10 @@ struct pw_pool_conf {
 	uint64_t query_timeout;
 	uint64_t idle_transaction_timeout;
 	uint64_t transaction_timeout;
+	/* Of a database of a cluster. Not AUTO; and SPLIT need not have what it needs where the
+	 * configuration says so of a user. */
+	enum pw_routing routing;
+	enum pw_consistency consistency;
 };
 
 /* What holds for one client: database entry and login user. */
