@@ -313,3 +313,14 @@ def test_same_text_in_another_database(shop):
         before = shop.routes().get("read", 0)
         conns[name].run(bind("", "s"), execute(), sync())
         assert (shop.routes().get("read", 0) > before) == is_read
+
+
+def test_transaction_that_is_idle_before_a_server_hears_of_it(shop):
+    shop.pooler.settings["idle_transaction_timeout"] = "1"
+    shop.pooler.reload()
+    conn = shop.pooler.raw(dbname="shop")
+    assert shop.query(conn, "SELECT 1")[0].value() == "1"
+    conn.query("BEGIN")
+    refused = conn.expect_fatal()
+    assert refused.message == "idle transaction timeout"
+    assert "idle_transaction_timeout is 1 s" in refused.fields["D"]

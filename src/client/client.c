@@ -40,9 +40,16 @@ static uint64_t login_limit(const struct pw_client *c)
 	return spent < limit ? limit - spent : 1;
 }
 
-static uint64_t idle_limit(const struct pw_client *c)
+uint64_t pw_client_held_limit(const struct pw_client *c)
 {
-	return c->client_idle_timeout;
+	return pw_route_has_begun(c) ? c->loan.pool->conf.idle_transaction_timeout : 0;
+}
+
+uint64_t pw_client_idle_limit(const struct pw_client *c)
+{
+	uint64_t held = pw_client_held_limit(c);
+
+	return held > 0 ? held : c->client_idle_timeout;
 }
 
 uint64_t pw_client_waited(const struct pw_client *c)
@@ -98,8 +105,8 @@ static const struct client_step steps[PW_CLIENT_N_STATES] = {
     [PW_CLIENT_LINKING] = {"waiting", BIT(RELAYING) | BIT(CLOSED), pw_client_queue_limit},
     [PW_CLIENT_READY] = {"idle",
 			 BIT(ROUTING) | BIT(QUEUED) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
-			 idle_limit},
-    [PW_CLIENT_ROUTING] = {"active", BIT(READY) | BIT(CLOSED), idle_limit},
+			 pw_client_idle_limit},
+    [PW_CLIENT_ROUTING] = {"active", BIT(READY) | BIT(CLOSED), pw_client_idle_limit},
     [PW_CLIENT_QUEUED] = {"waiting",
 			  BIT(READY) | BIT(ROUTING) | BIT(SYNCING) | BIT(RELAYING) | BIT(CLOSED),
 			  pw_client_queue_limit},

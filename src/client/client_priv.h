@@ -172,6 +172,11 @@ void pw_clients_flush(struct pw_clients *clients);
 void pw_client_feed(struct pw_client *c, const uint8_t *data, size_t len);
 /* In the present state, microseconds. */
 uint64_t pw_client_waited(const struct pw_client *c);
+/* READY, ROUTING: how long the client may do nothing, in microseconds, with a transaction of which
+ * no server has heard; 0 = it has none, or there is no limit. */
+uint64_t pw_client_held_limit(const struct pw_client *c);
+/* The same with it or without. */
+uint64_t pw_client_idle_limit(const struct pw_client *c);
 /* QUEUED, LINKING: until the nearest of the notice, query_wait_timeout, query_timeout; 0 = none. */
 uint64_t pw_client_queue_limit(const struct pw_client *c);
 

@@ -26,10 +26,27 @@ static void on_login_timeout(struct pw_client *c)
 						       : "client_login_timeout");
 }
 
+/* Has begun a transaction of which no server has heard: as the pool says it where one has. */
+static void on_idle_in_transaction(struct pw_client *c)
+{
+	struct pw_error err;
+
+	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "idle transaction timeout");
+	pw_error_detail(
+	    &err,
+	    "pgweir closed the connection because the setting idle_transaction_timeout is %g s.",
+	    (double)pw_client_held_limit(c) / PW_SECOND_US);
+	pw_client_close(c, "idle transaction timeout", &err);
+}
+
 static void on_idle_timeout(struct pw_client *c)
 {
 	struct pw_error err;
 
+	if (pw_client_held_limit(c) > 0) {
+		on_idle_in_transaction(c);
+		return;
+	}
 	pw_error_set(&err, PW_SQLSTATE_PROTOCOL_VIOLATION, "client_idle_timeout");
 	pw_error_detail(&err, "The client asked nothing for %g s.",
 			(double)c->client_idle_timeout / PW_SECOND_US);

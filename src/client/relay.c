@@ -124,8 +124,10 @@ static void note_request(struct pw_client *c, uint8_t type)
 /* It has done something, though no server heard of it. */
 static void restart_idle_timer(struct pw_client *c)
 {
-	if (c->state == PW_CLIENT_READY && c->client_idle_timeout > 0)
-		pw_loop_arm(c->clients->loop, &c->timer, c->client_idle_timeout);
+	uint64_t limit = pw_client_idle_limit(c);
+
+	if (c->state == PW_CLIENT_READY && limit > 0)
+		pw_loop_arm(c->clients->loop, &c->timer, limit);
 }
 
 /* Without a Sync the server might keep the answers that are waited for to itself. */

@@ -64,11 +64,6 @@ static bool stays(const struct pw_client *c)
 
 /* ---- beginning ---- */
 
-bool pw_route_has_begun(const struct pw_client *c)
-{
-	return c->route && c->route->n_begun > 0;
-}
-
 static bool may_be_told(const struct pw_client *c, const struct pw_request *request)
 {
 	const unsigned deeds = PW_SQL_TRANSACTION_BEGINS | PW_SQL_TRANSACTION_ENDS |

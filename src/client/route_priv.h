@@ -121,6 +121,12 @@ static inline bool pw_route_is_apart(const struct pw_client *c)
 	return c->route && c->loan.pool->shared->of_replicas;
 }
 
+/* Is it in a transaction of which no server has heard? */
+static inline bool pw_route_has_begun(const struct pw_client *c)
+{
+	return c->route && c->route->n_begun > 0;
+}
+
 /* The primary's, in whichever the loan is; NULL = it is gone. */
 static inline struct pw_pool *pw_route_home(const struct pw_client *c)
 {
@@ -178,7 +184,6 @@ struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *p
 void pw_route_feed(struct pw_client *c);
 /* Without a link: is it a BEGIN, or what goes with one, that is told to be done? */
 bool pw_route_begins(struct pw_client *c, const struct pw_piece *piece);
-bool pw_route_has_begun(const struct pw_client *c);
 /* Without a link: where is the request to run? False: it is not known yet (ROUTING), or the client
  * is closed. */
 bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece,
