@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Whatever keeps a replica from being up to date, nobody reads from it what is older than max_lag;
+and it is read from again when it is well. A replica that is well is always read from."""
+
+import os
+import random
+import signal
+import threading
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from lib.nodes import settle, state
+from lib.wait import TIME_FACTOR, wait_for
+from lib.wire import PgError, collect, query
+
+pytestmark = pytest.mark.pgweir_only
+INTERVAL_MS, MAX_LAG_MS = int(100 * TIME_FACTOR), int(500 * TIME_FACTOR)
+MAX_LAG = MAX_LAG_MS / 1000
+# What may pass between a client's sending and the pooler's choosing a node.
+ALLOWANCE = 0.05 * TIME_FACTOR
+READERS = 2
+
+SCHEMA = """
+    CREATE TABLE beat (n int NOT NULL);
+    INSERT INTO beat VALUES (0);
+    CREATE TABLE held (v int);
+    CREATE TABLE bulk (v int);
+    GRANT ALL ON beat TO public"""
+READ = "/* pgweir: replica */ SELECT inet_server_port()::int, n FROM beat"
+
+
+class Worker(threading.Thread):
+    """Does it again and again until it is left; what goes wrong in it is raised then."""
+
+    def __init__(self, step):
+        super().__init__(daemon=True)
+        self.step, self.is_over, self.wrong = step, False, None
+
+    def run(self):
+        try:
+            while not self.is_over:
+                self.step()
+        except Exception as e:  # pylint: disable=broad-except
+            self.wrong = e
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.is_over = True
+        self.join()
+        if self.wrong and exc[0] is None:
+            raise self.wrong
+
+
+class Beat(Worker):
+    """Counts in the primary, and remembers since when each number was there for all to see."""
+
+    def __init__(self, primary):
+        super().__init__(self.beat)
+        self.conn = primary.raw()
+        self.since = [time.monotonic()]
+
+    def beat(self):
+        result = self.conn.query(f"UPDATE beat SET n = {len(self.since)}")
+        assert result.error is None, result.error
+        self.since.append(time.monotonic())
+        time.sleep(0.002)
+
+    def age(self, n, when):
+        """How old what has n in it was by then: so long something newer had been there."""
+        return max(0.0, when - self.since[n + 1]) if n + 1 < len(self.since) else 0.0
+
+    def age_on(self, node):
+        return self.age(node.execute("SELECT n FROM beat")[0][0], time.monotonic())
+
+
+@dataclass
+class Read:
+    when: float
+    port: int = 0
+    n: int = 0
+    error: PgError = None
+
+
+class Reader(Worker):
+    def __init__(self, pooler, dbname):
+        super().__init__(self.read)
+        self.pooler, self.dbname = pooler, dbname
+        self.reads, self.conn = [], None
+
+    def ask(self):
+        self.conn = self.conn or self.pooler.raw(dbname=self.dbname)
+        self.conn.send(query(READ))
+        messages = self.conn.recv_until("EZ")
+        if messages[-1].kind == "E":
+            raise messages[-1].error()
+        return (int(word) for word in collect(messages).rows[0])
+
+    def read(self):
+        when = time.monotonic()
+        try:
+            self.reads.append(Read(when, *self.ask()))
+        except PgError as e:
+            self.reads.append(Read(when, error=e))
+            if self.conn:
+                self.conn.close()
+            self.conn = None
+        time.sleep(0.005)
+
+
+class Readers:
+    def __init__(self, cluster, pooler):
+        self.ports = {node.port for node in cluster.nodes[1:]}
+        self.all = [Reader(pooler, name) for name in ("shop", "shop_ro") for _ in range(READERS)]
+
+    def __enter__(self):
+        for reader in self.all:
+            reader.start()
+        return self
+
+    def __exit__(self, *exc):
+        for reader in self.all:
+            reader.is_over = True
+        for reader in self.all:
+            reader.__exit__(*exc)
+
+    def go_on(self):
+        """Until each has read some more."""
+        counts = [len(r.reads) for r in self.all]
+        wait_for(lambda: all(len(r.reads) > n + 5 for r, n in zip(self.all, counts)))
+
+    def come_to_replicas(self):
+        began = time.monotonic()
+        wait_for(lambda: all(any(read.when > began and read.port in self.ports
+                                 for read in list(r.reads)) for r in self.all))
+
+    def of(self, dbname):
+        return [read for r in self.all if r.dbname == dbname for read in r.reads]
+
+    def on_replicas(self):
+        return [read for r in self.all for read in r.reads if read.port in self.ports]
+
+
+# ---- what may befall a replica ----
+
+class Trouble:
+    """Prepared once for each replica, and then begun and ended."""
+
+    def __init__(self, cluster, node, _make_proxy):
+        self.cluster, self.node = cluster, node
+
+    def set(self, **settings):
+        with self.node.connect() as conn:
+            for name, value in settings.items():
+                conn.execute(f"ALTER SYSTEM SET {name} = '{value}'" if value is not None else
+                             f"ALTER SYSTEM RESET {name}")
+            conn.execute("SELECT pg_reload_conf()")
+
+    def receiver(self):
+        """Its process, if it streams."""
+        found = self.node.execute("SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming'")
+        return found[0][0] if found else None
+
+
+class Paused(Trouble):
+    def begin(self):
+        self.node.execute("SELECT pg_wal_replay_pause()")
+
+    def end(self):
+        self.node.execute("SELECT pg_wal_replay_resume()")
+
+
+class ReceiverKilled(Trouble):
+    def __init__(self, cluster, node, make_proxy):
+        super().__init__(cluster, node, make_proxy)
+        self.set(wal_retrieve_retry_interval="100ms")
+
+    def begin(self):
+        pid = self.receiver()
+        self.conninfo = self.node.execute("SHOW primary_conninfo")[0][0].replace("'", "''")
+        self.set(primary_conninfo="")
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        wait_for(lambda: self.receiver() is None)
+
+    def end(self):
+        self.set(primary_conninfo=self.conninfo)
+
+
+class NetworkStalls(Trouble):
+    """Whoever waits for bytes is told nothing."""
+
+    def __init__(self, cluster, node, make_proxy):
+        super().__init__(cluster, node, make_proxy)
+        self.proxy = make_proxy(cluster.nodes[0].port)
+        conninfo = cluster.conninfo(self.proxy).replace("'", "''")
+        self.set(wal_retrieve_retry_interval="100ms", primary_conninfo=conninfo)
+        wait_for(lambda: self.proxy.accepted > 0 and self.receiver())
+
+    def begin(self):
+        self.proxy.stall()
+
+    def end(self):
+        self.proxy.flow()
+
+
+class Delayed(Trouble):
+    def begin(self):
+        self.set(recovery_min_apply_delay="1min")
+
+    def end(self):
+        self.set(recovery_min_apply_delay=None)
+
+
+class Overloaded(Trouble):
+    """A reader is in the way of what is to be replayed, and much more comes."""
+
+    def begin(self):
+        self.reader = self.node.connect(autocommit=False)
+        self.reader.execute("SELECT * FROM held")
+        with self.cluster.nodes[0].connect() as conn:
+            conn.execute("TRUNCATE held")
+            conn.execute("INSERT INTO bulk SELECT * FROM generate_series(1, 50000)")
+
+    def end(self):
+        self.reader.close()
+
+
+TROUBLES = {"paused": (Paused, "error"), "receiver": (ReceiverKilled, "primary"),
+            "network": (NetworkStalls, "error"), "delayed": (Delayed, "primary"),
+            "overloaded": (Overloaded, "error")}
+
+
+def befall(pooler, beat, readers, troubles):
+    """Until all of these replicas are much too old; then they are well again."""
+    readers.come_to_replicas()
+    for trouble in troubles:
+        trouble.begin()
+    wait_for(lambda: all(beat.age_on(trouble.node) > 2 * MAX_LAG for trouble in troubles))
+    readers.go_on()
+    if len(troubles) < len(readers.ports):
+        readers.come_to_replicas()
+    for trouble in troubles:
+        trouble.end()
+    settle(pooler)
+    readers.come_to_replicas()
+
+
+def assert_fresh(beat, readers):
+    reads = readers.on_replicas()
+    ages = [beat.age(read.n, read.when) for read in reads]
+    print(f"{len(beat.since)} beats, {len(reads)} reads on replicas, the oldest {max(ages):.3f} s, "
+          f"max_lag {MAX_LAG} s")
+    assert max(ages) <= MAX_LAG + ALLOWANCE
+
+
+def assert_served_otherwise(cluster, readers, all_lagging):
+    """Who asks for replicas gets what all_lagging says, and who leaves that to us, the primary."""
+    primary = cluster.nodes[0].port
+    errors = [read.error for read in readers.of("shop_ro") if read.error]
+    if all_lagging == "error":
+        assert errors and all(e.code == "57P03" for e in errors), errors[:3]
+        assert not any(read.port == primary for read in readers.of("shop_ro"))
+    else:
+        assert not errors, errors[:3]
+        assert any(read.port == primary for read in readers.of("shop_ro"))
+    assert not any(read.error for read in readers.of("shop"))
+    assert any(read.port == primary for read in readers.of("shop"))
+
+
+def make_eventual(make_shop, all_lagging):
+    pooler = make_shop(routing="split", consistency="eventual", max_lag=f"{MAX_LAG_MS}ms",
+                       monitor_interval=f"{INTERVAL_MS}ms", of_cluster={"all_lagging": all_lagging})
+    settle(pooler)
+    return pooler
+
+
+def prepare(cluster):
+    cluster.nodes[0].execute(SCHEMA)
+    cluster.catch_up()
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_nothing_older_than_max_lag(make_shop, make_proxy, cluster, name):
+    kind, all_lagging = TROUBLES[name]
+    prepare(cluster)
+    troubles = [kind(cluster, node, make_proxy) for node in cluster.nodes[1:]]
+    pooler = make_eventual(make_shop, all_lagging)
+    with Beat(cluster.nodes[0]) as beat, Readers(cluster, pooler) as readers:
+        befall(pooler, beat, readers, troubles)
+    assert_fresh(beat, readers)
+    assert_served_otherwise(cluster, readers, all_lagging)
+
+
+@pytest.mark.full
+def test_one_trouble_after_another(make_shop, make_proxy, cluster):
+    """Of one replica or of both, with much to replay."""
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    prepare(cluster)
+    primary, *replicas = cluster.nodes
+    kinds = [NetworkStalls] + [kind for kind, _ in TROUBLES.values() if kind is not NetworkStalls]
+    troubles = {node: [kind(cluster, node, make_proxy) for kind in kinds] for node in replicas}
+    pooler = make_eventual(make_shop, "primary")
+    with primary.connect() as conn, Beat(primary) as beat, Readers(cluster, pooler) as readers, \
+            Worker(lambda: conn.execute("INSERT INTO bulk SELECT * FROM generate_series(1, 300)")):
+        for _ in range(20):
+            nodes = rng.choice([replicas[:1], replicas[1:], replicas])
+            befall(pooler, beat, readers, [rng.choice(troubles[node]) for node in nodes])
+    assert_fresh(beat, readers)
+    assert not any(read.error for read in readers.of("shop") + readers.of("shop_ro"))
+
+
+# ---- where there is nothing wrong ----
+
+def pass_rounds(pooler, work=lambda: None):
+    """For as long as it would take anybody to be found lagging, and half as long again."""
+    def rounds():
+        work()
+        return int(pooler.console("SHOW CLUSTERS")[0]["rounds"])
+
+    last = rounds() + 3 * MAX_LAG_MS // (2 * INTERVAL_MS)
+    wait_for(lambda: rounds() > last)
+
+
+def commit_without_waiting(node):
+    with node.connect() as conn:
+        conn.execute("SET synchronous_commit = off")
+        conn.execute("INSERT INTO bulk SELECT * FROM generate_series(1, 20)")
+
+
+def test_no_false_alarm(make_shop, cluster):
+    prepare(cluster)
+    primary, one, _ = cluster.nodes
+    pooler = make_eventual(make_shop, "error")
+    alarms = []
+
+    def look(what):
+        alarms.extend([what] * (pooler.log_count("is lagging") - len(alarms)))
+
+    with primary.connect(autocommit=False) as conn:
+        conn.execute("INSERT INTO bulk VALUES (1)")
+        pass_rounds(pooler)
+        look("an insert is not flushed")
+        primary.execute("SELECT pg_switch_wal()")
+        pass_rounds(pooler)
+        look("a file of the log ends early")
+    pass_rounds(pooler, lambda: commit_without_waiting(primary))
+    look("nobody waits for commits to be flushed")
+    assert not alarms
+    # One that is none is heard of here.
+    one.execute("SELECT pg_wal_replay_pause()")
+    wait_for(lambda: (primary.execute("UPDATE beat SET n = n + 1"), pooler.log_count("is lagging"))[1])
+    assert state(pooler, one) == "lagging"
