@@ -5,7 +5,7 @@ import pytest
 
 from lib.nodes import WHERE, reason, seen, settle, state, states, where
 from lib.wait import wait_for
-from lib.wire import PgError, query
+from lib.wire import collect, query
 
 pytestmark = pytest.mark.pgweir_only
 
@@ -64,23 +64,54 @@ def test_replica_that_dies(make_shop, cluster):
     wait_for(lambda: seen(pooler, "shop_ro") == {one.port, two.port})
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("all_lagging", ["primary", "least", "error"])
-def test_all_lag(make_shop, cluster, all_lagging):
-    pooler = make_shop(max_lag="300ms", of_cluster={"all_lagging": all_lagging})
-    settle(pooler)
-    primary, *replicas = cluster.nodes
-    for node in replicas:
+def lag(pooler, cluster):
+    """Both replicas, the second one less."""
+    primary, one, two = cluster.nodes
+    for node in (one, two):
+        primary.execute("INSERT INTO t SELECT * FROM generate_series(1, 1000)")
+        cluster.catch_up(replicas=[node])
         node.execute("SELECT pg_wal_replay_pause()")
     wait_for(lambda: primary.execute("INSERT INTO t VALUES (1)") == [] and
-             sorted(states(pooler)) == ["lagging", "lagging", "primary"])
-    if all_lagging == "error":
-        with pytest.raises(PgError, match="no replica is fresh enough"):
-            pooler.raw(dbname="shop_ro").query(WHERE)
-    elif all_lagging == "primary":
-        assert seen(pooler, "shop_ro") == {primary.port}
-    else:
-        assert seen(pooler, "shop_ro") <= {node.port for node in replicas}
+             states(pooler) == ["lagging" if node in (one, two) else "primary"
+                                for node in sorted(cluster.nodes, key=str)])
+
+
+def who_serves(pooler, dbname, before=None):
+    """The port of the node that a new client reads on; or why there is none."""
+    conn = pooler.raw(dbname=dbname)
+    if before:
+        assert conn.query(before).error is None
+    conn.send(query(f"/* pgweir: replica */ {WHERE}"))
+    messages = conn.recv_until("EZ")
+    conn.close()
+    return messages[-1].error().code if messages[-1].kind == "E" else int(collect(messages).value())
+
+
+@pytest.mark.parametrize("all_lagging", ["primary", "least", "error"])
+def test_all_lag(make_shop, cluster, all_lagging):
+    """What becomes of clients of replicas; and of reads that are split off, which the primary can
+    always serve: it serves all that must see what no replica has."""
+    pooler = make_shop(routing="split", consistency="eventual", max_lag="300ms",
+                       of_cluster={"all_lagging": all_lagging})
+    pooler.databases["shop_seen"] = {**pooler.databases["shop"], "consistency": "session"}
+    pooler.reload()
+    settle(pooler)
+    assert seen(pooler, "shop_ro") == {node.port for node in cluster.nodes[1:]}
+    lag(pooler, cluster)
+    primary, one, two = cluster.nodes
+    served = {"primary": (primary.port, primary.port), "least": (two.port, two.port),
+              "error": ("57P03", primary.port)}[all_lagging]
+    write = "INSERT INTO t VALUES (1)"
+    for _ in range(5):
+        assert (who_serves(pooler, "shop_ro"), who_serves(pooler, "shop")) == served
+        assert who_serves(pooler, "shop", write) == served[1]
+        assert who_serves(pooler, "shop_seen") == served[1]
+        assert who_serves(pooler, "shop_seen", write) == primary.port
+    # One that is fresh enough ends all that.
+    one.execute("SELECT pg_wal_replay_resume()")
+    wait_for(lambda: state(pooler, one) == "ready")
+    for _ in range(5):
+        assert (who_serves(pooler, "shop_ro"), who_serves(pooler, "shop")) == (one.port, one.port)
 
 
 @pytest.mark.full
