@@ -252,12 +252,13 @@ def test_own_writes_while_nodes_die(shop):
 
 
 @pytest.mark.full
-def test_share_of_replicas(make_shop, cluster):
+@pytest.mark.parametrize("consistency", ["session", "monotonic", "global"])
+def test_share_of_replicas(make_shop, cluster, record_property, consistency):
     """A fifth of what is done are writes; who asks thinks for up to 300 ms: most reads run on
     replicas, by what the servers have logged."""
     cluster.nodes[0].execute(SCHEMA)
     cluster.catch_up()
-    shop = Routed.begin(cluster, make_shop, default_pool_size=20)
+    shop = Routed.begin(cluster, make_shop, default_pool_size=20, consistency=consistency)
     reads, lock = [], threading.Lock()
 
     def run(cell):
@@ -275,7 +276,7 @@ def test_share_of_replicas(make_shop, cluster):
             began = time.monotonic()
             conn.query(text)
             with lock:
-                reads.append((int(mark.split()[2]), began - wrote))
+                reads.append((int(mark.split()[2]), began - wrote, time.monotonic() - began))
         conn.close()
 
     threads = [threading.Thread(target=run, args=(i,)) for i in range(16)]
@@ -285,9 +286,15 @@ def test_share_of_replicas(make_shop, cluster):
         t.join()
     ran = shop.all_marks()
     on_replicas = ran["replica1"] | ran["replica2"]
-    late = [number for number, age in reads if age > 0.25]
-    share = sum(n in on_replicas for n, _ in reads) / len(reads)
+    late = [number for number, age, _ in reads if age > 0.25]
+    took = sorted(took for *_, took in reads)
+    share = sum(n in on_replicas for n, *_ in reads) / len(reads)
     share_of_late = sum(n in on_replicas for n in late) / len(late)
-    print(f"{len(reads)} reads, {share:.1%} on replicas; {len(late)} late ones, {share_of_late:.1%}")
+    figures = {"reads": len(reads), "share on replicas": f"{share:.1%}", "late reads": len(late),
+               "share of late ones": f"{share_of_late:.1%}",
+               "median ms": f"{1000 * took[len(took) // 2]:.1f}"}
+    print(consistency, figures)
+    for name, figure in figures.items():
+        record_property(name, figure)
     assert share >= 0.6
     assert share_of_late >= 0.9
