@@ -352,6 +352,9 @@ def test_no_false_alarm(make_shop, cluster):
         primary.execute("SELECT pg_switch_wal()")
         pass_rounds(pooler)
         look("a file of the log ends early")
+        conn.execute("INSERT INTO bulk SELECT * FROM generate_series(1, 1000)")
+        pass_rounds(pooler)
+        look("whole pages are flushed of a transaction that goes on")
     pass_rounds(pooler, lambda: commit_without_waiting(primary))
     look("nobody waits for commits to be flushed")
     assert not alarms

@@ -16,6 +16,9 @@
 #include "pgweir/base/status.h"
 #include "pgweir/base/utf8.h"
 
+/* Of PostgreSQL's write-ahead log, as it is built unless somebody says otherwise. */
+enum { WAL_PAGE = 8192, WAL_HEADER_MAX = 40 };
+
 static const char *const state_names[PW_NODE_STATES] = {
     [PW_NODE_NEW] = "new",         [PW_NODE_DOWN] = "down",     [PW_NODE_FOREIGN] = "foreign",
     [PW_NODE_PRIMARY] = "primary", [PW_NODE_FENCED] = "fenced", [PW_NODE_DIVERGED] = "diverged",
@@ -64,10 +67,20 @@ void pw_health_identified(struct pw_health *health, size_t node,
 	health->nodes[node].version = identity->version;
 }
 
+/* One answer alone may come between what is received and replay's being woken. */
+static bool has_waited(const struct pw_sample *before, const struct pw_sample *sample)
+{
+	const struct pw_probe_answer *a = &before->answer, *b = &sample->answer;
+
+	return before->probe > 0 && a->is_waiting && b->is_waiting && a->receive == b->receive &&
+	       a->replay == b->replay;
+}
+
 void pw_health_answered(struct pw_health *health, size_t node, const struct pw_sample *sample)
 {
 	struct pw_node *n = &health->nodes[node];
 
+	n->has_waited = has_waited(&n->sample, sample);
 	n->sample = *sample;
 	n->has_failed = false;
 	n->has_told = true;
@@ -81,6 +94,7 @@ void pw_health_lost(struct pw_health *health, size_t node, const char *why)
 	note_failure(n, why);
 	n->sample.probe = 0;
 	n->has_followed = false;
+	n->whole = 0;
 	n->system = 0;
 }
 
@@ -160,8 +174,10 @@ static void change_timeline(struct pw_health *health, const struct pw_node *prim
 	uint64_t fork = primary->has_followed ? primary->followed : 0;
 
 	pw_track_fork(&health->track, primary->sample.answer.timeline, fork);
-	for (size_t i = 0; i < health->n; i++)
+	for (size_t i = 0; i < health->n; i++) {
 		health->nodes[i].has_followed = false;
+		health->nodes[i].whole = 0;
+	}
 }
 
 static void add_position(struct pw_health *health, const struct pw_sample *sample)
@@ -256,6 +272,36 @@ uint64_t pw_health_frozen_at(const struct pw_health *health)
 	return track->at[track->n - 1].sent_us;
 }
 
+/* Of a transaction that goes on, whole pages are flushed: what is flushed then ends within a
+ * record. Where nothing ends there, what is inserted is at most a page's header further. */
+static bool ends_within_record(const struct pw_position *position)
+{
+	return position->flush % WAL_PAGE == 0 &&
+	       position->insert > position->flush + WAL_HEADER_MAX;
+}
+
+/* The rest of a record that is not all there can be replayed by nobody, and is missed by nobody. */
+static void note_whole(const struct pw_health *health, struct pw_node *node)
+{
+	const struct pw_track *track = &health->track;
+	const struct pw_position *last = track->n > 0 ? &track->at[track->n - 1] : NULL;
+
+#ifdef PW_MUTANT_HALF_RECORD_LAGS
+	return;
+#endif
+	if (last && node->has_waited && ends_within_record(last) &&
+	    node->sample.answer.receive >= last->flush)
+		node->whole = last->flush;
+}
+
+/* What it may yet have to replay is behind this. */
+static uint64_t replayed_by(const struct pw_node *node)
+{
+	uint64_t replay = node->sample.answer.replay;
+
+	return replay > node->whole ? replay : node->whole;
+}
+
 uint64_t pw_health_lag(const struct pw_health *health, size_t node, uint64_t now_us)
 {
 	const struct pw_node *n = &health->nodes[node];
@@ -265,7 +311,7 @@ uint64_t pw_health_lag(const struct pw_health *health, size_t node, uint64_t now
 		return 0;
 	if (n->sample.probe == 0 || !n->sample.answer.is_standby || !n->has_followed)
 		return PW_LAG_UNKNOWN;
-	has_us = pw_track_time(&health->track, n->sample.answer.replay);
+	has_us = pw_track_time(&health->track, replayed_by(n));
 	if (has_us == 0)
 		return PW_LAG_UNKNOWN;
 	if (frozen_us > 0 && frozen_us < now_us)
@@ -280,7 +326,7 @@ static uint64_t lag_bytes(const struct pw_health *health, const struct pw_node *
 {
 	const struct pw_track *track = &health->track;
 	uint64_t flushed = track->n > 0 ? track->at[track->n - 1].flush : 0;
-	uint64_t replayed = node->sample.answer.replay;
+	uint64_t replayed = replayed_by(node);
 
 	return flushed > replayed ? flushed - replayed : 0;
 }
@@ -345,6 +391,7 @@ static enum pw_node_state judge_replica(struct pw_health *health, size_t i, uint
 		return PW_NODE_DIVERGED;
 	}
 	node->followed = node->sample.answer.replay;
+	note_whole(health, node);
 	node->lag_bytes = lag_bytes(health, node);
 	lag_us = pw_health_lag(health, i, now_us);
 	if (!is_within(lag_us, health->max_lag_us, was_ready) ||

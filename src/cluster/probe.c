@@ -17,6 +17,10 @@
 /* Three times wal_writer_delay (PostgreSQL docs, "Asynchronous Commit"). */
 enum { ASYNC_DELAYS = 3 };
 
+/* Of PostgreSQL 12, and from 13 on. Not asked for where there is nothing to be replayed: then all
+ * that matters is known. */
+#define WAITING "'RecoveryWalAll', 'RecoveryWalStream'"
+
 /* clang-format off */
 #define PROBE(paused)                                                                              \
 	"SELECT s.is_standby,"                                                                     \
@@ -28,7 +32,10 @@ enum { ASYNC_DELAYS = 3 };
 	" CASE WHEN s.is_standby THEN pg_last_wal_receive_lsn() END,"                              \
 	" CASE WHEN s.is_standby THEN " paused " END,"                                             \
 	" r.status = 'streaming', r.received_tli,"                                                 \
-	" (date_part('epoch', current_setting('wal_writer_delay')::interval) * 1000000)::int8"     \
+	" (date_part('epoch', current_setting('wal_writer_delay')::interval) * 1000000)::int8,"    \
+	" CASE WHEN s.is_standby AND pg_last_wal_replay_lsn() < pg_last_wal_receive_lsn()"         \
+	" THEN (SELECT bool_or(wait_event IN (" WAITING ")) FROM pg_stat_activity"                 \
+	" WHERE backend_type = 'startup') END"                                                     \
 	" FROM (SELECT pg_is_in_recovery() AS is_standby) s"                                       \
 	" LEFT JOIN pg_stat_wal_receiver r ON s.is_standby"
 /* clang-format on */
@@ -105,6 +112,7 @@ bool pw_probe_read(const char *const columns[PW_PROBE_COLUMNS], struct pw_probe_
 	answer->is_standby = is_standby;
 	answer->is_paused = read_bool(columns[6]);
 	answer->is_receiving = read_bool(columns[7]);
+	answer->is_waiting = read_bool(columns[10]);
 	answer->async_us = ASYNC_DELAYS * delay_us;
 	return read_position(columns[1], is_standby, &answer->insert) &&
 	       read_position(columns[2], is_standby, &answer->flush) &&

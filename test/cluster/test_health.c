@@ -194,6 +194,124 @@ static void test_idle_primary(void **state PW_UNUSED)
 	}
 }
 
+/* Ten minutes in which there is now and then a record that nobody has asked for, and each minute
+ * another file of the log; replicas are a round behind. */
+static void test_nearly_idle_primary(void **state PW_UNUSED)
+{
+	const uint64_t file = 16 * 1024 * 1024;
+	uint64_t flush = file, insert = file, replayed;
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, file);
+	for (int i = 1; i <= 6000; i++) {
+		replayed = flush;
+		if (i % 600 == 0) {
+			flush += file - flush % file;
+			insert = flush + 40;
+		} else if (i % 150 == 0) {
+			insert = flush += 100;
+		}
+		begin_round(&w);
+		answer(&w, 0,
+		       &(struct pw_probe_answer){
+			   .timeline = 1, .insert = insert, .flush = flush, .async_us = 600 * MS});
+		standby(&w, 1, 1, replayed);
+		standby(&w, 2, 1, replayed);
+		judge(&w);
+		assert_states(&w, "primary ready ready");
+		assert_int_equal(pw_health_lag(&w.health, 1, w.now),
+				 replayed == flush ? 0 : INTERVAL);
+	}
+}
+
+enum { PAGE = 8192 };
+
+/* The primary has flushed whole pages of a transaction that goes on; a replica has received them,
+ * and replayed up to where the last record in them begins. Returns for how many rounds it is well.
+ */
+static unsigned rounds_within_record(const struct pw_position *at, bool is_waiting,
+				     uint64_t receive)
+{
+	struct world w;
+	unsigned rounds;
+
+	begin(&w, 3);
+	settle(&w, PAGE);
+	for (rounds = 0; rounds < 100; rounds++) {
+		begin_round(&w);
+		answer(&w, 0,
+		       &(struct pw_probe_answer){
+			   .timeline = 1, .insert = at->insert, .flush = at->flush});
+		answer(&w, 1,
+		       &(struct pw_probe_answer){.is_standby = true,
+						 .timeline = 1,
+						 .replay = 2 * PAGE - 100,
+						 .receive = receive,
+						 .is_receiving = true,
+						 .is_waiting = is_waiting});
+		standby(&w, 2, 1, at->flush);
+		judge(&w);
+		if (w.health.nodes[1].state != PW_NODE_READY)
+			return rounds;
+	}
+	/* When there is more it is not further behind than it was. */
+	begin_round(&w);
+	primary(&w, 0, 1, at->insert);
+	judge(&w);
+	assert_int_equal(pw_health_lag(&w.health, 1, w.now), INTERVAL);
+	assert_states(&w, "primary ready ready");
+	return rounds;
+}
+
+static void test_flushed_within_a_record(void **state PW_UNUSED)
+{
+	const struct pw_position cut = {.insert = 2 * PAGE + 41, .flush = 2 * PAGE};
+	const struct pw_position next_page = {.insert = 2 * PAGE + 40, .flush = 2 * PAGE};
+	const struct pw_position whole = {.insert = 3 * PAGE, .flush = 3 * PAGE - 100};
+
+	assert_int_equal(rounds_within_record(&cut, true, 2 * PAGE), 100);
+	/* There is more that it could replay, or it has not received it, or it might be all. */
+	assert_in_range(rounds_within_record(&cut, false, 2 * PAGE), 4, 5);
+	assert_in_range(rounds_within_record(&cut, true, 2 * PAGE - 50), 4, 5);
+	assert_in_range(rounds_within_record(&next_page, true, 2 * PAGE), 4, 5);
+	assert_in_range(rounds_within_record(&whole, true, 3 * PAGE - 100), 4, 5);
+}
+
+/* What has just been received is about to be replayed, however long replay has waited. */
+static void test_waiting_takes_two_answers(void **state PW_UNUSED)
+{
+	struct pw_probe_answer a = {.is_standby = true,
+				    .timeline = 1,
+				    .replay = PAGE,
+				    .is_receiving = true,
+				    .is_waiting = true};
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, PAGE);
+	for (unsigned i = 1; i <= 4; i++) {
+		begin_round(&w);
+		a.receive = (1 + i) * PAGE;
+		answer(&w, 0,
+		       &(struct pw_probe_answer){
+			   .timeline = 1, .insert = a.receive + 100, .flush = a.receive});
+		answer(&w, 1, &a);
+		judge(&w);
+		assert_int_equal(pw_health_lag(&w.health, 1, w.now), i * INTERVAL);
+	}
+	begin_round(&w);
+	answer(&w, 1, &a);
+	judge(&w);
+	assert_true(pw_health_lag(&w.health, 1, w.now) <= INTERVAL);
+	/* Of another life nothing is known yet, nor are those of different lives two of one. */
+	pw_health_lost(&w.health, 1, "down");
+	begin_round(&w);
+	answer(&w, 1, &a);
+	judge(&w);
+	assert_int_equal(pw_health_lag(&w.health, 1, w.now), 6 * INTERVAL);
+}
+
 static void test_bytes(void **state PW_UNUSED)
 {
 	struct world w;
@@ -468,6 +586,9 @@ int main(void)
 	    cmocka_unit_test(test_beginning_without_one),
 	    cmocka_unit_test(test_lag),
 	    cmocka_unit_test(test_idle_primary),
+	    cmocka_unit_test(test_nearly_idle_primary),
+	    cmocka_unit_test(test_flushed_within_a_record),
+	    cmocka_unit_test(test_waiting_takes_two_answers),
 	    cmocka_unit_test(test_bytes),
 	    cmocka_unit_test(test_reasons),
 	    cmocka_unit_test(test_primary_that_is_silent),

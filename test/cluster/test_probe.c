@@ -16,9 +16,9 @@
 #include "pgweir/cluster/probe.h"
 
 static const char *const primary[PW_PROBE_COLUMNS] = {
-    "f", "1/2000028", "1/2000000", "0000000A", NULL, NULL, NULL, NULL, NULL, "200000"};
-static const char *const standby[PW_PROBE_COLUMNS] = {"t",         NULL, NULL, NULL, "0/3000148",
-						      "0/4000000", "f",  "t",  "10", "10000"};
+    "f", "1/2000028", "1/2000000", "0000000A", NULL, NULL, NULL, NULL, NULL, "200000", NULL};
+static const char *const standby[PW_PROBE_COLUMNS] = {
+    "t", NULL, NULL, NULL, "0/3000148", "0/4000000", "f", "t", "10", "10000", "t"};
 
 static void test_primary(void **state PW_UNUSED)
 {
@@ -43,6 +43,7 @@ static void test_standby(void **state PW_UNUSED)
 	assert_int_equal(a.replay, 0x3000148);
 	assert_int_equal(a.receive, 0x4000000);
 	assert_true(a.is_receiving);
+	assert_true(a.is_waiting);
 	assert_false(a.is_paused);
 	assert_int_equal(a.async_us, 30000);
 }
@@ -50,14 +51,15 @@ static void test_standby(void **state PW_UNUSED)
 /* Nothing replayed yet, no receiver, paused. */
 static void test_standby_that_knows_little(void **state PW_UNUSED)
 {
-	static const char *const row[PW_PROBE_COLUMNS] = {"t",  NULL, NULL, NULL, NULL,
-							  NULL, "t",  NULL, NULL, "200000"};
+	static const char *const row[PW_PROBE_COLUMNS] = {"t", NULL, NULL, NULL,     NULL, NULL,
+							  "t", NULL, NULL, "200000", NULL};
 	struct pw_probe_answer a;
 
 	assert_true(pw_probe_read(row, &a));
 	assert_int_equal(a.timeline, 0);
 	assert_int_equal(a.replay, 0);
 	assert_false(a.is_receiving);
+	assert_false(a.is_waiting);
 	assert_true(a.is_paused);
 }
 

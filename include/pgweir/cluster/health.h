@@ -72,6 +72,8 @@ struct pw_node {
 	struct pw_sample sample;
 	bool has_followed;     /* the primary's timeline, in this life */
 	uint64_t followed;     /* how far it had replayed when it last did */
+	bool has_waited;       /* replay, for more to be received, as of its last two answers */
+	uint64_t whole;        /* no record ends between what it had replayed and this */
 	unsigned good_samples; /* of different rounds, in a row */
 	uint64_t good_probe;   /* the latest of them */
 	enum pw_node_state state;
