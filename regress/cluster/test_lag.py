@@ -113,9 +113,9 @@ class Reader(Worker):
 
 
 class Readers:
-    def __init__(self, cluster, pooler):
+    def __init__(self, cluster, pooler, databases=("shop", "shop_ro")):
         self.ports = {node.port for node in cluster.nodes[1:]}
-        self.all = [Reader(pooler, name) for name in ("shop", "shop_ro") for _ in range(READERS)]
+        self.all = [Reader(pooler, name) for name in databases for _ in range(READERS)]
 
     def __enter__(self):
         for reader in self.all:
@@ -274,9 +274,11 @@ def assert_served_otherwise(cluster, readers, all_lagging):
     assert any(read.port == primary for read in readers.of("shop"))
 
 
-def make_eventual(make_shop, all_lagging):
-    pooler = make_shop(routing="split", consistency="eventual", max_lag=f"{MAX_LAG_MS}ms",
-                       monitor_interval=f"{INTERVAL_MS}ms", of_cluster={"all_lagging": all_lagging})
+def make_eventual(make_shop, all_lagging, **kw):
+    """Where a primary that is too busy to answer is no excuse, unless somebody says so."""
+    pooler = make_shop(**{"routing": "split", "consistency": "eventual", "max_lag": f"{MAX_LAG_MS}ms",
+                          "monitor_interval": f"{INTERVAL_MS}ms", "no_primary_reads": "1ms",
+                          "of_cluster": {"all_lagging": all_lagging}, **kw})
     settle(pooler)
     return pooler
 
@@ -362,3 +364,30 @@ def test_no_false_alarm(make_shop, cluster):
     one.execute("SELECT pg_wal_replay_pause()")
     wait_for(lambda: (primary.execute("UPDATE beat SET n = n + 1"), pooler.log_count("is lagging"))[1])
     assert state(pooler, one) == "lagging"
+
+
+def test_nothing_older_than_is_known(make_shop, make_proxy, cluster):
+    """Where the primary does not answer the monitor, though it takes writes: then what replicas have
+    is of use for no_primary_reads, and not for longer, however fresh it was."""
+    prepare(cluster)
+    primary, *replicas = cluster.nodes
+    proxy = make_proxy(primary.port)
+    reads_ms, late_ms = 2 * MAX_LAG_MS, max(3 * INTERVAL_MS, 300)
+    pooler = make_eventual(make_shop, "error", nodes=[f"127.0.0.1:{proxy.port}", *replicas],
+                           no_primary_reads=f"{reads_ms}ms")
+    with Beat(primary) as beat, Readers(cluster, pooler, ["shop_ro"]) as readers:
+        readers.come_to_replicas()
+        proxy.stall()
+        for node in replicas:
+            node.execute("SELECT pg_wal_replay_pause()")
+        wait_for(lambda: any(read.error for read in readers.of("shop_ro")))
+        assert max(beat.age_on(node) for node in replicas) > MAX_LAG + ALLOWANCE
+        readers.go_on()
+        proxy.flow()
+        for node in replicas:
+            node.execute("SELECT pg_wal_replay_resume()")
+        readers.come_to_replicas()
+    ages = [beat.age(read.n, read.when) for read in readers.on_replicas()]
+    limit = MAX_LAG + (reads_ms + late_ms) / 1000
+    print(f"the oldest of {len(ages)} reads {max(ages):.3f} s, at most {limit} s")
+    assert MAX_LAG < max(ages) <= limit + ALLOWANCE
