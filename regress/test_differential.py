@@ -60,6 +60,10 @@ def test_conversations(make_pooler, pg, db, mode):
     check(make_pooler, pg, db, mode, range(8))
 
 
+def test_conversations_that_were_different_once(make_pooler, pg, db):
+    check(make_pooler, pg, db, "transaction", [1040, 2012])
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("first", [1000, 2000])
 def test_many_conversations(make_pooler, pg, db, first):

@@ -56,9 +56,10 @@ struct pw_parse_state pw_plan_parse_state(const struct pw_client *c);
 void pw_plan_keep(struct pw_client *c, const struct pw_piece *piece);
 /* An answer to it ends that. True: kept back, since an error may still follow. */
 bool pw_plan_answer(struct pw_client *c, const struct pw_piece *piece);
-/* An error about `name`: true = swallowed, the batch will be sent once more at ReadyForQuery. */
+/* An error about a statement of its own: true = swallowed, the batch will be sent once more at
+ * ReadyForQuery. */
 bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
-		    const struct pw_prepared_name *name);
+		    const struct pw_expect *about);
 /* Sends a Sync of our own. False: the client is closed. */
 bool pw_plan_end_batch(struct pw_client *c);
 /* It will not be sent in this way. */

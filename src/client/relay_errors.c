@@ -92,6 +92,7 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 {
 	struct pw_prepared_name *name = name_of(about);
 	struct pw_strbuf out = PW_STRBUF_INIT;
+	char sent_as[PW_STATEMENT_NAME_SIZE];
 	size_t begin;
 
 	pw_session_note_error(c, about);
@@ -100,7 +101,7 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		return;
 	}
 	if (pw_names_give_error(c, piece) ||
-	    (name && piece->is_last && pw_plan_repeat(c, piece, name)))
+	    (name && piece->is_last && pw_plan_repeat(c, piece, about)))
 		return;
 	pw_failed_note_error(c, piece, about);
 	(void)pw_plan_answer(c, piece);
@@ -117,12 +118,14 @@ void pw_relay_error(struct pw_client *c, const struct pw_piece *piece,
 		c->loan.link->facts.must_close = true;
 	/* Tables that were changed past us leave it with arguments of other types than theirs: it
 	 * is parsed anew for whoever prepares it next. */
-	pw_known_doubt(&c->loan.link->facts.known, name->statement->id);
+	pw_known_doubt(&c->loan.link->facts.known, about->statement);
 	if (!name->is_types_told && is_bad_value(piece, about))
 		pw_prepared_forget_types(name);
+	/* The client's name may stand for one that is parsed under other settings by now. */
+	pw_statement_name(about->statement, sent_as);
 	begin = pw_writer_begin(&out, 'E');
-	add_replaced(&out, piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
-		     name->statement->name, name->name);
+	add_replaced(&out, piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, sent_as,
+		     name->name);
 	pw_writer_end(&out, begin);
 	send_to_client(c, &out, piece);
 }

@@ -272,14 +272,15 @@ bool pw_plan_end_batch(struct pw_client *c)
 }
 
 bool pw_plan_repeat(struct pw_client *c, const struct pw_piece *piece,
-		    const struct pw_prepared_name *name)
+		    const struct pw_expect *about)
 {
+	const struct pw_prepared_name *name = about->object;
 	struct pw_prepared *prepared = c->prepared;
 
 	if (!is_changed_result(piece))
 		return false;
 	/* What this link has is of no use to anybody; what others have may not be either. */
-	pw_known_doubt(&c->loan.link->facts.known, name->statement->id);
+	pw_known_doubt(&c->loan.link->facts.known, about->statement);
 	atomic_fetch_add(&c->loan.pool->shared->db->ddl_epoch, 1);
 	if (!prepared || !prepared->may_repeat || !prepared->is_repeat_whole ||
 	    name->description > 0 || c->held || pw_reader_is_inside(&c->reader) ||
