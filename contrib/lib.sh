@@ -168,12 +168,14 @@ write_private() {
 		sh "$1" "${2:-600}"
 }
 
-# free_ports N: N different TCP ports that nobody has on loopback right now, one a line.
+# free_ports N: N different TCP ports that nobody has on loopback right now, one a line. None of those
+# that connections get by themselves: a server that is started again finds its own still free.
 free_ports() {
 	perl -MIO::Socket::INET -e '
-		for (1 .. $ARGV[0]) {
-			my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 0, Listen => 1)
-				or die "no free port on 127.0.0.1: $!\n";
+		for (my $tries = 0; @held < $ARGV[0]; $tries++) {
+			die "no free port on 127.0.0.1: $!\n" if $tries == 1000;
+			my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1,
+				LocalPort => 10240 + int rand 22528) or next;
 			push @held, $s;
 			print $s->sockport, "\n";
 		}' "$1"
