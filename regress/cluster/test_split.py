@@ -334,3 +334,19 @@ def test_waiting_for_a_replica(shop):
         assert (result.value(), where in REPLICAS) == (str(i + 1), True)
         result = conn.run(parse("", "SELECT count(*) FROM t"), bind(), execute(), sync())
         assert result.value() == str(i + 1)
+
+
+@pytest.mark.parametrize("consistency", ["session", "global"])
+def test_waiting_for_a_link_to_a_replica(shop, consistency):
+    """What is known of a server when a link to it is opened says nothing of what that will show: who
+    may wait does so until it is asked again."""
+    shop.pooler.settings.update(ryw_wait="10s", consistency=consistency)
+    shop.pooler.reload()
+    conn = shop.pooler.raw(dbname="shop")
+    one, other = shop.cluster.nodes[1:]
+    if shop.query(conn, "SELECT 1")[1] != [one.name]:
+        one, other = other, one
+    one.execute("SELECT pg_wal_replay_pause()")
+    conn.query("INSERT INTO t VALUES (1)")
+    result, where = shop.query(conn, "SELECT count(*) FROM t")
+    assert (result.value(), where) == ("1", [other.name])

@@ -306,7 +306,9 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 	route = decide(c, &request, extent, piece, rest);
 	if (route == PW_ROUTE_UNSEEN && waits(c))
 		return false;
-	c->route->waits_since_us = 0;
+	/* A read may have to wait on: see pw_route_suits(). */
+	if (route != PW_ROUTE_READ)
+		c->route->waits_since_us = 0;
 	c->route->is_written =
 	    route == PW_ROUTE_WRITE && request.n_texts == 1 && request.is_plain_write;
 	count(c, route == PW_ROUTE_DOUBT ? PW_ROUTE_N + request.doubt : route);
@@ -350,17 +352,23 @@ bool pw_route_send_begun(struct pw_client *c,
 	return ok;
 }
 
-/* The link may not be one on which the client may read after all. */
+/* The link may not be one on which the client may read after all: if it was opened for it, what is
+ * known of its server is of before that. The next round tells more. */
 bool pw_route_suits(struct pw_client *c)
 {
-	if (!pw_route_is_apart(c) || pw_loan_reads_right(&c->loan))
+	if (!pw_route_is_apart(c))
 		return true;
+	if (pw_loan_reads_right(&c->loan)) {
+		c->route->waits_since_us = 0;
+		return true;
+	}
 	if (c->state != PW_CLIENT_QUEUED)
 		pw_client_goto(c, PW_CLIENT_QUEUED);
 	pw_pool_return(&c->loan, false, false);
 	pw_route_leave(c);
-	if (c->state == PW_CLIENT_CLOSED)
+	if (c->state == PW_CLIENT_CLOSED || waits(c))
 		return false;
+	c->route->waits_since_us = 0;
 	count(c, PW_ROUTE_UNSEEN);
 	return pw_pool_borrow(&c->loan);
 }
