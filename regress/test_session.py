@@ -78,3 +78,14 @@ def test_long_texts_are_looked_at(make_pooler, size):
     a.query("SET work_mem = '7MB'; " + text)
     assert b.query("SELECT current_setting('work_mem'), pg_backend_pid()").rows == [["4MB", pid]]
     assert a.query("SELECT current_setting('work_mem'), pg_backend_pid()").rows == [["7MB", pid]]
+
+
+def test_questions_leave_nothing(make_pooler):
+    """What the pooler asks by itself cannot be seen in the session afterwards."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a, b = pooler.raw(), pooler.raw()
+    a.query("SET default_transaction_isolation = 'serializable'")
+    a.query("SELECT set_config('work_mem', '7MB', false)")
+    text = "SELECT name FROM pg_settings WHERE source = 'session' AND name ~ '^(transaction|work)'"
+    assert a.query(text).rows == [["work_mem"]]
+    assert b.query(text).rows == []

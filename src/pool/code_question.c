@@ -408,7 +408,7 @@ static void add_beginning(struct pw_strbuf *sql, unsigned server_version)
 void pw_code_add_question(struct pw_strbuf *sql, unsigned server_version)
 {
 	/* The session may be one whose transactions wait for a safe snapshot. */
-	pw_strbuf_add_string(sql, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;");
+	pw_strbuf_add_string(sql, "SET LOCAL transaction_isolation = 'read committed';");
 	add_beginning(sql, server_version);
 	pw_strbuf_printf(
 	    sql,

@@ -380,7 +380,7 @@ static void add_edges(struct pw_strbuf *sql)
 void pw_readable_add_question(struct pw_strbuf *sql, unsigned server_version)
 {
 	/* As with the code: no waiting for a safe snapshot, no long thinking. */
-	pw_strbuf_add_string(sql, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;");
+	pw_strbuf_add_string(sql, "SET LOCAL transaction_isolation = 'read committed';");
 	pw_code_add_peace(sql);
 	add_lists(sql);
 	pw_strbuf_add_string(sql, server_version >= 14 ? parsed : nothing_parsed);

@@ -18,7 +18,7 @@
 /* Where a session has that, its read-only serializable transactions wait for others to end. A query
  * of our own need not: that goes ahead of what takes its snapshot. */
 #define PW_SYNC_DEFERRABLE "default_transaction_deferrable"
-#define PW_SYNC_UNDEFERRED "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+#define PW_SYNC_UNDEFERRED "SET LOCAL transaction_isolation = 'read committed';"
 
 /* A literal that reads the same under every setting. */
 void pw_sync_add_quoted(struct pw_strbuf *sql, const char *value);
