@@ -161,6 +161,7 @@ enum node_column {
 	N_HELD_S,
 	N_HELD_BY,
 	N_LINKS,
+	N_BUSY,
 	N_LAG_MS,
 	N_LAG_BYTES,
 	N_TIMELINE,
@@ -169,6 +170,9 @@ enum node_column {
 	N_PAUSED,
 	N_WEIGHT,
 	N_CONF_WEIGHT,
+	N_SHARE,
+	N_ZONE,
+	N_TRIP,
 	N_VERSION,
 	N_SAMPLE_MS,
 };
@@ -185,6 +189,7 @@ static const struct pw_column node_columns[] = {
     [N_HELD_S] = {"held_s", PW_COL_INT4, PW_MERGE_FIRST, "For how many seconds; NULL = it is not."},
     [N_HELD_BY] = {"held_by", PW_COL_TEXT, PW_MERGE_FIRST, "The user of the console that said so."},
     [N_LINKS] = {"links", PW_COL_INT4, PW_MERGE_SUM, "Server connections to it, in use or not."},
+    [N_BUSY] = {"busy", PW_COL_INT4, PW_MERGE_FIRST, "Those that are in use: by it balance goes."},
     [N_LAG_MS] = {"lag_ms", PW_COL_INT4, PW_MERGE_FIRST,
                   "How old what one reads there may be; NULL = that cannot be told."},
     [N_LAG_BYTES] = {"lag_bytes", PW_COL_NUMERIC, PW_MERGE_FIRST,
@@ -197,6 +202,11 @@ static const struct pw_column node_columns[] = {
     [N_PAUSED] = {"paused", PW_COL_INT4, PW_MERGE_FIRST, "1 = replay is paused."},
     [N_WEIGHT] = {"weight", PW_COL_INT4, PW_MERGE_FIRST, "In force, as configured or by WEIGHT."},
     [N_CONF_WEIGHT] = {"conf_weight", PW_COL_INT4, PW_MERGE_FIRST, "As in [nodes]."},
+    [N_SHARE] = {"share", PW_COL_INT4, PW_MERGE_FIRST,
+                 "Percent of its weight that it has: less than 100 during slow_start."},
+    [N_ZONE] = {"zone", PW_COL_TEXT, PW_MERGE_FIRST, "As in [nodes]; NULL = not said."},
+    [N_TRIP] = {"trip_us", PW_COL_INT4, PW_MERGE_FIRST,
+                "Microseconds that an answer to the monitor takes, smoothed; NULL = not known."},
     [N_VERSION] = {"version", PW_COL_INT4, PW_MERGE_FIRST, "server_version_num."},
     [N_SAMPLE_MS] = {"sample_ms", PW_COL_INT4, PW_MERGE_FIRST,
                      "Milliseconds since it was asked what it has last answered."},
@@ -246,19 +256,36 @@ static void set_links(struct visit *v, struct pw_cell *row, int slot)
 {
 	struct link_count count = {v->cluster, slot, 0};
 
-	if (slot != PW_NO_SLOT)
+	if (slot != PW_NO_SLOT) {
 		pw_pools_each(v->pools, add_links, &count);
+		pw_cell_set_number(&row[N_BUSY], atomic_load(&v->cluster->loads[slot].busy));
+	}
 	pw_cell_set_number(&row[N_LINKS], count.n);
 }
 
 /* A reload may have taken it away that the monitor has not seen yet. */
-static void set_conf_weight(struct pw_cell *row, const struct pw_conf_cluster *conf,
-			    const char *name)
+static void set_conf(struct visit *v, struct pw_cell *row, const struct pw_conf_cluster *conf,
+		     const char *name)
 {
 	for (size_t i = 0; i < conf->n_nodes; i++) {
-		if (strcmp(conf->nodes[i].name, name) == 0)
-			pw_cell_set_number(&row[N_CONF_WEIGHT], conf->nodes[i].weight);
+		const struct pw_conf_node *node = &conf->nodes[i];
+
+		if (strcmp(node->name, name) != 0)
+			continue;
+		pw_cell_set_number(&row[N_CONF_WEIGHT], node->weight);
+		if (node->zone && node->zone[0])
+			pw_cell_set_text(v->rows, &row[N_ZONE], node->zone);
 	}
+}
+
+static void set_balance(struct visit *v, struct pw_cell *row, const struct pw_conf_cluster *conf,
+			const struct pw_node *node)
+{
+	unsigned share = pw_share(node->back_us, (uint64_t)conf->slow_start, v->now_us);
+
+	pw_cell_set_number(&row[N_SHARE], share * 100 / PW_SHARE_WHOLE);
+	if (node->trip_us > 0)
+		pw_cell_set_number(&row[N_TRIP], (int64_t)node->trip_us);
 }
 
 static void visit_node(struct visit *v, const struct pw_conf_cluster *conf,
@@ -283,7 +310,8 @@ static void visit_node(struct visit *v, const struct pw_conf_cluster *conf,
 	}
 	set_sample(v, row, &node->sample);
 	pw_cell_set_number(&row[N_WEIGHT], view->places[i].weight);
-	set_conf_weight(row, conf, view->places[i].name);
+	set_conf(v, row, conf, view->places[i].name);
+	set_balance(v, row, conf, node);
 	if (node->version > 0)
 		pw_cell_set_number(&row[N_VERSION], node->version);
 }

@@ -125,6 +125,7 @@ static struct pw_cluster_view *create_view(const struct pw_cluster *cluster,
 		view->places[i].port = places[i].port;
 		view->places[i].weight = places[i].weight;
 		view->places[i].slot = places[i].slot;
+		view->places[i].is_far = places[i].is_far;
 	}
 	return view;
 }

@@ -76,12 +76,19 @@ static bool has_waited(const struct pw_sample *before, const struct pw_sample *s
 	       a->replay == b->replay;
 }
 
+/* An eighth of what is new: one answer that was late by chance is no news of the way. */
+static uint64_t smooth(uint64_t before, uint64_t now)
+{
+	return before == 0 ? now : before - before / 8 + now / 8;
+}
+
 void pw_health_answered(struct pw_health *health, size_t node, const struct pw_sample *sample)
 {
 	struct pw_node *n = &health->nodes[node];
 
 	n->has_waited = has_waited(&n->sample, sample);
 	n->sample = *sample;
+	n->trip_us = smooth(n->trip_us, sample->took_us);
 	n->has_failed = false;
 	n->has_told = true;
 	n->reason[0] = '\0';
@@ -96,6 +103,7 @@ void pw_health_lost(struct pw_health *health, size_t node, const char *why)
 	n->has_followed = false;
 	n->whole = 0;
 	n->system = 0;
+	n->trip_us = 0;
 }
 
 void pw_health_is_late(struct pw_health *health, size_t node, const char *why)
@@ -244,6 +252,8 @@ void pw_health_hold(struct pw_health *health, size_t node, enum pw_hold_kind kin
 {
 	struct pw_hold *hold = &health->nodes[node].hold;
 
+	if (hold->kind != PW_HOLD_NONE && kind == PW_HOLD_NONE)
+		health->nodes[node].back_us = now_us;
 	*hold = (struct pw_hold){.kind = kind, .since_us = now_us};
 	memcpy(hold->by, by, pw_utf8_fit(by, sizeof(hold->by) - 1));
 }
@@ -456,6 +466,9 @@ void pw_health_judge(struct pw_health *health, uint64_t now_us)
 
 		if (state == node->state)
 			continue;
+		/* One that was ready when it was first asked has been at work before. */
+		if (state == PW_NODE_READY && node->state != PW_NODE_NEW)
+			node->back_us = now_us;
 		node->state = state;
 		node->since_us = now_us;
 	}

@@ -181,7 +181,8 @@ static void on_identity(struct pw_inquirer *inquirer, const struct pw_probe_iden
 static void on_answer(struct pw_inquirer *inquirer, const struct pw_probe_answer *answer)
 {
 	struct watched_node *node = node_of(inquirer);
-	const struct pw_sample sample = {node->probe, node->sent_us, *answer};
+	uint64_t took_us = pw_clock_since(node->sent_us, node->watched->monitor->loop->now_us);
+	const struct pw_sample sample = {node->probe, node->sent_us, *answer, took_us};
 
 	node->is_late = false;
 	pw_health_answered(&node->watched->health, node->index, &sample);
@@ -321,6 +322,12 @@ static void begin_node(struct watched *w, size_t i)
 			 w->monitor->mailbox, &node->target, &inquirer_ops);
 }
 
+/* One of which nobody has said where it is is not in the same zone. */
+static bool is_far(const char *from, const char *zone)
+{
+	return from && from[0] != '\0' && (!zone || strcmp(from, zone) != 0);
+}
+
 /* What may change while the connections stay. */
 static void take_settings(struct watched *w, const struct pw_conf_cluster *settings)
 {
@@ -334,6 +341,7 @@ static void take_settings(struct watched *w, const struct pw_conf_cluster *setti
 
 		w->as_configured[i].weight = w->places[i].weight = node->weight;
 		w->as_configured[i].role = node->role;
+		w->places[i].is_far = is_far(settings->zone, node->zone);
 		w->health.nodes[i].is_replica_only = node->role == PW_NODE_REPLICA_ONLY;
 	}
 }
@@ -352,6 +360,7 @@ static struct watched *find_watched(const struct pw_monitor *monitor, const char
 static void inherit_node(struct watched *w, size_t i, const struct watched *before, size_t j)
 {
 	w->health.nodes[i].hold = before->health.nodes[j].hold;
+	w->health.nodes[i].back_us = before->health.nodes[j].back_us;
 	w->nodes[i].logged_hold = before->nodes[j].logged_hold;
 	if (before->health.primary == (int)j)
 		w->health.primary = w->logged_primary = (int)i;

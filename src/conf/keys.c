@@ -92,6 +92,9 @@ static const struct pw_conf_key db_rows[] = {
 	{DB_KEY(CHOICE, "consistency", consistency), .min = "eventual|monotonic|session|global",
 	 .inherits = "the cluster's",
 	 .help = "What a client must see that reads on replicas, with routing = split."},
+	{DB_KEY(CHOICE, "balance", balance), .min = "least_busy|round_robin|random|latency",
+	 .inherits = "that of the cluster",
+	 .help = "Which of the replicas that may run a read gets it."},
 };
 
 static const struct pw_conf_key cluster_rows[] = {
@@ -113,6 +116,13 @@ static const struct pw_conf_key cluster_rows[] = {
 	{CLUSTER_KEY(CHOICE, "all_lagging", all_lagging), .min = "primary|least|error",
 	 .inherits = "all_lagging",
 	 .help = "What clients of replicas get while none is fresh enough."},
+	{CLUSTER_KEY(CHOICE, "balance", balance), .min = "least_busy|round_robin|random|latency",
+	 .inherits = "balance",
+	 .help = "Which of the replicas that may run a read gets it."},
+	{CLUSTER_KEY(STRING, "zone", zone), .inherits = "zone",
+	 .help = "Where this pgweir is: replicas of the same zone are used first."},
+	{CLUSTER_KEY(DURATION, "slow_start", slow_start), .min = "0", .max = "1h", .inherits = "slow_start",
+	 .help = "How long the share of a replica grows that is ready again; 0 = not at all."},
 	{CLUSTER_KEY(DURATION, "no_primary_wait", no_primary_wait), .min = "0", .max = "1h",
 	 .inherits = "no_primary_wait",
 	 .help = "How long clients wait while there is no primary."},
@@ -133,9 +143,11 @@ static const struct pw_conf_key cluster_rows[] = {
 
 static const struct pw_conf_key node_rows[] = {
 	{NODE_KEY(NUMBER, weight), .default_text = "1", .min = "1", .max = "1000",
-	 .help = "Its share, in proportion, of server connections; one client after another gets the idle one."},
+	 .help = "Its share of reads and of server connections, in proportion to that of the others."},
 	{NODE_KEY(CHOICE, role), .default_text = "any", .min = "any|replica",
 	 .help = "replica: it is never followed as a primary."},
+	{NODE_KEY(STRING, zone), .inherits = "none",
+	 .help = "Where it is: a pgweir of the same zone uses it first."},
 };
 
 static const struct pw_conf_key user_rows[] = {

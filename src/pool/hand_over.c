@@ -179,6 +179,7 @@ static void take_apart(struct pw_link *link, struct link_mail *m)
 	if (link->state == PW_LINK_IDLE)
 		atomic_fetch_sub(&link->shared->seats[pools->index].idle, 1);
 	pw_link_forget_last(link);
+	pw_link_rest(link);
 	pw_link_count(link, -1);
 	m->shared = link->shared;
 	m->facts = link->facts;

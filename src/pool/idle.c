@@ -206,14 +206,101 @@ static struct pw_link *last_of(const struct pw_loan *loan)
 	return is_at_hand(loan->last, loan) ? loan->last : NULL;
 }
 
+/* ---- of replicas ---- */
+
+/* The links that are at hand, by how well they would do. */
+struct hand {
+	const struct pw_loan *loan;
+	struct pw_pick pick;
+	struct pw_link *best;  /* to the node that is to get it; the one that fits best */
+	struct pw_link *other; /* to another that may */
+	int looked;
+};
+
+/* True: it is not looked any further. */
+static bool weigh(struct hand *hand, struct pw_link *link)
+{
+	bool is_there = link->facts.slot == hand->pick.slot;
+
+	/* Of others one is enough. */
+	if (!pw_nodes_admit(link, hand->pick.slots) || (!is_there && hand->other))
+		return false;
+	if (needs_check(link->pool, link)) {
+		pw_link_goto(link, PW_LINK_STALE);
+		return false;
+	}
+	if (is_for_others(link, hand->loan) || !pw_nodes_show(link, hand->loan) ||
+	    (hand->loan && !pw_pool_suits(link, hand->loan)))
+		return ++hand->looked == FIT_SEARCH_MAX;
+	if (!is_there) {
+		hand->other = link;
+		return false;
+	}
+	if (!hand->best || fits(link, hand->loan))
+		hand->best = link;
+	return fits(link, hand->loan) || ++hand->looked == FIT_SEARCH_MAX;
+}
+
+/* A link to another node is better than to wait for a login; but where there is none at all to the
+ * one that was to get it, one is opened for the next time. */
+static void note_missing(struct pw_pool *pool, int slot)
+{
+	if (pool->node_links[slot] > 0 || pool->missing > 0)
+		return;
+	pool->missing = slot + 1;
+	pw_task_post(pool->pools->loop, &pool->serve_task);
+}
+
+static struct pw_link *take_of_replicas(struct pw_pool *pool, const struct pw_loan *loan,
+					bool is_fifo)
+{
+	struct hand hand = {.loan = loan};
+
+	if (pw_list_is_empty(&pool->idle))
+		return NULL;
+	hand.pick = pw_nodes_pick(pool, loan);
+	if (hand.pick.slots == 0)
+		return NULL;
+	if (loan && !is_fifo && loan->last && loan->last->facts.slot == hand.pick.slot &&
+	    is_at_hand(loan->last, loan))
+		return loan->last;
+	for (struct pw_list *node = is_fifo ? pool->idle.prev : pool->idle.next, *next;
+	     node != &pool->idle; node = next) {
+		next = is_fifo ? node->prev : node->next;
+		if (weigh(&hand, PW_CONTAINER(node, struct pw_link, pool_node)))
+			break;
+	}
+	if (!hand.best && loan)
+		note_missing(pool, hand.pick.slot);
+	return hand.best ? hand.best : hand.other;
+}
+
+struct pw_link *pw_pool_far_idle(struct pw_pool *pool)
+{
+	const struct pw_loan *head = pw_pool_head(pool);
+	uint64_t slots = pw_nodes_near(pool, head);
+
+	PW_LIST_FOREACH (node, &pool->idle) {
+		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
+
+		if (!pw_nodes_admit(link, slots))
+			return link;
+	}
+	return NULL;
+}
+
+/* ---- of all pools ---- */
+
 struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *loan)
 {
 	bool is_fifo = pool->pools->snapshot->conf->server_round_robin;
-	bool is_of_replicas = pool->cluster && pool->routing == PW_ROUTING_REPLICA;
-	uint64_t usable = pw_nodes_usable(pool);
+	uint64_t usable;
 	struct pw_link *best, *kept_back = NULL;
 	int looked = 0;
 
+	if (pw_pool_is_of_replicas(pool))
+		return take_of_replicas(pool, loan, is_fifo);
+	usable = pw_nodes_usable(pool);
 	best = is_fifo ? NULL : last_of(loan);
 	if (best)
 		return best;
@@ -233,9 +320,8 @@ struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *lo
 			kept_back = link;
 			continue;
 		}
-		if (!best || pw_nodes_is_freer(pool, link, best))
-			best = link;
-		if (is_fifo || (fits(link, loan) && !is_of_replicas))
+		best = best ? best : link;
+		if (is_fifo || fits(link, loan))
 			return link;
 	}
 	return best ? best : kept_back;

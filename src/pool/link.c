@@ -119,16 +119,24 @@ void pw_link_count(const struct pw_link *link, int change)
 		links[slot] = (uint16_t)(links[slot] + change);
 }
 
-/* How much the nodes of a cluster have to do. */
+void pw_link_rest(struct pw_link *link)
+{
+	if (link->load)
+		atomic_fetch_sub_explicit(&link->load->busy, 1, memory_order_relaxed);
+	link->load = NULL;
+}
+
+/* How much the nodes of a cluster have to do. A reload may change the pool's cluster meanwhile. */
 static void count_node(struct pw_link *link, enum pw_link_state next)
 {
-	uint16_t *lent = link->pool->node_lent;
+	struct pw_cluster *cluster = link->pool->cluster;
 	int slot = link->facts.slot;
 
-	if (slot == PW_NO_SLOT)
-		return;
-	lent[slot] =
-	    (uint16_t)(lent[slot] + (next == PW_LINK_LENT) - (link->state == PW_LINK_LENT));
+	pw_link_rest(link);
+	if (next == PW_LINK_LENT && cluster && slot != PW_NO_SLOT) {
+		link->load = &cluster->loads[slot];
+		atomic_fetch_add_explicit(&link->load->busy, 1, memory_order_relaxed);
+	}
 	if (next == PW_LINK_CLOSED)
 		pw_link_count(link, -1);
 }

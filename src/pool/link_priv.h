@@ -20,6 +20,8 @@ void pw_link_settle(struct pw_link *link, const struct pw_expect *entry, bool is
 void pw_link_undo_first(struct pw_link *link, uint32_t n);
 /* Among its pool's links at its node: +1 when it comes to the pool, -1 when it goes. */
 void pw_link_count(const struct pw_link *link, int change);
+/* Nobody has it any more: its node has one less to do. */
+void pw_link_rest(struct pw_link *link);
 
 /* ---- link_account.c ---- */
 /* Works through server bytes; used once the link has logged in. */

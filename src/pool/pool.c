@@ -233,6 +233,11 @@ static void serve_queue(struct pw_pool *pool)
 			return;
 		if (check_a_stale_link(pool) || pw_pool_open_link(pool))
 			continue;
+		/* What is too far for it is in the way. */
+		if (pw_pool_is_of_replicas(pool) && (link = pw_pool_far_idle(pool))) {
+			pw_link_close(link, PW_LINK_END_CLEAN, "a nearer node serves", NULL);
+			continue;
+		}
 		/* Better one that does not suit than none, unless nobody would bring it round. */
 		link = pw_pool_take_idle(pool, NULL);
 		if (!link)
@@ -263,6 +268,7 @@ void pw_pool_serve(struct pw_pool *pool)
 	pw_nodes_tend(pool);
 	serve_welcome(pool);
 	serve_wanting(pool, true);
+	pw_pool_open_missing(pool);
 	serve_queue(pool);
 	/* Links that nobody else could take. */
 	serve_wanting(pool, false);
@@ -289,6 +295,12 @@ static int oldest_other_head(const struct pw_pool *pool, uint64_t *since)
 	return best;
 }
 
+static bool is_too_far(const struct pw_link *link, const struct pw_loan *loan)
+{
+	return pw_pool_is_of_replicas(link->pool) &&
+	       !pw_nodes_admit(link, pw_nodes_near(link->pool, loan));
+}
+
 /* Gives the link to whoever has waited longest in the process, or who waits for that one; false =
  * nobody waits. */
 static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
@@ -311,7 +323,7 @@ static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 	    pw_pool_hand_over_sought(link, wanting, (unsigned)other))
 		return true;
 	if (!head || head->replication != PW_REPLICATION_NONE || pool->pools->is_lending ||
-	    !may_serve(link, head))
+	    !may_serve(link, head) || is_too_far(link, head))
 		return false;
 	lend_to_waiter(pool, link, head);
 	return true;

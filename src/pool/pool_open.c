@@ -165,6 +165,16 @@ bool pw_pool_open_own(struct pw_loan *loan)
 	return true;
 }
 
+void pw_pool_open_missing(struct pw_pool *pool)
+{
+	if (pool->missing == 0)
+		return;
+	if (pool->db && !pw_pool_is_paused(pool) && may_log_in(pool) &&
+	    take_limits(pool, pool->conf.pool_size, login_limit(pool), false))
+		(void)open_taken(pool);
+	pool->missing = 0;
+}
+
 bool pw_pool_open_minimum(struct pw_pool *pool)
 {
 	int size = pool->conf.pool_size;

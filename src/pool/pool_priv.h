@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Between the files of a pool, lowest first: the set (pool_set.c), the queue (queue.c), unused
- * links (idle.c), telling other pools (wake.c), hand-over (hand_over.c), one link and no other
- * (seek.c), opening (pool_open.c), who gets which link (pool.c), upkeep (janitor.c), life of the
- * set (pools.c).
+ * Between the files of a pool, lowest first: the set (pool_set.c), the queue (queue.c), which nodes
+ * there are and who gets the next read (nodes.c, balance.c), unused links (idle.c), telling other
+ * pools (wake.c), hand-over (hand_over.c), one link and no other (seek.c), opening (pool_open.c),
+ * who gets which link (pool.c), upkeep (janitor.c), life of the set (pools.c).
  */
 #ifndef PGWEIR_POOL_POOL_PRIV_H
 #define PGWEIR_POOL_POOL_PRIV_H
@@ -62,8 +62,25 @@ bool pw_nodes_admit(const struct pw_link *link, uint64_t slots);
 bool pw_nodes_show(const struct pw_link *link, const struct pw_loan *loan);
 /* Is the link one to the cluster's primary, as far as is known? */
 bool pw_nodes_is_of_primary(const struct pw_link *link);
-/* Has the node of `a` less to do, for its weight, than that of `b`? */
-bool pw_nodes_is_freer(struct pw_pool *pool, const struct pw_link *a, const struct pw_link *b);
+/* What is known of the nodes; NULL = nothing yet. Valid until the next look: each function looks
+ * once. */
+const struct pw_cluster_view *pw_nodes_look(struct pw_pool *pool);
+/* The bit of the view's node i. */
+uint64_t pw_nodes_bit(const struct pw_cluster_view *view, size_t i);
+/* As pw_nodes_usable(); and of these, those where whoever has the token may read. */
+uint64_t pw_nodes_usable_of(const struct pw_pool *pool, const struct pw_cluster_view *view);
+uint64_t pw_nodes_showing(const struct pw_pool *pool, const struct pw_cluster_view *view,
+			  const struct pw_token *token);
+
+/* ---- balance.c ---- */
+struct pw_pick {
+	uint64_t slots; /* that may get it; 0 = none */
+	int slot;       /* the one that is to */
+};
+/* For a loan (NULL = anybody's) of the replicas' pool: where it is to run. */
+struct pw_pick pw_nodes_pick(struct pw_pool *pool, const struct pw_loan *loan);
+/* Those that are not too far for it, whether or not they have all that it must see. */
+uint64_t pw_nodes_near(struct pw_pool *pool, const struct pw_loan *loan);
 /* The node that has the most links beyond what its weight says, while another lacks one;
  * PW_NO_SLOT: there is none. */
 int pw_nodes_crowded(struct pw_pool *pool);
@@ -74,6 +91,9 @@ const struct pw_node_place *pw_nodes_choose(struct pw_pool *pool);
 /* An idle link that may be lent now to that loan (NULL = to whomever); the one that fits best if
  * there is a choice. */
 struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *loan);
+/* An idle link of the replicas' pool to a node that is too far for who waits, and only takes up
+ * room; NULL = there is none. */
+struct pw_link *pw_pool_far_idle(struct pw_pool *pool);
 /* Would the loan come to what clients have left that logged in under another session_state? */
 bool pw_pool_mixes(const struct pw_link *link, const struct pw_loan *loan);
 /* Idle for so long that it is to be checked before it is lent: STALE. */
@@ -138,6 +158,8 @@ bool pw_pool_open_link(struct pw_pool *pool);
 /* Opens the link of its own that a waiter wants, in the place of an idle one if there is no other.
  * True: the loan has left the queue. */
 bool pw_pool_open_own(struct pw_loan *loan);
+/* Opens one to a node that was to get a loan and has no link, where there is room. */
+void pw_pool_open_missing(struct pw_pool *pool);
 /* Opens one for min_pool_size: only while the pool has fewer than that, never by eviction. */
 bool pw_pool_open_minimum(struct pw_pool *pool);
 

@@ -175,6 +175,52 @@ static void test_lag(void **state PW_UNUSED)
 	assert_states(&w, "primary ready ready");
 }
 
+/* It has been away: its share is to grow from then on. */
+static void test_back(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(w.health.nodes[i].back_us, 0);
+	pw_health_lost(&w.health, 1, "gone");
+	judge(&w);
+	assert_states(&w, "primary down ready");
+	settle(&w, 101);
+	assert_int_equal(w.health.nodes[1].back_us, w.now + MS);
+	assert_int_equal(w.health.nodes[2].back_us, 0);
+	/* Also where it was an operator that kept clients from it. */
+	pw_health_hold(&w.health, 2, PW_HOLD_DRAINED, "admin", w.now);
+	assert_int_equal(w.health.nodes[2].back_us, 0);
+	pw_health_hold(&w.health, 2, PW_HOLD_NONE, "admin", w.now + 7 * MS);
+	assert_int_equal(w.health.nodes[2].back_us, w.now + 7 * MS);
+	settle(&w, 102);
+	assert_int_equal(w.health.nodes[2].back_us, w.now - INTERVAL + 7 * MS);
+}
+
+static void take(struct world *w, size_t node, uint64_t took_us)
+{
+	pw_health_answered(&w->health, node, &(struct pw_sample){.probe = 1, .took_us = took_us});
+}
+
+static void test_trip(void **state PW_UNUSED)
+{
+	struct world w;
+	const struct pw_node *node = &w.health.nodes[1];
+
+	begin(&w, 2);
+	take(&w, 1, 800);
+	assert_int_equal(node->trip_us, 800);
+	take(&w, 1, 8000);
+	assert_int_equal(node->trip_us, 1700);
+	for (int i = 0; i < 60; i++)
+		take(&w, 1, 800);
+	assert_in_range(node->trip_us, 800, 820);
+	pw_health_lost(&w.health, 1, "gone");
+	assert_int_equal(node->trip_us, 0);
+}
+
 static void test_idle_primary(void **state PW_UNUSED)
 {
 	struct world w;
@@ -585,6 +631,8 @@ int main(void)
 	    cmocka_unit_test(test_beginning),
 	    cmocka_unit_test(test_beginning_without_one),
 	    cmocka_unit_test(test_lag),
+	    cmocka_unit_test(test_back),
+	    cmocka_unit_test(test_trip),
 	    cmocka_unit_test(test_idle_primary),
 	    cmocka_unit_test(test_nearly_idle_primary),
 	    cmocka_unit_test(test_flushed_within_a_record),

@@ -107,18 +107,22 @@ static void test_reload_of_numbers(void **state PW_UNUSED)
 	struct world w;
 	const struct pw_cluster_view *view;
 
-	begin(&w, "shop = max_lag=1s " TWO "\n[nodes]\n'" NOWHERE "2' = weight=3\n");
+	begin(&w, "shop = max_lag=1s zone=x " TWO "\n[nodes]\n'" NOWHERE "2' = weight=3 zone=x\n");
 	view = look(&w, "shop");
 	assert_int_equal(view->health.max_lag_us, 1000 * 1000);
 	assert_int_equal(view->places[0].weight, 1);
 	assert_int_equal(view->places[1].weight, 3);
 	assert_false(view->health.nodes[1].is_replica_only);
+	assert_true(view->places[0].is_far);
+	assert_false(view->places[1].is_far);
 	set(&w, "shop = max_lag=2s " TWO "\n[nodes]\n'" NOWHERE "2' = weight=5 role=replica\n");
 	view = look(&w, "shop");
 	assert_int_equal(view->health.max_lag_us, 2 * 1000 * 1000);
 	assert_int_equal(view->places[0].weight, 1);
 	assert_int_equal(view->places[1].weight, 5);
 	assert_true(view->health.nodes[1].is_replica_only);
+	assert_false(view->places[0].is_far);
+	assert_false(view->places[1].is_far);
 	assert_int_equal(view->health.nodes[1].state, PW_NODE_DOWN);
 	end(&w);
 }

@@ -11,14 +11,14 @@ static void test_cluster(void **state)
 	struct pw_conf *conf = must_parse(
 	    "[clusters]\n"
 	    "shop = nodes='db1 db2:5433, [::1]:1 /run/x:2' max_lag=500ms max_lag_bytes=16MB "
-	    "all_lagging=least monitor_interval=0.05s no_primary_wait=2min\n"
+	    "all_lagging=least monitor_interval=0.05s no_primary_wait=2min balance=latency\n"
 	    "[nodes]\n"
-	    "db2:5433 = weight=3 role=replica\n"
+	    "db2:5433 = weight=3 role=replica zone=b\n"
 	    "'db1:5432' = weight=2\n"
 	    "[databases]\n"
 	    "shop = cluster=shop\n"
-	    "shop_ro = cluster=shop routing=replica\n" MAIN
-	    "max_lag = 2s\nno_primary_reads = 1min\n",
+	    "shop_ro = cluster=shop routing=replica balance=random\n" MAIN
+	    "max_lag = 2s\nno_primary_reads = 1min\nzone = a\nslow_start = 5s\n",
 	    NULL);
 	const struct pw_conf_cluster *cluster = pw_conf_find_cluster(conf, "shop");
 	struct pw_conf_cluster all;
@@ -35,6 +35,8 @@ static void test_cluster(void **state)
 	assert_int_equal(cluster->nodes[1].port, 5433);
 	assert_int_equal(cluster->nodes[1].weight, 3);
 	assert_int_equal(cluster->nodes[1].role, PW_NODE_REPLICA_ONLY);
+	assert_string_equal(cluster->nodes[1].zone, "b");
+	assert_null(cluster->nodes[0].zone);
 	assert_string_equal(cluster->nodes[2].name, "[::1]:1");
 	assert_string_equal(cluster->nodes[2].host, "::1");
 	assert_string_equal(cluster->nodes[3].name, "/run/x:2");
@@ -46,6 +48,11 @@ static void test_cluster(void **state)
 	assert_int_equal(all.no_primary_wait, 120000000);
 	assert_int_equal(all.no_primary_reads, 60000000);
 	assert_int_equal(all.all_lagging, PW_ALL_LAGGING_LEAST);
+	assert_int_equal(all.balance, PW_BY_LATENCY);
+	assert_string_equal(all.zone, "a");
+	assert_int_equal(all.slow_start, 5000000);
+	assert_int_equal(pw_conf_find_db(conf, "shop")->balance, -1);
+	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->balance, PW_BY_RANDOM);
 	assert_string_equal(all.monitor_user, "watcher");
 	assert_string_equal(all.monitor_dbname, "postgres");
 	assert_string_equal(pw_conf_find_db(conf, "shop")->cluster, "shop");

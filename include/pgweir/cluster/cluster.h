@@ -27,6 +27,14 @@ struct pw_node_place {
 	int port;
 	int weight;
 	int slot;
+	bool is_far; /* in another zone than pgweir */
+};
+
+/* What runs on a node, for all clients of the process: raised and lowered with each loan of a link
+ * to it. In a cache line of its own. */
+struct pw_node_load {
+	atomic_uint busy;
+	char rest[64 - sizeof(atomic_uint)];
 };
 
 struct pw_cluster_view {
@@ -47,6 +55,7 @@ struct pw_cluster {
 	pthread_mutex_t lock;         /* guards what follows */
 	struct pw_cluster_view *view; /* a reference; NULL = none has been published */
 	char *slots[PW_SLOTS_MAX];    /* names of nodes, in the order of their first coming */
+	struct pw_node_load loads[PW_SLOTS_MAX];
 	char name[];
 };
 

@@ -61,6 +61,7 @@ struct pw_sample {
 	uint64_t probe; /* the number of its round; 0 = there is none in this life of the node */
 	uint64_t sent_us;
 	struct pw_probe_answer answer;
+	uint64_t took_us; /* from the question to the answer; 0 = nobody has looked */
 };
 
 struct pw_node {
@@ -81,6 +82,8 @@ struct pw_node {
 	uint64_t lag_bytes;
 	char reason[PW_NODE_REASON_SIZE]; /* why it is in that state; "" where that says it all */
 	struct pw_hold hold;
+	uint64_t trip_us; /* what an answer takes, smoothed; 0 = not known */
+	uint64_t back_us; /* when it was ready again after it was not; 0 = it always was */
 };
 
 struct pw_health {

@@ -51,6 +51,12 @@ enum pw_consistency {
 	PW_CONSISTENCY_GLOBAL,
 };
 enum pw_node_limit { PW_NODE_ANY_ROLE, PW_NODE_REPLICA_ONLY };
+enum pw_balance_by {
+	PW_BY_LEAST_BUSY,
+	PW_BY_ROUND_ROBIN,
+	PW_BY_RANDOM,
+	PW_BY_LATENCY,
+};
 enum pw_all_lagging { PW_ALL_LAGGING_PRIMARY, PW_ALL_LAGGING_LEAST, PW_ALL_LAGGING_ERROR };
 
 /* One [databases] row. Numbers: -1 = not set here, inherit. */
@@ -83,6 +89,7 @@ struct pw_conf_db {
 	const char *cluster;    /* NULL = the hosts above */
 	int routing;            /* enum pw_routing; -1 inherit */
 	int consistency;        /* enum pw_consistency; -1 inherit */
+	int balance;            /* enum pw_balance_by; -1 inherit */
 	const char *definition; /* the right-hand side as written: has it changed? */
 };
 
@@ -117,8 +124,9 @@ struct pw_conf_node {
 	const char *name; /* "host:port", "[address]:port", "/directory:port" */
 	const char *host;
 	int port;
-	int weight; /* 1 to 1000 */
-	int role;   /* enum pw_node_limit */
+	int weight;       /* 1 to 1000 */
+	int role;         /* enum pw_node_limit */
+	const char *zone; /* NULL or empty = not said */
 };
 
 /* One [clusters] row. -1 or NULL = not set here, inherit. */
@@ -139,6 +147,9 @@ struct pw_conf_cluster {
 	int64_t ryw_wait;
 	int64_t no_primary_wait;
 	int64_t no_primary_reads;
+	int balance;      /* enum pw_balance_by */
+	const char *zone; /* pgweir's own; empty = it is in none */
+	int64_t slow_start;
 };
 
 struct pw_conf {

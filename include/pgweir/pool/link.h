@@ -32,6 +32,7 @@
 struct pw_link_learning;
 struct pw_link_login;
 struct pw_loan;
+struct pw_node_load;
 struct pw_pool;
 struct pw_seek;
 struct pw_shared_pool;
@@ -96,6 +97,7 @@ struct pw_link {
 	struct pw_shared_pool *shared; /* a reference, and one count of its limits */
 	struct pw_loan *loan;          /* LENT: who has it; opening: for whom, if it is one's own */
 	struct pw_loan *last;          /* who had it last, and is still there */
+	struct pw_node_load *load;     /* LENT: in which it is counted; NULL = it is of no node */
 	struct pw_seek *seek; /* another worker's loan wants it for its values; NULL = none does */
 	uint64_t sought_since_us;        /* ... and waits for it since then */
 	enum pw_replication replication; /* not NONE: one loan's own, closed with it */

@@ -17,6 +17,7 @@
 #include "pgweir/base/log.h"
 #include "pgweir/base/map.h"
 #include "pgweir/base/rng.h"
+#include "pgweir/cluster/choose.h"
 #include "pgweir/cluster/cluster.h"
 #include "pgweir/cluster/token.h"
 #include "pgweir/conf/conf.h"
@@ -150,8 +151,9 @@ struct pw_pool {
 	struct pw_cluster_eye eye;
 	const struct pw_node_place *place; /* where the link that is being opened goes */
 	uint64_t no_node_since_us;         /* no node will do; 0 = one does */
-	/* By slot: links of this worker, those that are lent. */
-	uint16_t node_links[PW_SLOTS_MAX], node_lent[PW_SLOTS_MAX];
+	uint16_t node_links[PW_SLOTS_MAX]; /* by slot: links of this worker */
+	struct pw_turns turns;             /* whose turn it is among the replicas */
+	int missing; /* slot + 1 of a node that was to get a loan, and has no link; 0 = none */
 	struct pw_params *welcome_params; /* tracked values as servers begin with */
 	uint64_t welcome_version;
 	struct pw_strbuf welcome_text;    /* the other values, as messages */
@@ -180,6 +182,12 @@ struct pw_pool {
 	struct pw_counter_history stats;
 	struct pw_task serve_task;
 };
+
+/* Are its links to replicas, so that there may be a choice? */
+static inline bool pw_pool_is_of_replicas(const struct pw_pool *pool)
+{
+	return pool->cluster && pool->routing == PW_ROUTING_REPLICA;
+}
 
 /* One worker's pools and what they need of their surroundings. */
 struct pw_pools {
