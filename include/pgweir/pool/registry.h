@@ -23,6 +23,7 @@
 #include "pgweir/auth/scram.h"
 #include "pgweir/base/error.h"
 #include "pgweir/base/hash.h"
+#include "pgweir/base/limit.h"
 #include "pgweir/base/map.h"
 #include "pgweir/base/secret.h"
 #include "pgweir/base/strbuf.h"
@@ -31,20 +32,6 @@
 #include "pgweir/pool/readables.h"
 
 enum { PW_WORKERS_MAX = 256, PW_CACHE_LINE = 64 };
-
-/* An exact count against a limit that may change meanwhile. */
-struct pw_limit {
-	atomic_int used;
-	atomic_bool has_refused; /* somebody waits for one to be given back */
-};
-
-/* max 0 = no limit. A refusal is remembered until the next pw_limit_give(). */
-bool pw_limit_take(struct pw_limit *limit, int max);
-/* Would it be given now? No is a refusal too. */
-bool pw_limit_has_room(struct pw_limit *limit, int max);
-/* True where somebody was refused since: wake them. */
-bool pw_limit_give(struct pw_limit *limit);
-int pw_limit_used(struct pw_limit *limit);
 
 /* Reasons for which clients keep their links between transactions (client/client.h names them). */
 enum { PW_PIN_REASONS = 14 };
