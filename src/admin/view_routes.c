@@ -12,7 +12,7 @@ enum column { DATABASE, NODE, REASON, REQUESTS, WHAT };
 /* clang-format off */
 static const struct pw_column columns[] = {
     [DATABASE] = {"database", PW_COL_TEXT, PW_MERGE_KEY, "One with routing = split."},
-    [NODE] = {"node", PW_COL_TEXT, PW_MERGE_KEY, "primary, or replica."},
+    [NODE] = {"node", PW_COL_TEXT, PW_MERGE_KEY, "primary, or replica; none = nowhere."},
     [REASON] = {"reason", PW_COL_TEXT, PW_MERGE_KEY, "Why they went there."},
     [REQUESTS] = {"requests", PW_COL_NUMERIC, PW_MERGE_SUM, "How many, since the start."},
     [WHAT] = {"what", PW_COL_TEXT, PW_MERGE_FIRST, "What the reason means."},

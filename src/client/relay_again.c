@@ -319,8 +319,10 @@ bool pw_route_ready(struct pw_client *c, bool was_swallowed)
 		return true;
 	}
 	route->is_beginning &= was_swallowed;
-	if (!was_swallowed)
+	if (!was_swallowed) {
 		note_seen(c);
+		route->lost_since_us = 0;
+	}
 	if (!route->is_repeating || link->expects.n > 0)
 		return route->is_repeating;
 	pw_clients_flush(c->clients);

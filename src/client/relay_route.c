@@ -184,7 +184,7 @@ static struct pw_token *token_of(struct pw_client *c)
 	return c->loan.pool->consistency == PW_CONSISTENCY_EVENTUAL ? NULL : &c->route->token;
 }
 
-static bool may_read(struct pw_client *c, struct pw_pool *replicas)
+static enum pw_reading may_read(struct pw_client *c, struct pw_pool *replicas)
 {
 	/* What others have done until now is what it is to see. */
 	if (replicas->consistency == PW_CONSISTENCY_GLOBAL && c->route->waits_since_us == 0)
@@ -205,14 +205,47 @@ static void catch_up(struct pw_client *c)
 	c->route->noted_for = PW_CONSISTENCY_SESSION;
 }
 
-static enum pw_route decide(struct pw_client *c, struct pw_request *request, enum pw_extent extent,
-			    const struct pw_piece *piece, const struct pw_slice *rest)
+static bool may_fall_back(const struct pw_pool *pool)
+{
+	return pool->cluster_conf.primary_reads != PW_PRIMARY_READS_NEVER;
+}
+
+/* It has been to replicas. Where one is left that might have run it as well, the primary does it
+ * all the same, if it may; where none is, it is one of many. */
+static bool is_for_primary(struct pw_client *c)
 {
 	struct pw_pool *replicas;
 
+	if (c->route->because != PW_ROUTE_LOST)
+		return true;
+	replicas = pw_pools_get_replicas(c->loan.pool);
+	return may_fall_back(c->loan.pool) && (!replicas || pw_pool_has_replicas(replicas));
+}
+
+static enum pw_route decide_read(struct pw_client *c)
+{
+	static const enum pw_route routes[] = {
+	    [PW_READING_GOES] = PW_ROUTE_READ,        [PW_READING_OVERFLOWS] = PW_ROUTE_OVERFLOW,
+	    [PW_READING_IS_BEHIND] = PW_ROUTE_UNSEEN, [PW_READING_WAITS] = PW_ROUTE_NOWHERE,
+	    [PW_READING_FAILS] = PW_ROUTE_NOWHERE,
+	};
+	struct pw_pool *replicas = pw_pools_get_replicas(c->loan.pool);
+	enum pw_reading reading = replicas ? may_read(c, replicas) : PW_READING_IS_BEHIND;
+
+	c->route->must_fail = reading == PW_READING_FAILS;
+	return routes[reading];
+}
+
+static enum pw_route decide(struct pw_client *c, struct pw_request *request, enum pw_extent extent,
+			    const struct pw_piece *piece, const struct pw_slice *rest)
+{
 	if (c->route->avoids_replicas) {
 		c->route->avoids_replicas = false;
-		return c->route->because;
+		if (is_for_primary(c))
+			return c->route->because;
+		c->route->must_fail = false;
+		if (!may_fall_back(c->loan.pool))
+			return PW_ROUTE_NOWHERE;
 	}
 	if (stays(c))
 		return PW_ROUTE_SESSION;
@@ -230,8 +263,7 @@ static enum pw_route decide(struct pw_client *c, struct pw_request *request, enu
 		return PW_ROUTE_UNREAD;
 	if (!may_be_apart(c, request))
 		return PW_ROUTE_TRANSACTION;
-	replicas = pw_pools_get_replicas(c->loan.pool);
-	return replicas && may_read(c, replicas) ? PW_ROUTE_READ : PW_ROUTE_UNSEEN;
+	return decide_read(c);
 }
 
 static void count(struct pw_client *c, unsigned i)
@@ -264,10 +296,10 @@ static uint64_t patience(const struct pw_pool *pool)
 	return pool->consistency == PW_CONSISTENCY_GLOBAL && wait < rounds ? rounds : wait;
 }
 
-static bool waits(struct pw_client *c)
+static bool waits(struct pw_client *c, uint64_t limit)
 {
 	struct pw_client_route *route = c->route;
-	uint64_t now = c->clients->loop->now_us, limit = patience(c->loan.pool);
+	uint64_t now = c->clients->loop->now_us;
 
 	if (limit == 0)
 		return false;
@@ -280,11 +312,71 @@ static bool waits(struct pw_client *c)
 	return true;
 }
 
+/* For a replica, while the primary is not to do it. */
+static uint64_t patience_for_replica(struct pw_client *c)
+{
+	uint64_t limit = (uint64_t)c->loan.pool->cluster_conf.no_primary_wait;
+
+	if (c->route->must_fail)
+		return 0;
+	if (limit > 0)
+		return limit;
+	pw_client_load_limits(c);
+	return c->query_wait_timeout > 0 ? c->query_wait_timeout : UINT64_MAX;
+}
+
+/* Each time that replicas lose it, it waits anew; all of that is no longer than to wait once. */
+static bool is_lost_for_long(struct pw_client *c, uint64_t limit)
+{
+	uint64_t now = c->clients->loop->now_us, *since_us = &c->route->lost_since_us;
+
+	if (c->route->because != PW_ROUTE_LOST)
+		return false;
+	if (*since_us == 0)
+		*since_us = now;
+	return pw_clock_since(*since_us, now) >= limit;
+}
+
+/* What is at hand is held first. */
+static void wait_for_replica(struct pw_client *c)
+{
+	uint64_t limit = patience_for_replica(c);
+
+	if (!is_lost_for_long(c, limit) && waits(c, limit))
+		return;
+	c->route->has_failed = true;
+	pw_client_goto(c, PW_CLIENT_ROUTING);
+	pw_loop_arm(c->clients->loop, &c->timer, 1);
+}
+
+static void fail_for_replica(struct pw_client *c)
+{
+	const struct pw_pool *pool = c->loan.pool;
+	struct pw_error err;
+
+	c->route->has_failed = false;
+	c->route->waits_since_us = c->route->lost_since_us = 0;
+	count(c, PW_ROUTE_NOWHERE);
+	pw_error_set(&err, PW_SQLSTATE_CANNOT_CONNECT_NOW, "no replica can run this read");
+	pw_error_detail(&err,
+			"No replica of cluster \"%.63s\" is fresh enough and has all that the "
+			"session must see, and the primary is not to run it (%s).",
+			pool->cluster ? pool->cluster->name : "",
+			may_fall_back(pool) ? "all_lagging = error" : "primary_reads = never");
+	pw_error_hint(&err, "SHOW NODES on the console says why. With /* pgweir: primary */ at its "
+			    "beginning it runs on the primary.");
+	if (!pw_route_refuse_held(c, &err))
+		pw_client_close(c, err.message, &err);
+}
+
 bool pw_route_on_timeout(struct pw_client *c)
 {
-	if (!c->route || c->route->waits_since_us == 0)
+	if (!c->route || (c->route->waits_since_us == 0 && !c->route->has_failed))
 		return false;
-	pw_route_feed(c);
+	if (c->route->has_failed)
+		fail_for_replica(c);
+	else
+		pw_route_feed(c);
 	return true;
 }
 
@@ -304,15 +396,19 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 		return false;
 	}
 	route = decide(c, &request, extent, piece, rest);
-	if (route == PW_ROUTE_UNSEEN && waits(c))
+	if (route == PW_ROUTE_UNSEEN && waits(c, patience(c->loan.pool)))
 		return false;
+	if (route == PW_ROUTE_NOWHERE) {
+		wait_for_replica(c);
+		return false;
+	}
 	/* A read may have to wait on: see pw_route_suits(). */
 	if (route != PW_ROUTE_READ)
 		c->route->waits_since_us = 0;
 	c->route->is_written =
 	    route == PW_ROUTE_WRITE && request.n_texts == 1 && request.is_plain_write;
 	count(c, route == PW_ROUTE_DOUBT ? PW_ROUTE_N + request.doubt : route);
-	if (route == PW_ROUTE_READ)
+	if (route == PW_ROUTE_READ || route == PW_ROUTE_OVERFLOW)
 		go_to_replicas(c, &request);
 	return true;
 }
@@ -365,8 +461,12 @@ bool pw_route_suits(struct pw_client *c)
 	if (c->state != PW_CLIENT_QUEUED)
 		pw_client_goto(c, PW_CLIENT_QUEUED);
 	pw_pool_return(&c->loan, false, false);
+	if (!may_fall_back(c->loan.pool)) {
+		pw_route_go_elsewhere(c);
+		return false;
+	}
 	pw_route_leave(c);
-	if (c->state == PW_CLIENT_CLOSED || waits(c))
+	if (c->state == PW_CLIENT_CLOSED || waits(c, patience(c->loan.pool)))
 		return false;
 	c->route->waits_since_us = 0;
 	count(c, PW_ROUTE_UNSEEN);

@@ -22,6 +22,8 @@ enum pw_route {
 	PW_ROUTE_TRANSACTION, /* it begins a transaction that may write, or ends one */
 	PW_ROUTE_SESSION,     /* the session is where it has what cannot be carried */
 	PW_ROUTE_UNSEEN,      /* no replica has yet what the session must see */
+	PW_ROUTE_OVERFLOW,    /* no replica is fresh enough */
+	PW_ROUTE_NOWHERE,     /* the same, or the one above, and the primary is not to run it */
 	PW_ROUTE_REFUSED,     /* a replica has refused it, or the like of it before */
 	PW_ROUTE_LOST,        /* a replica could not finish it */
 	PW_ROUTE_HINT,        /* its text or its session says so */
@@ -78,6 +80,9 @@ struct pw_client_route {
 	bool is_written;         /* the request at hand is a write, in no transaction */
 	uint64_t imported;       /* a hash of the pgweir.lsn that the token has; 0 = none */
 	uint64_t waits_since_us; /* ROUTING: for a replica that has all; 0 = it does not */
+	uint64_t lost_since_us;  /* replicas have lost it since then; 0 = none has */
+	bool must_fail;          /* nobody is to run the request at hand, nor will be */
+	bool has_failed;         /* ROUTING: ... or it has waited long enough */
 	bool is_proving;         /* the primary does what a replica has refused */
 	bool avoids_replicas;    /* the next request, once */
 	enum pw_route because;   /* ... for this reason */

@@ -155,6 +155,7 @@ void pw_conf_resolve_cluster(const struct pw_conf *conf, const struct pw_conf_cl
 	out->no_primary_reads = measure_or(cluster->no_primary_reads, conf->no_primary_reads);
 	out->ryw_wait = measure_or(cluster->ryw_wait, conf->ryw_wait);
 	out->all_lagging = first_set(-1, cluster->all_lagging, conf->all_lagging);
+	out->primary_reads = first_set(-1, cluster->primary_reads, conf->primary_reads);
 	out->balance = first_set(-1, cluster->balance, conf->balance);
 	out->slow_start = measure_or(cluster->slow_start, conf->slow_start);
 	if (!cluster->zone)

@@ -122,7 +122,7 @@ const struct pw_node_place *pw_nodes_choose(struct pw_pool *pool)
 {
 	const struct pw_cluster_view *view = pw_nodes_look(pool);
 	uint64_t wanted = pw_nodes_showing(pool, view, token_of(pw_pool_head(pool)));
-	uint64_t usable = wanted ? wanted : pw_nodes_usable_of(pool, view);
+	uint64_t usable = wanted ? wanted : pw_nodes_showing(pool, view, NULL);
 	struct pw_option options[PW_NODES_MAX];
 	int slot = pool->missing - 1;
 	size_t n;
@@ -148,7 +148,7 @@ int pw_nodes_crowded(struct pw_pool *pool)
 	const struct pw_cluster_view *view = pw_nodes_look(pool);
 	struct pw_option options[PW_NODES_MAX];
 	uint64_t parts[PW_NODES_MAX], sum, links = 0;
-	size_t n = gather(pool, view, pw_nodes_usable_of(pool, view), options);
+	size_t n = gather(pool, view, pw_nodes_showing(pool, view, NULL), options);
 	int worst = PW_NO_SLOT;
 	int64_t most = 0;
 	bool has_room = false;

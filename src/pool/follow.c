@@ -70,6 +70,11 @@ void pw_pools_follow(struct pw_pools *pools, struct pw_cluster *cluster)
 
 /* ---- while there is none ---- */
 
+static bool is_kept_from_primary(const struct pw_pool *pool)
+{
+	return pool->cluster_conf.primary_reads == PW_PRIMARY_READS_NEVER;
+}
+
 static void word_refusal(struct pw_pool *pool, struct pw_error *err)
 {
 	if (pool->routing == PW_ROUTING_PRIMARY && pw_nodes_primary_is_banned(pool)) {
@@ -88,18 +93,22 @@ static void word_refusal(struct pw_pool *pool, struct pw_error *err)
 		pw_error_set(err, PW_SQLSTATE_CANNOT_CONNECT_NOW, "no replica is fresh enough");
 		pw_error_detail(err,
 				"No replica of cluster \"%.63s\" is within max_lag and "
-				"max_lag_bytes, and neither drained nor banned.",
-				pool->cluster->name);
+				"max_lag_bytes, and neither drained nor banned%s.",
+				pool->cluster->name,
+				is_kept_from_primary(pool) ? "; primary_reads is never" : "");
 	}
 	pw_error_hint(err, "SHOW NODES on the console says why.");
 }
 
-/* A promotion may come, or the first news of the nodes. */
+/* A promotion may come, or the first news of the nodes; or a replica, in the primary's place. */
 static bool may_hope(struct pw_pool *pool)
 {
 	uint64_t limit = (uint64_t)pool->cluster_conf.no_primary_wait;
+	bool waits_for_replica =
+	    is_kept_from_primary(pool) && pool->cluster_conf.all_lagging != PW_ALL_LAGGING_ERROR;
 
-	return (pool->routing == PW_ROUTING_PRIMARY || !pw_nodes_are_known(pool)) &&
+	return (pool->routing == PW_ROUTING_PRIMARY || waits_for_replica ||
+		!pw_nodes_are_known(pool)) &&
 	       (limit == 0 ||
 		pw_clock_since(pool->no_node_since_us, pool->pools->loop->now_us) < limit);
 }

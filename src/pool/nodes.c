@@ -72,13 +72,38 @@ static uint64_t least_lagging(const struct pw_cluster_view *view)
 	return best < health->n ? pw_nodes_bit(view, best) : 0;
 }
 
+/* Replicas that are fresh enough. */
+static uint64_t fresh_of(const struct pw_pool *pool, const struct pw_cluster_view *view)
+{
+	uint64_t fresh = 0;
+
+	if (!view || is_unknown_since_long(pool, &view->health))
+		return 0;
+	for (size_t i = 0; i < view->health.n; i++)
+		fresh |= is_fresh(pool, &view->health, i) ? pw_nodes_bit(view, i) : 0;
+	return fresh;
+}
+
+/* The primary, if it may run what no replica can. */
+static uint64_t fallback_of(const struct pw_pool *pool, const struct pw_cluster_view *view)
+{
+	return pool->cluster_conf.primary_reads == PW_PRIMARY_READS_NEVER ? 0 : primary_bit(view);
+}
+
+/* The primary, if it has its share of all reads. */
+static uint64_t sharing_of(const struct pw_pool *pool, const struct pw_cluster_view *view)
+{
+	return pool->cluster_conf.primary_reads == PW_PRIMARY_READS_ALWAYS ? primary_bit(view) : 0;
+}
+
+/* What the session must see the one that lags least may not have. */
 static uint64_t instead_of_replicas(const struct pw_pool *pool, const struct pw_cluster_view *view)
 {
 	switch (pool->cluster_conf.all_lagging) {
 	case PW_ALL_LAGGING_PRIMARY:
-		return primary_bit(view);
+		return fallback_of(pool, view);
 	case PW_ALL_LAGGING_LEAST:
-		return least_lagging(view);
+		return least_lagging(view) | (pool->is_split ? fallback_of(pool, view) : 0);
 	default:
 		return 0;
 	}
@@ -86,16 +111,13 @@ static uint64_t instead_of_replicas(const struct pw_pool *pool, const struct pw_
 
 uint64_t pw_nodes_usable_of(const struct pw_pool *pool, const struct pw_cluster_view *view)
 {
-	uint64_t usable = 0;
+	uint64_t usable;
 
 	if (!view)
 		return 0;
 	if (pool->routing == PW_ROUTING_PRIMARY)
 		return primary_bit(view);
-	for (size_t i = 0; i < view->health.n; i++) {
-		if (is_fresh(pool, &view->health, i) && !is_unknown_since_long(pool, &view->health))
-			usable |= pw_nodes_bit(view, i);
-	}
+	usable = fresh_of(pool, view) | sharing_of(pool, view);
 	return usable ? usable : instead_of_replicas(pool, view);
 }
 
@@ -127,27 +149,53 @@ static bool shows(const struct pw_cluster_view *view, size_t i, const struct pw_
 uint64_t pw_nodes_showing(const struct pw_pool *pool, const struct pw_cluster_view *view,
 			  const struct pw_token *token)
 {
-	uint64_t usable = pw_nodes_usable_of(pool, view), found = 0;
+	uint64_t usable = pw_nodes_usable_of(pool, view), primary, found = 0;
 
-	if (!token)
-		return usable;
 	for (size_t i = 0; view && i < view->health.n; i++) {
-		if (usable & pw_nodes_bit(view, i) && shows(view, i, token, 0))
+		if (usable & pw_nodes_bit(view, i) && (!token || shows(view, i, token, 0)))
 			found |= pw_nodes_bit(view, i);
 	}
-	return found;
+	if (found == 0 || pool->routing == PW_ROUTING_PRIMARY || sharing_of(pool, view))
+		return found;
+	/* It has no share: it is there only for what nobody else can run. */
+	primary = primary_bit(view);
+	return found & ~primary ? found & ~primary : found;
 }
 
-bool pw_pool_may_read(struct pw_pool *pool, struct pw_token *token)
+static bool are_known(const struct pw_cluster_view *view)
+{
+	for (size_t i = 0; view && i < view->health.n; i++) {
+		if (view->health.nodes[i].state == PW_NODE_NEW)
+			return false;
+	}
+	return view != NULL;
+}
+
+enum pw_reading pw_pool_may_read(struct pw_pool *pool, struct pw_token *token)
 {
 	const struct pw_cluster_view *view = pool->cluster ? pw_nodes_look(pool) : NULL;
+	bool may_fall_back = pool->cluster_conf.primary_reads != PW_PRIMARY_READS_NEVER;
+	uint64_t showing;
 
-	if (!view)
-		return false;
-	if (token)
+	if (view && token)
 		pw_token_follow(token, &view->health.track, atomic_load(&pool->cluster->probe),
 				pw_clock_now_us());
-	return pw_nodes_showing(pool, view, token) != 0;
+	showing = pw_nodes_showing(pool, view, token);
+	if (view && fresh_of(pool, view) == 0) {
+		if (showing != 0)
+			return showing == primary_bit(view) ? PW_READING_OVERFLOWS
+							    : PW_READING_GOES;
+		if (pool->cluster_conf.all_lagging == PW_ALL_LAGGING_ERROR && are_known(view))
+			return PW_READING_FAILS;
+	}
+	if (showing != 0)
+		return PW_READING_GOES;
+	return may_fall_back ? PW_READING_IS_BEHIND : PW_READING_WAITS;
+}
+
+bool pw_pool_has_replicas(struct pw_pool *pool)
+{
+	return pool->cluster && fresh_of(pool, pw_nodes_look(pool)) != 0;
 }
 
 void pw_pool_import(struct pw_pool *pool, struct pw_token *token, uint32_t timeline, uint64_t lsn)
@@ -248,13 +296,7 @@ bool pw_nodes_primary_is_banned(struct pw_pool *pool)
 
 bool pw_nodes_are_known(struct pw_pool *pool)
 {
-	const struct pw_cluster_view *view = pw_nodes_look(pool);
-
-	for (size_t i = 0; view && i < view->health.n; i++) {
-		if (view->health.nodes[i].state == PW_NODE_NEW)
-			return false;
-	}
-	return view != NULL;
+	return are_known(pw_nodes_look(pool));
 }
 
 bool pw_nodes_may_serve(struct pw_pool *pool)

@@ -65,6 +65,8 @@ static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
 	if (own)
 		pw_conf_resolve_cluster(conf, own, &pool->cluster_conf);
 	pool->consistency = pool->conf.consistency;
+	if (db->primary_reads >= 0)
+		pool->cluster_conf.primary_reads = db->primary_reads;
 	if (db->balance >= 0)
 		pool->cluster_conf.balance = db->balance;
 	if (pool->cluster != before)

@@ -17,8 +17,9 @@ static void test_cluster(void **state)
 	    "'db1:5432' = weight=2\n"
 	    "[databases]\n"
 	    "shop = cluster=shop\n"
-	    "shop_ro = cluster=shop routing=replica balance=random\n" MAIN
-	    "max_lag = 2s\nno_primary_reads = 1min\nzone = a\nslow_start = 5s\n",
+	    "shop_ro = cluster=shop routing=replica balance=random primary_reads=always\n" MAIN
+	    "max_lag = 2s\nno_primary_reads = 1min\nzone = a\nslow_start = 5s\nprimary_reads = "
+	    "never\n",
 	    NULL);
 	const struct pw_conf_cluster *cluster = pw_conf_find_cluster(conf, "shop");
 	struct pw_conf_cluster all;
@@ -51,6 +52,9 @@ static void test_cluster(void **state)
 	assert_int_equal(all.balance, PW_BY_LATENCY);
 	assert_string_equal(all.zone, "a");
 	assert_int_equal(all.slow_start, 5000000);
+	assert_int_equal(all.primary_reads, PW_PRIMARY_READS_NEVER);
+	assert_int_equal(pw_conf_find_db(conf, "shop")->primary_reads, -1);
+	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->primary_reads, PW_PRIMARY_READS_ALWAYS);
 	assert_int_equal(pw_conf_find_db(conf, "shop")->balance, -1);
 	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->balance, PW_BY_RANDOM);
 	assert_string_equal(all.monitor_user, "watcher");

@@ -57,6 +57,11 @@ enum pw_balance_by {
 	PW_BY_RANDOM,
 	PW_BY_LATENCY,
 };
+enum pw_primary_reads {
+	PW_PRIMARY_READS_FALLBACK,
+	PW_PRIMARY_READS_NEVER,
+	PW_PRIMARY_READS_ALWAYS,
+};
 enum pw_all_lagging { PW_ALL_LAGGING_PRIMARY, PW_ALL_LAGGING_LEAST, PW_ALL_LAGGING_ERROR };
 
 /* One [databases] row. Numbers: -1 = not set here, inherit. */
@@ -90,6 +95,7 @@ struct pw_conf_db {
 	int routing;            /* enum pw_routing; -1 inherit */
 	int consistency;        /* enum pw_consistency; -1 inherit */
 	int balance;            /* enum pw_balance_by; -1 inherit */
+	int primary_reads;      /* enum pw_primary_reads; -1 inherit */
 	const char *definition; /* the right-hand side as written: has it changed? */
 };
 
@@ -150,6 +156,7 @@ struct pw_conf_cluster {
 	int balance;      /* enum pw_balance_by */
 	const char *zone; /* pgweir's own; empty = it is in none */
 	int64_t slow_start;
+	int primary_reads; /* enum pw_primary_reads */
 };
 
 struct pw_conf {

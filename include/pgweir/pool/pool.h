@@ -61,9 +61,18 @@ void pw_loan_unbind(struct pw_loan *loan);
 /* From now on it is about that pool: the replicas', or the primary's, of the same database and
  * user. The loan must be void. */
 void pw_loan_move(struct pw_loan *loan, struct pw_pool *pool);
-/* Has one of the pool's nodes all that whoever has the token (NULL = nothing in particular) must
- * see? Brings the token up to date. */
-bool pw_pool_may_read(struct pw_pool *pool, struct pw_token *token);
+/* May whoever has the token (NULL = it need see nothing in particular) read in that pool, which is
+ * the replicas'? Brings the token up to date. */
+enum pw_reading {
+	PW_READING_GOES,      /* there is a node that has all that it must see */
+	PW_READING_OVERFLOWS, /* ... which is the primary, as no replica is fresh enough */
+	PW_READING_IS_BEHIND, /* no replica has; the primary's pool is to run it */
+	PW_READING_WAITS,     /* the same, but it is not to */
+	PW_READING_FAILS,     /* no replica is fresh enough, and then nobody is to run it */
+};
+enum pw_reading pw_pool_may_read(struct pw_pool *pool, struct pw_token *token);
+/* Is any of its replicas fresh enough? */
+bool pw_pool_has_replicas(struct pw_pool *pool);
 /* From now on that is also what another session has told. */
 void pw_pool_import(struct pw_pool *pool, struct pw_token *token, uint32_t timeline, uint64_t lsn);
 /* From now on that is all that the primary has now. */
