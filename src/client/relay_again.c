@@ -165,10 +165,20 @@ static bool is_under_way(const struct pw_client *c)
 	       c->state == PW_CLIENT_PREPARING;
 }
 
+/* It may be the read that ends whoever runs it. Where the primary is not to run it, two replicas
+ * have a try. */
+static bool is_enough(const struct pw_client *c, enum pw_route because)
+{
+	bool is_never = c->loan.pool->cluster_conf.primary_reads == PW_PRIMARY_READS_NEVER;
+
+	return because == PW_ROUTE_LOST && c->route->n_lost >= (is_never ? 2U : 1U);
+}
+
 static void begin_repeat(struct pw_client *c, enum pw_route because)
 {
 	struct pw_client_route *route = c->route;
 
+	route->n_lost += because == PW_ROUTE_LOST;
 	route->is_repeating = true;
 	route->because = because;
 	pw_strbuf_fini(&route->answer);
@@ -225,7 +235,7 @@ bool pw_route_hear(struct pw_client *c, const struct pw_piece *piece)
 		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
 				      &fields);
 		because = why_elsewhere(&fields);
-		if (because != PW_ROUTE_READ && !is_in_midst(c)) {
+		if (because != PW_ROUTE_READ && !is_in_midst(c) && !is_enough(c, because)) {
 			begin_repeat(c, because);
 			return true;
 		}
@@ -321,7 +331,7 @@ bool pw_route_ready(struct pw_client *c, bool was_swallowed)
 	route->is_beginning &= was_swallowed;
 	if (!was_swallowed) {
 		note_seen(c);
-		route->lost_since_us = 0;
+		route->lost_since_us = route->n_lost = 0;
 	}
 	if (!route->is_repeating || link->expects.n > 0)
 		return route->is_repeating;
@@ -358,6 +368,8 @@ bool pw_route_lost(struct pw_client *c, const struct pw_error *err)
 		return true;
 	}
 	if ((!route->may_repeat && !route->is_repeating) || !is_under_way(c) || is_in_midst(c))
+		return false;
+	if (!route->is_repeating && is_enough(c, PW_ROUTE_LOST))
 		return false;
 	if (!route->is_repeating)
 		begin_repeat(c, PW_ROUTE_LOST);

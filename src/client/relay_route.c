@@ -355,7 +355,7 @@ static void fail_for_replica(struct pw_client *c)
 	struct pw_error err;
 
 	c->route->has_failed = false;
-	c->route->waits_since_us = c->route->lost_since_us = 0;
+	c->route->waits_since_us = c->route->lost_since_us = c->route->n_lost = 0;
 	count(c, PW_ROUTE_NOWHERE);
 	pw_error_set(&err, PW_SQLSTATE_CANNOT_CONNECT_NOW, "no replica can run this read");
 	pw_error_detail(&err,

@@ -81,6 +81,7 @@ struct pw_client_route {
 	uint64_t imported;       /* a hash of the pgweir.lsn that the token has; 0 = none */
 	uint64_t waits_since_us; /* ROUTING: for a replica that has all; 0 = it does not */
 	uint64_t lost_since_us;  /* replicas have lost it since then; 0 = none has */
+	unsigned n_lost;         /* ... after it was sent to them */
 	bool must_fail;          /* nobody is to run the request at hand, nor will be */
 	bool has_failed;         /* ROUTING: ... or it has waited long enough */
 	bool is_proving;         /* the primary does what a replica has refused */
