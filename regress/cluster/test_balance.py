@@ -2,6 +2,7 @@
 """Which node gets a read: by weight, zone and the way it is chosen; and how much of what replicas
 cannot take the primary gets."""
 
+import select
 from collections import Counter
 
 import pytest
@@ -244,3 +245,132 @@ def test_always(named, make_shop, database):
     assert 18 <= got["primary"] <= 22 and 8 <= got["replica1"] <= 12
     lag(routed.pooler, named, named.nodes[1:2])
     assert "replica1" not in shares()
+
+
+# ---- how much of that at a time ----
+
+SLOW = "SELECT pg_sleep(0.2), current_setting('app.node')"
+
+
+def has_answer(conn):
+    return bool(select.select([conn.sock], [], [], 0)[0])
+
+
+def shop_row(pooler):
+    return {k: v if v is None or not v.isdigit() else int(v)
+            for k, v in pooler.console("SHOW CLUSTERS")[0].items()}
+
+
+def running(named, text="pg_sleep"):
+    """How many reads the primary runs, by its own word."""
+    return int(named.nodes[0].execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND usename = 'alice'"
+        f" AND query LIKE '%{text}%'")[0][0])
+
+
+def begin_capped(named, make_shop, limit, **settings):
+    """shop, shop_ro, and shop_b, which is another pool of the same nodes; reads overflow in all."""
+    routed = Routed.begin(named, make_shop, max_lag="300ms", slow_start="0", default_pool_size=30,
+                          primary_overflow_max=limit, **settings)
+    pooler = routed.pooler
+    pooler.databases["shop_b"] = {"cluster": "shop", "dbname": "postgres", "routing": "split"}
+    pooler.reload()
+    lag(pooler, named)
+    return pooler
+
+
+@pytest.mark.parametrize("all_lagging", ["primary", "least"])
+def test_cap(named, make_shop, all_lagging):
+    """Over workers and pools; what it holds up is answered all the same. Where the one that lags least
+    has not what the session has written, that is no way round it."""
+    pooler = begin_capped(named, make_shop, 3, all_lagging=all_lagging)
+    conns = [pooler.raw(dbname=("shop", "shop_b")[i % 2]) for i in range(24)]
+    for conn in conns:
+        assert conn.query("INSERT INTO t VALUES (4)").error is None
+    before = shop_row(pooler)
+    for conn in conns:
+        conn.send(query(SLOW))
+    by_primary, by_pooler = set(), set()
+    while not all(map(has_answer, conns)):
+        by_primary.add(running(named))
+        by_pooler.add(shop_row(pooler)["overflow"])
+    assert max(by_primary) == max(by_pooler) == 3
+    for conn in conns:
+        assert conn.result().rows[0][1] == "primary"
+    after = shop_row(pooler)
+    assert after["overflow"] == 0 and after["overflow_max"] == 3
+    assert after["overflow_total"] - before["overflow_total"] == 24
+    resume(pooler, named)
+    wait_for(lambda: node_of(pooler.raw(dbname="shop")) in ("replica1", "replica2"))
+
+
+def test_cap_of_readers_alone(named, make_shop):
+    pooler = begin_capped(named, make_shop, 2)
+    conns = [pooler.raw(dbname="shop_ro") for _ in range(5)]
+    for conn in conns[:2]:
+        conn.query("BEGIN")
+    wait_for(lambda: shop_row(pooler)["overflow"] == 2)
+    for conn in conns[2:]:
+        conn.send(query(NODE))
+        # In the order in which they have come.
+        wait_for(lambda: pooler.pool("shop_ro")["cl_waiting"] == conns[2:].index(conn) + 1)
+    with pooler.raw(dbname="shop") as writer:
+        assert writer.query("INSERT INTO t VALUES (5)").error is None
+    assert stays_true(lambda: not any(map(has_answer, conns[2:])), 0.3)
+    conns[0].query("COMMIT")
+    for conn in conns[2:]:
+        assert conn.result().value() == "primary"
+    # A client that goes in the midst of its transaction.
+    conns[1].reset()
+    wait_for(lambda: shop_row(pooler)["overflow"] == 0)
+
+
+def end_backends(named):
+    named.nodes[0].execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                           " WHERE query LIKE 'SELECT pg_sleep%'")
+
+
+@pytest.mark.parametrize("end", ["reset", "terminate", "cancel", "backend", "error"])
+def test_cap_is_released(named, make_shop, end):
+    """However a read ends, the next one gets its place: when it no longer runs."""
+    pooler = begin_capped(named, make_shop, 1)
+    one, two = (pooler.raw(dbname="shop") for _ in range(2))
+    one.send(query("SELECT 1 / (length(pg_sleep(1)::text))" if end == "error" else
+                   f"SELECT pg_sleep({1 if end == 'terminate' else 60})"))
+    wait_for(lambda: running(named) == 1)
+    two.send(query(NODE))
+    wait_for(lambda: pooler.pool("shop")["cl_waiting"] == 1)
+    if end == "reset":
+        one.reset()
+    elif end == "terminate":
+        one.leave()
+    elif end == "cancel":
+        one.cancel()
+    elif end == "backend":
+        end_backends(named)
+    assert two.result().value() == "primary"
+    if end == "backend":
+        # It is read once more, behind who waited; but whoever ends its server is not read for ever.
+        wait_for(lambda: running(named) == 1)
+        assert shop_row(pooler)["overflow"] == 1
+        end_backends(named)
+        assert one.expect_fatal().code == "57P01"
+    assert running(named) == 0
+    wait_for(lambda: shop_row(pooler)["overflow"] == 0)
+
+
+def test_wait_for_the_cap_has_an_end(named, make_shop):
+    pooler = begin_capped(named, make_shop, 1, query_wait_timeout=1)
+    one, two, three = (pooler.raw(dbname="shop") for _ in range(3))
+    one.send(query("SELECT pg_sleep(60)"))
+    wait_for(lambda: running(named) == 1)
+    two.send(query(NODE))
+    error = two.expect_fatal()
+    assert error.message == "query_wait_timeout" and "primary_overflow_max" in error.fields["H"]
+    # A cancel ends the wait as well.
+    three.send(query(NODE))
+    wait_for(lambda: pooler.pool("shop")["cl_waiting"] == 1)
+    three.cancel()
+    assert three.result().error.code == "57014"
+    one.reset()
+    wait_for(lambda: shop_row(pooler)["overflow"] == 0)

@@ -74,6 +74,9 @@ enum cluster_column {
 	C_MAX_LAG_MS,
 	C_CONF_MAX_LAG_MS,
 	C_MAX_LAG_BYTES,
+	C_OVERFLOW,
+	C_OVERFLOW_MAX,
+	C_OVERFLOW_TOTAL,
 	C_PROBES,
 };
 
@@ -94,6 +97,12 @@ static const struct pw_column cluster_columns[] = {
                       "In force, as configured or by MAX_LAG; 0 = no limit."},
     [C_CONF_MAX_LAG_MS] = {"conf_max_lag_ms", PW_COL_INT4, PW_MERGE_FIRST, "As configured."},
     [C_MAX_LAG_BYTES] = {"max_lag_bytes", PW_COL_NUMERIC, PW_MERGE_FIRST, "0 = no limit."},
+    [C_OVERFLOW] = {"overflow", PW_COL_INT4, PW_MERGE_FIRST,
+                    "Reads that run on the primary now because no replica was fresh enough."},
+    [C_OVERFLOW_MAX] = {"overflow_max", PW_COL_INT4, PW_MERGE_FIRST,
+                        "primary_overflow_max: more of them wait; 0 = no limit."},
+    [C_OVERFLOW_TOTAL] = {"overflow_total", PW_COL_NUMERIC, PW_MERGE_FIRST,
+                          "How many of them there have been since the start."},
     [C_PROBES] = {"rounds", PW_COL_NUMERIC, PW_MERGE_FIRST, "How often the nodes have been asked."},
     {.name = NULL},
 };
@@ -107,6 +116,14 @@ static int64_t count_ready(const struct pw_health *health)
 		n += health->nodes[i].state == PW_NODE_READY &&
 		     health->nodes[i].hold.kind == PW_HOLD_NONE;
 	return n;
+}
+
+static void set_overflow(struct pw_cell *row, const struct pw_conf_cluster *conf,
+			 struct pw_overflow *overflow)
+{
+	pw_cell_set_number(&row[C_OVERFLOW], pw_limit_used(&overflow->running));
+	pw_cell_set_number(&row[C_OVERFLOW_MAX], conf->primary_overflow_max);
+	pw_cell_set_number(&row[C_OVERFLOW_TOTAL], (int64_t)atomic_load(&overflow->total));
 }
 
 static void visit_cluster(struct visit *v, const struct pw_conf_cluster *conf,
@@ -132,6 +149,7 @@ static void visit_cluster(struct visit *v, const struct pw_conf_cluster *conf,
 	pw_cell_set_number(&row[C_MAX_LAG_MS], (int64_t)(health->max_lag_us / 1000));
 	pw_cell_set_number(&row[C_CONF_MAX_LAG_MS], conf->max_lag / 1000);
 	pw_cell_set_number(&row[C_MAX_LAG_BYTES], conf->max_lag_bytes);
+	set_overflow(row, conf, &v->cluster->overflow);
 	pw_cell_set_number(&row[C_PROBES], (int64_t)view->rounds);
 }
 

@@ -156,6 +156,8 @@ void pw_conf_resolve_cluster(const struct pw_conf *conf, const struct pw_conf_cl
 	out->ryw_wait = measure_or(cluster->ryw_wait, conf->ryw_wait);
 	out->all_lagging = first_set(-1, cluster->all_lagging, conf->all_lagging);
 	out->primary_reads = first_set(-1, cluster->primary_reads, conf->primary_reads);
+	out->primary_overflow_max =
+	    first_set(-1, cluster->primary_overflow_max, conf->primary_overflow_max);
 	out->balance = first_set(-1, cluster->balance, conf->balance);
 	out->slow_start = measure_or(cluster->slow_start, conf->slow_start);
 	if (!cluster->zone)

@@ -17,11 +17,23 @@ bool pw_pool_is_paused(const struct pw_pool *pool)
 	       atomic_load_explicit(&pool->shared->db->is_paused, memory_order_relaxed);
 }
 
-const char *pw_pool_why_waiting(const struct pw_pool *pool)
+static bool is_overflow_full(struct pw_pool *pool)
+{
+	int max = pool->cluster_conf.primary_overflow_max;
+
+	return pw_pool_is_of_replicas(pool) && max > 0 && !pw_pool_has_replicas(pool) &&
+	       pw_limit_used(&pool->cluster->overflow.running) >= max;
+}
+
+const char *pw_pool_why_waiting(struct pw_pool *pool)
 {
 	if (pw_pool_is_paused(pool))
 		return "The database is paused, see PAUSE and KILL on the console; the setting is "
 		       "query_wait_timeout.";
+	if (is_overflow_full(pool))
+		return "No replica is fresh enough, and the primary runs no more reads in their "
+		       "place, see SHOW CLUSTERS and SHOW NODES; the settings are "
+		       "primary_overflow_max and query_wait_timeout.";
 	if (atomic_load(&pool->shared->standing) == 0)
 		return "No connection to the server could be made, the log says why; the settings "
 		       "are server_login_retry and query_wait_timeout.";

@@ -25,10 +25,12 @@ struct link_step {
 	const char *timeout_reason;
 };
 
-#define HOME(list)    offsetof(struct pw_pool, list)
-#define LIMIT(name)   offsetof(struct pw_conf, name)
-#define NO_LIMIT      SIZE_MAX
-#define OPENING       HOME(opening), LIMIT(server_connect_timeout)
+#define HOME(list)  offsetof(struct pw_pool, list)
+#define LIMIT(name) offsetof(struct pw_conf, name)
+#define NO_LIMIT    SIZE_MAX
+#define OPENING     HOME(opening), LIMIT(server_connect_timeout)
+/* Something of a client's may run there. */
+#define AT_WORK       (BIT(LENT) | BIT(DRAINING) | BIT(CANCELED))
 #define AFTER_RELEASE (BIT(IDLE) | BIT(LENT) | BIT(CLEANING) | BIT(LEARNING) | BIT(CLOSED))
 
 static const struct link_step steps[PW_LINK_N_STATES] = {
@@ -119,8 +121,21 @@ void pw_link_count(const struct pw_link *link, int change)
 		links[slot] = (uint16_t)(links[slot] + change);
 }
 
+void pw_link_end_overflow(struct pw_link *link)
+{
+	struct pw_overflow *overflow = link->overflow;
+
+	link->overflow = NULL;
+#ifdef PW_MUTANT_OVERFLOW_NOT_GIVEN_BACK
+	overflow = NULL;
+#endif
+	if (overflow && pw_overflow_give(overflow))
+		link->pool->pools->link_ops->on_overflow_over(link->pool->pools);
+}
+
 void pw_link_rest(struct pw_link *link)
 {
+	pw_link_end_overflow(link);
 	if (link->load)
 		atomic_fetch_sub_explicit(&link->load->busy, 1, memory_order_relaxed);
 	link->load = NULL;
@@ -132,8 +147,9 @@ static void count_node(struct pw_link *link, enum pw_link_state next)
 	struct pw_cluster *cluster = link->pool->cluster;
 	int slot = link->facts.slot;
 
-	pw_link_rest(link);
-	if (next == PW_LINK_LENT && cluster && slot != PW_NO_SLOT) {
+	if (!(AT_WORK & 1u << next)) {
+		pw_link_rest(link);
+	} else if (!link->load && cluster && slot != PW_NO_SLOT) {
 		link->load = &cluster->loads[slot];
 		atomic_fetch_add_explicit(&link->load->busy, 1, memory_order_relaxed);
 	}

@@ -193,6 +193,14 @@ enum pw_reading pw_pool_may_read(struct pw_pool *pool, struct pw_token *token)
 	return may_fall_back ? PW_READING_IS_BEHIND : PW_READING_WAITS;
 }
 
+bool pw_nodes_overflow(struct pw_pool *pool, const struct pw_loan *loan)
+{
+	const struct pw_cluster_view *view = pw_nodes_look(pool);
+	uint64_t primary = view && fresh_of(pool, view) == 0 ? primary_bit(view) : 0;
+
+	return primary != 0 && pw_nodes_showing(pool, view, loan->token) == primary;
+}
+
 bool pw_pool_has_replicas(struct pw_pool *pool)
 {
 	return pool->cluster && fresh_of(pool, pw_nodes_look(pool)) != 0;

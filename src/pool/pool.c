@@ -47,7 +47,7 @@ bool pw_pool_borrow(struct pw_loan *loan)
 
 	pw_assert(loan->state == PW_LOAN_NONE);
 	pw_pool_reach_for_wanted(loan);
-	if (may_share && (link = choose_idle(loan))) {
+	if (may_share && (link = choose_idle(loan)) && pw_overflow_admits(link, loan)) {
 		pw_link_lend(link, loan);
 		return true;
 	}
@@ -221,8 +221,12 @@ static void serve_queue(struct pw_pool *pool)
 				(void)ask_another_worker(pool);
 			return;
 		}
+		if (pw_overflow_is_full(pool, head))
+			return;
 		link = pw_pool_take_idle(pool, head);
 		if (link) {
+			if (!pw_overflow_admits(link, head))
+				return;
 			lend_to_waiter(pool, link, head);
 			continue;
 		}
@@ -242,9 +246,11 @@ static void serve_queue(struct pw_pool *pool)
 		link = pw_pool_take_idle(pool, NULL);
 		if (!link)
 			return;
-		if (may_serve(link, head))
+		if (may_serve(link, head)) {
+			if (!pw_overflow_admits(link, head))
+				return;
 			lend_to_waiter(pool, link, head);
-		else
+		} else
 			pw_link_close(link, PW_LINK_END_CLEAN, "another client's settings", NULL);
 	}
 }
@@ -255,7 +261,8 @@ static void serve_wanting(struct pw_pool *pool, bool in_turn)
 	struct pw_link *link;
 	struct pw_loan *loan;
 
-	while (!pw_pool_is_paused(pool) && (loan = pw_pool_fulfilled(pool, in_turn, &link)))
+	while (!pw_pool_is_paused(pool) && (loan = pw_pool_fulfilled(pool, in_turn, &link)) &&
+	       pw_overflow_admits(link, loan))
 		lend_to_waiter(pool, link, loan);
 }
 
@@ -323,7 +330,7 @@ static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 	    pw_pool_hand_over_sought(link, wanting, (unsigned)other))
 		return true;
 	if (!head || head->replication != PW_REPLICATION_NONE || pool->pools->is_lending ||
-	    !may_serve(link, head) || is_too_far(link, head))
+	    !may_serve(link, head) || is_too_far(link, head) || !pw_overflow_admits(link, head))
 		return false;
 	lend_to_waiter(pool, link, head);
 	return true;
@@ -468,6 +475,7 @@ const struct pw_link_ops pw_pool_link_ops = {
     .on_own_given_up = on_own_given_up,
     .on_gone = pw_pool_limits_given,
     .on_values_lost = pw_pool_on_values_lost,
+    .on_overflow_over = pw_overflow_wake,
 };
 
 /* ---- what logins of clients bring ---- */

@@ -2,8 +2,9 @@
  *
  * Between the files of a pool, lowest first: the set (pool_set.c), the queue (queue.c), which nodes
  * there are and who gets the next read (nodes.c, balance.c), unused links (idle.c), telling other
- * pools (wake.c), hand-over (hand_over.c), one link and no other (seek.c), opening (pool_open.c),
- * who gets which link (pool.c), upkeep (janitor.c), life of the set (pools.c).
+ * pools (wake.c), what the primary runs for want of replicas (overflow.c), hand-over (hand_over.c),
+ * one link and no other (seek.c), opening (pool_open.c), who gets which link (pool.c), upkeep
+ * (janitor.c), life of the set (pools.c).
  */
 #ifndef PGWEIR_POOL_POOL_PRIV_H
 #define PGWEIR_POOL_POOL_PRIV_H
@@ -72,6 +73,9 @@ uint64_t pw_nodes_usable_of(const struct pw_pool *pool, const struct pw_cluster_
 uint64_t pw_nodes_showing(const struct pw_pool *pool, const struct pw_cluster_view *view,
 			  const struct pw_token *token);
 
+/* Has the primary to run the loan only because no replica is fresh enough? */
+bool pw_nodes_overflow(struct pw_pool *pool, const struct pw_loan *loan);
+
 /* ---- balance.c ---- */
 struct pw_pick {
 	uint64_t slots; /* that may get it; 0 = none */
@@ -125,6 +129,14 @@ void pw_mail_evict(struct pw_pools *pools, struct pw_shared_db *db, struct pw_sh
 void pw_pool_give_back(struct pw_pool *pool, struct pw_limit *limit);
 /* Gives a link's place in the limits back, and wakes whoever waits for it, here or elsewhere. */
 void pw_pool_limits_given(struct pw_pools *pools, struct pw_shared_pool *shared);
+
+/* ---- overflow.c ---- */
+/* The link is about to be lent to the loan: may it run there? Takes a place where one is needed. */
+bool pw_overflow_admits(struct pw_link *link, const struct pw_loan *loan);
+/* Has it to wait for one, so that no link would help it? */
+bool pw_overflow_is_full(struct pw_pool *pool, const struct pw_loan *loan);
+/* There may be one for who waits, wherever that is. */
+void pw_overflow_wake(struct pw_pools *pools);
 
 /* ---- hand_over.c ---- */
 /* Moves a quiet link to another worker; false where that cannot be now. */

@@ -56,6 +56,8 @@ void pw_loan_dequeue(struct pw_loan *loan)
 
 	pw_list_remove(&loan->node);
 	if (loan->since_us > 0) {
+		if (pool->cluster && pw_overflow_leave(&pool->cluster->overflow, loan->since_us))
+			pool->pools->link_ops->on_overflow_over(pool->pools);
 		pool->n_waiting--;
 		loan->since_us = 0;
 		pw_pool_publish_head(pool);

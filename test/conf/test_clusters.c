@@ -11,7 +11,8 @@ static void test_cluster(void **state)
 	struct pw_conf *conf = must_parse(
 	    "[clusters]\n"
 	    "shop = nodes='db1 db2:5433, [::1]:1 /run/x:2' max_lag=500ms max_lag_bytes=16MB "
-	    "all_lagging=least monitor_interval=0.05s no_primary_wait=2min balance=latency\n"
+	    "all_lagging=least monitor_interval=0.05s no_primary_wait=2min balance=latency "
+	    "primary_overflow_max=8\n"
 	    "[nodes]\n"
 	    "db2:5433 = weight=3 role=replica zone=b\n"
 	    "'db1:5432' = weight=2\n"
@@ -52,6 +53,7 @@ static void test_cluster(void **state)
 	assert_int_equal(all.balance, PW_BY_LATENCY);
 	assert_string_equal(all.zone, "a");
 	assert_int_equal(all.slow_start, 5000000);
+	assert_int_equal(all.primary_overflow_max, 8);
 	assert_int_equal(all.primary_reads, PW_PRIMARY_READS_NEVER);
 	assert_int_equal(pw_conf_find_db(conf, "shop")->primary_reads, -1);
 	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->primary_reads, PW_PRIMARY_READS_ALWAYS);

@@ -404,6 +404,138 @@ static void test_lag_that_is_published(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* ---- what the primary runs of reads ---- */
+
+/* Node 0 is the primary, node 1 a replica. */
+static void put_with_primary(struct nodes *n, enum pw_node_state replica,
+			     enum pw_primary_reads primary_reads)
+{
+	for (unsigned w = 0; w < n->f->env.n_workers; w++)
+		pool_of(n->f, w)->cluster_conf.primary_reads = primary_reads;
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	n->health.primary = 0;
+	n->health.nodes[0].state = PW_NODE_PRIMARY;
+	n->health.nodes[1].state = replica;
+	publish(n);
+}
+
+static void test_primary_has_its_share(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+
+	n->places[0].weight = 3;
+	put_with_primary(n, PW_NODE_READY, PW_PRIMARY_READS_ALWAYS);
+	for (int i = 0; i < BORROWERS; i++) {
+		assert_false(fake_borrow(&f->b[0][i]));
+		assert_int_equal(log_all_in(f), 1);
+		fake_assert_heard(&f->b[0][i], "link");
+	}
+	assert_int_equal(pool_of(f, 0)->node_links[0], 3);
+	assert_int_equal(pool_of(f, 0)->node_links[1], 1);
+	assert_int_equal(atomic_load(&n->cluster->loads[0].busy), 3);
+	/* That is its own, not what overflows. */
+	assert_int_equal(n->cluster->overflow.total, 0);
+	for (int i = 0; i < BORROWERS; i++)
+		give_back(f, &f->b[0][i]);
+	assert_int_equal(atomic_load(&n->cluster->loads[0].busy), 0);
+	end_nodes(n);
+}
+
+static void test_primary_that_never_reads(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+
+	pool_of(f, 0)->cluster_conf.no_primary_wait = 5 * PW_SECOND_US;
+	put_with_primary(n, PW_NODE_LAGGING, PW_PRIMARY_READS_NEVER);
+	assert_false(fake_borrow(&f->b[0][0]));
+	fake_pass(&f->env, 3 * PW_SECOND_US);
+	fake_assert_heard(&f->b[0][0], "");
+	fake_pass(&f->env, 3 * PW_SECOND_US);
+	fake_assert_heard(&f->b[0][0], "refused:57P03");
+	assert_non_null(strstr(f->b[0][0].last_error.detail, "primary_reads is never"));
+	n->health.nodes[1].state = PW_NODE_READY;
+	publish(n);
+	assert_false(fake_borrow(&f->b[0][1]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_int_equal(slot_of(f, 0, 1), 1);
+	end_nodes(n);
+}
+
+/* By one worker or another, one at a time. */
+static void test_overflow(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 2);
+	struct fixture *f = n->f;
+	struct pw_overflow *overflow = &n->cluster->overflow;
+
+	for (unsigned w = 0; w < 2; w++)
+		pool_of(f, w)->cluster_conf.primary_overflow_max = 1;
+	put_with_primary(n, PW_NODE_LAGGING, PW_PRIMARY_READS_FALLBACK);
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][0], "link");
+	assert_int_equal(pw_limit_used(&overflow->running), 1);
+	fake_pass(&f->env, 5000);
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_pass(&f->env, 5000);
+	assert_false(fake_borrow(&f->b[0][1]));
+	fake_pass(&f->env, PW_SECOND_US);
+	/* Nor are links opened that nobody could use. */
+	assert_int_equal(log_all_in(f), 0);
+	fake_assert_heard(&f->b[1][0], "");
+	fake_assert_heard(&f->b[0][1], "");
+	give_back(f, &f->b[0][0]);
+	(void)log_all_in(f);
+	fake_assert_heard(&f->b[1][0], "link");
+	fake_assert_heard(&f->b[0][1], "");
+	assert_int_equal(pw_limit_used(&overflow->running), 1);
+	give_back(f, &f->b[1][0]);
+	(void)log_all_in(f);
+	fake_assert_heard(&f->b[0][1], "link");
+	assert_int_equal(pw_limit_used(&overflow->running), 1);
+	/* A replica is back: nobody is held up any more. */
+	assert_false(fake_borrow(&f->b[1][1]));
+	fake_turn(&f->env);
+	fake_assert_heard(&f->b[1][1], "");
+	n->health.nodes[1].state = PW_NODE_READY;
+	publish(n);
+	for (unsigned w = 0; w < 2; w++)
+		pw_pools_follow(&f->env.workers[w].pools, n->cluster);
+	(void)log_all_in(f);
+	fake_assert_heard(&f->b[1][1], "link");
+	assert_int_equal(slot_of(f, 1, 1), 1);
+	give_back(f, &f->b[0][1]);
+	assert_int_equal(pw_limit_used(&overflow->running), 0);
+	assert_int_equal(overflow->total, 3);
+	end_nodes(n);
+}
+
+/* Who waits and goes leaves its turn to the next one. */
+static void test_overflow_of_who_leaves(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 2);
+	struct fixture *f = n->f;
+
+	for (unsigned w = 0; w < 2; w++)
+		pool_of(f, w)->cluster_conf.primary_overflow_max = 1;
+	put_with_primary(n, PW_NODE_DOWN, PW_PRIMARY_READS_FALLBACK);
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_false(fake_borrow(&f->b[0][1]));
+	fake_pass(&f->env, 5000);
+	assert_false(fake_borrow(&f->b[1][0]));
+	fake_pass(&f->env, 5000);
+	pw_pool_withdraw(&f->b[0][1].loan);
+	fake_turn(&f->env);
+	fake_server_close(&f->s[0]);
+	(void)log_all_in(f);
+	fake_assert_heard(&f->b[1][0], "link");
+	assert_int_equal(pw_limit_used(&n->cluster->overflow.running), 1);
+	end_nodes(n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +550,10 @@ int main(void)
 	    cmocka_unit_test(test_banned_primary),
 	    cmocka_unit_test(test_weights_that_are_published),
 	    cmocka_unit_test(test_lag_that_is_published),
+	    cmocka_unit_test(test_primary_has_its_share),
+	    cmocka_unit_test(test_primary_that_never_reads),
+	    cmocka_unit_test(test_overflow),
+	    cmocka_unit_test(test_overflow_of_who_leaves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

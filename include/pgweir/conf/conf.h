@@ -157,6 +157,7 @@ struct pw_conf_cluster {
 	const char *zone; /* pgweir's own; empty = it is in none */
 	int64_t slow_start;
 	int primary_reads; /* enum pw_primary_reads */
+	int primary_overflow_max;
 };
 
 struct pw_conf {

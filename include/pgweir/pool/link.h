@@ -33,6 +33,7 @@ struct pw_link_learning;
 struct pw_link_login;
 struct pw_loan;
 struct pw_node_load;
+struct pw_overflow;
 struct pw_pool;
 struct pw_seek;
 struct pw_shared_pool;
@@ -97,7 +98,10 @@ struct pw_link {
 	struct pw_shared_pool *shared; /* a reference, and one count of its limits */
 	struct pw_loan *loan;          /* LENT: who has it; opening: for whom, if it is one's own */
 	struct pw_loan *last;          /* who had it last, and is still there */
-	struct pw_node_load *load;     /* LENT: in which it is counted; NULL = it is of no node */
+	/* Until nothing of its client's runs there any more: in which it is counted, NULL = it is
+	 * of no node; and where it has a place, NULL = it needs none. */
+	struct pw_node_load *load;
+	struct pw_overflow *overflow;
 	struct pw_seek *seek; /* another worker's loan wants it for its values; NULL = none does */
 	uint64_t sought_since_us;        /* ... and waits for it since then */
 	enum pw_replication replication; /* not NONE: one loan's own, closed with it */
@@ -259,6 +263,8 @@ void pw_link_forget_draws(struct pw_link *link, uint64_t drawer);
 
 /* The only writer of link->state. */
 void pw_link_goto(struct pw_link *link, enum pw_link_state state);
+/* Gives its place among what the primary runs for want of replicas back, if it has one. */
+void pw_link_end_overflow(struct pw_link *link);
 /* Lends it: IDLE -> LENT. */
 void pw_link_lend(struct pw_link *link, struct pw_loan *loan);
 /* Nobody's last any more: it goes. */

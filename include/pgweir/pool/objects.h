@@ -58,6 +58,8 @@ struct pw_link_ops {
 	void (*on_gone)(struct pw_pools *pools, struct pw_shared_pool *shared);
 	/* What its sequences have is no longer the values for which somebody may want it. */
 	void (*on_values_lost)(struct pw_link *link);
+	/* The primary may run another read for want of replicas (cluster/overflow.h). */
+	void (*on_overflow_over)(struct pw_pools *pools);
 };
 
 /* How the pool speaks to whoever borrows. */

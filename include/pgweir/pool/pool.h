@@ -49,7 +49,7 @@ void pw_pools_serve_all(struct pw_pools *pools);
 unsigned pw_pools_count_links(struct pw_pools *pools, const char *db, bool busy_only);
 bool pw_pool_is_paused(const struct pw_pool *pool);
 /* A hint for who has waited in vain: what it waited for, and which settings govern it. */
-const char *pw_pool_why_waiting(const struct pw_pool *pool);
+const char *pw_pool_why_waiting(struct pw_pool *pool);
 
 /* ---- the client's side ---- */
 
