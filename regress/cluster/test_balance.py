@@ -3,6 +3,7 @@
 cannot take the primary gets."""
 
 import select
+import threading
 from collections import Counter
 
 import pytest
@@ -107,6 +108,33 @@ def test_slow_start(make_shop, cluster):
     wait_for(lambda: row_of(pooler, two)["share"] == "100")
     warm(pooler, [one, two])
     assert tally(pooler, "shop_ro", 100)[two.port] >= 30
+
+
+def test_back_under_load(make_shop, cluster):
+    """Connections move to it though none is ever idle."""
+    two = cluster.nodes[2]
+    pooler = make_shop(default_pool_size=4, worker_threads=1, slow_start="2s")
+    settle(pooler)
+    pooler.console(f"DRAIN {two}")
+    wait_for(lambda: row_of(pooler, two)["links"] == "0")
+    conns = [pooler.raw(dbname="shop_ro") for _ in range(12)]
+    is_over, errors = threading.Event(), []
+
+    def run(conn):
+        while not is_over.is_set():
+            result = conn.query("SELECT pg_sleep(0.02)")
+            errors.extend(result.errors)
+    threads = [threading.Thread(target=run, args=(conn,)) for conn in conns]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: pooler.pool("shop_ro")["cl_waiting"] >= 6)
+    assert row_of(pooler, two)["links"] == "0"
+    pooler.console(f"UNBAN {two}")
+    wait_for(lambda: row_of(pooler, two)["links"] == "2")
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    assert not errors
 
 
 # ---- what no replica can run ----

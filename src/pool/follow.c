@@ -6,6 +6,8 @@
 
 #include "pool_priv.h"
 
+enum { MOVE_US = 333 * 1000 };
+
 /* One that was opened before the database was on a cluster ends when its transaction does. */
 static void end_list(struct pw_list *links, uint64_t bearable, const struct pw_error *err)
 {
@@ -153,4 +155,20 @@ void pw_nodes_balance(struct pw_pool *pool)
 	slot = pw_nodes_crowded(pool);
 	if (slot != PW_NO_SLOT && close_one(&pool->idle, slot))
 		(void)pw_pool_open_link(pool);
+}
+
+bool pw_nodes_move(struct pw_link *link)
+{
+	struct pw_pool *pool = link->pool;
+	uint64_t now = pool->pools->loop->now_us;
+
+	/* Where nobody is let in, each that is closed would be one less. */
+	if (!pw_pool_is_of_replicas(pool) || !pw_pool_head(pool) || now < pool->may_move_us ||
+	    atomic_load(&pool->shared->has_failed))
+		return false;
+	pool->may_move_us = now + MOVE_US;
+	if (pw_nodes_crowded(pool) != link->facts.slot)
+		return false;
+	pw_link_close(link, PW_LINK_END_CLEAN, "another node has fewer", NULL);
+	return true;
 }

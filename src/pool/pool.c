@@ -359,7 +359,8 @@ static void on_usable(struct pw_link *link)
 		pw_link_close(link, PW_LINK_END_CLEAN, reason, NULL);
 		return;
 	}
-	if (pw_pool_close_surplus(pool, link) || give_to_a_waiter(pool, link))
+	if (pw_pool_close_surplus(pool, link) || pw_nodes_move(link) ||
+	    give_to_a_waiter(pool, link))
 		return;
 	pw_link_goto(link, PW_LINK_IDLE);
 	if (pw_pool_head(pool) || pool->n_wanting > 0)

@@ -163,6 +163,8 @@ void pw_nodes_tend(struct pw_pool *pool);
 /* Moves a link that nobody uses, now and then, to a node that has fewer than its share: one that
  * has come back gets clients little by little. */
 void pw_nodes_balance(struct pw_pool *pool);
+/* The same of one that somebody has just given back, where others wait. True: it is closed. */
+bool pw_nodes_move(struct pw_link *link);
 
 /* ---- pool_open.c ---- */
 /* Opens a link if the limits, and the pause after a failed login, allow it. */

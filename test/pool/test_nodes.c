@@ -373,6 +373,40 @@ static void test_weights_that_are_published(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* One that is back gets links also where clients always wait. */
+static void test_links_move_under_load(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 3", 1);
+	struct fixture *f = n->f;
+	struct pw_pool *pool = pool_of(f, 0);
+
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	n->health.nodes[1].state = PW_NODE_DOWN;
+	publish(n);
+	for (int i = 0; i < 3; i++) {
+		assert_false(fake_borrow(&f->b[0][i]));
+		assert_int_equal(log_all_in(f), 1);
+		fake_assert_heard(&f->b[0][i], "link");
+	}
+	assert_false(fake_borrow(&f->b[0][3]));
+	assert_int_equal(pool->node_links[0], 3);
+	n->health.nodes[1].state = PW_NODE_READY;
+	publish(n);
+	fake_pass(&f->env, PW_SECOND_US);
+	give_back(f, &f->b[0][0]);
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][3], "link");
+	assert_int_equal(slot_of(f, 0, 3), 1);
+	/* Two and one are as it should be. */
+	fake_pass(&f->env, PW_SECOND_US);
+	assert_false(fake_borrow(&f->b[0][0]));
+	give_back(f, &f->b[0][1]);
+	assert_int_equal(log_all_in(f), 0);
+	fake_assert_heard(&f->b[0][0], "link");
+	assert_int_equal(pool->node_links[0], 2);
+	end_nodes(n);
+}
+
 /* The limit is what was published, whatever the configuration says. */
 static void test_lag_that_is_published(void **state PW_UNUSED)
 {
@@ -549,6 +583,7 @@ int main(void)
 	    cmocka_unit_test(test_least_lagging_is_not_one_that_is_drained),
 	    cmocka_unit_test(test_banned_primary),
 	    cmocka_unit_test(test_weights_that_are_published),
+	    cmocka_unit_test(test_links_move_under_load),
 	    cmocka_unit_test(test_lag_that_is_published),
 	    cmocka_unit_test(test_primary_has_its_share),
 	    cmocka_unit_test(test_primary_that_never_reads),

@@ -155,6 +155,8 @@ struct pw_pool {
 	uint64_t no_node_since_us;         /* no node will do; 0 = one does */
 	uint16_t node_links[PW_SLOTS_MAX]; /* by slot: links of this worker */
 	struct pw_turns turns;             /* whose turn it is among the replicas */
+	uint64_t may_move_us; /* not before then is it looked whether a link is to move to another
+				 node */
 	int missing; /* slot + 1 of a node that was to get a loan, and has no link; 0 = none */
 	struct pw_params *welcome_params; /* tracked values as servers begin with */
 	uint64_t welcome_version;
