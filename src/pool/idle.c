@@ -227,6 +227,7 @@ struct hand {
 	struct pw_link *best;  /* to the node that is to get it; the one that fits best */
 	struct pw_link *other; /* to another that may */
 	int looked;
+	bool is_fifo; /* the first one will do: it has been idle for longest */
 };
 
 /* True: it is not looked any further. */
@@ -243,21 +244,24 @@ static bool weigh(struct hand *hand, struct pw_link *link)
 	}
 	if (is_for_others(link, hand->loan) || !pw_nodes_show(link, hand->loan) ||
 	    (hand->loan && !pw_pool_suits(link, hand->loan)))
-		return ++hand->looked == FIT_SEARCH_MAX;
+		return is_there && ++hand->looked == FIT_SEARCH_MAX;
 	if (!is_there) {
 		hand->other = link;
 		return false;
 	}
 	if (!hand->best || fits(link, hand->loan))
 		hand->best = link;
-	return fits(link, hand->loan) || ++hand->looked == FIT_SEARCH_MAX;
+	return hand->is_fifo || fits(link, hand->loan) || ++hand->looked == FIT_SEARCH_MAX;
 }
 
 /* A link to another node is better than to wait for a login; but where there is none at all to the
  * one that was to get it, one is opened for the next time. */
 static void note_missing(struct pw_pool *pool, int slot)
 {
-	if (pool->node_links[slot] > 0 || pool->missing > 0)
+	int size = pool->conf.pool_size;
+
+	if (pool->node_links[slot] > 0 || pool->missing > 0 ||
+	    (size > 0 && pw_limit_used(&pool->shared->links) >= size))
 		return;
 	pool->missing = slot + 1;
 	pw_task_post(pool->pools->loop, &pool->serve_task);
@@ -266,7 +270,7 @@ static void note_missing(struct pw_pool *pool, int slot)
 static struct pw_link *take_of_replicas(struct pw_pool *pool, const struct pw_loan *loan,
 					bool is_fifo)
 {
-	struct hand hand = {.loan = loan};
+	struct hand hand = {.loan = loan, .is_fifo = is_fifo};
 
 	if (pw_list_is_empty(&pool->idle))
 		return NULL;
