@@ -99,7 +99,7 @@ def test_no_clusters(make_pooler):
 @pytest.mark.full
 def test_drain_under_load(make_shop, cluster):
     """In turn, again and again: nobody notices."""
-    pooler = make_shop(default_pool_size=6)
+    pooler = make_shop(default_pool_size=6, slow_start="0")
     settle(pooler)
     _, *replicas = cluster.nodes
     script = pooler.write("reads.sql", "BEGIN;\nSELECT count(*) FROM t;\nSELECT pg_sleep(0.001);\n"
