@@ -46,7 +46,7 @@ static void test_order_of_rows(void **state)
 	struct pw_setting_row row;
 
 	(void)state;
-	assert_int_equal(pw_conf_setting_count(), 126);
+	assert_int_equal(pw_conf_setting_count(), 127);
 	pw_conf_setting_row(0, &row);
 	assert_string_equal(row.name, "admin_users");
 	assert_true(row.is_reloadable);
