@@ -39,6 +39,20 @@ def test_weight(make_shop, cluster, balance):
     margin = 4 if balance == "round_robin" else 30
     assert 150 - margin <= got[two.port] <= 150 + margin
     assert int(row_of(pooler, one)["busy"]) == 0
+    assert [int(row_of(pooler, node)["others"]) for node in (one, two)] == [0, 0]
+    assert all(int(row_of(pooler, node)["reads"]) >= got[node.port] for node in (one, two))
+
+
+def test_counts_of_reads_and_others(make_shop, cluster):
+    primary = cluster.nodes[0]
+    pooler = make_shop()
+    settle(pooler)
+    before = int(row_of(pooler, primary)["others"])
+    with pooler.raw(dbname="shop") as conn:
+        for _ in range(5):
+            conn.query("INSERT INTO t VALUES (1)")
+    row = row_of(pooler, primary)
+    assert (int(row["others"]) - before, row["reads"]) == (5, "0")
 
 
 def test_latency(make_shop, cluster):

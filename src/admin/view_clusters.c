@@ -180,6 +180,8 @@ enum node_column {
 	N_HELD_BY,
 	N_LINKS,
 	N_BUSY,
+	N_READS,
+	N_OTHERS,
 	N_LAG_MS,
 	N_LAG_BYTES,
 	N_TIMELINE,
@@ -208,6 +210,9 @@ static const struct pw_column node_columns[] = {
     [N_HELD_BY] = {"held_by", PW_COL_TEXT, PW_MERGE_FIRST, "The user of the console that said so."},
     [N_LINKS] = {"links", PW_COL_INT4, PW_MERGE_SUM, "Server connections to it, in use or not."},
     [N_BUSY] = {"busy", PW_COL_INT4, PW_MERGE_FIRST, "Those that are in use: by it balance goes."},
+    [N_READS] = {"reads", PW_COL_NUMERIC, PW_MERGE_FIRST,
+                 "Transactions that it was given of what is for replicas, since pgweir began."},
+    [N_OTHERS] = {"others", PW_COL_NUMERIC, PW_MERGE_FIRST, "The same of all else."},
     [N_LAG_MS] = {"lag_ms", PW_COL_INT4, PW_MERGE_FIRST,
                   "How old what one reads there may be; NULL = that cannot be told."},
     [N_LAG_BYTES] = {"lag_bytes", PW_COL_NUMERIC, PW_MERGE_FIRST,
@@ -270,13 +275,20 @@ static void add_links(struct pw_pool *pool, void *arg)
 		count->n += pool->node_links[count->slot];
 }
 
+static void set_load(struct pw_cell *row, struct pw_node_load *load)
+{
+	pw_cell_set_number(&row[N_BUSY], atomic_load(&load->busy));
+	pw_cell_set_number(&row[N_READS], (int64_t)atomic_load(&load->reads));
+	pw_cell_set_number(&row[N_OTHERS], (int64_t)atomic_load(&load->others));
+}
+
 static void set_links(struct visit *v, struct pw_cell *row, int slot)
 {
 	struct link_count count = {v->cluster, slot, 0};
 
 	if (slot != PW_NO_SLOT) {
 		pw_pools_each(v->pools, add_links, &count);
-		pw_cell_set_number(&row[N_BUSY], atomic_load(&v->cluster->loads[slot].busy));
+		set_load(row, &v->cluster->loads[slot]);
 	}
 	pw_cell_set_number(&row[N_LINKS], count.n);
 }

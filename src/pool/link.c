@@ -152,6 +152,10 @@ static void count_node(struct pw_link *link, enum pw_link_state next)
 	} else if (!link->load && cluster && slot != PW_NO_SLOT) {
 		link->load = &cluster->loads[slot];
 		atomic_fetch_add_explicit(&link->load->busy, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(link->pool->routing == PW_ROUTING_REPLICA
+					      ? &link->load->reads
+					      : &link->load->others,
+					  1, memory_order_relaxed);
 	}
 	if (next == PW_LINK_CLOSED)
 		pw_link_count(link, -1);

@@ -35,8 +35,12 @@ struct pw_node_place {
  * to it. In a cache line of its own. */
 struct pw_node_load {
 	atomic_uint busy;
-	char rest[64 - sizeof(atomic_uint)];
+	/* Loans since the process began: by pools of replicas, and by others. */
+	_Atomic uint64_t reads, others;
+	char rest[64 - 3 * sizeof(uint64_t)];
 };
+
+_Static_assert(sizeof(struct pw_node_load) == 64, "a cache line");
 
 struct pw_cluster_view {
 	struct pw_refcount refs;
