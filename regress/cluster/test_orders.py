@@ -96,6 +96,10 @@ def test_no_clusters(make_pooler):
     assert refusal(pooler, "DRAIN db1:5432").message == "there are no clusters"
 
 
+def reads(pooler, node):
+    return int(row_of(pooler, node)["reads"])
+
+
 @pytest.mark.full
 def test_drain_under_load(make_shop, cluster):
     """In turn, again and again: nobody notices."""
@@ -115,7 +119,9 @@ def test_drain_under_load(make_shop, cluster):
     turns = 0
     while load.is_alive():
         node = replicas[turns % 2]
-        wait_for(lambda n=node: links(pooler, n) > 0 or not load.is_alive())
+        before = reads(pooler, node)
+        # A login takes longer than a turn: where nobody waits for one, no link ever gets so far.
+        wait_for(lambda n=node, was=before: reads(pooler, n) > was or not load.is_alive())
         pooler.console(f"DRAIN {node}")
         wait_for(lambda n=node: links(pooler, n) == 0)
         pooler.console(f"UNBAN {node}")
