@@ -381,7 +381,7 @@ def test_nothing_older_than_is_known(make_shop, make_proxy, cluster):
         for node in replicas:
             node.execute("SELECT pg_wal_replay_pause()")
         wait_for(lambda: any(read.error for read in readers.of("shop_ro")))
-        assert max(beat.age_on(node) for node in replicas) > MAX_LAG + ALLOWANCE
+        wait_for(lambda: max(beat.age_on(node) for node in replicas) > MAX_LAG + ALLOWANCE)
         readers.go_on()
         proxy.flow()
         for node in replicas:

@@ -195,7 +195,7 @@ class Session(RawConn):
 
 
 # What a pooler asks on its own account: there is no code here that could leave anything.
-CODE_QUESTION = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED;"
+CODE_QUESTION = ("SET LOCAL transaction_isolation = 'read committed';"
                  "SELECT FROM pg_catalog.pg_settings WHERE CASE")
 
 DEFAULT_ANSWERS = {
