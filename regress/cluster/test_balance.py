@@ -416,3 +416,16 @@ def test_wait_for_the_cap_has_an_end(named, make_shop):
     assert three.result().error.code == "57014"
     one.reset()
     wait_for(lambda: shop_row(pooler)["overflow"] == 0)
+
+
+def test_own_writes_where_all_connections_are_to_one_that_lags(named, make_shop):
+    """What it has not runs on the primary, though the pool is full of connections to it."""
+    routed = begin_lagging(named, make_shop, all_lagging="least", default_pool_size=1)
+    with routed.pooler.raw(dbname="shop") as reader, routed.pooler.raw(dbname="shop") as writer:
+        assert node_of(reader) in ("replica1", "replica2")
+        assert writer.query("INSERT INTO t VALUES (7)").error is None
+        assert node_of(writer) == "primary"
+        # Back to the replica: what it had read there, connections that are opened since do not show.
+        assert node_of(reader) in ("replica1", "replica2", "primary")
+        with routed.pooler.raw(dbname="shop") as other:
+            assert node_of(other) in ("replica1", "replica2")

@@ -254,6 +254,10 @@ static void deliver_request(struct pw_mail *mail, void *receiver PW_UNUSED)
 	bool is_spare = pool && !pw_pool_head(pool);
 	struct pw_link *link = is_spare ? pw_pool_take_idle(pool, NULL) : NULL;
 
+	/* One to where nobody is to read now takes up the room of one that would do, here as there.
+	 */
+	if (!link && is_spare && pw_pool_is_of_replicas(pool))
+		link = pw_pool_far_idle(pool);
 	/* Once it is checked, it goes to whoever has waited longest. */
 	if (!link && is_spare && !pw_list_is_empty(&pool->stale))
 		pw_link_check(PW_CONTAINER(pw_list_first(&pool->stale), struct pw_link, pool_node));

@@ -26,7 +26,9 @@ static bool take_place(struct pw_link *link, const struct pw_loan *loan)
 	return true;
 }
 
-/* Who got a link on which it must not read would go to the primary's own pool, where nobody counts.
+/* Who waits for the primary and got a link on which it must not read would go to the primary's own
+ * pool, where nobody counts. Who waits for a replica goes there too, if that has lost what it had
+ * shown: links that were opened since then never do.
  */
 bool pw_overflow_admits(struct pw_link *link, const struct pw_loan *loan)
 {
@@ -40,7 +42,9 @@ bool pw_overflow_admits(struct pw_link *link, const struct pw_loan *loan)
 	is_of_primary = pw_nodes_is_of_primary(link);
 	if ((!is_of_primary && !loan->token) || pw_pool_has_replicas(pool))
 		return true;
-	return is_of_primary ? take_place(link, loan) : pw_nodes_show(link, loan);
+	if (is_of_primary)
+		return take_place(link, loan);
+	return pw_nodes_show(link, loan) || !pw_nodes_overflow(pool, loan);
 }
 
 bool pw_overflow_is_full(struct pw_pool *pool, const struct pw_loan *loan)

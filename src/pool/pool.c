@@ -204,6 +204,22 @@ static void serve_welcome(struct pw_pool *pool)
 		(void)pw_pool_open_link(pool);
 }
 
+/* It does not suit, but there is no other. False: that helps nobody. */
+static bool take_for_want(struct pw_pool *pool, struct pw_link *link, struct pw_loan *head)
+{
+	if (!may_serve(link, head)) {
+		pw_link_close(link, PW_LINK_END_CLEAN, "another client's settings", NULL);
+	} else if (pw_overflow_admits(link, head)) {
+		lend_to_waiter(pool, link, head);
+	} else {
+		/* One to a replica takes up the room of one to the primary. */
+		if (pw_nodes_is_of_primary(link) || !pw_pool_may_log_in(pool))
+			return false;
+		pw_link_close(link, PW_LINK_END_CLEAN, "who waits may not read there", NULL);
+	}
+	return true;
+}
+
 static void serve_queue(struct pw_pool *pool)
 {
 	struct pw_loan *head;
@@ -238,20 +254,15 @@ static void serve_queue(struct pw_pool *pool)
 		if (check_a_stale_link(pool) || pw_pool_open_link(pool))
 			continue;
 		/* What is too far for it is in the way. */
-		if (pw_pool_is_of_replicas(pool) && (link = pw_pool_far_idle(pool))) {
+		if (pw_pool_is_of_replicas(pool) && pw_pool_may_log_in(pool) &&
+		    (link = pw_pool_far_idle(pool))) {
 			pw_link_close(link, PW_LINK_END_CLEAN, "a nearer node serves", NULL);
 			continue;
 		}
 		/* Better one that does not suit than none, unless nobody would bring it round. */
 		link = pw_pool_take_idle(pool, NULL);
-		if (!link)
+		if (!link || !take_for_want(pool, link, head))
 			return;
-		if (may_serve(link, head)) {
-			if (!pw_overflow_admits(link, head))
-				return;
-			lend_to_waiter(pool, link, head);
-		} else
-			pw_link_close(link, PW_LINK_END_CLEAN, "another client's settings", NULL);
 	}
 }
 

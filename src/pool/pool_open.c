@@ -24,7 +24,7 @@ static int login_limit(const struct pw_pool *pool)
 	return is_proven ? pool->pools->snapshot->conf->max_server_logins : 1;
 }
 
-static bool may_log_in(struct pw_pool *pool)
+bool pw_pool_may_log_in(struct pw_pool *pool)
 {
 	return pool->pools->loop->now_us >= atomic_load(&pool->shared->retry_at_us) &&
 	       pw_nodes_usable(pool) != 0 &&
@@ -129,7 +129,7 @@ static bool open_taken(struct pw_pool *pool)
 
 bool pw_pool_open_link(struct pw_pool *pool)
 {
-	return pool->db && may_log_in(pool) &&
+	return pool->db && pw_pool_may_log_in(pool) &&
 	       take_limits(pool, pool_limit(pool), login_limit(pool), true) && open_taken(pool);
 }
 
@@ -169,7 +169,7 @@ void pw_pool_open_missing(struct pw_pool *pool)
 {
 	if (pool->missing == 0)
 		return;
-	if (pool->db && !pw_pool_is_paused(pool) && may_log_in(pool) &&
+	if (pool->db && !pw_pool_is_paused(pool) && pw_pool_may_log_in(pool) &&
 	    take_limits(pool, pool->conf.pool_size, login_limit(pool), false))
 		(void)open_taken(pool);
 	pool->missing = 0;
@@ -182,6 +182,7 @@ bool pw_pool_open_minimum(struct pw_pool *pool)
 
 	if (size > 0 && wanted > size)
 		wanted = size;
-	return wanted > 0 && pw_limit_used(&pool->shared->links) < wanted && may_log_in(pool) &&
-	       take_limits(pool, wanted, login_limit(pool), false) && open_taken(pool);
+	return wanted > 0 && pw_limit_used(&pool->shared->links) < wanted &&
+	       pw_pool_may_log_in(pool) && take_limits(pool, wanted, login_limit(pool), false) &&
+	       open_taken(pool);
 }

@@ -167,6 +167,8 @@ void pw_nodes_balance(struct pw_pool *pool);
 bool pw_nodes_move(struct pw_link *link);
 
 /* ---- pool_open.c ---- */
+/* May a login be tried now, whatever the limits on links say? */
+bool pw_pool_may_log_in(struct pw_pool *pool);
 /* Opens a link if the limits, and the pause after a failed login, allow it. */
 bool pw_pool_open_link(struct pw_pool *pool);
 /* Opens the link of its own that a waiter wants, in the place of an idle one if there is no other.
