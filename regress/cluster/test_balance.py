@@ -429,3 +429,19 @@ def test_own_writes_where_all_connections_are_to_one_that_lags(named, make_shop)
         assert node_of(reader) in ("replica1", "replica2", "primary")
         with routed.pooler.raw(dbname="shop") as other:
             assert node_of(other) in ("replica1", "replica2")
+
+
+def test_cap_holds_up_no_read_of_a_replica(named, make_shop):
+    """Who may read on the one that lags least does not wait behind who may not."""
+    pooler = begin_capped(named, make_shop, 1, all_lagging="least", worker_threads=1)
+    one, two, reader = (pooler.raw(dbname="shop") for _ in range(3))
+    for conn in (one, two):
+        assert conn.query("INSERT INTO t VALUES (7)").error is None
+    one.send(query("SELECT pg_sleep(60)"))
+    wait_for(lambda: running(named) == 1)
+    two.send(query(NODE))
+    wait_for(lambda: pooler.pool("shop")["cl_waiting"] == 1)
+    assert node_of(reader) in ("replica1", "replica2")
+    assert not has_answer(two)
+    one.reset()
+    assert two.result().value() == "primary"

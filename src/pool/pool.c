@@ -194,6 +194,12 @@ static unsigned links_to_come(const struct pw_pool *pool)
 	       (is_quick ? pool->n_learning : 0);
 }
 
+/* Those who wait for a link. */
+static unsigned n_served(const struct pw_pool *pool)
+{
+	return pool->n_waiting - pool->n_held_up;
+}
+
 static void serve_welcome(struct pw_pool *pool)
 {
 	if (pw_list_is_empty(&pool->welcoming))
@@ -220,12 +226,20 @@ static bool take_for_want(struct pw_pool *pool, struct pw_link *link, struct pw_
 	return true;
 }
 
-static void serve_queue(struct pw_pool *pool)
+/* Where the replica that lags least serves, others in the queue may have there all that they must
+ * see. False: all wait for the same. */
+static bool pass_over(struct pw_pool *pool, struct pw_loan *head)
+{
+	if (!pool->is_split || pool->cluster_conf.all_lagging != PW_ALL_LAGGING_LEAST)
+		return false;
+	pw_loan_hold_up(head);
+	return true;
+}
+
+static void serve_each(struct pw_pool *pool)
 {
 	struct pw_loan *head;
 
-	/* It is another one than before if a turn to log in has come or gone. */
-	pw_pool_publish_head(pool);
 	while (!pw_pool_is_paused(pool) && (head = pw_pool_head(pool))) {
 		struct pw_link *link;
 
@@ -237,19 +251,21 @@ static void serve_queue(struct pw_pool *pool)
 				(void)ask_another_worker(pool);
 			return;
 		}
-		if (pw_overflow_is_full(pool, head))
+		link = NULL;
+		if (pw_overflow_is_full(pool, head) ||
+		    ((link = pw_pool_take_idle(pool, head)) && !pw_overflow_admits(link, head))) {
+			if (pass_over(pool, head))
+				continue;
 			return;
-		link = pw_pool_take_idle(pool, head);
+		}
 		if (link) {
-			if (!pw_overflow_admits(link, head))
-				return;
 			lend_to_waiter(pool, link, head);
 			continue;
 		}
 		/* However many logins are under way: they may take long. */
-		if (pool->asked < pool->n_waiting && ask_another_worker(pool))
+		if (pool->asked < n_served(pool) && ask_another_worker(pool))
 			continue;
-		if (links_to_come(pool) >= pool->n_waiting)
+		if (links_to_come(pool) >= n_served(pool))
 			return;
 		if (check_a_stale_link(pool) || pw_pool_open_link(pool))
 			continue;
@@ -264,6 +280,16 @@ static void serve_queue(struct pw_pool *pool)
 		if (!link || !take_for_want(pool, link, head))
 			return;
 	}
+}
+
+static void serve_queue(struct pw_pool *pool)
+{
+	pw_pool_let_go_on(pool);
+	/* It is another one than before if a turn to log in has come or gone. */
+	pw_pool_publish_head(pool);
+	serve_each(pool);
+	if (pool->n_held_up > 0)
+		pw_pool_publish_head(pool);
 }
 
 /* Those who have to wait no longer for the one link that they want. */

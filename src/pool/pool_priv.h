@@ -28,10 +28,14 @@ void pw_loan_want_no_more(struct pw_loan *loan);
 struct pw_loan *pw_pool_who_wants(const struct pw_pool *pool, uint64_t link_id);
 /* NULL = it is not there, or not idle. */
 struct pw_link *pw_pool_idle_link(const struct pw_pool *pool, uint64_t link_id);
-/* The oldest waiter but for those who want one link alone, and those who want a link of their own
- * while there is no turn to log in; NULL = nobody waits. Another one the next time, if a turn has
- * come or gone. */
+/* The oldest waiter but for those who want one link alone, those who are held up, and those who
+ * want a link of their own while there is no turn to log in; NULL = nobody waits. Another one the
+ * next time, if a turn has come or gone. */
 struct pw_loan *pw_pool_head(const struct pw_pool *pool);
+/* It waits for a place on the primary, while others may read elsewhere; until that is looked at
+ * anew, for all of the pool. */
+void pw_loan_hold_up(struct pw_loan *loan);
+void pw_pool_let_go_on(struct pw_pool *pool);
 /* So much longer has somebody to have waited who comes first out of turn. */
 uint64_t pw_pool_fair_margin(const struct pw_pool *pool);
 /* Does who wants one link alone, and waits since then, get it before who waits for any? 0 = nobody.

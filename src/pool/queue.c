@@ -55,6 +55,8 @@ void pw_loan_dequeue(struct pw_loan *loan)
 	struct pw_pool *pool = loan->pool;
 
 	pw_list_remove(&loan->node);
+	pool->n_held_up -= loan->is_held_up;
+	loan->is_held_up = false;
 	if (loan->since_us > 0) {
 		if (pool->cluster && pw_overflow_leave(&pool->cluster->overflow, loan->since_us))
 			pool->pools->link_ops->on_overflow_over(pool->pools);
@@ -65,6 +67,22 @@ void pw_loan_dequeue(struct pw_loan *loan)
 	pool->n_wanting -= loan->wants != 0;
 	loan->wants = 0;
 	loan->state = PW_LOAN_NONE;
+}
+
+void pw_loan_hold_up(struct pw_loan *loan)
+{
+	loan->is_held_up = true;
+	loan->pool->n_held_up++;
+}
+
+void pw_pool_let_go_on(struct pw_pool *pool)
+{
+	if (pool->n_held_up == 0)
+		return;
+	PW_LIST_FOREACH (node, &pool->waiting) {
+		PW_CONTAINER(node, struct pw_loan, node)->is_held_up = false;
+	}
+	pool->n_held_up = 0;
 }
 
 void pw_loan_want_no_more(struct pw_loan *loan)
@@ -106,7 +124,7 @@ static bool can_be_served(const struct pw_loan *loan)
 {
 	const struct pw_pool *pool = loan->pool;
 
-	if (loan->wants != 0)
+	if (loan->wants != 0 || loan->is_held_up)
 		return false;
 	return loan->replication == PW_REPLICATION_NONE ||
 	       pw_limit_has_room(&pool->shared->logins,

@@ -117,6 +117,8 @@ struct pw_loan {
 	const struct pw_state *settings; /* these as well; NULL = rather one that has none */
 	/* On which replica its owner may read hangs on that (the owner's); NULL = on any. */
 	const struct pw_token *token;
+	bool is_held_up;   /* WAITING: for a place on the primary (cluster/overflow.h), by the last
+			      look */
 	bool is_untracked; /* nobody looks what the owner sets, nor does it leave with the link */
 	bool needs_new;    /* rather a link that nobody has had yet */
 	bool is_strict;    /* rather no link that keeps names of settings it has not set */
@@ -170,6 +172,7 @@ struct pw_pool {
 	struct pw_list failing;   /* loans to be refused at the end of the turn */
 	unsigned n_waiting;
 	unsigned n_wanting;     /* of these, those that want one link alone */
+	unsigned n_held_up;     /* ... and those behind which others need not wait */
 	struct pw_list opening; /* links by home */
 	struct pw_list idle;    /* most recently used first */
 	struct pw_list stale;
