@@ -3,6 +3,7 @@
 midst of other bytes, settings and reloads, ends of transactions and of servers."""
 
 import os
+import select
 import signal
 import threading
 import time
@@ -11,7 +12,7 @@ import pytest
 
 from lib.nodes import settle
 from lib.routed import REPLICAS, Routed
-from lib.wait import wait_for
+from lib.wait import stays_true, wait_for
 from lib.wire import Closed, bind, close, describe, execute, parse, query, sync
 
 pytestmark = pytest.mark.pgweir_only
@@ -324,3 +325,17 @@ def test_transaction_that_is_idle_before_a_server_hears_of_it(shop):
     refused = conn.expect_fatal()
     assert refused.message == "idle transaction timeout"
     assert "idle_transaction_timeout is 1 s" in refused.fields["D"]
+
+
+@pytest.mark.parametrize("after", ["0", "60"])
+def test_transaction_of_before_a_reload_is_idle_by_the_new_limit(shop, after):
+    shop.pooler.settings["idle_transaction_timeout"] = "1"
+    shop.pooler.reload()
+    conn = shop.pooler.raw(dbname="shop")
+    assert shop.query(conn, "SELECT 1")[0].value() == "1"
+    conn.query("BEGIN")
+    shop.pooler.settings["idle_transaction_timeout"] = after
+    shop.pooler.reload()
+    assert stays_true(lambda: not select.select([conn.sock], [], [], 0)[0], 1.5)
+    assert conn.query("SELECT 1").value() == "1"
+    assert conn.query("COMMIT").status == "I"

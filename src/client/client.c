@@ -57,6 +57,15 @@ uint64_t pw_client_waited(const struct pw_client *c)
 	return c->clients->loop->now_us - c->state_since_us;
 }
 
+uint64_t pw_client_idle(const struct pw_client *c)
+{
+	uint64_t since = c->state_since_us;
+
+	if (c->route && c->route->told_us > since)
+		since = c->route->told_us;
+	return c->clients->loop->now_us - since;
+}
+
 static uint64_t notify_after(const struct pw_client *c)
 {
 	return (uint64_t)conf_of(c)->query_wait_notify * PW_SECOND_US;

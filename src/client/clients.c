@@ -39,10 +39,24 @@ static void on_idle_in_transaction(struct pw_client *c)
 	pw_client_close(c, "idle transaction timeout", &err);
 }
 
+/* A reload may have given it more time, or all. */
+static bool has_time_left(struct pw_client *c)
+{
+	uint64_t limit = pw_client_idle_limit(c), idle = pw_client_idle(c);
+
+	if (limit > 0 && idle >= limit)
+		return false;
+	if (limit > 0)
+		pw_loop_arm(c->clients->loop, &c->timer, limit - idle);
+	return true;
+}
+
 static void on_idle_timeout(struct pw_client *c)
 {
 	struct pw_error err;
 
+	if (has_time_left(c))
+		return;
 	if (pw_client_held_limit(c) > 0) {
 		on_idle_in_transaction(c);
 		return;

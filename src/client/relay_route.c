@@ -133,6 +133,7 @@ bool pw_route_begins(struct pw_client *c, const struct pw_piece *piece)
 		return false;
 	route->n_begun++;
 	route->begun_as |= request.transaction;
+	route->told_us = c->clients->loop->now_us;
 	pw_unnamed_forget(c);
 	tell(c, tag_of(&request));
 	return true;

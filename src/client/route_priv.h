@@ -64,6 +64,7 @@ struct pw_client_route {
 	struct pw_strbuf begun;
 	unsigned n_begun;
 	unsigned begun_as;             /* PW_SQL_TRANSACTION_* of them */
+	uint64_t told_us;              /* when the last of them was told to be done */
 	bool is_sending;               /* ... just now */
 	bool is_beginning;             /* they were sent, and are not answered */
 	struct pw_id shape;            /* of the text that a replica was sent */
