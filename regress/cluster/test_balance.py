@@ -445,3 +445,54 @@ def test_cap_holds_up_no_read_of_a_replica(named, make_shop):
     assert not has_answer(two)
     one.reset()
     assert two.result().value() == "primary"
+
+
+@pytest.mark.parametrize("what", ["limit", "never", "primary", "balance", "removed", "no cluster", "split off"])
+def test_reload_while_reads_wait_for_the_cap(named, make_shop, what):
+    pooler = begin_capped(named, make_shop, 1)
+    one, two, three = (pooler.raw(dbname=name) for name in ("shop", "shop", "shop_b"))
+    wait_for(lambda: node_of(three) and [row for row in pooler.console("SHOW ROUTES") if int(row["requests"]) and
+                                         (row["database"], row["reason"]) == ("shop_b", "overflow")])
+    one.send(query("SELECT pg_sleep(60)"))
+    wait_for(lambda: running(named) == 1)
+    for conn in (two, three):
+        conn.send(query(NODE))
+    wait_for(lambda: pooler.pool("shop")["cl_waiting"] + pooler.pool("shop_b")["cl_waiting"] == 2)
+    if what == "limit":
+        pooler.settings["primary_overflow_max"] = "0"
+    elif what == "never":
+        pooler.settings["primary_reads"] = "never"
+        pooler.settings["no_primary_wait"] = "1s"
+    elif what == "primary":
+        pooler.settings["routing"] = "primary"
+        pooler.databases["shop_b"]["routing"] = "primary"
+    elif what == "balance":
+        pooler.settings["balance"] = "latency"
+        pooler.settings["zone"] = "x"
+    elif what == "removed":
+        del pooler.databases["shop_b"]
+    elif what == "no cluster":
+        pooler.databases["shop_b"] = {"host": "127.0.0.1", "port": str(named.nodes[0].port), "dbname": "postgres"}
+    elif what == "split off":
+        pooler.databases["shop_b"]["routing"] = "replica"
+    pooler.reload()
+    if what == "never":
+        assert two.result().error.code == "57P03"
+        result = three.result()
+        assert result.error, result.rows
+        assert result.error.code == "57P03"
+    elif what in ("removed", "no cluster"):
+        assert three.expect_fatal()
+    if what != "limit":
+        one.reset()
+    if what != "never":
+        assert two.result().value() == "primary"
+    if what in ("limit", "balance"):
+        assert three.result().value() == "primary"
+    if what == "limit":
+        one.reset()
+    wait_for(lambda: shop_row(pooler)["overflow"] == 0)
+    wait_for(lambda: running(named) == 0)
+    if what not in ("never", "primary"):
+        four = pooler.raw(dbname="shop")
+        assert node_of(four) == "primary"
