@@ -4,6 +4,7 @@ cannot take the primary gets."""
 
 import select
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -258,6 +259,16 @@ def test_never_with_nobody_to_wait_for(named, make_shop):
         conn.query("BEGIN READ ONLY")
         conn.send(query(NODE))
         assert conn.expect_fatal().code == "57P03"
+
+
+def test_never_within_query_timeout(named, make_shop):
+    """To wait for a replica is part of the query, as to wait for a connection is."""
+    routed = begin_lagging(named, make_shop, primary_reads="never", no_primary_wait="1min", query_timeout=1)
+    with routed.pooler.raw(dbname="shop") as conn:
+        began = time.monotonic()
+        conn.send(query(NODE))
+        assert conn.expect_fatal().message == "query_timeout"
+        assert 0.9 < time.monotonic() - began < 5
 
 
 def test_never_when_a_replica_dies(named, make_shop):

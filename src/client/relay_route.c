@@ -370,11 +370,23 @@ static void fail_for_replica(struct pw_client *c)
 		pw_client_close(c, err.message, &err);
 }
 
+/* To wait for a replica is part of it, as to wait for a link is. */
+static bool is_past_query_timeout(const struct pw_client *c)
+{
+	uint64_t limit = c->loan.pool->conf.query_timeout;
+	uint64_t since_us = c->route->waits_since_us;
+
+	return limit > 0 && since_us > 0 &&
+	       pw_clock_since(since_us, c->clients->loop->now_us) >= limit;
+}
+
 bool pw_route_on_timeout(struct pw_client *c)
 {
 	if (!c->route || (c->route->waits_since_us == 0 && !c->route->has_failed))
 		return false;
-	if (c->route->has_failed)
+	if (is_past_query_timeout(c))
+		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "query_timeout");
+	else if (c->route->has_failed)
 		fail_for_replica(c);
 	else
 		pw_route_feed(c);
