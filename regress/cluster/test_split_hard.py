@@ -339,3 +339,12 @@ def test_transaction_of_before_a_reload_is_idle_by_the_new_limit(shop, after):
     assert stays_true(lambda: not select.select([conn.sock], [], [], 0)[0], 1.5)
     assert conn.query("SELECT 1").value() == "1"
     assert conn.query("COMMIT").status == "I"
+
+
+def test_transaction_of_before_a_reload_has_a_limit_from_then_on(shop):
+    conn = shop.pooler.raw(dbname="shop")
+    assert shop.query(conn, "SELECT 1")[0].value() == "1"
+    conn.query("BEGIN")
+    shop.pooler.settings["idle_transaction_timeout"] = "1"
+    shop.pooler.reload()
+    assert conn.expect_fatal().message == "idle transaction timeout"

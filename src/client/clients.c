@@ -388,6 +388,19 @@ void pw_clients_forget_secrets(struct pw_clients *clients)
 	pw_login_forget_verifiers(clients);
 }
 
+/* Where a server has heard of the transaction, its pool looks at the limit of now. */
+void pw_clients_take_limits(struct pw_clients *clients)
+{
+	PW_LIST_FOREACH (node, &clients->all) {
+		struct pw_client *c = PW_CONTAINER(node, struct pw_client, node);
+		uint64_t limit = c->state == PW_CLIENT_READY ? pw_client_held_limit(c) : 0;
+		uint64_t idle = limit > 0 ? pw_client_idle(c) : 0;
+
+		if (limit > 0)
+			pw_loop_arm(clients->loop, &c->timer, limit > idle ? limit - idle : 1);
+	}
+}
+
 struct key_wanted {
 	const uint8_t *key;
 	size_t len;

@@ -78,6 +78,7 @@ static void swap_snapshot(struct pw_worker *w, struct pw_round *round)
 {
 	pw_pools_swap_snapshot(&w->pools, round->snapshot);
 	pw_clients_forget_secrets(&w->clients);
+	pw_clients_take_limits(&w->clients);
 	if (w->index == 0)
 		pw_listen_tune(&w->process->listen, round->snapshot->conf);
 }
