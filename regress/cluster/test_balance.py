@@ -507,3 +507,26 @@ def test_reload_while_reads_wait_for_the_cap(named, make_shop, what):
     if what not in ("never", "primary"):
         four = pooler.raw(dbname="shop")
         assert node_of(four) == "primary"
+
+
+@pytest.mark.parametrize("limit, has_others", [(0, True), (0, False), (1, False)])
+def test_primary_that_lets_nobody_in_in_place_of_replicas(named, make_shop, limit, has_others):
+    """What it says is told, in place of being asked for ever; if it has let in somebody for writes, that
+    connection will do where there is no limit."""
+    routed = Routed.begin(named, make_shop, query_wait_timeout=5, primary_overflow_max=limit, worker_threads=1)
+    with routed.pooler.raw(dbname="shop") as conn:
+        assert conn.query("INSERT INTO t VALUES (8)").error is None
+        for node in named.nodes[1:]:
+            routed.pooler.console(f"DRAIN {node}")
+        named.nodes[0].execute("ALTER ROLE alice CONNECTION LIMIT 0")
+        if not has_others:
+            named.nodes[0].execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'")
+        conn.send(query(NODE))
+        if has_others:
+            assert conn.result().value() == "primary"
+        else:
+            assert "too many connections" in conn.expect_error().message
+        if limit:
+            named.nodes[0].execute("ALTER ROLE alice CONNECTION LIMIT -1")
+            assert conn.recv_until("Z")
+            assert node_of(conn) == "primary"

@@ -331,7 +331,7 @@ bool pw_route_ready(struct pw_client *c, bool was_swallowed)
 	route->is_beginning &= was_swallowed;
 	if (!was_swallowed) {
 		note_seen(c);
-		route->lost_since_us = route->n_lost = 0;
+		route->lost_since_us = route->n_lost = route->n_refused = 0;
 	}
 	if (!route->is_repeating || link->expects.n > 0)
 		return route->is_repeating;

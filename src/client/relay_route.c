@@ -212,7 +212,8 @@ static bool may_fall_back(const struct pw_pool *pool)
 }
 
 /* It has been to replicas. Where one is left that might have run it as well, the primary does it
- * all the same, if it may; where none is, it is one of many. */
+ * all the same, if it may; where none is, it is one of many. Has it got no link to it in the place
+ * of replicas, and need not be counted, its own pool may have one. */
 static bool is_for_primary(struct pw_client *c)
 {
 	struct pw_pool *replicas;
@@ -220,7 +221,9 @@ static bool is_for_primary(struct pw_client *c)
 	if (c->route->because != PW_ROUTE_LOST)
 		return true;
 	replicas = pw_pools_get_replicas(c->loan.pool);
-	return may_fall_back(c->loan.pool) && (!replicas || pw_pool_has_replicas(replicas));
+	return may_fall_back(c->loan.pool) &&
+	       (!replicas || pw_pool_has_replicas(replicas) ||
+		(c->route->n_refused > 0 && c->loan.pool->cluster_conf.primary_overflow_max <= 0));
 }
 
 static enum pw_route decide_read(struct pw_client *c)
@@ -540,7 +543,7 @@ bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err)
 	pw_strbuf_consume(c->held, len);
 	c->request_us = 0;
 	if (c->route)
-		c->route->waits_since_us = 0;
+		c->route->waits_since_us = c->route->n_refused = 0;
 	if (is_queued)
 		pw_pool_withdraw(&c->loan);
 	if (is_free) {
@@ -565,7 +568,9 @@ bool pw_route_refused(struct pw_client *c, const struct pw_error *err)
 
 	if (!pw_route_is_apart(c) || c->state != PW_CLIENT_QUEUED)
 		return false;
-	if (may_not_read_elsewhere(c->loan.pool))
+	/* Else who is refused by a primary that lets nobody in would ask it for ever. */
+	c->route->n_refused += may_fall_back(c->loan.pool);
+	if (may_not_read_elsewhere(c->loan.pool) || c->route->n_refused > 1)
 		return pw_route_refuse_held(c, &own);
 	pw_route_go_elsewhere(c);
 	return true;

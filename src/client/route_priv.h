@@ -83,6 +83,7 @@ struct pw_client_route {
 	uint64_t waits_since_us; /* ROUTING: for a replica that has all; 0 = it does not */
 	uint64_t lost_since_us;  /* replicas have lost it since then; 0 = none has */
 	unsigned n_lost;         /* ... after it was sent to them */
+	unsigned n_refused;      /* it has got no link, where the primary may do it too */
 	bool must_fail;          /* nobody is to run the request at hand, nor will be */
 	bool has_failed;         /* ROUTING: ... or it has waited long enough */
 	bool is_proving;         /* the primary does what a replica has refused */
