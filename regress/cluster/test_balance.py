@@ -530,3 +530,21 @@ def test_primary_that_lets_nobody_in_in_place_of_replicas(named, make_shop, limi
             named.nodes[0].execute("ALTER ROLE alice CONNECTION LIMIT -1")
             assert conn.recv_until("Z")
             assert node_of(conn) == "primary"
+
+
+def test_cap_of_reads_whose_connections_are_new(named, make_shop):
+    """What they have seen on the one that lags least its new connections do not show."""
+    pooler = begin_capped(named, make_shop, 1, all_lagging="least", worker_threads=1)
+    readers, writer = [pooler.raw(dbname="shop") for _ in range(4)], pooler.raw(dbname="shop")
+    for conn in readers:
+        assert node_of(conn) in ("replica1", "replica2")
+    assert writer.query("INSERT INTO t VALUES (7)").error is None
+    pooler.console("RECONNECT")
+    writer.send(query("SELECT pg_sleep(60)"))
+    wait_for(lambda: running(named) == 1)
+    for conn in readers:
+        conn.send(query(SLOW))
+    assert stays_true(lambda: running(named) == 1, 0.5)
+    writer.reset()
+    for conn in readers:
+        assert conn.result().rows[0][1] == "primary"

@@ -464,6 +464,19 @@ bool pw_route_send_begun(struct pw_client *c,
 	return ok;
 }
 
+/* What a node had shown it, links that were opened since do not show. Where no replica is fresh
+ * enough it is one of many then, and counted. */
+static bool shows_no_more(struct pw_client *c)
+{
+	struct pw_token *token = &c->route->token;
+	bool had_shown = token->has_shown;
+
+	if (pw_pool_has_replicas(c->loan.pool))
+		return false;
+	token->has_shown = false;
+	return had_shown;
+}
+
 /* The link may not be one on which the client may read after all: if it was opened for it, what is
  * known of its server is of before that. The next round tells more. */
 bool pw_route_suits(struct pw_client *c)
@@ -477,7 +490,7 @@ bool pw_route_suits(struct pw_client *c)
 	if (c->state != PW_CLIENT_QUEUED)
 		pw_client_goto(c, PW_CLIENT_QUEUED);
 	pw_pool_return(&c->loan, false, false);
-	if (!may_fall_back(c->loan.pool)) {
+	if (!may_fall_back(c->loan.pool) || shows_no_more(c)) {
 		pw_route_go_elsewhere(c);
 		return false;
 	}

@@ -27,8 +27,8 @@ static bool take_place(struct pw_link *link, const struct pw_loan *loan)
 }
 
 /* Who waits for the primary and got a link on which it must not read would go to the primary's own
- * pool, where nobody counts. Who waits for a replica goes there too, if that has lost what it had
- * shown: links that were opened since then never do.
+ * pool, where nobody counts. Who waits for a replica gets it, to find that it shows no longer what
+ * the one before did.
  */
 bool pw_overflow_admits(struct pw_link *link, const struct pw_loan *loan)
 {
