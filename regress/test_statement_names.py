@@ -264,6 +264,32 @@ def test_the_list_has_what_can_be_had(make_pooler):
     assert a.query("COMMIT").tag == "COMMIT"
 
 
+def test_the_list_by_messages_behind_ddl(make_pooler):
+    """It has what the client has prepared, whatever has changed since that was parsed."""
+    pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")
+    a, b = pooler.raw("bob"), pooler.raw("bob")
+    a.query("CREATE TABLE g (v int)")
+    a.run(parse("gone", "SELECT * FROM g"), parse("here", "SELECT 1"), sync())
+    b.query("DROP TABLE g")
+    listed = (parse("", NAMES), bind(), execute(), sync())
+    for _ in range(2):
+        result = a.run(*listed)
+        assert result.error is None
+        assert [r[0] for r in result.rows] == ["here"]
+    a.run(parse("list", NAMES), sync())
+    b.query("CREATE TABLE g (v int)")
+    assert {"gone", "here"} <= {r[0] for r in a.run(run_named("list")).rows}
+    a.query("CREATE TEMP TABLE own (v int)")
+    a.run(parse("mine", "SELECT * FROM own"), sync())
+    assert "mine" in [r[0] for r in a.run(*listed).rows]
+    # What comes behind it in the pipeline has its own answers.
+    a.query("DROP TABLE g")
+    a.send(b"".join(listed) * 3 + query("SELECT 'next'"))
+    for _ in range(3):
+        assert [r[0] for r in a.result().rows if r[0] != "list"] == ["here", "mine"]
+    assert a.result().value() == "next"
+
+
 def test_the_list_in_a_transaction_behind_ddl(make_pooler):
     """What it takes to find out which statements are still good costs nobody a transaction."""
     pooler = make_pooler(pool_mode="transaction", default_pool_size=1, session_state="track")

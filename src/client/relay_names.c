@@ -177,18 +177,27 @@ static bool bring_named(struct pw_client *c, char use, const char *name, unsigne
 	return !listed || bring(c, listed, is_whole ? FORM_WHOLE : FORM_EMPTY, flags);
 }
 
+/* Ahead of a batch whose first message wants to see all, they come in batches of their own, so that
+ * one which cannot be parsed any more takes neither the others nor the batch along. */
+static bool may_lead_batch(const struct pw_link *link, const struct pw_strbuf *list)
+{
+	return pw_link_seems_free(link) && list->data[0] == PW_STATEMENT_ALL &&
+	       strlen(list->data) + 1 == list->len;
+}
+
 bool pw_names_bring(struct pw_client *c, bool is_query)
 {
 	const struct pw_strbuf *list = c->session ? &c->session->named.list : NULL;
 	const struct pw_link *link = c->loan.link;
-	unsigned flags = is_query ? PW_EXPECT_AHEAD : 0;
 	uint32_t before = link->expects.n;
+	unsigned flags;
 	size_t at = 0;
 
 	/* The server skips to a Sync of the client's, which must be the first it sees. */
 	if (!list || list->len == 0 || (is_query && link->is_batch_open) ||
 	    pw_link_skips_next(link))
 		return true;
+	flags = is_query || may_lead_batch(link, list) ? PW_EXPECT_AHEAD : 0;
 	while (at < list->len) {
 		const char *entry = list->data + at;
 
@@ -197,7 +206,7 @@ bool pw_names_bring(struct pw_client *c, bool is_query)
 						 : !bring_named(c, entry[0], entry + 1, flags))
 			return false;
 	}
-	return !is_query || link->expects.n == before || send_sync(c, flags);
+	return !flags || link->expects.n == before || send_sync(c, flags);
 }
 
 bool pw_names_may_matter(const struct pw_client *c, const struct pw_piece *piece)
