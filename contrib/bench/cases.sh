@@ -155,9 +155,12 @@ run_workers() {
 	start_answer
 	# Without a pooler between: no process whose CPU time would be asked for.
 	PORT["bare"]=${PORT[answer]}
+	# The scripted server has one answer for all: it cannot be asked what a session has.
 	for pool in 64 16; do
-		start_pooler pgweir-1-$pool "${PORT[answer]}" "worker_threads = 1" "default_pool_size = $pool"
-		start_pooler pgweir-2-$pool "${PORT[answer]}" "worker_threads = 2" "default_pool_size = $pool"
+		for peer in 1 2; do
+			start_pooler "pgweir-$peer-$pool" "${PORT[answer]}" "worker_threads = $peer" \
+				"default_pool_size = $pool" "session_state = off"
+		done
 		start_pooler pgbouncer-$pool "${PORT[answer]}" "default_pool_size = $pool"
 	done
 	for round in $(seq "$ROUNDS"); do

@@ -100,6 +100,7 @@ start_replicas() {
 	local i port
 	"$PW_ROOT/contrib/pgcluster" start "$STATE/pg" --replicas "$1" --no-fsync || exit 1
 	eval "$("$PW_ROOT/contrib/pgcluster" env "$STATE/pg")"
+	on_server postgres -c "GRANT pg_monitor TO $BENCH_USER" || die "could not let $BENCH_USER monitor the nodes"
 	NODES=("$PW_PG_PORT")
 	for i in $(seq "$1"); do
 		port=PW_PG_REPLICA${i}_PORT
