@@ -411,6 +411,8 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 		pw_client_goto(c, PW_CLIENT_ROUTING);
 		return false;
 	}
+	/* What was decided before more came does not hold for what is decided now. */
+	c->route->has_failed = false;
 	route = decide(c, &request, extent, piece, rest);
 	if (route == PW_ROUTE_UNSEEN && waits(c, patience(c->loan.pool)))
 		return false;
@@ -556,7 +558,8 @@ bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err)
 	pw_strbuf_consume(c->held, len);
 	c->request_us = 0;
 	if (c->route)
-		c->route->waits_since_us = c->route->n_refused = 0;
+		c->route->waits_since_us = c->route->lost_since_us = c->route->n_lost =
+		    c->route->n_refused = 0;
 	if (is_queued)
 		pw_pool_withdraw(&c->loan);
 	if (is_free) {

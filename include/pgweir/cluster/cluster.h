@@ -32,7 +32,7 @@ struct pw_node_place {
 };
 
 /* What runs on a node, for all clients of the process: raised and lowered with each loan of a link
- * to it. In a cache line of its own. */
+ * to it. A cache line's size apart from the next one's. */
 struct pw_node_load {
 	atomic_uint busy;
 	/* Loans since the process began: by pools of replicas, and by others. */
