@@ -119,9 +119,9 @@ static int64_t count_ready(const struct pw_health *health)
 }
 
 static void set_overflow(struct pw_cell *row, const struct pw_conf_cluster *conf,
-			 struct pw_overflow *overflow)
+			 struct pw_fair_limit *overflow)
 {
-	pw_cell_set_number(&row[C_OVERFLOW], pw_limit_used(&overflow->running));
+	pw_cell_set_number(&row[C_OVERFLOW], pw_limit_used(&overflow->taken));
 	pw_cell_set_number(&row[C_OVERFLOW_MAX], conf->primary_overflow_max);
 	pw_cell_set_number(&row[C_OVERFLOW_TOTAL], (int64_t)atomic_load(&overflow->total));
 }

@@ -22,7 +22,7 @@ static bool is_overflow_full(struct pw_pool *pool)
 	int max = pool->cluster_conf.primary_overflow_max;
 
 	return pw_pool_is_of_replicas(pool) && max > 0 && !pw_pool_has_replicas(pool) &&
-	       pw_limit_used(&pool->cluster->overflow.running) >= max;
+	       pw_limit_used(&pool->cluster->overflow.taken) >= max;
 }
 
 const char *pw_pool_why_waiting(struct pw_pool *pool)

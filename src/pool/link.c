@@ -123,13 +123,13 @@ void pw_link_count(const struct pw_link *link, int change)
 
 void pw_link_end_overflow(struct pw_link *link)
 {
-	struct pw_overflow *overflow = link->overflow;
+	struct pw_fair_limit *overflow = link->overflow;
 
 	link->overflow = NULL;
 #ifdef PW_MUTANT_OVERFLOW_NOT_GIVEN_BACK
 	overflow = NULL;
 #endif
-	if (overflow && pw_overflow_give(overflow))
+	if (overflow && pw_fair_limit_give(overflow))
 		link->pool->pools->link_ops->on_overflow_over(link->pool->pools);
 }
 

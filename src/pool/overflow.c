@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * What the primary runs of reads for want of replicas (cluster/overflow.h): a link to it that is
+ * What the primary runs of reads for want of replicas (base/fair_limit.h): a link to it that is
  * lent for that has a place, from then on until nothing of its client's runs there any more.
  */
 #include "config.h"
@@ -19,8 +19,8 @@ static bool take_place(struct pw_link *link, const struct pw_loan *loan)
 #ifdef PW_MUTANT_OVERFLOW_NOT_COUNTED
 	return true;
 #endif
-	if (!pw_overflow_take(&pool->cluster->overflow, pool->cluster_conf.primary_overflow_max,
-			      since_of(loan), pool->pools->loop->now_us))
+	if (!pw_fair_limit_take(&pool->cluster->overflow, pool->cluster_conf.primary_overflow_max,
+				since_of(loan), pool->pools->loop->now_us))
 		return false;
 	link->overflow = &pool->cluster->overflow;
 	return true;
@@ -52,8 +52,8 @@ bool pw_overflow_is_full(struct pw_pool *pool, const struct pw_loan *loan)
 	int max = pool->cluster_conf.primary_overflow_max;
 
 	return max > 0 && pw_pool_is_of_replicas(pool) && pw_nodes_overflow(pool, loan) &&
-	       !pw_overflow_has_room(&pool->cluster->overflow, max, since_of(loan),
-				     pool->pools->loop->now_us);
+	       !pw_fair_limit_has_room(&pool->cluster->overflow, max, since_of(loan),
+				       pool->pools->loop->now_us);
 }
 
 void pw_overflow_wake(struct pw_pools *pools)

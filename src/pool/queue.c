@@ -58,7 +58,7 @@ void pw_loan_dequeue(struct pw_loan *loan)
 	pool->n_held_up -= loan->is_held_up;
 	loan->is_held_up = false;
 	if (loan->since_us > 0) {
-		if (pool->cluster && pw_overflow_leave(&pool->cluster->overflow, loan->since_us))
+		if (pool->cluster && pw_fair_limit_leave(&pool->cluster->overflow, loan->since_us))
 			pool->pools->link_ops->on_overflow_over(pool->pools);
 		pool->n_waiting--;
 		loan->since_us = 0;

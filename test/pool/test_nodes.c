@@ -502,7 +502,7 @@ static void test_overflow(void **state PW_UNUSED)
 {
 	struct nodes *n = begin_nodes("default_pool_size = 4", 2);
 	struct fixture *f = n->f;
-	struct pw_overflow *overflow = &n->cluster->overflow;
+	struct pw_fair_limit *overflow = &n->cluster->overflow;
 
 	for (unsigned w = 0; w < 2; w++)
 		pool_of(f, w)->cluster_conf.primary_overflow_max = 1;
@@ -510,7 +510,7 @@ static void test_overflow(void **state PW_UNUSED)
 	assert_false(fake_borrow(&f->b[0][0]));
 	assert_int_equal(log_all_in(f), 1);
 	fake_assert_heard(&f->b[0][0], "link");
-	assert_int_equal(pw_limit_used(&overflow->running), 1);
+	assert_int_equal(pw_limit_used(&overflow->taken), 1);
 	fake_pass(&f->env, 5000);
 	assert_false(fake_borrow(&f->b[1][0]));
 	fake_pass(&f->env, 5000);
@@ -524,11 +524,11 @@ static void test_overflow(void **state PW_UNUSED)
 	(void)log_all_in(f);
 	fake_assert_heard(&f->b[1][0], "link");
 	fake_assert_heard(&f->b[0][1], "");
-	assert_int_equal(pw_limit_used(&overflow->running), 1);
+	assert_int_equal(pw_limit_used(&overflow->taken), 1);
 	give_back(f, &f->b[1][0]);
 	(void)log_all_in(f);
 	fake_assert_heard(&f->b[0][1], "link");
-	assert_int_equal(pw_limit_used(&overflow->running), 1);
+	assert_int_equal(pw_limit_used(&overflow->taken), 1);
 	/* A replica is back: nobody is held up any more. */
 	assert_false(fake_borrow(&f->b[1][1]));
 	fake_turn(&f->env);
@@ -541,7 +541,7 @@ static void test_overflow(void **state PW_UNUSED)
 	fake_assert_heard(&f->b[1][1], "link");
 	assert_int_equal(slot_of(f, 1, 1), 1);
 	give_back(f, &f->b[0][1]);
-	assert_int_equal(pw_limit_used(&overflow->running), 0);
+	assert_int_equal(pw_limit_used(&overflow->taken), 0);
 	assert_int_equal(overflow->total, 3);
 	end_nodes(n);
 }
@@ -566,7 +566,7 @@ static void test_overflow_of_who_leaves(void **state PW_UNUSED)
 	fake_server_close(&f->s[0]);
 	(void)log_all_in(f);
 	fake_assert_heard(&f->b[1][0], "link");
-	assert_int_equal(pw_limit_used(&n->cluster->overflow.running), 1);
+	assert_int_equal(pw_limit_used(&n->cluster->overflow.taken), 1);
 	end_nodes(n);
 }
 

@@ -12,11 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pgweir/base/fair_limit.h"
 #include "pgweir/base/list.h"
 #include "pgweir/base/refcount.h"
 #include "pgweir/base/status.h"
 #include "pgweir/cluster/health.h"
-#include "pgweir/cluster/overflow.h"
 
 /* Nodes that a cluster may have had since the process began, and their number in it for good. */
 enum { PW_SLOTS_MAX = 64, PW_NO_SLOT = -1 };
@@ -61,7 +61,7 @@ struct pw_cluster {
 	struct pw_cluster_view *view; /* a reference; NULL = none has been published */
 	char *slots[PW_SLOTS_MAX];    /* names of nodes, in the order of their first coming */
 	struct pw_node_load loads[PW_SLOTS_MAX];
-	struct pw_overflow overflow;
+	struct pw_fair_limit overflow;
 	char name[];
 };
 

@@ -33,7 +33,7 @@ struct pw_link_learning;
 struct pw_link_login;
 struct pw_loan;
 struct pw_node_load;
-struct pw_overflow;
+struct pw_fair_limit;
 struct pw_pool;
 struct pw_seek;
 struct pw_shared_pool;
@@ -101,7 +101,7 @@ struct pw_link {
 	/* Until nothing of its client's runs there any more: in which it is counted, NULL = it is
 	 * of no node; and where it has a place, NULL = it needs none. */
 	struct pw_node_load *load;
-	struct pw_overflow *overflow;
+	struct pw_fair_limit *overflow;
 	struct pw_seek *seek; /* another worker's loan wants it for its values; NULL = none does */
 	uint64_t sought_since_us;        /* ... and waits for it since then */
 	enum pw_replication replication; /* not NONE: one loan's own, closed with it */

@@ -58,7 +58,7 @@ struct pw_link_ops {
 	void (*on_gone)(struct pw_pools *pools, struct pw_shared_pool *shared);
 	/* What its sequences have is no longer the values for which somebody may want it. */
 	void (*on_values_lost)(struct pw_link *link);
-	/* The primary may run another read for want of replicas (cluster/overflow.h). */
+	/* The primary may run another read for want of replicas (base/fair_limit.h). */
 	void (*on_overflow_over)(struct pw_pools *pools);
 };
 
@@ -117,7 +117,7 @@ struct pw_loan {
 	const struct pw_state *settings; /* these as well; NULL = rather one that has none */
 	/* On which replica its owner may read hangs on that (the owner's); NULL = on any. */
 	const struct pw_token *token;
-	bool is_held_up;   /* WAITING: for a place on the primary (cluster/overflow.h), by the last
+	bool is_held_up;   /* WAITING: for a place on the primary (base/fair_limit.h), by the last
 			      look */
 	bool is_untracked; /* nobody looks what the owner sets, nor does it leave with the link */
 	bool needs_new;    /* rather a link that nobody has had yet */

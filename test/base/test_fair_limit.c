@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * How many reads run on the primary for want of replicas: never more than the limit, the one that
- * has waited longest first, and nobody is left waiting while there is room.
+ * A limit that is given out in the order of waiting: never more than it says, the one that has
+ * waited longest first, and nobody is left waiting while there is room.
  */
 #include "config.h"
 
@@ -15,66 +15,66 @@
 
 #include <cmocka.h>
 
+#include "pgweir/base/fair_limit.h"
 #include "pgweir/base/status.h"
-#include "pgweir/cluster/overflow.h"
 
 enum { NOW = 1000 * 1000, MS = 1000 };
 
 static void test_limit(void **state PW_UNUSED)
 {
-	struct pw_overflow o = {.total = 0};
+	struct pw_fair_limit o = {.total = 0};
 
 	for (int i = 0; i < 5; i++)
-		assert_true(pw_overflow_take(&o, 0, NOW, NOW));
-	assert_int_equal(pw_limit_used(&o.running), 5);
-	assert_false(pw_overflow_take(&o, 5, NOW, NOW));
-	assert_false(pw_overflow_has_room(&o, 5, NOW, NOW));
+		assert_true(pw_fair_limit_take(&o, 0, NOW, NOW));
+	assert_int_equal(pw_limit_used(&o.taken), 5);
+	assert_false(pw_fair_limit_take(&o, 5, NOW, NOW));
+	assert_false(pw_fair_limit_has_room(&o, 5, NOW, NOW));
 	/* The first to be given back wakes who was refused, the next one nobody. */
-	assert_true(pw_overflow_give(&o));
-	assert_false(pw_overflow_give(&o));
-	assert_true(pw_overflow_has_room(&o, 5, NOW, NOW));
-	assert_true(pw_overflow_take(&o, 5, NOW, NOW));
+	assert_true(pw_fair_limit_give(&o));
+	assert_false(pw_fair_limit_give(&o));
+	assert_true(pw_fair_limit_has_room(&o, 5, NOW, NOW));
+	assert_true(pw_fair_limit_take(&o, 5, NOW, NOW));
 	assert_int_equal(o.total, 6);
 }
 
 static void test_longest_wait_first(void **state PW_UNUSED)
 {
-	struct pw_overflow o = {.total = 0};
+	struct pw_fair_limit o = {.total = 0};
 	uint64_t old = NOW, young = NOW + 10 * MS, now = NOW + 20 * MS;
 
-	assert_true(pw_overflow_take(&o, 1, NOW, NOW));
-	assert_false(pw_overflow_take(&o, 1, young, now));
-	assert_false(pw_overflow_take(&o, 1, old, now));
-	assert_true(pw_overflow_give(&o));
+	assert_true(pw_fair_limit_take(&o, 1, NOW, NOW));
+	assert_false(pw_fair_limit_take(&o, 1, young, now));
+	assert_false(pw_fair_limit_take(&o, 1, old, now));
+	assert_true(pw_fair_limit_give(&o));
 	/* There is room, but not for who came later, be it just now. */
-	assert_false(pw_overflow_take(&o, 1, young, now));
-	assert_false(pw_overflow_has_room(&o, 1, now, now));
-	assert_true(pw_overflow_take(&o, 1, old, now));
-	assert_true(pw_overflow_leave(&o, old));
-	assert_false(pw_overflow_leave(&o, old));
-	assert_false(pw_overflow_take(&o, 1, young, now));
-	assert_true(pw_overflow_give(&o));
-	assert_true(pw_overflow_take(&o, 1, young, now));
+	assert_false(pw_fair_limit_take(&o, 1, young, now));
+	assert_false(pw_fair_limit_has_room(&o, 1, now, now));
+	assert_true(pw_fair_limit_take(&o, 1, old, now));
+	assert_true(pw_fair_limit_leave(&o, old));
+	assert_false(pw_fair_limit_leave(&o, old));
+	assert_false(pw_fair_limit_take(&o, 1, young, now));
+	assert_true(pw_fair_limit_give(&o));
+	assert_true(pw_fair_limit_take(&o, 1, young, now));
 }
 
 static void test_who_has_gone(void **state PW_UNUSED)
 {
-	struct pw_overflow o = {.total = 0};
+	struct pw_fair_limit o = {.total = 0};
 	uint64_t old = NOW, young = NOW + 10 * MS, now = NOW + 20 * MS;
 
-	assert_true(pw_overflow_take(&o, 1, NOW, NOW));
-	assert_false(pw_overflow_take(&o, 1, old, now));
-	(void)pw_overflow_give(&o);
-	assert_false(pw_overflow_take(&o, 1, young, now));
+	assert_true(pw_fair_limit_take(&o, 1, NOW, NOW));
+	assert_false(pw_fair_limit_take(&o, 1, old, now));
+	(void)pw_fair_limit_give(&o);
+	assert_false(pw_fair_limit_take(&o, 1, young, now));
 	/* It says so: others are woken. */
-	assert_true(pw_overflow_leave(&o, old));
-	assert_true(pw_overflow_take(&o, 1, young, now));
-	(void)pw_overflow_leave(&o, young);
+	assert_true(pw_fair_limit_leave(&o, old));
+	assert_true(pw_fair_limit_take(&o, 1, young, now));
+	(void)pw_fair_limit_leave(&o, young);
 	/* Or it waits for something else and does not try any more. */
-	assert_false(pw_overflow_take(&o, 1, old, now));
-	(void)pw_overflow_give(&o);
-	assert_false(pw_overflow_take(&o, 1, young, now + PW_OVERFLOW_STALE_US));
-	assert_true(pw_overflow_take(&o, 1, young, now + PW_OVERFLOW_STALE_US + 1));
+	assert_false(pw_fair_limit_take(&o, 1, old, now));
+	(void)pw_fair_limit_give(&o);
+	assert_false(pw_fair_limit_take(&o, 1, young, now + PW_FAIR_STALE_US));
+	assert_true(pw_fair_limit_take(&o, 1, young, now + PW_FAIR_STALE_US + 1));
 }
 
 /* ---- many at once ---- */
@@ -82,7 +82,7 @@ static void test_who_has_gone(void **state PW_UNUSED)
 enum { THREADS = 4, ROUNDS = 20000, MAX = 2 };
 
 struct crowd {
-	struct pw_overflow overflow;
+	struct pw_fair_limit limit;
 	atomic_int running, most;
 	_Atomic uint64_t now;
 };
@@ -102,12 +102,12 @@ static void *run(void *arg)
 	for (int i = 0; i < ROUNDS; i++) {
 		uint64_t since = atomic_fetch_add(&crowd->now, 1) + 1;
 
-		while (!pw_overflow_take(&crowd->overflow, MAX, since, atomic_load(&crowd->now)))
+		while (!pw_fair_limit_take(&crowd->limit, MAX, since, atomic_load(&crowd->now)))
 			sched_yield();
-		(void)pw_overflow_leave(&crowd->overflow, since);
+		(void)pw_fair_limit_leave(&crowd->limit, since);
 		note_most(crowd, atomic_fetch_add(&crowd->running, 1) + 1);
 		atomic_fetch_sub(&crowd->running, 1);
-		(void)pw_overflow_give(&crowd->overflow);
+		(void)pw_fair_limit_give(&crowd->limit);
 	}
 	return NULL;
 }
@@ -123,8 +123,8 @@ static void test_many_at_once(void **state PW_UNUSED)
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	assert_in_range(atomic_load(&crowd.most), 1, MAX);
-	assert_int_equal(pw_limit_used(&crowd.overflow.running), 0);
-	assert_int_equal(crowd.overflow.total, THREADS * ROUNDS);
+	assert_int_equal(pw_limit_used(&crowd.limit.taken), 0);
+	assert_int_equal(crowd.limit.total, THREADS * ROUNDS);
 }
 
 int main(void)

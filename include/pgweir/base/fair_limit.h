@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * How many reads run on a cluster's primary only because no replica is fresh enough: counted
- * against a limit by all pools of all threads, so that replicas that lag send no herd to the
- * primary.
+ * An exact count against a limit (base/limit.h) that is given out in the order of waiting, by all
+ * threads together.
  *
  * Whoever is refused waits in a queue of its own and tries again when it is woken. Of several
  * queues the one whose first waiter has waited longest goes first: that one is noted here, for as
- * long as it goes on trying. Without a lock; any thread.
+ * long as it goes on trying. Without a lock; any thread. All zeros at the beginning.
  */
-#ifndef PGWEIR_CLUSTER_OVERFLOW_H
-#define PGWEIR_CLUSTER_OVERFLOW_H
+#ifndef PGWEIR_BASE_FAIR_LIMIT_H
+#define PGWEIR_BASE_FAIR_LIMIT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,15 +18,15 @@
 
 enum {
 	/* Who has waited longer by less than this does not go first. */
-	PW_OVERFLOW_MARGIN_US = 2000,
+	PW_FAIR_MARGIN_US = 2000,
 	/* Who has not tried for so long is not waited for: it may wait for something else by now.
 	 */
-	PW_OVERFLOW_STALE_US = 100 * 1000,
+	PW_FAIR_STALE_US = 100 * 1000,
 };
 
-struct pw_overflow {
-	struct pw_limit running;
-	_Atomic uint64_t total; /* that have run, or do */
+struct pw_fair_limit {
+	struct pw_limit taken;
+	_Atomic uint64_t total; /* that have ever been taken */
 	/* Of those that were refused, the one that waits longest: since when, and when it last
 	 * tried; 0 = there is none. */
 	_Atomic uint64_t head_since_us, head_seen_us;
@@ -35,13 +34,13 @@ struct pw_overflow {
 
 /* Takes a place for who waits since then (`now_us`: has just come). False: it waits on. max 0 = no
  * limit, but it is counted. */
-bool pw_overflow_take(struct pw_overflow *overflow, int max, uint64_t since_us, uint64_t now_us);
+bool pw_fair_limit_take(struct pw_fair_limit *limit, int max, uint64_t since_us, uint64_t now_us);
 /* Would there be one? No is a refusal too. */
-bool pw_overflow_has_room(struct pw_overflow *overflow, int max, uint64_t since_us,
-			  uint64_t now_us);
+bool pw_fair_limit_has_room(struct pw_fair_limit *limit, int max, uint64_t since_us,
+			    uint64_t now_us);
 /* True: wake all that wait. */
-bool pw_overflow_give(struct pw_overflow *overflow);
+bool pw_fair_limit_give(struct pw_fair_limit *limit);
 /* Who waited since then does so no longer, be it that it was given a place. True: as above. */
-bool pw_overflow_leave(struct pw_overflow *overflow, uint64_t since_us);
+bool pw_fair_limit_leave(struct pw_fair_limit *limit, uint64_t since_us);
 
 #endif
