@@ -179,6 +179,7 @@ enum node_column {
 	N_HELD_S,
 	N_HELD_BY,
 	N_LINKS,
+	N_MAX_LINKS,
 	N_BUSY,
 	N_READS,
 	N_OTHERS,
@@ -209,6 +210,8 @@ static const struct pw_column node_columns[] = {
     [N_HELD_S] = {"held_s", PW_COL_INT4, PW_MERGE_FIRST, "For how many seconds; NULL = it is not."},
     [N_HELD_BY] = {"held_by", PW_COL_TEXT, PW_MERGE_FIRST, "The user of the console that said so."},
     [N_LINKS] = {"links", PW_COL_INT4, PW_MERGE_SUM, "Server connections to it, in use or not."},
+    [N_MAX_LINKS] = {"max_connections", PW_COL_INT4, PW_MERGE_FIRST,
+                     "More than so many are not opened; NULL = no limit."},
     [N_BUSY] = {"busy", PW_COL_INT4, PW_MERGE_FIRST, "Those that are in use: by it balance goes."},
     [N_READS] = {"reads", PW_COL_NUMERIC, PW_MERGE_FIRST,
                  "Transactions that it was given of what is for replicas, since pgweir began."},
@@ -339,6 +342,8 @@ static void visit_node(struct visit *v, const struct pw_conf_cluster *conf,
 		pw_cell_set_number(&row[N_LAG_BYTES], (int64_t)node->lag_bytes);
 	}
 	set_sample(v, row, &node->sample);
+	if (view->places[i].max_connections > 0)
+		pw_cell_set_number(&row[N_MAX_LINKS], view->places[i].max_connections);
 	pw_cell_set_number(&row[N_WEIGHT], view->places[i].weight);
 	set_conf(v, row, conf, view->places[i].name);
 	set_balance(v, row, conf, node);

@@ -49,6 +49,21 @@ bool pw_fair_limit_has_room(struct pw_fair_limit *limit, int max, uint64_t since
 	return false;
 }
 
+bool pw_fair_limit_has_spare(struct pw_fair_limit *limit, int max, uint64_t now_us)
+{
+	return max <= 0 ||
+	       (goes_first(limit, now_us, now_us) && pw_limit_used(&limit->taken) < max);
+}
+
+uint64_t pw_fair_limit_awaited(struct pw_fair_limit *limit, uint64_t now_us)
+{
+	uint64_t head_us = atomic_load_explicit(&limit->head_since_us, memory_order_relaxed);
+
+	return head_us > 0 && now_us <= atomic_load(&limit->head_seen_us) + PW_FAIR_STALE_US
+		   ? head_us
+		   : 0;
+}
+
 bool pw_fair_limit_take(struct pw_fair_limit *limit, int max, uint64_t since_us, uint64_t now_us)
 {
 	if (max > 0 && !may_try(limit, since_us, now_us))

@@ -120,12 +120,9 @@ static struct pw_cluster_view *create_view(const struct pw_cluster *cluster,
 	view->health = *health;
 	strings = (char *)(view + 1);
 	for (size_t i = 0; i < health->n; i++) {
+		view->places[i] = places[i];
 		view->places[i].name = copy_string(&strings, places[i].name);
 		view->places[i].host = copy_string(&strings, places[i].host);
-		view->places[i].port = places[i].port;
-		view->places[i].weight = places[i].weight;
-		view->places[i].slot = places[i].slot;
-		view->places[i].is_far = places[i].is_far;
 	}
 	return view;
 }

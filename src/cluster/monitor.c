@@ -340,6 +340,7 @@ static void take_settings(struct watched *w, const struct pw_conf_cluster *setti
 		const struct pw_conf_node *node = &settings->nodes[i];
 
 		w->as_configured[i].weight = w->places[i].weight = node->weight;
+		w->places[i].max_connections = node->max_connections;
 		w->as_configured[i].role = node->role;
 		w->places[i].is_far = is_far(settings->zone, node->zone);
 		w->health.nodes[i].is_replica_only = node->role == PW_NODE_REPLICA_ONLY;

@@ -153,6 +153,8 @@ static const struct pw_conf_key cluster_rows[] = {
 static const struct pw_conf_key node_rows[] = {
 	{NODE_KEY(NUMBER, weight), .default_text = "1", .min = "1", .max = "1000",
 	 .help = "Its share of reads and of server connections, in proportion to that of the others."},
+	{NODE_KEY(NUMBER, max_connections), .default_text = "0", .min = "0", .max = INT_MAX_TEXT,
+	 .help = "Server connections to it at most, all databases and users of the cluster together; 0 = no limit."},
 	{NODE_KEY(CHOICE, role), .default_text = "any", .min = "any|replica",
 	 .help = "replica: it is never followed as a primary."},
 	{NODE_KEY(STRING, zone), .inherits = "none",

@@ -117,21 +117,26 @@ static int fewest_links(struct pw_pool *pool, const struct pw_option *options, s
 	return options[best].slot;
 }
 
-/* One on which who waits may read, if there is one. */
+/* Those on which who waits may read, if there are any. */
+uint64_t pw_nodes_wanted(const struct pw_pool *pool, const struct pw_cluster_view *view)
+{
+	uint64_t showing = pw_nodes_showing(pool, view, token_of(pw_pool_head(pool)));
+	uint64_t usable = showing ? showing : pw_nodes_showing(pool, view, NULL);
+	uint64_t missing = pool->missing > 0 ? UINT64_C(1) << (pool->missing - 1) : 0;
+
+	return usable & missing ? missing : usable;
+}
+
 const struct pw_node_place *pw_nodes_choose(struct pw_pool *pool)
 {
 	const struct pw_cluster_view *view = pw_nodes_look(pool);
-	uint64_t wanted = pw_nodes_showing(pool, view, token_of(pw_pool_head(pool)));
-	uint64_t usable = wanted ? wanted : pw_nodes_showing(pool, view, NULL);
+	uint64_t free = pw_places_free(pool, view, pw_nodes_wanted(pool, view));
 	struct pw_option options[PW_NODES_MAX];
-	int slot = pool->missing - 1;
 	size_t n;
 
-	if (usable == 0)
+	if (free == 0)
 		return NULL;
-	if (slot != PW_NO_SLOT && usable >> slot & 1)
-		return place_of(view, slot);
-	n = gather(pool, view, usable, options);
+	n = gather(pool, view, free, options);
 	return place_of(view, fewest_links(pool, options, n));
 }
 
@@ -147,19 +152,22 @@ int pw_nodes_crowded(struct pw_pool *pool)
 {
 	const struct pw_cluster_view *view = pw_nodes_look(pool);
 	struct pw_option options[PW_NODES_MAX];
-	uint64_t parts[PW_NODES_MAX], sum, links = 0;
+	uint64_t parts[PW_NODES_MAX], sum, links = 0, slots = 0, spare;
 	size_t n = gather(pool, view, pw_nodes_showing(pool, view, NULL), options);
 	int worst = PW_NO_SLOT;
 	int64_t most = 0;
 	bool has_room = false;
 
+	for (size_t i = 0; i < n; i++)
+		slots |= UINT64_C(1) << options[i].slot;
+	spare = pw_places_spare(pool, view, slots);
 	sum = pw_options_weigh(by_of(pool), options, n, parts);
 	for (size_t i = 0; i < n; i++)
 		links += pool->node_links[options[i].slot];
 	for (size_t i = 0; i < n; i++) {
 		int64_t excess = excess_of(pool, options[i].slot, parts[i], sum, links);
 
-		has_room |= excess <= -(int64_t)sum;
+		has_room |= excess <= -(int64_t)sum && spare >> options[i].slot & 1;
 		if (excess >= (int64_t)sum && excess > most) {
 			most = excess;
 			worst = options[i].slot;

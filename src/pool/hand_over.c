@@ -56,7 +56,7 @@ static void drop_value(struct link_mail *m)
 {
 	if (m->shared) {
 		close_connection(m);
-		m->to->link_ops->on_gone(m->to, m->shared);
+		m->to->link_ops->on_gone(m->to, m->shared, &m->facts);
 		pw_registry_put_pool(m->to->registry, m->shared);
 	}
 	destroy_value(m);
@@ -72,6 +72,8 @@ static void discard_link(struct pw_mail *mail)
 		(void)pw_limit_give(&m->shared->links);
 		(void)pw_limit_give(&m->shared->db->links);
 		(void)pw_limit_give(&m->shared->user->links);
+		if (m->facts.cluster)
+			(void)pw_fair_limit_give(&m->facts.cluster->loads[m->facts.slot].links);
 		pw_registry_put_pool(m->to->registry, m->shared);
 	}
 	destroy_value(m);

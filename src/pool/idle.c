@@ -25,6 +25,14 @@ static bool is_overflow_full(struct pw_pool *pool)
 	       pw_limit_used(&pool->cluster->overflow.taken) >= max;
 }
 
+static bool is_node_full(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = pool->cluster ? pw_nodes_look(pool) : NULL;
+	uint64_t wanted = view ? pool->places_awaited & pw_nodes_usable_of(pool, view) : 0;
+
+	return wanted != 0 && pw_places_spare(pool, view, wanted) == 0;
+}
+
 const char *pw_pool_why_waiting(struct pw_pool *pool)
 {
 	if (pw_pool_is_paused(pool))
@@ -34,6 +42,10 @@ const char *pw_pool_why_waiting(struct pw_pool *pool)
 		return "No replica is fresh enough, and the primary runs no more reads in their "
 		       "place, see SHOW CLUSTERS and SHOW NODES; the settings are "
 		       "primary_overflow_max and query_wait_timeout.";
+	if (is_node_full(pool))
+		return "The node has as many connections as it may, for all databases and users "
+		       "together, see SHOW NODES; the settings are max_connections in [nodes] and "
+		       "query_wait_timeout.";
 	if (atomic_load(&pool->shared->standing) == 0)
 		return "No connection to the server could be made, the log says why; the settings "
 		       "are server_login_retry and query_wait_timeout.";
@@ -261,6 +273,7 @@ static void note_missing(struct pw_pool *pool, int slot)
 	int size = pool->conf.pool_size;
 
 	if (pool->node_links[slot] > 0 || pool->missing > 0 ||
+	    !pw_places_spare(pool, pw_nodes_look(pool), UINT64_C(1) << slot) ||
 	    (size > 0 && pw_limit_used(&pool->shared->links) >= size))
 		return;
 	pool->missing = slot + 1;
@@ -343,57 +356,61 @@ struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *lo
 	return best ? best : kept_back;
 }
 
-struct eviction {
-	const struct pw_shared_db *db;
-	const struct pw_shared_user *user;
+struct hunt {
+	const struct pw_eviction *eviction; /* of which a link will do; NULL = any of the pool */
 	struct pw_link *oldest;
 };
 
-static void look_for_oldest(struct eviction *e, const struct pw_list *links)
+static bool is_of(const struct pw_link *link, const struct pw_eviction *e)
+{
+	return !e || ((!e->db || link->shared->db == e->db) &&
+		      (!e->user || link->shared->user == e->user) &&
+		      (!e->cluster ||
+		       (link->facts.cluster == e->cluster && pw_nodes_admit(link, e->slots))));
+}
+
+static void look_for_oldest(struct hunt *hunt, const struct pw_list *links)
 {
 	PW_LIST_FOREACH (node, links) {
 		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
 
-		if (!e->oldest || link->facts.last_used_us < e->oldest->facts.last_used_us)
-			e->oldest = link;
+		if (is_of(link, hunt->eviction) &&
+		    (!hunt->oldest || link->facts.last_used_us < hunt->oldest->facts.last_used_us))
+			hunt->oldest = link;
 	}
 }
 
-static void look_in_pool(struct pw_pool *pool, struct eviction *e)
+static void look_in_pool(struct pw_pool *pool, struct hunt *hunt)
 {
-	look_for_oldest(e, &pool->idle);
-	look_for_oldest(e, &pool->stale);
+	look_for_oldest(hunt, &pool->idle);
+	look_for_oldest(hunt, &pool->stale);
 }
 
 static void look_where_nobody_waits(struct pw_pool *pool, void *arg)
 {
-	struct eviction *e = arg;
-
-	if ((!e->db || pool->shared->db == e->db) && (!e->user || pool->shared->user == e->user) &&
-	    !pw_pool_head(pool))
-		look_in_pool(pool, e);
+	if (!pw_pool_head(pool))
+		look_in_pool(pool, arg);
 }
 
-static bool evict(const struct eviction *e)
+static bool evict(const struct hunt *hunt)
 {
-	if (e->oldest)
-		pw_link_close(e->oldest, PW_LINK_END_CLEAN, "evicted", NULL);
-	return e->oldest != NULL;
+	if (hunt->oldest)
+		pw_link_close(hunt->oldest, PW_LINK_END_CLEAN, "evicted", NULL);
+	return hunt->oldest != NULL;
 }
 
 bool pw_pool_evict(struct pw_pool *pool)
 {
-	struct eviction e = {NULL, NULL, NULL};
+	struct hunt hunt = {NULL, NULL};
 
-	look_in_pool(pool, &e);
-	return evict(&e);
+	look_in_pool(pool, &hunt);
+	return evict(&hunt);
 }
 
-bool pw_pools_evict(struct pw_pools *pools, const struct pw_shared_db *db,
-		    const struct pw_shared_user *user)
+bool pw_pools_evict(struct pw_pools *pools, const struct pw_eviction *eviction)
 {
-	struct eviction e = {db, user, NULL};
+	struct hunt hunt = {eviction, NULL};
 
-	pw_pools_each(pools, look_where_nobody_waits, &e);
-	return evict(&e);
+	pw_pools_each(pools, look_where_nobody_waits, &hunt);
+	return evict(&hunt);
 }

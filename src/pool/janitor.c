@@ -31,7 +31,7 @@ static void tend_idle_link(struct pw_pool *pool, struct pw_link *link, bool may_
 
 	if (reason)
 		pw_link_close(link, PW_LINK_END_CLEAN, reason, NULL);
-	else if (pw_pool_close_surplus(pool, link))
+	else if (pw_pool_close_surplus(pool, link) || pw_places_close_surplus(link))
 		return;
 	else if (may_shrink && is_past(now, idle_since, conf->server_idle_timeout))
 		pw_link_close(link, PW_LINK_END_CLEAN, "server idle timeout", NULL);

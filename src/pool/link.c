@@ -130,7 +130,7 @@ void pw_link_end_overflow(struct pw_link *link)
 	overflow = NULL;
 #endif
 	if (overflow && pw_fair_limit_give(overflow))
-		link->pool->pools->link_ops->on_overflow_over(link->pool->pools);
+		link->pool->pools->link_ops->on_place_free(link->pool->pools);
 }
 
 void pw_link_rest(struct pw_link *link)
@@ -141,16 +141,13 @@ void pw_link_rest(struct pw_link *link)
 	link->load = NULL;
 }
 
-/* How much the nodes of a cluster have to do. A reload may change the pool's cluster meanwhile. */
+/* How much the nodes of a cluster have to do. */
 static void count_node(struct pw_link *link, enum pw_link_state next)
 {
-	struct pw_cluster *cluster = link->pool->cluster;
-	int slot = link->facts.slot;
-
 	if (!(AT_WORK & 1u << next)) {
 		pw_link_rest(link);
-	} else if (!link->load && cluster && slot != PW_NO_SLOT) {
-		link->load = &cluster->loads[slot];
+	} else if (!link->load && link->facts.slot != PW_NO_SLOT) {
+		link->load = &link->facts.cluster->loads[link->facts.slot];
 		atomic_fetch_add_explicit(&link->load->busy, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(link->pool->routing == PW_ROUTING_REPLICA
 					      ? &link->load->reads
@@ -431,7 +428,7 @@ void pw_link_close(struct pw_link *link, enum pw_link_end end, const char *reaso
 	link->loan = NULL;
 	explicit_bzero(link->facts.cancel_key, sizeof(link->facts.cancel_key));
 	/* Whoever waits may have the place before the borrower hears of its loss. */
-	pools->link_ops->on_gone(pools, shared);
+	pools->link_ops->on_gone(pools, shared, &link->facts);
 	pw_registry_put_pool(pools->registry, shared);
 	pw_task_post(pools->loop, &link->free_task);
 	if (loan && was_opening && end == PW_LINK_END_CLEAN) {

@@ -195,14 +195,6 @@ static const char *choose_host(struct pw_link *link)
 	return db->hosts[turn % n];
 }
 
-static const char *take_place(struct pw_link *link, const struct pw_node_place *place)
-{
-	link->login->port = place->port;
-	link->facts.slot = place->slot;
-	pw_link_count(link, 1);
-	return place->host;
-}
-
 enum pw_status pw_link_login_begin(struct pw_link *link)
 {
 	const struct pw_node_place *place = link->pool->place;
@@ -212,7 +204,9 @@ enum pw_status pw_link_login_begin(struct pw_link *link)
 	if (!login)
 		return PW_ENOMEM;
 	link->reader.gather_for |= PW_FOR_LOGIN;
-	host = place ? take_place(link, place) : choose_host(link);
+	if (place)
+		login->port = place->port;
+	host = place ? place->host : choose_host(link);
 	if (!host || host[0] == '\0' || host[0] == '/' || host[0] == '@')
 		return connect_unix(link, host && host[0] ? host : "/tmp");
 	snprintf(link->facts.host, sizeof(link->facts.host), "%s", host);

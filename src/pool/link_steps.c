@@ -165,6 +165,14 @@ struct pw_link *pw_link_create(struct pw_pool *pool)
 	return link;
 }
 
+/* At the node where a place was taken for it; NULL = it is of no cluster. */
+static void settle(struct pw_link *link, const struct pw_node_place *place)
+{
+	link->facts.cluster = place ? link->pool->cluster : NULL;
+	link->facts.slot = place ? place->slot : PW_NO_SLOT;
+	pw_link_count(link, 1);
+}
+
 struct pw_link *pw_link_open(struct pw_pool *pool, struct pw_loan *own)
 {
 	struct pw_link *link = pw_link_create(pool);
@@ -184,7 +192,7 @@ struct pw_link *pw_link_open(struct pw_pool *pool, struct pw_loan *own)
 	link->facts.epoch = atomic_load(&pool->shared->epoch);
 	link->facts.code_generation = atomic_load(&pool->shared->db->code.generation);
 	link->facts.definition = pool->definition;
-	link->facts.slot = PW_NO_SLOT;
+	settle(link, pool->place);
 	link->loan = own;
 	link->replication = own ? own->replication : PW_REPLICATION_NONE;
 	link->state = PW_LINK_RESOLVING;

@@ -55,9 +55,3 @@ bool pw_overflow_is_full(struct pw_pool *pool, const struct pw_loan *loan)
 	       !pw_fair_limit_has_room(&pool->cluster->overflow, max, since_of(loan),
 				       pool->pools->loop->now_us);
 }
-
-void pw_overflow_wake(struct pw_pools *pools)
-{
-	pw_pools_serve_all(pools);
-	pw_mail_serve_all(pools);
-}

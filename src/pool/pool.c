@@ -75,9 +75,13 @@ bool pw_pool_borrow(struct pw_loan *loan)
 
 void pw_pool_await_welcome(struct pw_loan *loan)
 {
+	struct pw_pool *pool = loan->pool;
+
 	loan->state = PW_LOAN_WAITING;
-	pw_list_append(&loan->pool->welcoming, &loan->node);
-	pw_task_post(loan->pool->pools->loop, &loan->pool->serve_task);
+	if (pw_list_is_empty(&pool->welcoming))
+		pool->welcoming_since_us = pool->pools->loop->now_us;
+	pw_list_append(&pool->welcoming, &loan->node);
+	pw_task_post(pool->pools->loop, &pool->serve_task);
 }
 
 void pw_pool_return(struct pw_loan *loan, bool has_left, bool may_finish)
@@ -373,18 +377,22 @@ static bool give_to_a_waiter(struct pw_pool *pool, struct pw_link *link)
 	return true;
 }
 
-/* Somebody may be waiting for a place in a limit that this idle link takes up. */
-static void wake_the_refused(struct pw_pool *pool)
+static bool was_refused(struct pw_limit *limit)
 {
-	struct pw_shared_pool *shared = pool->shared;
+	return atomic_load(&limit->has_refused) && atomic_exchange(&limit->has_refused, false);
+}
 
-	if (atomic_load(&shared->db->links.has_refused) ||
-	    atomic_load(&shared->user->links.has_refused)) {
-		atomic_store(&shared->db->links.has_refused, false);
-		atomic_store(&shared->user->links.has_refused, false);
-		pw_pools_serve_all(pool->pools);
-		pw_mail_serve_all(pool->pools);
-	}
+/* Somebody may be waiting for a place in a limit that this idle link takes up. */
+static void wake_the_refused(const struct pw_link *link)
+{
+	struct pw_shared_pool *shared = link->shared;
+	struct pw_cluster *cluster = link->facts.cluster;
+	bool wakes = was_refused(&shared->db->links);
+
+	wakes |= was_refused(&shared->user->links);
+	wakes |= cluster && was_refused(&cluster->loads[link->facts.slot].links.taken);
+	if (wakes)
+		pw_pools_wake(link->pool->pools);
 }
 
 static void on_usable(struct pw_link *link)
@@ -396,14 +404,14 @@ static void on_usable(struct pw_link *link)
 		pw_link_close(link, PW_LINK_END_CLEAN, reason, NULL);
 		return;
 	}
-	if (pw_pool_close_surplus(pool, link) || pw_nodes_move(link) ||
-	    give_to_a_waiter(pool, link))
+	if (pw_pool_close_surplus(pool, link) || pw_places_close_surplus(link) ||
+	    pw_places_yield(link) || pw_nodes_move(link) || give_to_a_waiter(pool, link))
 		return;
 	pw_link_goto(link, PW_LINK_IDLE);
 	if (pw_pool_head(pool) || pool->n_wanting > 0)
 		pw_task_post(pool->pools->loop, &pool->serve_task);
 	else if (!give_to_a_waiter(pool, link))
-		wake_the_refused(pool);
+		wake_the_refused(link);
 }
 
 /* ---- what logins bring ---- */
@@ -513,7 +521,7 @@ const struct pw_link_ops pw_pool_link_ops = {
     .on_own_given_up = on_own_given_up,
     .on_gone = pw_pool_limits_given,
     .on_values_lost = pw_pool_on_values_lost,
-    .on_overflow_over = pw_overflow_wake,
+    .on_place_free = pw_pools_wake,
 };
 
 /* ---- what logins of clients bring ---- */

@@ -43,22 +43,48 @@ static int pool_limit(const struct pw_pool *pool)
 	return size + pool->conf.reserve_pool_size;
 }
 
-/* Is there room in a limit that pools share? An idle link of another pool may have to go for it. */
-static bool make_room(struct pw_pool *pool, bool of_user, bool may_evict)
+static bool has_room(struct pw_pool *pool, const struct pw_eviction *of)
 {
-	struct pw_shared_db *db = of_user ? NULL : pool->shared->db;
-	struct pw_shared_user *user = of_user ? pool->shared->user : NULL;
-	struct pw_limit *limit = of_user ? &user->links : &db->links;
-	int max = of_user ? pool->conf.max_user_connections : pool->conf.max_db_connections;
+	if (of->cluster)
+		return pw_places_free(pool, pw_nodes_look(pool), of->slots) != 0;
+	return of->db ? pw_limit_has_room(&of->db->links, pool->conf.max_db_connections)
+		      : pw_limit_has_room(&of->user->links, pool->conf.max_user_connections);
+}
 
-	if (pw_limit_has_room(limit, max))
+/* Is there room in a limit that pools share? An idle link of another pool may have to go for it. */
+static bool make_room(struct pw_pool *pool, const struct pw_eviction *of, bool may_evict)
+{
+	if (has_room(pool, of))
 		return true;
 	if (!may_evict)
 		return false;
-	if (pw_pools_evict(pool->pools, db, user) && pw_limit_has_room(limit, max))
+	if (pw_pools_evict(pool->pools, of) && has_room(pool, of))
 		return true;
-	pw_mail_evict(pool->pools, db, user);
+	pw_mail_evict(pool->pools, of);
 	return false;
+}
+
+static bool make_all_room(struct pw_pool *pool, bool may_evict)
+{
+	const struct pw_eviction of_db = {.db = pool->shared->db};
+	const struct pw_eviction of_user = {.user = pool->shared->user};
+	struct pw_eviction of_nodes = {.cluster = pool->cluster};
+
+	if (pool->cluster)
+		of_nodes.slots = pw_nodes_wanted(pool, pw_nodes_look(pool));
+	return make_room(pool, &of_db, may_evict) && make_room(pool, &of_user, may_evict) &&
+	       (!pool->cluster || make_room(pool, &of_nodes, may_evict));
+}
+
+/* Where the link goes: pool->place, until the next look at the nodes. */
+static bool take_place(struct pw_pool *pool)
+{
+	if (!pool->cluster)
+		return true;
+	pool->place = pw_nodes_choose(pool);
+	if (pool->place && !pw_places_take(pool, pool->place))
+		pool->place = NULL;
+	return pool->place != NULL;
 }
 
 static bool take_each(struct pw_pool *pool, int max, int max_logins)
@@ -73,15 +99,15 @@ static bool take_each(struct pw_pool *pool, int max, int max_logins)
 	    {&shared->links, max},
 	    {&shared->logins, max_logins},
 	};
+	size_t n = 0;
 
-	for (size_t i = 0; i < PW_COUNTOF(all); i++) {
-		if (pw_limit_take(all[i].limit, all[i].max))
-			continue;
-		while (i-- > 0)
-			pw_pool_give_back(pool, all[i].limit);
-		return false;
-	}
-	return true;
+	while (n < PW_COUNTOF(all) && pw_limit_take(all[n].limit, all[n].max))
+		n++;
+	if (n == PW_COUNTOF(all) && take_place(pool))
+		return true;
+	while (n-- > 0)
+		pw_pool_give_back(pool, all[n].limit);
+	return false;
 }
 
 /* First it looks whether all have room. Taking one to find another full, and giving it back, would
@@ -92,8 +118,8 @@ static bool take_limits(struct pw_pool *pool, int max, int max_logins, bool may_
 	struct pw_limit *links = &pool->shared->links;
 	int size = pool->conf.pool_size;
 
-	if (!pw_limit_has_room(links, max) || !make_room(pool, false, may_evict) ||
-	    !make_room(pool, true, may_evict) || !take_each(pool, max, max_logins))
+	if (!pw_limit_has_room(links, max) || !make_all_room(pool, may_evict) ||
+	    !take_each(pool, max, max_logins))
 		return false;
 	if (size > 0 && pw_limit_used(links) > size)
 		pw_log_warning(&pool->pools->log, "%s/%s: taking connection from reserve_pool",
@@ -101,28 +127,24 @@ static bool take_limits(struct pw_pool *pool, int max, int max_logins, bool may_
 	return true;
 }
 
-static void give_all_back(struct pw_pool *pool)
+static struct pw_link *open_taken(struct pw_pool *pool, struct pw_loan *own)
 {
-	pw_pool_give_back(pool, &pool->shared->logins);
-	pw_pool_limits_given(pool->pools, pool->shared);
-}
+	struct pw_link_facts facts = {.cluster = pool->cluster,
+				      .slot = pool->place ? pool->place->slot : PW_NO_SLOT};
+	struct pw_link *link = pw_link_open(pool, own);
 
-static struct pw_link *open_somewhere(struct pw_pool *pool, struct pw_loan *loan)
-{
-	struct pw_link *link;
-
-	pool->place = pool->cluster ? pw_nodes_choose(pool) : NULL;
-	link = !pool->cluster || pool->place ? pw_link_open(pool, loan) : NULL;
 	pool->place = NULL;
+	if (!link) {
+		pw_pool_give_back(pool, &pool->shared->logins);
+		pw_pool_limits_given(pool->pools, pool->shared, &facts);
+	}
 	return link;
 }
 
-static bool open_taken(struct pw_pool *pool)
+static bool open_common(struct pw_pool *pool)
 {
-	struct pw_link *link = open_somewhere(pool, NULL);
+	struct pw_link *link = open_taken(pool, NULL);
 
-	if (!link)
-		give_all_back(pool);
 	/* It may have failed already. */
 	return link && link->state != PW_LINK_CLOSED;
 }
@@ -130,7 +152,7 @@ static bool open_taken(struct pw_pool *pool)
 bool pw_pool_open_link(struct pw_pool *pool)
 {
 	return pool->db && pw_pool_may_log_in(pool) &&
-	       take_limits(pool, pool_limit(pool), login_limit(pool), true) && open_taken(pool);
+	       take_limits(pool, pool_limit(pool), login_limit(pool), true) && open_common(pool);
 }
 
 /* It waits for its turn to log in, but not for what others' logins have shown. */
@@ -156,9 +178,8 @@ bool pw_pool_open_own(struct pw_loan *loan)
 		return false;
 	pw_loan_end_wait(loan);
 	loan->state = PW_LOAN_OPENING;
-	if (open_somewhere(pool, loan))
+	if (open_taken(pool, loan))
 		return true;
-	give_all_back(pool);
 	loan->state = PW_LOAN_NONE;
 	pw_error_set(&err, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
 	loan->ops->on_refused(loan, &err);
@@ -171,7 +192,7 @@ void pw_pool_open_missing(struct pw_pool *pool)
 		return;
 	if (pool->db && !pw_pool_is_paused(pool) && pw_pool_may_log_in(pool) &&
 	    take_limits(pool, pool->conf.pool_size, login_limit(pool), false))
-		(void)open_taken(pool);
+		(void)open_common(pool);
 	pool->missing = 0;
 }
 
@@ -184,5 +205,5 @@ bool pw_pool_open_minimum(struct pw_pool *pool)
 		wanted = size;
 	return wanted > 0 && pw_limit_used(&pool->shared->links) < wanted &&
 	       pw_pool_may_log_in(pool) && take_limits(pool, wanted, login_limit(pool), false) &&
-	       open_taken(pool);
+	       open_common(pool);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * Between the files of a pool, lowest first: the set (pool_set.c), the queue (queue.c), which nodes
- * there are and who gets the next read (nodes.c, balance.c), unused links (idle.c), telling other
- * pools (wake.c), what the primary runs for want of replicas (overflow.c), hand-over (hand_over.c),
- * one link and no other (seek.c), opening (pool_open.c), who gets which link (pool.c), upkeep
- * (janitor.c), life of the set (pools.c).
+ * there are and who gets the next read (nodes.c, places.c, balance.c), unused links (idle.c),
+ * telling other pools (wake.c), what the primary runs for want of replicas (overflow.c), hand-over
+ * (hand_over.c), one link and no other (seek.c), opening (pool_open.c), who gets which link
+ * (pool.c), upkeep (janitor.c), life of the set (pools.c).
  */
 #ifndef PGWEIR_POOL_POOL_PRIV_H
 #define PGWEIR_POOL_POOL_PRIV_H
@@ -92,8 +92,23 @@ uint64_t pw_nodes_near(struct pw_pool *pool, const struct pw_loan *loan);
 /* The node that has the most links beyond what its weight says, while another lacks one;
  * PW_NO_SLOT: there is none. */
 int pw_nodes_crowded(struct pw_pool *pool);
+/* To which the next link may be opened, whether or not there is a place for it. */
+uint64_t pw_nodes_wanted(const struct pw_pool *pool, const struct pw_cluster_view *view);
 /* Where the next link is opened to; NULL = nowhere. Valid until the next of these calls. */
 const struct pw_node_place *pw_nodes_choose(struct pw_pool *pool);
+
+/* ---- places.c: max_connections of nodes ---- */
+/* Of the given ones, those that have a place for a link of the pool. */
+uint64_t pw_places_free(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots);
+/* The same of one that nobody waits for yet, and for which nobody else does either. */
+uint64_t pw_places_spare(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots);
+/* Takes the one that pw_pool_limits_given() gives back; false = it is no longer there. */
+bool pw_places_take(struct pw_pool *pool, const struct pw_node_place *place);
+/* Closes a link that nobody has if its node has more than its limit. */
+bool pw_places_close_surplus(struct pw_link *link);
+/* The link is free, and its pool has use for it. True: it is closed, because another pool has
+ * waited for its place for longer than who waits for it here. */
+bool pw_places_yield(struct pw_link *link);
 
 /* ---- idle.c ---- */
 /* An idle link that may be lent now to that loan (NULL = to whomever); the one that fits best if
@@ -117,30 +132,35 @@ const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *lin
 bool pw_pool_close_surplus(struct pw_pool *pool, struct pw_link *link);
 /* Closes the least recently used idle link of the pool. */
 bool pw_pool_evict(struct pw_pool *pool);
-/* The same of the database, or of the user, where nobody waits for it. */
-bool pw_pools_evict(struct pw_pools *pools, const struct pw_shared_db *db,
-		    const struct pw_shared_user *user);
+/* Whose place somebody needs: of the database, of the user, or of some nodes; one of the three. */
+struct pw_eviction {
+	struct pw_shared_db *db;
+	struct pw_shared_user *user;
+	struct pw_cluster *cluster;
+	uint64_t slots; /* of the cluster */
+};
+/* The same of these, where nobody waits for it. */
+bool pw_pools_evict(struct pw_pools *pools, const struct pw_eviction *eviction);
 
 /* ---- wake.c ---- */
 /* Pools of that id serve their queues. */
 void pw_mail_nudge(struct pw_pools *pools, uint64_t pool_id, unsigned to);
-/* All pools of all other workers serve their queues: a shared limit has room. */
-void pw_mail_serve_all(struct pw_pools *pools);
+/* All pools of all workers serve their queues: a shared limit has room. */
+void pw_pools_wake(struct pw_pools *pools);
 void pw_mail_login_failed(struct pw_pools *pools, uint64_t pool_id);
 /* Asks the other workers, one after the other, to evict an idle link. */
-void pw_mail_evict(struct pw_pools *pools, struct pw_shared_db *db, struct pw_shared_user *user);
+void pw_mail_evict(struct pw_pools *pools, const struct pw_eviction *eviction);
 /* Gives one of a limit back; others may have been refused it meanwhile. */
 void pw_pool_give_back(struct pw_pool *pool, struct pw_limit *limit);
 /* Gives a link's place in the limits back, and wakes whoever waits for it, here or elsewhere. */
-void pw_pool_limits_given(struct pw_pools *pools, struct pw_shared_pool *shared);
+void pw_pool_limits_given(struct pw_pools *pools, struct pw_shared_pool *shared,
+			  const struct pw_link_facts *facts);
 
 /* ---- overflow.c ---- */
 /* The link is about to be lent to the loan: may it run there? Takes a place where one is needed. */
 bool pw_overflow_admits(struct pw_link *link, const struct pw_loan *loan);
 /* Has it to wait for one, so that no link would help it? */
 bool pw_overflow_is_full(struct pw_pool *pool, const struct pw_loan *loan);
-/* There may be one for who waits, wherever that is. */
-void pw_overflow_wake(struct pw_pools *pools);
 
 /* ---- hand_over.c ---- */
 /* Moves a quiet link to another worker; false where that cannot be now. */

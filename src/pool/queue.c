@@ -49,6 +49,42 @@ void pw_loan_move(struct pw_loan *loan, struct pw_pool *pool)
 	pool->empty_since_us = 0;
 }
 
+/* Others need not wait any more until who has waited since then is served. */
+static void leave_places(struct pw_pool *pool, uint64_t since_us)
+{
+	struct pw_cluster *cluster = pool->cluster;
+	bool wakes;
+
+	if (!cluster)
+		return;
+	wakes = pw_fair_limit_leave(&cluster->overflow, since_us);
+	for (uint64_t left = pool->places_awaited; left != 0; left &= left - 1)
+		wakes |=
+		    pw_fair_limit_leave(&cluster->loads[__builtin_ctzll(left)].links, since_us);
+	if (wakes)
+		pool->pools->link_ops->on_place_free(pool->pools);
+}
+
+static void leave_queue(struct pw_loan *loan)
+{
+	struct pw_pool *pool = loan->pool;
+
+	leave_places(pool, loan->since_us);
+	pool->n_waiting--;
+	loan->since_us = 0;
+	if (pool->n_waiting == 0)
+		pool->places_awaited = 0;
+	pw_pool_publish_head(pool);
+}
+
+static void leave_welcoming(struct pw_pool *pool)
+{
+	if (pool->welcoming_since_us == 0 || !pw_list_is_empty(&pool->welcoming))
+		return;
+	leave_places(pool, pool->welcoming_since_us);
+	pool->welcoming_since_us = 0;
+}
+
 /* Leaves whatever list it is in. */
 void pw_loan_dequeue(struct pw_loan *loan)
 {
@@ -57,13 +93,9 @@ void pw_loan_dequeue(struct pw_loan *loan)
 	pw_list_remove(&loan->node);
 	pool->n_held_up -= loan->is_held_up;
 	loan->is_held_up = false;
-	if (loan->since_us > 0) {
-		if (pool->cluster && pw_fair_limit_leave(&pool->cluster->overflow, loan->since_us))
-			pool->pools->link_ops->on_overflow_over(pool->pools);
-		pool->n_waiting--;
-		loan->since_us = 0;
-		pw_pool_publish_head(pool);
-	}
+	if (loan->since_us > 0)
+		leave_queue(loan);
+	leave_welcoming(pool);
 	pool->n_wanting -= loan->wants != 0;
 	loan->wants = 0;
 	loan->state = PW_LOAN_NONE;

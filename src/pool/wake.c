@@ -17,8 +17,7 @@ struct pool_mail {
 	struct pw_pools *to;
 	uint64_t pool_id;
 	unsigned from;
-	struct pw_shared_db *db;     /* EVICT: a reference */
-	struct pw_shared_user *user; /* EVICT: a reference */
+	struct pw_eviction eviction; /* with references */
 };
 
 static void discard_pool_mail(struct pw_mail *mail)
@@ -70,8 +69,9 @@ static void deliver_serve_all(struct pw_mail *mail, void *receiver PW_UNUSED)
 	free(m);
 }
 
-void pw_mail_serve_all(struct pw_pools *pools)
+void pw_pools_wake(struct pw_pools *pools)
 {
+	pw_pools_serve_all(pools);
 	for (unsigned i = 0; i < pools->n_peers; i++) {
 		if (i != pools->index)
 			post(create_mail(pools, i, 0, deliver_serve_all));
@@ -104,16 +104,20 @@ void pw_mail_login_failed(struct pw_pools *pools, uint64_t pool_id)
 
 /* ---- eviction: a request that goes once around ---- */
 
+static atomic_bool *going_round(const struct pw_eviction *e)
+{
+	if (e->cluster)
+		return &e->cluster->is_evicting;
+	return e->db ? &e->db->is_evicting : &e->user->is_evicting;
+}
+
 static void end_eviction(struct pw_pools *pools, struct pool_mail *m)
 {
-	if (m->db) {
-		atomic_store(&m->db->is_evicting, false);
-		pw_registry_put_db(pools->registry, m->db);
-	}
-	if (m->user) {
-		atomic_store(&m->user->is_evicting, false);
-		pw_registry_put_user(pools->registry, m->user);
-	}
+	atomic_store(going_round(&m->eviction), false);
+	if (m->eviction.db)
+		pw_registry_put_db(pools->registry, m->eviction.db);
+	if (m->eviction.user)
+		pw_registry_put_user(pools->registry, m->eviction.user);
 	free(m);
 }
 
@@ -131,7 +135,7 @@ static void deliver_eviction(struct pw_mail *mail, void *receiver PW_UNUSED)
 	unsigned next = (here->index + 1) % here->n_peers;
 
 	/* What is closed here gives its place back, which wakes those who wait for one. */
-	if (pw_pools_evict(here, m->db, m->user) || next == m->from) {
+	if (pw_pools_evict(here, &m->eviction) || next == m->from) {
 		end_eviction(here, m);
 		return;
 	}
@@ -139,21 +143,26 @@ static void deliver_eviction(struct pw_mail *mail, void *receiver PW_UNUSED)
 	post(m);
 }
 
-void pw_mail_evict(struct pw_pools *pools, struct pw_shared_db *db, struct pw_shared_user *user)
+/* False: it names nobody, for want of memory, and would evict anybody's link. */
+static bool take_references(struct pw_pools *pools, struct pw_eviction *to,
+			    const struct pw_eviction *from)
 {
-	atomic_bool *is_evicting = db ? &db->is_evicting : &user->is_evicting;
+	*to = *from;
+	to->db = from->db ? pw_registry_db(pools->registry, from->db->name) : NULL;
+	to->user = from->user ? pw_registry_user(pools->registry, from->user->name) : NULL;
+	return to->db || to->user || to->cluster;
+}
+
+void pw_mail_evict(struct pw_pools *pools, const struct pw_eviction *eviction)
+{
+	atomic_bool *is_evicting = going_round(eviction);
 	struct pool_mail *m;
 
 	if (pools->n_peers < 2 || atomic_exchange(is_evicting, true))
 		return;
 	m = create_mail(pools, (pools->index + 1) % pools->n_peers, 0, deliver_eviction);
-	if (m) {
+	if (m && take_references(pools, &m->eviction, eviction)) {
 		m->mail.discard = discard_eviction;
-		m->db = db ? pw_registry_db(pools->registry, db->name) : NULL;
-		m->user = user ? pw_registry_user(pools->registry, user->name) : NULL;
-	}
-	/* One that names nobody would evict anybody's link. */
-	if (m && (m->db || m->user)) {
 		post(m);
 		return;
 	}
@@ -164,21 +173,24 @@ void pw_mail_evict(struct pw_pools *pools, struct pw_shared_db *db, struct pw_sh
 /* What was taken on the way to a refusal may have been refused to somebody else meanwhile. */
 void pw_pool_give_back(struct pw_pool *pool, struct pw_limit *limit)
 {
-	if (!pw_limit_give(limit))
-		return;
-	pw_pools_serve_all(pool->pools);
-	pw_mail_serve_all(pool->pools);
+	if (pw_limit_give(limit))
+		pw_pools_wake(pool->pools);
 }
 
-void pw_pool_limits_given(struct pw_pools *pools, struct pw_shared_pool *shared)
+void pw_pool_limits_given(struct pw_pools *pools, struct pw_shared_pool *shared,
+			  const struct pw_link_facts *facts)
 {
+	struct pw_cluster *cluster = facts->cluster;
 	bool wakes_pool = pw_limit_give(&shared->links);
-	bool wakes_db = pw_limit_give(&shared->db->links);
-	bool wakes_user = pw_limit_give(&shared->user->links);
+	bool wakes_all = pw_limit_give(&shared->db->links);
 
-	if (wakes_db || wakes_user) {
-		pw_pools_serve_all(pools);
-		pw_mail_serve_all(pools);
+	wakes_all |= pw_limit_give(&shared->user->links);
+#ifdef PW_MUTANT_PLACE_NOT_GIVEN_BACK
+	cluster = NULL;
+#endif
+	wakes_all |= cluster && pw_fair_limit_give(&cluster->loads[facts->slot].links);
+	if (wakes_all) {
+		pw_pools_wake(pools);
 	} else if (wakes_pool) {
 		struct pw_pool *own = pw_pools_find_by_id(pools, shared->id);
 

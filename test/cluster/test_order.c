@@ -34,7 +34,8 @@ static void begin(struct world *w)
 	pw_health_init(&w->health, NODES, 1);
 	for (size_t i = 0; i < NODES; i++) {
 		w->configured[i].weight = 2;
-		w->places[i] = (struct pw_node_place){names[i], hosts[i], 5432, 2, (int)i};
+		w->places[i] =
+		    (struct pw_node_place){names[i], hosts[i], 5432, .weight = 2, .slot = (int)i};
 		w->health.nodes[i].state = i == 0 ? PW_NODE_PRIMARY : PW_NODE_READY;
 	}
 	w->settings.nodes = w->configured;

@@ -14,7 +14,7 @@ static void test_cluster(void **state)
 	    "all_lagging=least monitor_interval=0.05s no_primary_wait=2min balance=latency "
 	    "primary_overflow_max=8\n"
 	    "[nodes]\n"
-	    "db2:5433 = weight=3 role=replica zone=b\n"
+	    "db2:5433 = weight=3 role=replica zone=b max_connections=50\n"
 	    "'db1:5432' = weight=2\n"
 	    "[databases]\n"
 	    "shop = cluster=shop\n"
@@ -36,6 +36,7 @@ static void test_cluster(void **state)
 	assert_string_equal(cluster->nodes[1].name, "db2:5433");
 	assert_int_equal(cluster->nodes[1].port, 5433);
 	assert_int_equal(cluster->nodes[1].weight, 3);
+	assert_int_equal(cluster->nodes[1].max_connections, 50);
 	assert_int_equal(cluster->nodes[1].role, PW_NODE_REPLICA_ONLY);
 	assert_string_equal(cluster->nodes[1].zone, "b");
 	assert_null(cluster->nodes[0].zone);
@@ -43,6 +44,7 @@ static void test_cluster(void **state)
 	assert_string_equal(cluster->nodes[2].host, "::1");
 	assert_string_equal(cluster->nodes[3].name, "/run/x:2");
 	assert_int_equal(cluster->nodes[3].weight, 1);
+	assert_int_equal(cluster->nodes[3].max_connections, 0);
 	pw_conf_resolve_cluster(conf, cluster, &all);
 	assert_int_equal(all.max_lag, 500000);
 	assert_int_equal(all.max_lag_bytes, 16 * 1024 * 1024);
@@ -165,6 +167,7 @@ static void test_errors(void **state)
 	    {"[clusters]\nc = nodes=a max_leg=1s\n" MAIN, "did you mean \"max_lag\"?"},
 	    {"[nodes]\n'[::1' = weight=1\n" MAIN, "node \"[::1\""},
 	    {"[nodes]\na = weight=0\n" MAIN, "from 1 to 1000"},
+	    {"[nodes]\na = max_connections=-1\n" MAIN, "max_connections"},
 	    {"[databases]\na =\nd = cluster=c\nd = cluster=c\n" MAIN,
 	     "t.ini:4: database \"d\": there is no cluster \"c\""},
 	    {"[clusters]\nc = nodes=a\n[databases]\nd = cluster=c host=b\n" MAIN,

@@ -46,8 +46,9 @@ static void put_on_cluster(struct fixture *f, bool is_primary)
 	f->cluster = pw_clusters_get(&f->clusters, "shop");
 	pw_health_init(&f->health, NODES, 1);
 	for (int i = 0; i < NODES; i++)
-		f->places[i] = (struct pw_node_place){names[i], f->env.dir, FAKE_PORT, 1,
-						      pw_cluster_slot(f->cluster, names[i])};
+		f->places[i] =
+		    (struct pw_node_place){names[i], f->env.dir, FAKE_PORT, .weight = 1,
+					   .slot = pw_cluster_slot(f->cluster, names[i])};
 	f->health.primary = 0;
 	f->health.nodes[0].state = PW_NODE_PRIMARY;
 	f->health.nodes[1].state = is_primary ? PW_NODE_DOWN : PW_NODE_READY;

@@ -16,61 +16,9 @@
 
 #include <cmocka.h>
 
-#include "workers_fixture.h"
+#include "nodes_fixture.h"
 
-enum { NODES = 2, LOOKS = 20000 };
-
-struct nodes {
-	struct fixture *f;
-	struct pw_clusters clusters;
-	struct pw_cluster *cluster;
-	struct pw_node_place places[NODES];
-	struct pw_health health;
-	atomic_bool is_over;
-};
-
-static void publish(struct nodes *n)
-{
-	assert_int_equal(pw_cluster_publish(n->cluster, &n->health, n->places, 1), PW_OK);
-}
-
-static struct nodes *begin_nodes(const char *settings, unsigned n_workers)
-{
-	static const char *const names[NODES] = {"a:5432", "b:5432"};
-	struct nodes *n = calloc(1, sizeof(*n));
-
-	n->f = begin(settings, "", n_workers);
-	pw_clusters_init(&n->clusters);
-	n->cluster = pw_clusters_get(&n->clusters, "shop");
-	pw_health_init(&n->health, NODES, 1);
-	for (int i = 0; i < NODES; i++) {
-		int slot = pw_cluster_slot(n->cluster, names[i]);
-
-		n->places[i] = (struct pw_node_place){names[i], n->f->env.dir, FAKE_PORT, 1, slot};
-	}
-	return n;
-}
-
-static void put_on_cluster(struct nodes *n, enum pw_routing routing)
-{
-	bool is_primary = routing == PW_ROUTING_PRIMARY;
-
-	for (unsigned w = 0; w < n->f->env.n_workers; w++) {
-		pool_of(n->f, w)->cluster = n->cluster;
-		pool_of(n->f, w)->routing = routing;
-	}
-	n->health.primary = is_primary ? 0 : PW_NO_NODE;
-	n->health.nodes[0].state = is_primary ? PW_NODE_PRIMARY : PW_NODE_READY;
-	n->health.nodes[1].state = PW_NODE_READY;
-	publish(n);
-}
-
-static void end_nodes(struct nodes *n)
-{
-	end(n->f);
-	pw_clusters_fini(&n->clusters);
-	free(n);
-}
+enum { LOOKS = 20000 };
 
 static unsigned links_at(struct nodes *n, unsigned worker)
 {
@@ -129,11 +77,17 @@ static void test_beginning(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+struct publisher {
+	struct nodes *nodes;
+	atomic_bool is_over;
+};
+
 static void *go_on_publishing(void *arg)
 {
-	struct nodes *n = arg;
+	struct publisher *publisher = arg;
+	struct nodes *n = publisher->nodes;
 
-	while (!atomic_load(&n->is_over)) {
+	while (!atomic_load(&publisher->is_over)) {
 		if (pw_cluster_publish(n->cluster, &n->health, n->places, 1) != PW_OK)
 			break;
 	}
@@ -145,6 +99,7 @@ static void test_views_come_at_any_time(void **state PW_UNUSED)
 {
 	struct nodes *n = begin_nodes("default_pool_size = 1", 1);
 	struct fixture *f = n->f;
+	struct publisher publisher = {.nodes = n};
 	pthread_t monitor;
 
 	put_on_cluster(n, PW_ROUTING_PRIMARY);
@@ -152,13 +107,13 @@ static void test_views_come_at_any_time(void **state PW_UNUSED)
 	assert_int_equal(log_all_in(f), 1);
 	fake_assert_heard(&f->b[0][0], "link");
 	assert_false(fake_borrow(&f->b[0][1]));
-	assert_int_equal(pthread_create(&monitor, NULL, go_on_publishing, n), 0);
+	assert_int_equal(pthread_create(&monitor, NULL, go_on_publishing, &publisher), 0);
 	for (int i = 0; i < LOOKS; i++) {
 		pw_pools_follow(&f->env.workers[0].pools, n->cluster);
 		if (i % 16 == 0)
 			fake_turn(&f->env);
 	}
-	atomic_store(&n->is_over, true);
+	atomic_store(&publisher.is_over, true);
 	assert_int_equal(pthread_join(monitor, NULL), 0);
 	fake_assert_heard(&f->b[0][0], "");
 	give_back(f, &f->b[0][0]);

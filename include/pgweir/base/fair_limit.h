@@ -20,8 +20,8 @@ enum {
 	/* Who has waited longer by less than this does not go first. */
 	PW_FAIR_MARGIN_US = 2000,
 	/* Who has not tried for so long is not waited for: it may wait for something else by now.
-	 */
-	PW_FAIR_STALE_US = 100 * 1000,
+	 * Three turns of the janitor of pools. */
+	PW_FAIR_STALE_US = 1000 * 1000,
 };
 
 struct pw_fair_limit {
@@ -38,6 +38,10 @@ bool pw_fair_limit_take(struct pw_fair_limit *limit, int max, uint64_t since_us,
 /* Would there be one? No is a refusal too. */
 bool pw_fair_limit_has_room(struct pw_fair_limit *limit, int max, uint64_t since_us,
 			    uint64_t now_us);
+/* Is there one that nobody waits for? No is not remembered. */
+bool pw_fair_limit_has_spare(struct pw_fair_limit *limit, int max, uint64_t now_us);
+/* Since when the one waits that has waited longest of all that were refused; 0 = nobody does. */
+uint64_t pw_fair_limit_awaited(struct pw_fair_limit *limit, uint64_t now_us);
 /* True: wake all that wait. */
 bool pw_fair_limit_give(struct pw_fair_limit *limit);
 /* Who waited since then does so no longer, be it that it was given a place. True: as above. */

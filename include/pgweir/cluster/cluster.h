@@ -27,6 +27,7 @@ struct pw_node_place {
 	const char *host; /* a name, an address, or the directory of a socket */
 	int port;
 	int weight;
+	int max_connections; /* 0 = no limit */
 	int slot;
 	bool is_far; /* in another zone than pgweir */
 };
@@ -37,7 +38,8 @@ struct pw_node_load {
 	atomic_uint busy;
 	/* Loans since the process began: by pools of replicas, and by others. */
 	_Atomic uint64_t reads, others;
-	char rest[64 - 3 * sizeof(uint64_t)];
+	struct pw_fair_limit links; /* server connections to it, against max_connections */
+	char rest[64 - 3 * sizeof(uint64_t) - sizeof(struct pw_fair_limit)];
 };
 
 _Static_assert(sizeof(struct pw_node_load) == 64, "a cache line");
@@ -62,6 +64,7 @@ struct pw_cluster {
 	char *slots[PW_SLOTS_MAX];    /* names of nodes, in the order of their first coming */
 	struct pw_node_load loads[PW_SLOTS_MAX];
 	struct pw_fair_limit overflow;
+	atomic_bool is_evicting; /* a request to evict an idle link is going round */
 	char name[];
 };
 

@@ -130,9 +130,10 @@ struct pw_conf_node {
 	const char *name; /* "host:port", "[address]:port", "/directory:port" */
 	const char *host;
 	int port;
-	int weight;       /* 1 to 1000 */
-	int role;         /* enum pw_node_limit */
-	const char *zone; /* NULL or empty = not said */
+	int weight;          /* 1 to 1000 */
+	int max_connections; /* 0 = no limit */
+	int role;            /* enum pw_node_limit */
+	const char *zone;    /* NULL or empty = not said */
 };
 
 /* One [clusters] row. -1 or NULL = not set here, inherit. */

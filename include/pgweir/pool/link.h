@@ -29,11 +29,12 @@
 #include "pgweir/proto/reader.h"
 #include "pgweir/proto/startup.h"
 
+struct pw_cluster;
+struct pw_fair_limit;
 struct pw_link_learning;
 struct pw_link_login;
 struct pw_loan;
 struct pw_node_load;
-struct pw_fair_limit;
 struct pw_pool;
 struct pw_seek;
 struct pw_shared_pool;
@@ -85,9 +86,10 @@ struct pw_link_facts {
 	bool is_untracked;    /* has what clients have left whom nobody looks at */
 	bool has_temp_schema; /* a client has made temporary objects */
 	struct pw_known known;
-	int slot;                /* of its node in the cluster; PW_NO_SLOT = it is of none */
-	char host[PW_HOST_SIZE]; /* as configured: TLS checks it; "" = none */
-	char unix_path[108];     /* "" = TCP */
+	struct pw_cluster *cluster; /* of its node, in which it is counted; NULL = it is of none */
+	int slot;                   /* of the node in it, or PW_NO_SLOT */
+	char host[PW_HOST_SIZE];    /* as configured: TLS checks it; "" = none */
+	char unix_path[108];        /* "" = TCP */
 };
 
 struct pw_link {

@@ -34,6 +34,7 @@
 #include "pgweir/stat/counters.h"
 
 struct pw_link;
+struct pw_link_facts;
 struct pw_loan;
 struct pw_pool;
 struct pw_pools;
@@ -54,12 +55,14 @@ struct pw_link_ops {
 	/* A loan's own link was closed while it was opening, and not because of the server: the
 	 * loan is void. */
 	void (*on_own_given_up)(struct pw_loan *loan);
-	/* It has closed: its place in the limits is to be given back. */
-	void (*on_gone)(struct pw_pools *pools, struct pw_shared_pool *shared);
+	/* It has closed: its place in the limits, that of its node too, is to be given back. */
+	void (*on_gone)(struct pw_pools *pools, struct pw_shared_pool *shared,
+			const struct pw_link_facts *facts);
 	/* What its sequences have is no longer the values for which somebody may want it. */
 	void (*on_values_lost)(struct pw_link *link);
-	/* The primary may run another read for want of replicas (base/fair_limit.h). */
-	void (*on_overflow_over)(struct pw_pools *pools);
+	/* There may be a place that others wait for: among what the primary runs for want of
+	 * replicas, or at a node (base/fair_limit.h). */
+	void (*on_place_free)(struct pw_pools *pools);
 };
 
 /* How the pool speaks to whoever borrows. */
@@ -159,7 +162,9 @@ struct pw_pool {
 	struct pw_turns turns;             /* whose turn it is among the replicas */
 	uint64_t may_move_us; /* not before then is it looked whether a link is to move to another
 				 node */
-	int missing; /* slot + 1 of a node that was to get a loan, and has no link; 0 = none */
+	uint64_t
+	    may_yield_us; /* not before then does it give a place at a node up to another pool */
+	int missing;      /* slot + 1 of a node that was to get a loan, and has no link; 0 = none */
 	struct pw_params *welcome_params; /* tracked values as servers begin with */
 	uint64_t welcome_version;
 	struct pw_strbuf welcome_text;    /* the other values, as messages */
@@ -167,9 +172,11 @@ struct pw_pool {
 	struct pw_code_view code;         /* of the database's */
 	struct pw_readable_view readable; /* the same */
 
-	struct pw_list waiting;   /* loans that want a link, oldest first */
-	struct pw_list welcoming; /* loans that want the welcome */
-	struct pw_list failing;   /* loans to be refused at the end of the turn */
+	struct pw_list waiting;      /* loans that want a link, oldest first */
+	struct pw_list welcoming;    /* loans that want the welcome */
+	struct pw_list failing;      /* loans to be refused at the end of the turn */
+	uint64_t welcoming_since_us; /* somebody does; 0 = nobody does */
+	uint64_t places_awaited;     /* slots of nodes that have had no place for who waits */
 	unsigned n_waiting;
 	unsigned n_wanting;     /* of these, those that want one link alone */
 	unsigned n_held_up;     /* ... and those behind which others need not wait */
