@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
-"""A session sees what it has written, in whatever way, and whoever has its token, too; while one
-replica is half a second late, and nodes and their backends are killed."""
+"""A session sees what it has written, in whatever way, and whoever has its token, too; a monotonic one
+never goes back; a global one sees all that anybody was told is written. While one replica is half a second
+late, and nodes and their backends are killed."""
 
 import random
 import threading
@@ -78,25 +79,24 @@ WRITES = [by_update, in_transaction, in_one_message, in_pipeline, by_function, b
 
 # ---- ways to read it ----
 
-def read_simply(conn, cell, mark=""):
-    return conn.query(f"{mark} SELECT v FROM cells WHERE id = {cell}")
+def read_simply(conn, cell):
+    return conn.query(f"SELECT v FROM cells WHERE id = {cell}")
 
 
-def read_extended(conn, cell, mark=""):
-    return conn.run(parse("", f"{mark} SELECT v FROM cells WHERE id = $1"), bind("", "", [cell]), execute(),
-                    sync())
+def read_extended(conn, cell):
+    return conn.run(parse("", "SELECT v FROM cells WHERE id = $1"), bind("", "", [cell]), execute(), sync())
 
 
-def read_prepared(conn, cell, _mark=""):
+def read_prepared(conn, cell):
     if "get" not in conn.names:
         conn.run(parse("get", "SELECT v FROM cells WHERE id = $1"), sync())
         conn.names.add("get")
     return conn.run(bind("", "get", [cell]), execute(), sync())
 
 
-def read_in_transaction(conn, cell, mark=""):
+def read_in_transaction(conn, cell):
     conn.query("BEGIN READ ONLY")
-    result = read_simply(conn, cell, mark)
+    result = read_simply(conn, cell)
     conn.query("COMMIT")
     return result
 
@@ -107,8 +107,10 @@ READS = [read_simply, read_extended, read_prepared, read_in_transaction]
 class Session:
     """One that writes and reads back, on two connections if it carries its token."""
 
-    def __init__(self, shop, cell, seed):
-        self.shop, self.cell = shop, cell
+    consistency = "session"
+
+    def __init__(self, crowd, cell, seed):
+        self.shop, self.crowd, self.cell = crowd.shop, crowd, cell
         self.rng = random.Random(seed)
         self.value = 0
         self.conns = {}
@@ -142,18 +144,56 @@ class Session:
         other.query(f"SET pgweir.lsn = '{token}'")
         return other
 
-    def read(self, mark=""):
-        return int(self.rng.choice(READS)(self.reader(), self.cell, mark).value())
+    def read(self, conn, cell):
+        return int(self.rng.choice(READS)(conn, cell).value())
+
+    def look(self):
+        """The cell, what it must see there at least, and what it sees."""
+        return self.cell, self.value, self.read(self.reader(), self.cell)
 
     def close(self):
         self.drop()
 
 
+class Monotonic(Session):
+    """Reads what others write, too, and never finds less than before."""
+
+    consistency = "monotonic"
+
+    def __init__(self, crowd, cell, seed):
+        super().__init__(crowd, cell, seed)
+        self.seen = {}
+
+    def drop(self):
+        super().drop()
+        self.seen = {}
+
+    def look(self):
+        cell = self.rng.choice(self.crowd.sessions).cell
+        before, self.seen[cell] = self.seen.get(cell, 0), self.read(self.conn("own"), cell)
+        return cell, before, self.seen[cell]
+
+
+class Global(Session):
+    """Sees what any of the others was told is written, when it asked."""
+
+    consistency = "global"
+
+    def write(self):
+        super().write()
+        self.crowd.told[self.cell] = self.value
+
+    def look(self):
+        cell = self.rng.choice(self.crowd.sessions).cell
+        return cell, self.crowd.told.get(cell, 0), self.read(self.conn("own"), cell)
+
+
 class Crowd:
-    def __init__(self, shop, clients, rounds):
+    def __init__(self, shop, clients, rounds, kind=Session):
         self.shop, self.rounds = shop, rounds
         self.stale, self.failures, self.lost = [], [], 0
-        self.sessions = [Session(shop, i, i) for i in range(clients)]
+        self.looks, self.told = 0, {}
+        self.sessions = [kind(self, i, i) for i in range(clients)]
         self.left = rounds
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self.run, args=(s,)) for s in self.sessions]
@@ -169,9 +209,10 @@ class Crowd:
             # At once, or when one replica has it, or the other, too.
             if session.rng.random() < 0.15:
                 time.sleep(session.rng.uniform(0, 0.7))
-            got = session.read()
-            if got != session.value:
-                self.stale.append((session.cell, session.value, got))
+            cell, least, got = session.look()
+            self.looks += 1
+            if got < least:
+                self.stale.append((cell, least, got))
 
     def run(self, session):
         while self.take():
@@ -199,18 +240,21 @@ class Crowd:
 
 
 @pytest.fixture
-def shop(make_shop, cluster):
-    primary, one, _ = cluster.nodes
-    primary.execute(SCHEMA)
-    one.execute(f"ALTER SYSTEM SET recovery_min_apply_delay = '{int(LATE * 1000)}ms'")
-    one.execute("SELECT pg_reload_conf()")
-    cluster.catch_up()
-    pooler = make_shop(routing="split", max_lag="5s", default_pool_size=20, max_client_conn=500)
-    settle(pooler)
-    shop = Routed(cluster, pooler)
-    with pooler.raw(dbname="shop") as conn:
-        wait_for(lambda: (conn.query("SELECT 1"), shop.routes().get("read", 0))[1] > 0)
-    return shop
+def make_late_shop(make_shop, cluster):
+    def make(consistency="session"):
+        primary, one, _ = cluster.nodes
+        primary.execute(SCHEMA)
+        one.execute(f"ALTER SYSTEM SET recovery_min_apply_delay = '{int(LATE * 1000)}ms'")
+        one.execute("SELECT pg_reload_conf()")
+        cluster.catch_up()
+        pooler = make_shop(routing="split", consistency=consistency, max_lag="5s", default_pool_size=20,
+                           max_client_conn=500)
+        settle(pooler)
+        shop = Routed(cluster, pooler)
+        with pooler.raw(dbname="shop") as conn:
+            wait_for(lambda: (conn.query("SELECT 1"), shop.routes().get("read", 0))[1] > 0)
+        return shop
+    return make
 
 
 def assert_never_stale(shop, crowd):
@@ -221,16 +265,24 @@ def assert_never_stale(shop, crowd):
     assert routes["read"] > 0.05 * crowd.rounds, routes
 
 
-def test_own_writes(shop):
-    crowd = Crowd(shop, 8, 600)
+KINDS = pytest.mark.parametrize("kind", [Session, Monotonic, Global], ids=lambda kind: kind.consistency)
+
+
+@KINDS
+def test_own_writes(make_late_shop, kind):
+    shop = make_late_shop(kind.consistency)
+    crowd = Crowd(shop, 8, 600, kind)
     crowd.play()
     assert_never_stale(shop, crowd)
     assert crowd.lost == 0
 
 
 @pytest.mark.full
-def test_own_writes_while_nodes_die(shop):
-    crowd = Crowd(shop, 32, 100_000)
+@KINDS
+def test_own_writes_while_nodes_die(make_late_shop, kind, record_property):
+    shop = make_late_shop(kind.consistency)
+    # Who is to see all that there is waits for it: more of them do.
+    crowd = Crowd(shop, 96 if kind is Global else 32, 100_000, kind)
     rng = random.Random(7)
     last = [time.monotonic()]
 
@@ -246,7 +298,10 @@ def test_own_writes_while_nodes_die(shop):
             node.start()
 
     crowd.play(disturb)
-    print(f"rounds {crowd.rounds}, lost {crowd.lost}, routes {shop.routes()}")
+    record_property("rounds", crowd.rounds)
+    record_property("reads", crowd.looks)
+    record_property("lost", crowd.lost)
+    record_property("routes", str(shop.routes()))
     assert_never_stale(shop, crowd)
     assert crowd.lost < 0.05 * crowd.rounds
 
