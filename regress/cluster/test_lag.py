@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lib.nodes import settle, state
+from lib.nodes import seen, settle, state
 from lib.wait import TIME_FACTOR, wait_for
 from lib.wire import PgError, collect, query
 
@@ -391,3 +391,22 @@ def test_nothing_older_than_is_known(make_shop, make_proxy, cluster):
     limit = MAX_LAG + (reads_ms + late_ms) / 1000
     print(f"the oldest of {len(ages)} reads {max(ages):.3f} s, at most {limit} s")
     assert MAX_LAG < max(ages) <= limit + ALLOWANCE
+
+
+def test_limit_of_a_database(make_shop, cluster):
+    """Reports may be older than what the shop shows; and one that must be newer goes to the primary first."""
+    primary, one, two = cluster.nodes
+    pooler = make_shop(max_lag="400ms", slow_start="0")
+    pooler.databases["reports"] = {**pooler.databases["shop_ro"], "max_lag": "1h"}
+    pooler.reload()
+    settle(pooler)
+    assert seen(pooler, "reports", 4) <= {one.port, two.port}
+    for node in (one, two):
+        node.execute("SELECT pg_wal_replay_pause()")
+    wait_for(lambda: primary.execute("INSERT INTO t VALUES (1)") == [] and
+             all(state(pooler, node) == "lagging" for node in (one, two)))
+    assert seen(pooler, "shop_ro", 4) == {primary.port}
+    assert seen(pooler, "reports", 4) <= {one.port, two.port}
+    pooler.databases["reports"]["max_lag"] = "1ms"
+    pooler.reload()
+    assert seen(pooler, "reports", 4) == {primary.port}

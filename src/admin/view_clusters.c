@@ -147,7 +147,7 @@ static void visit_cluster(struct visit *v, const struct pw_conf_cluster *conf,
 	pw_cell_set_number(&row[C_TORN], health->is_torn);
 	pw_cell_set_number(&row[C_SILENT], frozen_us ? seconds_since(v, frozen_us) : 0);
 	pw_cell_set_number(&row[C_MAX_LAG_MS], (int64_t)(health->max_lag_us / 1000));
-	pw_cell_set_number(&row[C_CONF_MAX_LAG_MS], conf->max_lag / 1000);
+	pw_cell_set_number(&row[C_CONF_MAX_LAG_MS], conf->reading.max_lag / 1000);
 	pw_cell_set_number(&row[C_MAX_LAG_BYTES], conf->max_lag_bytes);
 	set_overflow(row, conf, &v->cluster->overflow);
 	pw_cell_set_number(&row[C_PROBES], (int64_t)view->rounds);

@@ -169,7 +169,7 @@ static bool is_under_way(const struct pw_client *c)
  * have a try. */
 static bool is_enough(const struct pw_client *c, enum pw_route because)
 {
-	bool is_never = c->loan.pool->cluster_conf.primary_reads == PW_PRIMARY_READS_NEVER;
+	bool is_never = c->loan.pool->conf.reading.primary_reads == PW_PRIMARY_READS_NEVER;
 
 	return because == PW_ROUTE_LOST && c->route->n_lost >= (is_never ? 2U : 1U);
 }
@@ -294,7 +294,7 @@ static bool hold_again(struct pw_client *c)
  * missing if more is asked for later. */
 static void note_seen(struct pw_client *c)
 {
-	enum pw_consistency wanted = c->loan.pool->consistency;
+	enum pw_consistency wanted = c->loan.pool->conf.reading.consistency;
 	struct pw_client_route *route = c->route;
 	bool is_written = route->is_written && c->loan.link->transaction == 'I';
 

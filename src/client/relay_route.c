@@ -182,13 +182,15 @@ static bool may_be_apart(const struct pw_client *c, const struct pw_request *req
 /* NULL = it need see nothing in particular. */
 static struct pw_token *token_of(struct pw_client *c)
 {
-	return c->loan.pool->consistency == PW_CONSISTENCY_EVENTUAL ? NULL : &c->route->token;
+	return c->loan.pool->conf.reading.consistency == PW_CONSISTENCY_EVENTUAL ? NULL
+										 : &c->route->token;
 }
 
 static enum pw_reading may_read(struct pw_client *c, struct pw_pool *replicas)
 {
 	/* What others have done until now is what it is to see. */
-	if (replicas->consistency == PW_CONSISTENCY_GLOBAL && c->route->waits_since_us == 0)
+	if (replicas->conf.reading.consistency == PW_CONSISTENCY_GLOBAL &&
+	    c->route->waits_since_us == 0)
 		pw_pool_note_now(replicas, &c->route->token);
 	return pw_pool_may_read(replicas, token_of(c));
 }
@@ -196,7 +198,7 @@ static enum pw_reading may_read(struct pw_client *c, struct pw_pool *replicas)
 /* What was not noted, as nobody asked for it then, is all that there is by now. */
 static void catch_up(struct pw_client *c)
 {
-	enum pw_consistency wanted = c->loan.pool->consistency;
+	enum pw_consistency wanted = c->loan.pool->conf.reading.consistency;
 
 	if (wanted > PW_CONSISTENCY_SESSION)
 		wanted = PW_CONSISTENCY_SESSION;
@@ -208,7 +210,7 @@ static void catch_up(struct pw_client *c)
 
 static bool may_fall_back(const struct pw_pool *pool)
 {
-	return pool->cluster_conf.primary_reads != PW_PRIMARY_READS_NEVER;
+	return pool->conf.reading.primary_reads != PW_PRIMARY_READS_NEVER;
 }
 
 /* It has been to replicas. Where one is left that might have run it as well, the primary does it
@@ -294,10 +296,11 @@ static void go_to_replicas(struct pw_client *c, const struct pw_request *request
 /* For the next round of the monitor, or for a replica to come so far. */
 static uint64_t patience(const struct pw_pool *pool)
 {
-	uint64_t wait = (uint64_t)pool->cluster_conf.ryw_wait;
+	uint64_t wait = (uint64_t)pool->conf.reading.ryw_wait;
 	uint64_t rounds = 2 * (uint64_t)pool->cluster_conf.monitor_interval;
 
-	return pool->consistency == PW_CONSISTENCY_GLOBAL && wait < rounds ? rounds : wait;
+	return pool->conf.reading.consistency == PW_CONSISTENCY_GLOBAL && wait < rounds ? rounds
+											: wait;
 }
 
 static bool waits(struct pw_client *c, uint64_t limit)
@@ -319,7 +322,7 @@ static bool waits(struct pw_client *c, uint64_t limit)
 /* For a replica, while the primary is not to do it. */
 static uint64_t patience_for_replica(struct pw_client *c)
 {
-	uint64_t limit = (uint64_t)c->loan.pool->cluster_conf.no_primary_wait;
+	uint64_t limit = (uint64_t)c->loan.pool->conf.reading.no_primary_wait;
 
 	if (c->route->must_fail)
 		return 0;
@@ -575,7 +578,7 @@ bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err)
 
 static bool may_not_read_elsewhere(const struct pw_pool *replicas)
 {
-	return replicas->cluster_conf.all_lagging == PW_ALL_LAGGING_ERROR;
+	return replicas->conf.reading.all_lagging == PW_ALL_LAGGING_ERROR;
 }
 
 bool pw_route_refused(struct pw_client *c, const struct pw_error *err)

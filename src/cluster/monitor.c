@@ -331,10 +331,10 @@ static bool is_far(const char *from, const char *zone)
 /* What may change while the connections stay. */
 static void take_settings(struct watched *w, const struct pw_conf_cluster *settings)
 {
-	w->settings.max_lag = settings->max_lag;
+	w->settings.reading.max_lag = settings->reading.max_lag;
 	w->settings.max_lag_bytes = settings->max_lag_bytes;
 	w->settings.monitor_interval = settings->monitor_interval;
-	w->health.max_lag_us = (uint64_t)settings->max_lag;
+	w->health.max_lag_us = (uint64_t)settings->reading.max_lag;
 	w->health.max_lag_bytes = (uint64_t)settings->max_lag_bytes;
 	for (size_t i = 0; i < w->health.n; i++) {
 		const struct pw_conf_node *node = &settings->nodes[i];

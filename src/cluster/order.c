@@ -161,7 +161,7 @@ static bool set_weight(const struct pw_order *order, const struct pw_order_objec
 static bool set_max_lag(const struct pw_order *order, const struct pw_order_object *object,
 			struct pw_error *err)
 {
-	int64_t max_lag = object->settings->max_lag;
+	int64_t max_lag = object->settings->reading.max_lag;
 	struct pw_strbuf why = PW_STRBUF_INIT;
 
 	if (!is_default(order) && !pw_conf_read_max_lag(order->value, &max_lag, &why))

@@ -169,8 +169,9 @@ static void check_split(const struct check *c, size_t i)
 	const struct pw_conf *conf = c->conf;
 	const struct pw_conf_db *db = &conf->databases[i];
 	const struct pw_conf_cluster *cluster = pw_conf_find_cluster(conf, db->cluster);
-	int above = cluster && cluster->routing >= 0 ? cluster->routing : conf->routing;
-	int routing = db->routing >= 0 ? db->routing : above;
+	int above =
+	    cluster && cluster->reading.routing >= 0 ? cluster->reading.routing : conf->routing;
+	int routing = db->reading.routing >= 0 ? db->reading.routing : above;
 	int mode = db->pool_mode >= 0 ? db->pool_mode : conf->pool_mode;
 
 	if (routing == PW_ROUTING_SPLIT &&
@@ -210,13 +211,34 @@ static void check_node_tls(const struct check *c)
 		       "there are clusters");
 }
 
+static bool says_anything(const struct pw_conf_reading *r)
+{
+	return r->routing >= 0 || r->consistency >= 0 || r->primary_reads >= 0 ||
+	       r->all_lagging >= 0 || r->balance >= 0 || r->max_lag >= 0 || r->ryw_wait >= 0 ||
+	       r->no_primary_wait >= 0 || r->no_primary_reads >= 0;
+}
+
+static void check_database_of_hosts(const struct check *c, size_t i)
+{
+	const struct pw_conf_db *db = &c->conf->databases[i];
+
+	if (says_anything(&db->reading))
+		pw_conf_problem(
+		    c->warnings, &c->places->databases[i],
+		    "database \"%.64s\" is of no cluster: routing, consistency, max_lag "
+		    "and their like mean nothing there",
+		    db->name);
+}
+
 static void check_clusters(const struct check *c)
 {
 	const struct pw_conf *conf = c->conf;
 
 	for (size_t i = 0; i < conf->n_databases; i++) {
-		if (!conf->databases[i].cluster)
+		if (!conf->databases[i].cluster) {
+			check_database_of_hosts(c, i);
 			continue;
+		}
 		check_database_of_cluster(c, i);
 		check_split(c, i);
 	}

@@ -14,6 +14,9 @@
 	.name = name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct pw_conf_db, field_)
 #define USER_KEY(kind_, name_)                                                                     \
 	.name = #name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct pw_conf_user, name_)
+#define USER_READING_KEY(kind_, name_)                                                             \
+	.name = #name_, .kind = PW_KIND_##kind_,                                                   \
+	.offset = offsetof(struct pw_conf_user, reading.name_)
 #define PEER_KEY(kind_, name_)                                                                     \
 	.name = #name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct pw_conf_peer, name_)
 #define CLUSTER_KEY(kind_, name_, field_)                                                          \
@@ -24,6 +27,32 @@
 #define PORT_NUMBER     .min = "1", .max = "65535"
 
 /* clang-format off */
+#define READING_KEY(row_, kind_, name_)                                                            \
+	.name = #name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct row_, reading.name_)
+/* What may be said of a cluster, a database and a user alike. */
+#define READING_ROWS(row_, whose_, flags_)                                                                   \
+	{READING_KEY(row_, CHOICE, routing), .flags = flags_, .min = "primary|replica|split|auto",                   \
+	 .inherits = whose_,                                                                                         \
+	 .help = "On the primary of clusters, on fresh replicas, or (split, where it can be) there only for reads."}, \
+	{READING_KEY(row_, CHOICE, consistency), .min = "eventual|monotonic|session|global",                         \
+	 .inherits = whose_,                                                                                         \
+	 .help = "What a client must see that reads on replicas, with routing = split."},                            \
+	{READING_KEY(row_, DURATION, max_lag), .min = "0", .max = "1d", .inherits = whose_,                          \
+	 .help = "How old what a replica gives may be; 0 = no limit."},                                              \
+	{READING_KEY(row_, DURATION, ryw_wait), .min = "0", .max = "1min", .inherits = whose_,                       \
+	 .help = "How long a read may wait for a replica that has what the client must see."},                       \
+	{READING_KEY(row_, CHOICE, all_lagging), .min = "primary|least|error", .inherits = whose_,                   \
+	 .help = "What reads get while no replica is fresh enough."},                                                \
+	{READING_KEY(row_, CHOICE, primary_reads), .min = "fallback|never|always", .inherits = whose_,               \
+	 .help = "Whether the primary runs what replicas may."},                                                     \
+	{READING_KEY(row_, CHOICE, balance), .min = "least_busy|round_robin|random|latency",                         \
+	 .inherits = whose_,                                                                                         \
+	 .help = "Which of the replicas that may run a read gets it."},                                              \
+	{READING_KEY(row_, DURATION, no_primary_wait), .min = "0", .max = "1h", .inherits = whose_,                  \
+	 .help = "How long clients wait while there is no primary."},                                                \
+	{READING_KEY(row_, DURATION, no_primary_reads), .min = "0", .max = "1d", .inherits = whose_,                 \
+	 .help = "How long replicas serve while the primary does not answer."}
+
 static const struct pw_conf_key db_rows[] = {
 	{DB_KEY(STRING, "dbname", dbname), .flags = PW_KEY_RECONNECT,
 	 .inherits = "the entry's name",
@@ -86,58 +115,23 @@ static const struct pw_conf_key db_rows[] = {
 	 .help = "application_name at the start of a server connection."},
 	{DB_KEY(STRING, "cluster", cluster), .flags = PW_KEY_RECONNECT, .inherits = "none",
 	 .help = "Entry of [clusters] whose nodes serve it, in place of host and port."},
-	{DB_KEY(CHOICE, "routing", routing), .flags = PW_KEY_RECONNECT,
-	 .min = "primary|replica|split|auto", .inherits = "the cluster's",
-	 .help = "Where it is: on the primary, on fresh replicas, or (split) there only for reads."},
-	{DB_KEY(CHOICE, "consistency", consistency), .min = "eventual|monotonic|session|global",
-	 .inherits = "the cluster's",
-	 .help = "What a client must see that reads on replicas, with routing = split."},
-	{DB_KEY(CHOICE, "primary_reads", primary_reads), .min = "fallback|never|always",
-	 .inherits = "that of the cluster",
-	 .help = "Whether the primary runs what replicas may."},
-	{DB_KEY(CHOICE, "balance", balance), .min = "least_busy|round_robin|random|latency",
-	 .inherits = "that of the cluster",
-	 .help = "Which of the replicas that may run a read gets it."},
+	READING_ROWS(pw_conf_db, "that of the cluster", PW_KEY_RECONNECT),
 };
 
 static const struct pw_conf_key cluster_rows[] = {
 	{CLUSTER_KEY(STRING, "nodes", node_text),
 	 .help = "The servers, with spaces between them: host:port, [address]:port, /directory:port; required."},
-	{CLUSTER_KEY(DURATION, "max_lag", max_lag), .min = "0", .max = "1d", .inherits = "max_lag",
-	 .help = "How old what a replica gives may be; 0 = no limit."},
+	READING_ROWS(pw_conf_cluster, "that of the main section", 0),
 	{CLUSTER_KEY(BYTES, "max_lag_bytes", max_lag_bytes), .min = "0", .max = "1TB",
 	 .inherits = "max_lag_bytes",
 	 .help = "How many bytes a replica may have to replay; 0 = no limit."},
-	{CLUSTER_KEY(CHOICE, "routing", routing), .min = "primary|replica|split|auto",
-	 .inherits = "routing",
-	 .help = "Where its databases are: on the primary, on fresh replicas, or (split) there only for reads."},
-	{CLUSTER_KEY(CHOICE, "consistency", consistency), .min = "eventual|monotonic|session|global",
-	 .inherits = "consistency",
-	 .help = "What a client must see that reads on replicas, with routing = split."},
-	{CLUSTER_KEY(DURATION, "ryw_wait", ryw_wait), .min = "0", .max = "1min", .inherits = "ryw_wait",
-	 .help = "How long a read may wait for a replica that has what the client must see."},
-	{CLUSTER_KEY(CHOICE, "all_lagging", all_lagging), .min = "primary|least|error",
-	 .inherits = "all_lagging",
-	 .help = "What reads get while no replica is fresh enough."},
-	{CLUSTER_KEY(CHOICE, "primary_reads", primary_reads), .min = "fallback|never|always",
-	 .inherits = "primary_reads",
-	 .help = "Whether the primary runs what replicas may."},
 	{CLUSTER_KEY(NUMBER, "primary_overflow_max", primary_overflow_max), OPTIONAL_NUMBER,
 	 .inherits = "primary_overflow_max",
 	 .help = "How many reads at a time its primary may run for want of replicas; 0 = no limit, -1 = not set."},
-	{CLUSTER_KEY(CHOICE, "balance", balance), .min = "least_busy|round_robin|random|latency",
-	 .inherits = "balance",
-	 .help = "Which of the replicas that may run a read gets it."},
 	{CLUSTER_KEY(STRING, "zone", zone), .inherits = "zone",
 	 .help = "Where this pgweir is: replicas of the same zone are used first."},
 	{CLUSTER_KEY(DURATION, "slow_start", slow_start), .min = "0", .max = "1h", .inherits = "slow_start",
 	 .help = "How long the share of a replica grows that is ready again; 0 = not at all."},
-	{CLUSTER_KEY(DURATION, "no_primary_wait", no_primary_wait), .min = "0", .max = "1h",
-	 .inherits = "no_primary_wait",
-	 .help = "How long clients wait while there is no primary."},
-	{CLUSTER_KEY(DURATION, "no_primary_reads", no_primary_reads), .min = "0", .max = "1d",
-	 .inherits = "no_primary_reads",
-	 .help = "How long replicas serve while the primary does not answer."},
 	{CLUSTER_KEY(DURATION, "monitor_interval", monitor_interval), .min = "20ms", .max = "1min",
 	 .inherits = "monitor_interval",
 	 .help = "How often each node is asked for its role and its position."},
@@ -185,11 +179,7 @@ static const struct pw_conf_key user_rows[] = {
 	 .help = "Longest transaction; 0 or -1 = not set."},
 	{USER_KEY(SECONDS, client_idle_timeout), OPTIONAL_NUMBER, .inherits = "client_idle_timeout",
 	 .help = "Longest time that a client may do nothing; 0 or -1 = not set."},
-	{USER_KEY(CHOICE, routing), .min = "primary|replica|split|auto", .inherits = "the database's",
-	 .help = "On the primary of clusters, on fresh replicas, or (split, where it can be) there only for reads."},
-	{USER_KEY(CHOICE, consistency), .min = "eventual|monotonic|session|global",
-	 .inherits = "the database's",
-	 .help = "What it must see where it reads on replicas, with routing = split."},
+	READING_ROWS(pw_conf_user, "that of the database", 0),
 };
 
 static const struct pw_conf_key peer_rows[] = {

@@ -133,7 +133,7 @@ bool pw_conf_read_max_lag(const char *text, int64_t *us, struct pw_strbuf *why)
 
 	if (!pw_conf_key_parse(key, text, NULL, &row, why))
 		return false;
-	*us = row.max_lag;
+	*us = row.reading.max_lag;
 	return true;
 }
 

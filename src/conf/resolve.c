@@ -92,23 +92,60 @@ static bool may_split(const struct pw_conf *conf, const struct pw_conf_db *db,
 	       !(db->connect_query && db->connect_query[0]);
 }
 
-static void resolve_routing(const struct pw_conf *conf, const struct pw_conf_db *db,
+static int64_t measure_or(int64_t own, int64_t global)
+{
+	return own >= 0 ? own : global;
+}
+
+static struct pw_conf_reading reading_of_all(const struct pw_conf *conf)
+{
+	return (struct pw_conf_reading){
+	    .routing = conf->routing,
+	    .consistency = conf->consistency,
+	    .primary_reads = conf->primary_reads,
+	    .all_lagging = conf->all_lagging,
+	    .balance = conf->balance,
+	    .max_lag = conf->max_lag,
+	    .ryw_wait = conf->ryw_wait,
+	    .no_primary_wait = conf->no_primary_wait,
+	    .no_primary_reads = conf->no_primary_reads,
+	};
+}
+
+/* What is said there counts more. */
+static void narrow(struct pw_conf_reading *reading, const struct pw_conf_reading *by)
+{
+	reading->routing = first_set(-1, by->routing, reading->routing);
+	reading->consistency = first_set(-1, by->consistency, reading->consistency);
+	reading->primary_reads = first_set(-1, by->primary_reads, reading->primary_reads);
+	reading->all_lagging = first_set(-1, by->all_lagging, reading->all_lagging);
+	reading->balance = first_set(-1, by->balance, reading->balance);
+	reading->max_lag = measure_or(by->max_lag, reading->max_lag);
+	reading->ryw_wait = measure_or(by->ryw_wait, reading->ryw_wait);
+	reading->no_primary_wait = measure_or(by->no_primary_wait, reading->no_primary_wait);
+	reading->no_primary_reads = measure_or(by->no_primary_reads, reading->no_primary_reads);
+}
+
+static void resolve_reading(const struct pw_conf *conf, const struct pw_conf_db *db,
 			    const struct pw_conf_user *u, struct pw_pool_conf *out)
 {
 	const struct pw_conf_cluster *cluster =
 	    db && db->cluster ? pw_conf_find_cluster(conf, db->cluster) : NULL;
 
-	out->routing = PW_ROUTING_PRIMARY;
-	out->consistency = PW_CONSISTENCY_SESSION;
-	if (!cluster)
+	out->reading = reading_of_all(conf);
+	if (cluster)
+		narrow(&out->reading, &cluster->reading);
+	out->reading.max_lag = -1;
+	if (!cluster) {
+		out->reading.routing = PW_ROUTING_PRIMARY;
+		out->reading.consistency = PW_CONSISTENCY_SESSION;
 		return;
-	out->routing = (enum pw_routing)first_set(u ? u->routing : -1, db->routing,
-						  first_set(-1, cluster->routing, conf->routing));
-	out->consistency =
-	    (enum pw_consistency)first_set(u ? u->consistency : -1, db->consistency,
-					   first_set(-1, cluster->consistency, conf->consistency));
-	if (out->routing == PW_ROUTING_AUTO)
-		out->routing =
+	}
+	narrow(&out->reading, &db->reading);
+	if (u)
+		narrow(&out->reading, &u->reading);
+	if (out->reading.routing == PW_ROUTING_AUTO)
+		out->reading.routing =
 		    may_split(conf, db, out->mode) ? PW_ROUTING_SPLIT : PW_ROUTING_PRIMARY;
 }
 
@@ -136,29 +173,19 @@ void pw_conf_resolve_pool(const struct pw_conf *conf, const struct pw_conf_db *d
 	    positive_time_or(u ? u->idle_transaction_timeout : -1, conf->idle_transaction_timeout);
 	out->transaction_timeout =
 	    positive_time_or(u ? u->transaction_timeout : -1, conf->transaction_timeout);
-	resolve_routing(conf, db, u, out);
-}
-
-static int64_t measure_or(int64_t own, int64_t global)
-{
-	return own >= 0 ? own : global;
+	resolve_reading(conf, db, u, out);
 }
 
 void pw_conf_resolve_cluster(const struct pw_conf *conf, const struct pw_conf_cluster *cluster,
 			     struct pw_conf_cluster *out)
 {
 	*out = *cluster;
-	out->max_lag = measure_or(cluster->max_lag, conf->max_lag);
+	out->reading = reading_of_all(conf);
+	narrow(&out->reading, &cluster->reading);
 	out->max_lag_bytes = measure_or(cluster->max_lag_bytes, conf->max_lag_bytes);
 	out->monitor_interval = measure_or(cluster->monitor_interval, conf->monitor_interval);
-	out->no_primary_wait = measure_or(cluster->no_primary_wait, conf->no_primary_wait);
-	out->no_primary_reads = measure_or(cluster->no_primary_reads, conf->no_primary_reads);
-	out->ryw_wait = measure_or(cluster->ryw_wait, conf->ryw_wait);
-	out->all_lagging = first_set(-1, cluster->all_lagging, conf->all_lagging);
-	out->primary_reads = first_set(-1, cluster->primary_reads, conf->primary_reads);
 	out->primary_overflow_max =
 	    first_set(-1, cluster->primary_overflow_max, conf->primary_overflow_max);
-	out->balance = first_set(-1, cluster->balance, conf->balance);
 	out->slow_start = measure_or(cluster->slow_start, conf->slow_start);
 	if (!cluster->zone)
 		out->zone = conf->zone;

@@ -36,7 +36,7 @@ static size_t gather(const struct pw_pool *pool, const struct pw_cluster_view *v
 
 static enum pw_balance_by by_of(const struct pw_pool *pool)
 {
-	return (enum pw_balance_by)pool->cluster_conf.balance;
+	return (enum pw_balance_by)pool->conf.reading.balance;
 }
 
 static uint64_t not_too_far(const struct pw_pool *pool, const struct pw_option *options, size_t n)

@@ -74,7 +74,7 @@ void pw_pools_follow(struct pw_pools *pools, struct pw_cluster *cluster)
 
 static bool is_kept_from_primary(const struct pw_pool *pool)
 {
-	return pool->cluster_conf.primary_reads == PW_PRIMARY_READS_NEVER;
+	return pool->conf.reading.primary_reads == PW_PRIMARY_READS_NEVER;
 }
 
 static void word_refusal(struct pw_pool *pool, struct pw_error *err)
@@ -90,7 +90,7 @@ static void word_refusal(struct pw_pool *pool, struct pw_error *err)
 				"No node of cluster \"%.63s\" has taken writes for no_primary_wait "
 				"(%g s).",
 				pool->cluster->name,
-				(double)pool->cluster_conf.no_primary_wait / PW_SECOND_US);
+				(double)pool->conf.reading.no_primary_wait / PW_SECOND_US);
 	} else {
 		pw_error_set(err, PW_SQLSTATE_CANNOT_CONNECT_NOW, "no replica is fresh enough");
 		pw_error_detail(err,
@@ -105,9 +105,9 @@ static void word_refusal(struct pw_pool *pool, struct pw_error *err)
 /* A promotion may come, or the first news of the nodes; or a replica, in the primary's place. */
 static bool may_hope(struct pw_pool *pool)
 {
-	uint64_t limit = (uint64_t)pool->cluster_conf.no_primary_wait;
+	uint64_t limit = (uint64_t)pool->conf.reading.no_primary_wait;
 	bool waits_for_replica =
-	    is_kept_from_primary(pool) && pool->cluster_conf.all_lagging != PW_ALL_LAGGING_ERROR;
+	    is_kept_from_primary(pool) && pool->conf.reading.all_lagging != PW_ALL_LAGGING_ERROR;
 
 	return (pool->routing == PW_ROUTING_PRIMARY || waits_for_replica ||
 		!pw_nodes_are_known(pool)) &&

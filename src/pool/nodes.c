@@ -27,20 +27,32 @@ static bool is_held(const struct pw_health *health, size_t i)
 	return health->nodes[i].hold.kind != PW_HOLD_NONE;
 }
 
+/* The pool has a limit of its own, which may be wider than the cluster's. */
+static bool is_near_enough(const struct pw_health *health, const struct pw_node *node)
+{
+	return node->state == PW_NODE_READY ||
+	       (node->state == PW_NODE_LAGGING &&
+		(health->max_lag_bytes == 0 || node->lag_bytes <= health->max_lag_bytes));
+}
+
 /* The monitor's word is a round old; how old what is read there would be is worked out now. */
 static bool is_fresh(const struct pw_pool *pool, const struct pw_health *health, size_t i)
 {
-	uint64_t max_lag = health->max_lag_us;
+	const struct pw_node *node = &health->nodes[i];
+	int64_t own = pool->conf.reading.max_lag;
+	uint64_t max_lag = own >= 0 ? (uint64_t)own : health->max_lag_us;
 
-	return health->nodes[i].state == PW_NODE_READY && !is_held(health, i) &&
-	       (max_lag == 0 || pw_health_lag(health, i, pool->pools->loop->now_us) <= max_lag);
+	if (is_held(health, i) ||
+	    !(own >= 0 ? is_near_enough(health, node) : node->state == PW_NODE_READY))
+		return false;
+	return max_lag == 0 || pw_health_lag(health, i, pool->pools->loop->now_us) <= max_lag;
 }
 
 /* Nobody knows any more how far behind they are. */
 static bool is_unknown_since_long(const struct pw_pool *pool, const struct pw_health *health)
 {
 	uint64_t frozen_us = pw_health_frozen_at(health);
-	uint64_t limit = (uint64_t)pool->cluster_conf.no_primary_reads;
+	uint64_t limit = (uint64_t)pool->conf.reading.no_primary_reads;
 
 	return frozen_us > 0 && limit > 0 &&
 	       pw_clock_since(frozen_us, pool->pools->loop->now_us) > limit;
@@ -87,19 +99,19 @@ static uint64_t fresh_of(const struct pw_pool *pool, const struct pw_cluster_vie
 /* The primary, if it may run what no replica can. */
 static uint64_t fallback_of(const struct pw_pool *pool, const struct pw_cluster_view *view)
 {
-	return pool->cluster_conf.primary_reads == PW_PRIMARY_READS_NEVER ? 0 : primary_bit(view);
+	return pool->conf.reading.primary_reads == PW_PRIMARY_READS_NEVER ? 0 : primary_bit(view);
 }
 
 /* The primary, if it has its share of all reads. */
 static uint64_t sharing_of(const struct pw_pool *pool, const struct pw_cluster_view *view)
 {
-	return pool->cluster_conf.primary_reads == PW_PRIMARY_READS_ALWAYS ? primary_bit(view) : 0;
+	return pool->conf.reading.primary_reads == PW_PRIMARY_READS_ALWAYS ? primary_bit(view) : 0;
 }
 
 /* What the session must see the one that lags least may not have. */
 static uint64_t instead_of_replicas(const struct pw_pool *pool, const struct pw_cluster_view *view)
 {
-	switch (pool->cluster_conf.all_lagging) {
+	switch (pool->conf.reading.all_lagging) {
 	case PW_ALL_LAGGING_PRIMARY:
 		return fallback_of(pool, view);
 	case PW_ALL_LAGGING_LEAST:
@@ -174,7 +186,7 @@ static bool are_known(const struct pw_cluster_view *view)
 enum pw_reading pw_pool_may_read(struct pw_pool *pool, struct pw_token *token)
 {
 	const struct pw_cluster_view *view = pool->cluster ? pw_nodes_look(pool) : NULL;
-	bool may_fall_back = pool->cluster_conf.primary_reads != PW_PRIMARY_READS_NEVER;
+	bool may_fall_back = pool->conf.reading.primary_reads != PW_PRIMARY_READS_NEVER;
 	uint64_t showing;
 
 	if (view && token)
@@ -185,7 +197,7 @@ enum pw_reading pw_pool_may_read(struct pw_pool *pool, struct pw_token *token)
 		if (showing != 0)
 			return showing == primary_bit(view) ? PW_READING_OVERFLOWS
 							    : PW_READING_GOES;
-		if (pool->cluster_conf.all_lagging == PW_ALL_LAGGING_ERROR && are_known(view))
+		if (pool->conf.reading.all_lagging == PW_ALL_LAGGING_ERROR && are_known(view))
 			return PW_READING_FAILS;
 	}
 	if (showing != 0)

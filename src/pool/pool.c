@@ -234,7 +234,7 @@ static bool take_for_want(struct pw_pool *pool, struct pw_link *link, struct pw_
  * see. False: all wait for the same. */
 static bool pass_over(struct pw_pool *pool, struct pw_loan *head)
 {
-	if (!pool->is_split || pool->cluster_conf.all_lagging != PW_ALL_LAGGING_LEAST)
+	if (!pool->is_split || pool->conf.reading.all_lagging != PW_ALL_LAGGING_LEAST)
 		return false;
 	pw_loan_hold_up(head);
 	return true;

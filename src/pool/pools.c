@@ -46,10 +46,10 @@ static uint64_t define(const struct pw_pools *pools, const struct pw_conf_db *db
 /* Where reads are split off, the one pool is the primary's, and the other the replicas'. */
 static enum pw_routing routing_of(struct pw_pool *pool)
 {
-	pool->is_split = pool->conf.routing == PW_ROUTING_SPLIT;
+	pool->is_split = pool->conf.reading.routing == PW_ROUTING_SPLIT;
 	if (pool->shared->of_replicas)
 		return PW_ROUTING_REPLICA;
-	return pool->is_split ? PW_ROUTING_PRIMARY : pool->conf.routing;
+	return pool->is_split ? PW_ROUTING_PRIMARY : (enum pw_routing)pool->conf.reading.routing;
 }
 
 static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
@@ -64,11 +64,6 @@ static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
 	memset(&pool->cluster_conf, 0, sizeof(pool->cluster_conf));
 	if (own)
 		pw_conf_resolve_cluster(conf, own, &pool->cluster_conf);
-	pool->consistency = pool->conf.consistency;
-	if (db->primary_reads >= 0)
-		pool->cluster_conf.primary_reads = db->primary_reads;
-	if (db->balance >= 0)
-		pool->cluster_conf.balance = db->balance;
 	if (pool->cluster != before)
 		pw_cluster_eye_fini(&pool->eye);
 }

@@ -40,7 +40,7 @@ static void begin(struct world *w)
 	}
 	w->settings.nodes = w->configured;
 	w->settings.n_nodes = NODES;
-	w->settings.max_lag = 1000;
+	w->settings.reading.max_lag = 1000;
 	w->health.max_lag_us = 1000;
 	w->health.primary = 0;
 }

@@ -46,26 +46,27 @@ static void test_cluster(void **state)
 	assert_int_equal(cluster->nodes[3].weight, 1);
 	assert_int_equal(cluster->nodes[3].max_connections, 0);
 	pw_conf_resolve_cluster(conf, cluster, &all);
-	assert_int_equal(all.max_lag, 500000);
+	assert_int_equal(all.reading.max_lag, 500000);
 	assert_int_equal(all.max_lag_bytes, 16 * 1024 * 1024);
 	assert_int_equal(all.monitor_interval, 50000);
-	assert_int_equal(all.no_primary_wait, 120000000);
-	assert_int_equal(all.no_primary_reads, 60000000);
-	assert_int_equal(all.all_lagging, PW_ALL_LAGGING_LEAST);
-	assert_int_equal(all.balance, PW_BY_LATENCY);
+	assert_int_equal(all.reading.no_primary_wait, 120000000);
+	assert_int_equal(all.reading.no_primary_reads, 60000000);
+	assert_int_equal(all.reading.all_lagging, PW_ALL_LAGGING_LEAST);
+	assert_int_equal(all.reading.balance, PW_BY_LATENCY);
 	assert_string_equal(all.zone, "a");
 	assert_int_equal(all.slow_start, 5000000);
 	assert_int_equal(all.primary_overflow_max, 8);
-	assert_int_equal(all.primary_reads, PW_PRIMARY_READS_NEVER);
-	assert_int_equal(pw_conf_find_db(conf, "shop")->primary_reads, -1);
-	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->primary_reads, PW_PRIMARY_READS_ALWAYS);
-	assert_int_equal(pw_conf_find_db(conf, "shop")->balance, -1);
-	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->balance, PW_BY_RANDOM);
+	assert_int_equal(all.reading.primary_reads, PW_PRIMARY_READS_NEVER);
+	assert_int_equal(pw_conf_find_db(conf, "shop")->reading.primary_reads, -1);
+	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->reading.primary_reads,
+			 PW_PRIMARY_READS_ALWAYS);
+	assert_int_equal(pw_conf_find_db(conf, "shop")->reading.balance, -1);
+	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->reading.balance, PW_BY_RANDOM);
 	assert_string_equal(all.monitor_user, "watcher");
 	assert_string_equal(all.monitor_dbname, "postgres");
 	assert_string_equal(pw_conf_find_db(conf, "shop")->cluster, "shop");
-	assert_int_equal(pw_conf_find_db(conf, "shop")->routing, -1);
-	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->routing, PW_ROUTING_REPLICA);
+	assert_int_equal(pw_conf_find_db(conf, "shop")->reading.routing, -1);
+	assert_int_equal(pw_conf_find_db(conf, "shop_ro")->reading.routing, PW_ROUTING_REPLICA);
 	pw_conf_unref(conf);
 }
 
@@ -114,8 +115,56 @@ static void test_routing(void **state)
 	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
 		struct pw_pool_conf out = resolved(conf, rows[i].db, rows[i].user);
 
-		assert_int_equal(out.routing, rows[i].routing);
-		assert_int_equal(out.consistency, rows[i].consistency);
+		assert_int_equal(out.reading.routing, rows[i].routing);
+		assert_int_equal(out.reading.consistency, rows[i].consistency);
+	}
+	pw_conf_unref(conf);
+}
+
+/* Each of what holds for reading may be said of all, a cluster, a database, a user. */
+static void test_reading(void **state)
+{
+	struct pw_conf *conf = must_parse(
+	    "[clusters]\n"
+	    "a = nodes=a all_lagging=least balance=random ryw_wait=1s no_primary_wait=1s "
+	    "no_primary_reads=1s max_lag=1s primary_reads=always\n"
+	    "b = nodes=b\n"
+	    "[databases]\n"
+	    "of_a = cluster=a\n"
+	    "of_b = cluster=b\n"
+	    "own = cluster=a all_lagging=error balance=latency ryw_wait=2s no_primary_wait=2s "
+	    "no_primary_reads=2s max_lag=2s primary_reads=never\n"
+	    "[users]\n"
+	    "u = all_lagging=primary balance=round_robin ryw_wait=3s no_primary_wait=3s "
+	    "no_primary_reads=3s max_lag=0 primary_reads=fallback\n" MAIN
+	    "all_lagging = error\nbalance = round_robin\nryw_wait = 4s\nno_primary_wait = 4s\n"
+	    "no_primary_reads = 4s\nmax_lag = 4s\nprimary_reads = never\n",
+	    NULL);
+	static const struct {
+		const char *db, *user;
+		int all_lagging, balance, primary_reads;
+		int64_t seconds, max_lag;
+	} rows[] = {
+	    {"of_b", "x", PW_ALL_LAGGING_ERROR, PW_BY_ROUND_ROBIN, PW_PRIMARY_READS_NEVER, 4, -1},
+	    {"of_a", "x", PW_ALL_LAGGING_LEAST, PW_BY_RANDOM, PW_PRIMARY_READS_ALWAYS, 1, -1},
+	    {"own", "x", PW_ALL_LAGGING_ERROR, PW_BY_LATENCY, PW_PRIMARY_READS_NEVER, 2, 2000000},
+	    {"own", "u", PW_ALL_LAGGING_PRIMARY, PW_BY_ROUND_ROBIN, PW_PRIMARY_READS_FALLBACK, 3,
+	     0},
+	    {"of_b", "u", PW_ALL_LAGGING_PRIMARY, PW_BY_ROUND_ROBIN, PW_PRIMARY_READS_FALLBACK, 3,
+	     0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		struct pw_conf_reading out = resolved(conf, rows[i].db, rows[i].user).reading;
+
+		assert_int_equal(out.all_lagging, rows[i].all_lagging);
+		assert_int_equal(out.balance, rows[i].balance);
+		assert_int_equal(out.primary_reads, rows[i].primary_reads);
+		assert_int_equal(out.ryw_wait, rows[i].seconds * 1000000);
+		assert_int_equal(out.no_primary_wait, rows[i].seconds * 1000000);
+		assert_int_equal(out.no_primary_reads, rows[i].seconds * 1000000);
+		assert_int_equal(out.max_lag, rows[i].max_lag);
 	}
 	pw_conf_unref(conf);
 }
@@ -129,7 +178,7 @@ static void test_routing_untracked(void **state)
 		       NULL);
 
 	(void)state;
-	assert_int_equal(resolved(conf, "auto", "x").routing, PW_ROUTING_PRIMARY);
+	assert_int_equal(resolved(conf, "auto", "x").reading.routing, PW_ROUTING_PRIMARY);
 	pw_conf_unref(conf);
 }
 
@@ -254,9 +303,13 @@ static void test_single_values(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_routing), cmocka_unit_test(test_routing_untracked),
-	    cmocka_unit_test(test_cluster), cmocka_unit_test(test_errors),
-	    cmocka_unit_test(test_shown),   cmocka_unit_test(test_single_values),
+	    cmocka_unit_test(test_routing),
+	    cmocka_unit_test(test_reading),
+	    cmocka_unit_test(test_routing_untracked),
+	    cmocka_unit_test(test_cluster),
+	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_shown),
+	    cmocka_unit_test(test_single_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

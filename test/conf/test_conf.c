@@ -294,6 +294,25 @@ static void test_connect_query_and_tracking(void **state)
 	}
 }
 
+static void test_reading_without_cluster(void **state)
+{
+	struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
+	struct pw_conf *conf = parse("[databases]\na = host=x routing=replica\nb = host=x\n"
+				     "c = ryw_wait=0\n" MAIN,
+				     NULL, &said);
+
+	(void)state;
+	assert_non_null(conf);
+	assert_string_equal(
+	    said.warnings.data,
+	    "t.ini:2: database \"a\" is of no cluster: routing, consistency, max_lag "
+	    "and their like mean nothing there\n"
+	    "t.ini:4: database \"c\" is of no cluster: routing, consistency, max_lag "
+	    "and their like mean nothing there");
+	pw_conf_unref(conf);
+	said_fini(&said);
+}
+
 static void test_warnings(void **state)
 {
 	struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
@@ -438,6 +457,7 @@ int main(void)
 	    cmocka_unit_test(test_rules_across_settings),
 	    cmocka_unit_test(test_rules_that_hold),
 	    cmocka_unit_test(test_connect_query_and_tracking),
+	    cmocka_unit_test(test_reading_without_cluster),
 	    cmocka_unit_test(test_warnings),
 	    cmocka_unit_test(test_comments_behind_texts),
 	    cmocka_unit_test(test_reload),

@@ -259,7 +259,7 @@ static void test_least_lagging_is_not_one_that_is_drained(void **state PW_UNUSED
 	struct fixture *f = n->f;
 
 	put_on_cluster(n, PW_ROUTING_REPLICA);
-	pool_of(f, 0)->cluster_conf.all_lagging = PW_ALL_LAGGING_LEAST;
+	pool_of(f, 0)->conf.reading.all_lagging = PW_ALL_LAGGING_LEAST;
 	n->health.nodes[0].state = n->health.nodes[1].state = PW_NODE_LAGGING;
 	n->health.nodes[1].lag_bytes = 100;
 	hold(n, 0, PW_HOLD_DRAINED);
@@ -277,7 +277,7 @@ static void test_banned_primary(void **state PW_UNUSED)
 	struct fixture *f = n->f;
 
 	put_on_cluster(n, PW_ROUTING_PRIMARY);
-	pool_of(f, 0)->cluster_conf.no_primary_wait = 5 * PW_SECOND_US;
+	pool_of(f, 0)->conf.reading.no_primary_wait = 5 * PW_SECOND_US;
 	assert_false(fake_borrow(&f->b[0][0]));
 	assert_int_equal(log_all_in(f), 1);
 	fake_assert_heard(&f->b[0][0], "link");
@@ -362,15 +362,12 @@ static void test_links_move_under_load(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
-/* The limit is what was published, whatever the configuration says. */
-static void test_lag_that_is_published(void **state PW_UNUSED)
+/* A primary, and a replica that has all that the primary had a second ago. */
+static void put_with_late_replica(struct nodes *n, uint64_t max_lag_us)
 {
-	struct nodes *n = begin_nodes("default_pool_size = 1", 1);
-	struct fixture *f = n->f;
-	struct pw_pool *pool = pool_of(f, 0);
+	struct pw_pool *pool = pool_of(n->f, 0);
 
 	put_on_cluster(n, PW_ROUTING_REPLICA);
-	pool->cluster_conf.max_lag = 1;
 	n->health.primary = 0;
 	n->health.nodes[0].state = PW_NODE_PRIMARY;
 	pw_track_fork(&n->health.track, 1, 0);
@@ -379,8 +376,49 @@ static void test_lag_that_is_published(void **state PW_UNUSED)
 	n->health.nodes[1].has_followed = true;
 	n->health.nodes[1].sample =
 	    (struct pw_sample){1, 1, {.is_standby = true, .timeline = 1, .replay = 5}};
-	n->health.max_lag_us = 10 * PW_SECOND_US;
+	n->health.max_lag_us = max_lag_us;
 	publish(n);
+}
+
+/* A pool's own limit is narrower or wider than what is published. */
+static void test_own_max_lag(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 1", 1);
+	struct pw_pool *pool = pool_of(n->f, 0);
+	int64_t *own = &pool->conf.reading.max_lag;
+
+	put_with_late_replica(n, 10 * PW_SECOND_US);
+	assert_true(pw_pool_has_replicas(pool));
+	*own = PW_SECOND_US / 2;
+	assert_false(pw_pool_has_replicas(pool));
+	n->health.nodes[1].state = PW_NODE_LAGGING;
+	n->health.nodes[1].lag_bytes = 100;
+	n->health.max_lag_us = PW_SECOND_US / 2;
+	publish(n);
+	*own = 2 * PW_SECOND_US;
+	assert_true(pw_pool_has_replicas(pool));
+	*own = -1;
+	assert_false(pw_pool_has_replicas(pool));
+	*own = 0;
+	assert_true(pw_pool_has_replicas(pool));
+	/* How many bytes holds all the same, and what is no replica of this primary never is. */
+	n->health.max_lag_bytes = 99;
+	publish(n);
+	assert_false(pw_pool_has_replicas(pool));
+	n->health.max_lag_bytes = 0;
+	n->health.nodes[1].state = PW_NODE_DIVERGED;
+	publish(n);
+	assert_false(pw_pool_has_replicas(pool));
+	end_nodes(n);
+}
+
+/* The limit is what was published, whatever the configuration says. */
+static void test_lag_that_is_published(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 1", 1);
+	struct fixture *f = n->f;
+
+	put_with_late_replica(n, 10 * PW_SECOND_US);
 	assert_false(fake_borrow(&f->b[0][0]));
 	assert_int_equal(log_all_in(f), 1);
 	assert_int_equal(slot_of(f, 0, 0), 1);
@@ -400,7 +438,7 @@ static void put_with_primary(struct nodes *n, enum pw_node_state replica,
 			     enum pw_primary_reads primary_reads)
 {
 	for (unsigned w = 0; w < n->f->env.n_workers; w++)
-		pool_of(n->f, w)->cluster_conf.primary_reads = primary_reads;
+		pool_of(n->f, w)->conf.reading.primary_reads = primary_reads;
 	put_on_cluster(n, PW_ROUTING_REPLICA);
 	n->health.primary = 0;
 	n->health.nodes[0].state = PW_NODE_PRIMARY;
@@ -436,7 +474,7 @@ static void test_primary_that_never_reads(void **state PW_UNUSED)
 	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
 	struct fixture *f = n->f;
 
-	pool_of(f, 0)->cluster_conf.no_primary_wait = 5 * PW_SECOND_US;
+	pool_of(f, 0)->conf.reading.no_primary_wait = 5 * PW_SECOND_US;
 	put_with_primary(n, PW_NODE_LAGGING, PW_PRIMARY_READS_NEVER);
 	assert_false(fake_borrow(&f->b[0][0]));
 	fake_pass(&f->env, 3 * PW_SECOND_US);
@@ -539,6 +577,7 @@ int main(void)
 	    cmocka_unit_test(test_banned_primary),
 	    cmocka_unit_test(test_weights_that_are_published),
 	    cmocka_unit_test(test_links_move_under_load),
+	    cmocka_unit_test(test_own_max_lag),
 	    cmocka_unit_test(test_lag_that_is_published),
 	    cmocka_unit_test(test_primary_has_its_share),
 	    cmocka_unit_test(test_primary_that_never_reads),

@@ -64,6 +64,20 @@ enum pw_primary_reads {
 };
 enum pw_all_lagging { PW_ALL_LAGGING_PRIMARY, PW_ALL_LAGGING_LEAST, PW_ALL_LAGGING_ERROR };
 
+/* What holds where a cluster is read. A user's counts before a database's, that before a cluster's,
+ * that before the main section's; -1 = not set there. */
+struct pw_conf_reading {
+	int routing;       /* enum pw_routing */
+	int consistency;   /* enum pw_consistency */
+	int primary_reads; /* enum pw_primary_reads */
+	int all_lagging;   /* enum pw_all_lagging */
+	int balance;       /* enum pw_balance_by */
+	int64_t max_lag;   /* us, as all that follow; 0 = no limit */
+	int64_t ryw_wait;
+	int64_t no_primary_wait;
+	int64_t no_primary_reads;
+};
+
 /* One [databases] row. Numbers: -1 = not set here, inherit. */
 struct pw_conf_db {
 	const char *name;   /* "*" = template for every other name */
@@ -91,11 +105,8 @@ struct pw_conf_db {
 	const char *datestyle;
 	const char *timezone;
 	const char *application_name;
-	const char *cluster;    /* NULL = the hosts above */
-	int routing;            /* enum pw_routing; -1 inherit */
-	int consistency;        /* enum pw_consistency; -1 inherit */
-	int balance;            /* enum pw_balance_by; -1 inherit */
-	int primary_reads;      /* enum pw_primary_reads; -1 inherit */
+	const char *cluster; /* NULL = the hosts above */
+	struct pw_conf_reading reading;
 	const char *definition; /* the right-hand side as written: has it changed? */
 };
 
@@ -112,8 +123,7 @@ struct pw_conf_user {
 	int64_t idle_transaction_timeout;
 	int64_t transaction_timeout;
 	int64_t client_idle_timeout;
-	int routing;     /* enum pw_routing */
-	int consistency; /* enum pw_consistency */
+	struct pw_conf_reading reading;
 };
 
 struct pw_conf_peer {
@@ -142,22 +152,14 @@ struct pw_conf_cluster {
 	const char *node_text; /* as written */
 	struct pw_conf_node *nodes;
 	size_t n_nodes;
-	int64_t max_lag;       /* us; 0 = no limit */
 	int64_t max_lag_bytes; /* 0 = no limit */
 	int64_t monitor_interval;
 	const char *monitor_user;
 	const char *monitor_password; /* secret: never log */
 	const char *monitor_dbname;
-	int all_lagging; /* enum pw_all_lagging */
-	int routing;     /* enum pw_routing */
-	int consistency; /* enum pw_consistency */
-	int64_t ryw_wait;
-	int64_t no_primary_wait;
-	int64_t no_primary_reads;
-	int balance;      /* enum pw_balance_by */
+	struct pw_conf_reading reading;
 	const char *zone; /* pgweir's own; empty = it is in none */
 	int64_t slow_start;
-	int primary_reads; /* enum pw_primary_reads */
 	int primary_overflow_max;
 };
 
@@ -204,9 +206,9 @@ struct pw_pool_conf {
 	uint64_t idle_transaction_timeout;
 	uint64_t transaction_timeout;
 	/* Of a database of a cluster. Not AUTO; and SPLIT need not have what it needs where the
-	 * configuration says so of a user. */
-	enum pw_routing routing;
-	enum pw_consistency consistency;
+	 * configuration says so of a user. max_lag: -1 = that of the cluster, which operators may
+	 * change while it runs. */
+	struct pw_conf_reading reading;
 };
 
 /* What holds for one client: database entry and login user. */

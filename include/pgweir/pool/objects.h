@@ -148,8 +148,7 @@ struct pw_pool {
 	uint64_t definition; /* hash of all that servers must be made anew for when it changes */
 	struct pw_cluster *cluster; /* whose nodes serve it; NULL = the hosts of `db` do */
 	struct pw_conf_cluster cluster_conf;
-	enum pw_routing routing; /* never SPLIT: */
-	enum pw_consistency consistency;
+	enum pw_routing routing;  /* never SPLIT: */
 	bool is_split;            /* this pool is the primary's, and reads may go to ... */
 	struct pw_pool *replicas; /* ... this one; NULL until somebody asks for it */
 	struct pw_pool *home;     /* the opposite; NULL = it has gone */
