@@ -219,6 +219,18 @@ def test_two_are_promoted(make_shop, cluster):
         assert states(pooler) == first
 
 
+def test_role_that_may_not_see_the_receiver(make_shop, cluster):
+    """What it lacks is said, not that the replicas receive nothing."""
+    cluster.nodes[0].execute("REVOKE pg_monitor FROM watcher")
+    cluster.catch_up()
+    pooler = make_shop()
+    wait_for(lambda: sorted(states(pooler)) == ["diverged", "diverged", "primary"])
+    for node in cluster.nodes[1:]:
+        assert reason(pooler, node) == "monitor_user may not see what it receives: it needs pg_monitor"
+    cluster.nodes[0].execute("GRANT pg_monitor TO watcher")
+    settle(pooler)
+
+
 @pytest.mark.full
 def test_node_of_another_system(make_shop, cluster, pg):
     class Foreign:

@@ -380,6 +380,8 @@ static void say_what_it_follows(const struct pw_health *health, struct pw_node *
 	else if (own == wanted)
 		give_reason(node, "there are two nodes on timeline %" PRIu32 " that it may follow",
 			    wanted);
+	else if (node->sample.answer.is_hidden)
+		give_reason(node, "monitor_user may not see what it receives: it needs pg_monitor");
 	else if (own == 0)
 		give_reason(node, "it has received nothing of timeline %" PRIu32 " yet", wanted);
 	else

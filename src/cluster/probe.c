@@ -35,7 +35,8 @@ enum { ASYNC_DELAYS = 3 };
 	" (date_part('epoch', current_setting('wal_writer_delay')::interval) * 1000000)::int8,"    \
 	" CASE WHEN s.is_standby AND pg_last_wal_replay_lsn() < pg_last_wal_receive_lsn()"         \
 	" THEN (SELECT bool_or(wait_event IN (" WAITING ")) FROM pg_stat_activity"                 \
-	" WHERE backend_type = 'startup') END"                                                     \
+	" WHERE backend_type = 'startup') END,"                                                    \
+	" r.pid IS NOT NULL AND r.status IS NULL"                                                  \
 	" FROM (SELECT pg_is_in_recovery() AS is_standby) s"                                       \
 	" LEFT JOIN pg_stat_wal_receiver r ON s.is_standby"
 /* clang-format on */
@@ -113,6 +114,7 @@ bool pw_probe_read(const char *const columns[PW_PROBE_COLUMNS], struct pw_probe_
 	answer->is_paused = read_bool(columns[6]);
 	answer->is_receiving = read_bool(columns[7]);
 	answer->is_waiting = read_bool(columns[10]);
+	answer->is_hidden = read_bool(columns[11]);
 	answer->async_us = ASYNC_DELAYS * delay_us;
 	return read_position(columns[1], is_standby, &answer->insert) &&
 	       read_position(columns[2], is_standby, &answer->flush) &&

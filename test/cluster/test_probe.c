@@ -16,9 +16,9 @@
 #include "pgweir/cluster/probe.h"
 
 static const char *const primary[PW_PROBE_COLUMNS] = {
-    "f", "1/2000028", "1/2000000", "0000000A", NULL, NULL, NULL, NULL, NULL, "200000", NULL};
+    "f", "1/2000028", "1/2000000", "0000000A", NULL, NULL, NULL, NULL, NULL, "200000", NULL, "f"};
 static const char *const standby[PW_PROBE_COLUMNS] = {
-    "t", NULL, NULL, NULL, "0/3000148", "0/4000000", "f", "t", "10", "10000", "t"};
+    "t", NULL, NULL, NULL, "0/3000148", "0/4000000", "f", "t", "10", "10000", "t", "f"};
 
 static void test_primary(void **state PW_UNUSED)
 {
@@ -61,6 +61,20 @@ static void test_standby_that_knows_little(void **state PW_UNUSED)
 	assert_false(a.is_receiving);
 	assert_false(a.is_waiting);
 	assert_true(a.is_paused);
+}
+
+/* Without pg_monitor a standby's receiver is there, and no more is said of it. */
+static void test_receiver_that_is_hidden(void **state PW_UNUSED)
+{
+	static const char *const row[PW_PROBE_COLUMNS] = {
+	    "t", NULL, NULL, NULL, "0/3000148", "0/4000000", "f", NULL, NULL, "10000", NULL, "t"};
+	struct pw_probe_answer a;
+
+	assert_true(pw_probe_read(row, &a));
+	assert_true(a.is_hidden);
+	assert_int_equal(a.timeline, 0);
+	assert_true(pw_probe_read(standby, &a));
+	assert_false(a.is_hidden);
 }
 
 static void assert_broken(const char *const row[PW_PROBE_COLUMNS], size_t column,
@@ -118,6 +132,7 @@ int main(void)
 	    cmocka_unit_test(test_primary),
 	    cmocka_unit_test(test_standby),
 	    cmocka_unit_test(test_standby_that_knows_little),
+	    cmocka_unit_test(test_receiver_that_is_hidden),
 	    cmocka_unit_test(test_broken_rows),
 	    cmocka_unit_test(test_identity),
 	    cmocka_unit_test(test_query_follows_the_version),

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PW_PROBE_COLUMNS = 11, PW_IDENTITY_COLUMNS = 2 };
+enum { PW_PROBE_COLUMNS = 12, PW_IDENTITY_COLUMNS = 2 };
 
 struct pw_probe_answer {
 	bool is_standby;
@@ -24,6 +24,7 @@ struct pw_probe_answer {
 	uint64_t replay, receive; /* a standby's; 0 = nothing yet */
 	bool is_paused;
 	bool is_receiving; /* its receiver streams */
+	bool is_hidden;    /* it has one, of which whoever asks may see nothing */
 	bool is_waiting;   /* something is received and not replayed, and replay waits for more */
 	uint64_t async_us; /* after so long whatever was committed without waiting is flushed */
 };
