@@ -56,14 +56,28 @@ def test_counts_of_reads_and_others(make_shop, cluster):
     assert (int(row["others"]) - before, row["reads"]) == (5, "0")
 
 
-def test_latency(make_shop, cluster):
-    """All are about as near; what is measured is shown."""
-    one, two = cluster.nodes[1:]
-    pooler = make_shop(worker_threads=1, balance="latency")
+def test_latency(make_shop, make_proxy, cluster):
+    """The one that is far away gets nothing, until it is as near as the other."""
+    primary, near, far = cluster.nodes
+    proxy = make_proxy(far.port)
+    proxy.slow(0.01)
+    address = f"127.0.0.1:{proxy.port}"
+    pooler = make_shop(nodes=[primary, near, address], worker_threads=1, balance="latency", slow_start="0")
     settle(pooler)
-    assert seen(pooler, "shop_ro") <= {one.port, two.port}
-    for node in cluster.nodes:
+    for node in (primary, near, address):
         assert 0 < int(row_of(pooler, node)["trip_us"]) < 2_000_000
+    wait_for(lambda: int(row_of(pooler, address)["trip_us"]) > 15_000 > int(row_of(pooler, near)["trip_us"]))
+    warm(pooler, [near])
+    assert tally(pooler, "shop_ro", 60) == {near.port: 60}
+    # It is for that alone.
+    pooler.settings["balance"] = "round_robin"
+    pooler.reload()
+    warm(pooler, [near, far])
+    pooler.settings["balance"] = "latency"
+    pooler.reload()
+    wait_for(lambda: tally(pooler, "shop_ro", 30) == {near.port: 30})
+    proxy.slow(0)
+    warm(pooler, [near, far])
 
 
 def test_zone(make_shop, cluster):

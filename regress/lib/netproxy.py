@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: PostgreSQL
-"""A TCP proxy between two parties that can make the network bad: stall, crumble, truncate, reset."""
+"""A TCP proxy between two parties that can make the network bad: slow, stall, crumble, truncate, reset."""
 
 import socket
 import struct
 import threading
+import time
 
 from lib.wait import TIMEOUT
 
@@ -17,6 +18,7 @@ class NetProxy:
         self.flowing.set()
         self.limits = {}
         self.crumb = 65536
+        self.delay = 0
         self.cuts = {"up": 0, "down": 0}
         self.pairs = []
         self.lock = threading.Lock()
@@ -62,6 +64,7 @@ class NetProxy:
             try:
                 data = source.recv(self.crumb)
                 self.flowing.wait()
+                time.sleep(self.delay)
                 rest = len(data)
                 if way in self.limits:
                     rest = max(self.limits[way] - passed, 0)
@@ -87,6 +90,10 @@ class NetProxy:
 
     def flow(self):
         self.flowing.set()
+
+    def slow(self, seconds):
+        """From now on bytes take so long, each way."""
+        self.delay = seconds
 
     def crumble(self, count):
         """From now on bytes are passed on by so many at once."""
