@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from lib.nodes import row_of, seen, settle, state, where
+from lib.nodes import row_of, seen, settle, state, states, where
 from lib.routed import Routed
 from lib.wait import stays_true, wait_for
 from lib.wire import bind, execute, parse, query, sync
@@ -137,6 +137,17 @@ def test_slow_start(make_shop, cluster):
     wait_for(lambda: row_of(pooler, two)["share"] == "100")
     warm(pooler, [one, two])
     assert tally(pooler, "shop_ro", 100)[two.port] >= 30
+
+
+def test_newcomer_starts_slowly(make_shop, cluster):
+    """A replica that a reload adds has a cold memory; those that were there are left as they are."""
+    primary, one, two = cluster.nodes
+    pooler = make_shop(nodes=[primary, one], slow_start="1h")
+    wait_for(lambda: sorted(states(pooler)) == ["primary", "ready"])
+    pooler.sections["clusters"]["shop"]["nodes"] = " ".join(str(n) for n in cluster.nodes)
+    pooler.reload()
+    settle(pooler)
+    assert [row_of(pooler, node)["share"] for node in (one, two)] == ["100", "1"]
 
 
 def test_back_under_load(make_shop, cluster):

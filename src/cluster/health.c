@@ -468,9 +468,13 @@ void pw_health_judge(struct pw_health *health, uint64_t now_us)
 
 		if (state == node->state)
 			continue;
-		/* One that was ready when it was first asked has been at work before. */
-		if (state == PW_NODE_READY && node->state != PW_NODE_NEW)
-			node->back_us = now_us;
+		/* One that was ready when it was first asked has been at work before, unless it was
+		 * not there. */
+		if (state == PW_NODE_READY) {
+			if (node->state != PW_NODE_NEW || node->is_newcomer)
+				node->back_us = now_us;
+			node->is_newcomer = false;
+		}
 		node->state = state;
 		node->since_us = now_us;
 	}

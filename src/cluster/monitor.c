@@ -360,6 +360,7 @@ static struct watched *find_watched(const struct pw_monitor *monitor, const char
 
 static void inherit_node(struct watched *w, size_t i, const struct watched *before, size_t j)
 {
+	w->health.nodes[i].is_newcomer = before->health.nodes[j].is_newcomer;
 	w->health.nodes[i].hold = before->health.nodes[j].hold;
 	w->health.nodes[i].back_us = before->health.nodes[j].back_us;
 	w->nodes[i].logged_hold = before->nodes[j].logged_hold;
@@ -376,6 +377,7 @@ static void inherit(struct watched *w, const struct watched *before)
 	w->logged_torn = before->logged_torn;
 	w->logged_stopped = before->logged_stopped;
 	for (size_t i = 0; i < w->health.n; i++) {
+		w->health.nodes[i].is_newcomer = true;
 		for (size_t j = 0; j < before->health.n; j++) {
 			if (strcmp(w->places[i].name, before->places[j].name) == 0)
 				inherit_node(w, i, before, j);

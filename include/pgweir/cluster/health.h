@@ -84,6 +84,8 @@ struct pw_node {
 	struct pw_hold hold;
 	uint64_t trip_us; /* what an answer takes, smoothed; 0 = not known */
 	uint64_t back_us; /* when it was ready again after it was not; 0 = it always was */
+	bool is_newcomer; /* the cluster was at work before it came: what it has read before is not
+			     known */
 };
 
 struct pw_health {
