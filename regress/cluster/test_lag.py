@@ -410,3 +410,18 @@ def test_limit_of_a_database(make_shop, cluster):
     pooler.databases["reports"]["max_lag"] = "1ms"
     pooler.reload()
     assert seen(pooler, "reports", 4) == {primary.port}
+
+
+@pytest.mark.parametrize("whose", ["cluster", "database"])
+def test_no_limit_is_not_no_knowledge(make_shop, cluster, whose):
+    """Without a limit too, a replica of which nobody can tell how far it is behind is not read from."""
+    primary, one, two = cluster.nodes
+    for node in (one, two):
+        node.execute("SELECT pg_wal_replay_pause()")
+    primary.execute("INSERT INTO t VALUES (7)")
+    pooler = make_shop(slow_start="0", max_lag="0" if whose == "cluster" else "1s")
+    if whose == "database":
+        pooler.databases["shop_ro"]["max_lag"] = "0"
+        pooler.reload()
+    wait_for(lambda: all(state(pooler, node) == "lagging" for node in (one, two)))
+    assert seen(pooler, "shop_ro", 4) == {primary.port}

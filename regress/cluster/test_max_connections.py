@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from lib.nodes import row_of, settle, where
-from lib.wait import wait_for
+from lib.nodes import WHERE, row_of, settle, where
+from lib.wait import stays_true, wait_for
 from lib.wire import query
 
 pytestmark = pytest.mark.pgweir_only
@@ -96,6 +96,59 @@ def test_a_pool_that_is_never_idle_makes_room(make_shop, cluster):
                 wait_for(lambda: crowd.done["shop"] >= before + 20)
         finally:
             crowd.end()
+
+
+def begin_many(make_shop, cluster, limit, databases=8):
+    """So many databases of the one primary."""
+    pooler = make_shop(of_nodes={str(cluster.nodes[0]): {"max_connections": str(limit)}})
+    names = [f"shop_{i}" for i in range(databases)]
+    for name in names:
+        pooler.databases[name] = {"cluster": "shop", "dbname": "postgres"}
+    pooler.reload()
+    settle(pooler)
+    return pooler, names
+
+
+def test_places_change_hands_now_and_then(make_shop, cluster):
+    """Of twice as many databases as places each gets on, and not with a login for each transaction."""
+    pooler, names = begin_many(make_shop, cluster, 4)
+    crowd = Crowd(pooler, names, 1)
+    try:
+        wait_for(lambda: all(n >= 20 for n in crowd.done.values()), timeout=60)
+    finally:
+        crowd.end()
+    assert pooler.log_count("closing because: evicted") < sum(crowd.done.values()) / 2
+
+
+def test_server_that_is_full(make_shop, cluster):
+    """It lets go of a connection later than it is closed: who waits hears nothing of that."""
+    primary = cluster.nodes[0]
+    primary.execute("ALTER SYSTEM SET max_connections = 8")
+    primary.restart()
+    cluster.catch_up()
+    # Three are the superuser's, one is the monitor's.
+    pooler, names = begin_many(make_shop, cluster, 4)
+    crowd = Crowd(pooler, names, 1)
+    try:
+        wait_for(lambda: all(n >= 20 for n in crowd.done.values()), timeout=60)
+    finally:
+        crowd.end()
+
+
+def test_full_replica_of_the_zone(make_shop, cluster):
+    """It is waited for; no connection is opened to the far one for nothing."""
+    near, far = cluster.nodes[1:]
+    pooler = make_shop(of_nodes={str(near): {"max_connections": "1", "zone": "a"}, str(far): {"zone": "b"}},
+                       zone="a", slow_start="0", default_pool_size=4)
+    settle(pooler)
+    with pooler.raw(dbname="shop_ro") as first, pooler.raw(dbname="shop_ro") as second:
+        first.query("BEGIN")
+        assert where(first) == near.port
+        second.send(query(WHERE))
+        assert stays_true(lambda: row_of(pooler, far)["links"] == "0", 1)
+        first.query("COMMIT")
+        assert second.result().value() == str(near.port)
+    assert pooler.log_count("a nearer node serves") == 0
 
 
 def test_why_it_waits(make_shop, cluster):

@@ -49,6 +49,11 @@ bool pw_fair_limit_has_room(struct pw_fair_limit *limit, int max, uint64_t since
 	return false;
 }
 
+bool pw_fair_limit_is_first(struct pw_fair_limit *limit, uint64_t since_us, uint64_t now_us)
+{
+	return goes_first(limit, since_us, now_us);
+}
+
 bool pw_fair_limit_has_spare(struct pw_fair_limit *limit, int max, uint64_t now_us)
 {
 	return max <= 0 ||

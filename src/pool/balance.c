@@ -117,11 +117,12 @@ static int fewest_links(struct pw_pool *pool, const struct pw_option *options, s
 	return options[best].slot;
 }
 
-/* Those on which who waits may read, if there are any. */
+/* Those on which who waits may read, if there are any. A full one is waited for, as one is whose
+ * links are all in use: what is too far would not be lent. */
 uint64_t pw_nodes_wanted(const struct pw_pool *pool, const struct pw_cluster_view *view)
 {
-	uint64_t showing = pw_nodes_showing(pool, view, token_of(pw_pool_head(pool)));
-	uint64_t usable = showing ? showing : pw_nodes_showing(pool, view, NULL);
+	uint64_t showing = near_of(pool, view, token_of(pw_pool_head(pool)));
+	uint64_t usable = showing ? showing : near_of(pool, view, NULL);
 	uint64_t missing = pool->missing > 0 ? UINT64_C(1) << (pool->missing - 1) : 0;
 
 	return usable & missing ? missing : usable;

@@ -361,12 +361,17 @@ struct hunt {
 	struct pw_link *oldest;
 };
 
+static bool is_at(const struct pw_link *link, const struct pw_eviction *e)
+{
+	return link->facts.cluster == e->cluster && pw_nodes_admit(link, e->slots) &&
+	       (e->idle_since_us == 0 || link->state_since_us <= e->idle_since_us);
+}
+
 static bool is_of(const struct pw_link *link, const struct pw_eviction *e)
 {
-	return !e || ((!e->db || link->shared->db == e->db) &&
-		      (!e->user || link->shared->user == e->user) &&
-		      (!e->cluster ||
-		       (link->facts.cluster == e->cluster && pw_nodes_admit(link, e->slots))));
+	return !e ||
+	       ((!e->db || link->shared->db == e->db) &&
+		(!e->user || link->shared->user == e->user) && (!e->cluster || is_at(link, e)));
 }
 
 static void look_for_oldest(struct hunt *hunt, const struct pw_list *links)

@@ -41,11 +41,15 @@ static bool is_fresh(const struct pw_pool *pool, const struct pw_health *health,
 	const struct pw_node *node = &health->nodes[i];
 	int64_t own = pool->conf.reading.max_lag;
 	uint64_t max_lag = own >= 0 ? (uint64_t)own : health->max_lag_us;
+	uint64_t lag;
 
 	if (is_held(health, i) ||
 	    !(own >= 0 ? is_near_enough(health, node) : node->state == PW_NODE_READY))
 		return false;
-	return max_lag == 0 || pw_health_lag(health, i, pool->pools->loop->now_us) <= max_lag;
+	lag = pw_health_lag(health, i, pool->pools->loop->now_us);
+	if (max_lag == 0)
+		return own < 0 || lag != PW_LAG_UNKNOWN;
+	return lag <= max_lag;
 }
 
 /* Nobody knows any more how far behind they are. */

@@ -20,8 +20,10 @@ static bool take_place(struct pw_link *link, const struct pw_loan *loan)
 	return true;
 #endif
 	if (!pw_fair_limit_take(&pool->cluster->overflow, pool->cluster_conf.primary_overflow_max,
-				since_of(loan), pool->pools->loop->now_us))
+				since_of(loan), pool->pools->loop->now_us)) {
+		pw_pools_try_again(pool->pools);
 		return false;
+	}
 	link->overflow = &pool->cluster->overflow;
 	return true;
 }
@@ -51,7 +53,10 @@ bool pw_overflow_is_full(struct pw_pool *pool, const struct pw_loan *loan)
 {
 	int max = pool->cluster_conf.primary_overflow_max;
 
-	return max > 0 && pw_pool_is_of_replicas(pool) && pw_nodes_overflow(pool, loan) &&
-	       !pw_fair_limit_has_room(&pool->cluster->overflow, max, since_of(loan),
-				       pool->pools->loop->now_us);
+	if (max <= 0 || !pw_pool_is_of_replicas(pool) || !pw_nodes_overflow(pool, loan) ||
+	    pw_fair_limit_has_room(&pool->cluster->overflow, max, since_of(loan),
+				   pool->pools->loop->now_us))
+		return false;
+	pw_pools_try_again(pool->pools);
+	return true;
 }

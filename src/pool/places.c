@@ -1,37 +1,61 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
  * How many links a node may have (max_connections of [nodes]), counted over all pools of all
- * workers (struct pw_node_load). Who waits longest goes first; and so that pools which are always
- * busy keep nobody waiting for ever, one of them gives a link up now and then.
+ * workers (struct pw_node_load). Who waits longest goes first; idle links of other pools make room,
+ * but not those that are about to be used again; and so that pools which are always busy keep
+ * nobody waiting for ever, one of them gives a link up now and then.
  */
 #include "config.h"
 
 #include "pool_priv.h"
 
-/* For so long does somebody wait before a busy pool gives a place up; as often does it do so. */
-enum { YIELD_US = 333 * 1000 };
+enum {
+	/* A link that somebody has just given back is left to its pool: to log in anew for each
+	 * transaction would cost everybody more than to wait ... */
+	REST_US = 20 * 1000,
+	/* ... for as long as this. */
+	SLICE_US = 100 * 1000,
+	/* For so long does somebody wait before a pool in which others wait, too, gives a place up;
+	 * as often does it do so. */
+	YIELD_US = 333 * 1000,
+};
 
-/* Since when somebody waits for a link; 0 = it would only be there in case. */
+/* Since when the one waits whom the next link is for; 0 = it would only be there in case. */
 static uint64_t waiting_since(const struct pw_pool *pool)
 {
-	const struct pw_loan *head = pw_pool_head(pool);
+	const struct pw_loan *loan = pw_pool_waiter(pool, pool->n_opening);
 
-	return head ? head->since_us : pool->welcoming_since_us;
+	return loan ? loan->since_us : pool->welcoming_since_us;
 }
+
+static struct pw_fair_limit *links_of(const struct pw_pool *pool, const struct pw_node_place *place)
+{
+	return &pool->cluster->loads[place->slot].links;
+}
+
+static bool is_full(const struct pw_pool *pool, const struct pw_node_place *place)
+{
+	int max = place->max_connections;
+
+	return max > 0 && pw_limit_used(&links_of(pool, place)->taken) >= max;
+}
+
+/* ---- to open one ---- */
 
 static bool has_place(struct pw_pool *pool, const struct pw_node_place *place, uint64_t since_us)
 {
-	struct pw_fair_limit *links = &pool->cluster->loads[place->slot].links;
 	uint64_t now_us = pool->pools->loop->now_us;
 
 #ifdef PW_MUTANT_PLACES_WITHOUT_END
 	return true;
 #endif
 	if (since_us == 0)
-		return pw_fair_limit_has_spare(links, place->max_connections, now_us);
-	if (pw_fair_limit_has_room(links, place->max_connections, since_us, now_us))
+		return pw_fair_limit_has_spare(links_of(pool, place), place->max_connections,
+					       now_us);
+	if (pw_fair_limit_has_room(links_of(pool, place), place->max_connections, since_us, now_us))
 		return true;
 	pool->places_awaited |= UINT64_C(1) << place->slot;
+	pw_pools_try_again(pool->pools);
 	return false;
 }
 
@@ -61,43 +85,97 @@ uint64_t pw_places_spare(struct pw_pool *pool, const struct pw_cluster_view *vie
 
 bool pw_places_take(struct pw_pool *pool, const struct pw_node_place *place)
 {
-	struct pw_fair_limit *links = &pool->cluster->loads[place->slot].links;
+	uint64_t now_us = pool->pools->loop->now_us;
+	uint64_t since_us = waiting_since(pool);
+	int max = place->max_connections;
+
+#ifdef PW_MUTANT_PLACES_WITHOUT_END
+	max = 0;
+#endif
+	if (since_us == 0)
+		return pw_limit_take(&links_of(pool, place)->taken, max);
+	if (!pw_fair_limit_take(links_of(pool, place), max, since_us, now_us))
+		return false;
+	/* For the link it waits on, but for no place any more, at this node or another. */
+	pw_pool_leave_places(pool, since_us);
+	return true;
+}
+
+/* ---- in whose way links are ---- */
+
+/* Not where others go first: it would be closed for nothing. */
+bool pw_places_evict(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots,
+		     struct pw_eviction *eviction)
+{
 	uint64_t now_us = pool->pools->loop->now_us;
 	uint64_t since_us = waiting_since(pool);
 
-#ifdef PW_MUTANT_PLACES_WITHOUT_END
-	return pw_fair_limit_take(links, 0, now_us, now_us);
-#endif
-	if (!pw_fair_limit_take(links, place->max_connections, since_us ? since_us : now_us,
-				now_us))
-		return false;
-	/* For the link it waits on, but for no place any more. */
-	if (pw_fair_limit_leave(links, since_us))
-		pool->pools->link_ops->on_place_free(pool->pools);
-	return true;
-}
+	*eviction = (struct pw_eviction){.cluster = pool->cluster};
+	for (size_t i = 0; since_us > 0 && i < view->health.n; i++) {
+		const struct pw_node_place *place = &view->places[i];
+		uint64_t bit = slots & pw_nodes_bit(view, i);
 
-static int max_of(const struct pw_cluster_view *view, int slot)
-{
-	for (size_t i = 0; view && i < view->health.n; i++) {
-		if (view->places[i].slot == slot)
-			return view->places[i].max_connections;
+		if (bit && is_full(pool, place) &&
+		    pw_fair_limit_is_first(links_of(pool, place), since_us, now_us))
+			eviction->slots |= bit;
 	}
-	return 0;
+	if (pw_clock_since(since_us, now_us) < SLICE_US)
+		eviction->idle_since_us = now_us - REST_US;
+	return eviction->slots != 0;
 }
 
-/* Two workers may both close the last one too many: another one is opened then. */
+bool pw_places_are_pressing(const struct pw_link *link)
+{
+	struct pw_fair_limit *links;
+	uint64_t now_us = link->pool->pools->loop->now_us, awaited;
+
+	if (!link->facts.cluster)
+		return false;
+	links = &link->facts.cluster->loads[link->facts.slot].links;
+	awaited = pw_fair_limit_awaited(links, now_us);
+	return awaited > 0 && pw_clock_since(awaited, now_us) >= SLICE_US;
+}
+
+static const struct pw_node_place *place_of(const struct pw_link *link)
+{
+	const struct pw_cluster_view *view;
+
+	if (!link->facts.cluster || link->facts.cluster != link->pool->cluster)
+		return NULL;
+	view = pw_nodes_look(link->pool);
+	for (size_t i = 0; view && i < view->health.n; i++) {
+		if (view->places[i].slot == link->facts.slot)
+			return &view->places[i];
+	}
+	return NULL;
+}
+
+/* One worker at a time counts and closes, or two would both close the last one too many. */
 bool pw_places_close_surplus(struct pw_link *link)
 {
-	int slot = link->facts.slot, max;
+	const struct pw_node_place *place = place_of(link);
+	struct pw_node_load *load;
+	bool is_surplus;
 
-	if (slot == PW_NO_SLOT || link->facts.cluster != link->pool->cluster)
+	if (!place || place->max_connections == 0)
 		return false;
-	max = max_of(pw_nodes_look(link->pool), slot);
-	if (max == 0 || pw_limit_used(&link->facts.cluster->loads[slot].links.taken) <= max)
+	load = &link->facts.cluster->loads[place->slot];
+	if (pw_limit_used(&load->links.taken) <= place->max_connections ||
+	    atomic_exchange(&load->is_shrinking, true))
 		return false;
-	pw_link_close(link, PW_LINK_END_CLEAN, "too many servers at the node", NULL);
-	return true;
+	is_surplus = pw_limit_used(&load->links.taken) > place->max_connections;
+	if (is_surplus)
+		pw_link_close(link, PW_LINK_END_CLEAN, "too many servers at the node", NULL);
+	atomic_store(&load->is_shrinking, false);
+	return is_surplus;
+}
+
+/* Has its node a limit that pgweir keeps, so that the server is hardly ever full for long? */
+bool pw_places_are_limited(const struct pw_link *link)
+{
+	const struct pw_node_place *place = place_of(link);
+
+	return place && place->max_connections > 0;
 }
 
 /* The oldest of those who wait for a link of the pool, in whichever worker; 0 = nobody does. */
@@ -119,18 +197,20 @@ static uint64_t oldest_of(const struct pw_pool *pool)
 bool pw_places_yield(struct pw_link *link)
 {
 	struct pw_pool *pool = link->pool;
-	struct pw_fair_limit *links;
+	const struct pw_node_place *place;
 	uint64_t now = pool->pools->loop->now_us, awaited, oldest;
 
 	if (!link->facts.cluster || now < pool->may_yield_us)
 		return false;
-	links = &link->facts.cluster->loads[link->facts.slot].links;
-	awaited = pw_fair_limit_awaited(links, now);
-	oldest = awaited > 0 && pw_clock_since(awaited, now) >= YIELD_US ? oldest_of(pool) : 0;
+	awaited = pw_fair_limit_awaited(&link->facts.cluster->loads[link->facts.slot].links, now);
+	if (awaited == 0 || pw_clock_since(awaited, now) < YIELD_US)
+		return false;
+	place = place_of(link);
+	oldest = oldest_of(pool);
 #ifdef PW_MUTANT_NOBODY_YIELDS
 	oldest = 0;
 #endif
-	if (oldest <= awaited)
+	if (!place || !is_full(pool, place) || oldest <= awaited)
 		return false;
 	pool->may_yield_us = now + YIELD_US;
 	pw_link_close(link, PW_LINK_END_CLEAN, "another pool waits for its place", NULL);

@@ -273,9 +273,9 @@ static void serve_each(struct pw_pool *pool)
 			return;
 		if (check_a_stale_link(pool) || pw_pool_open_link(pool))
 			continue;
-		/* What is too far for it is in the way. */
+		/* What is too far for it is in the way, unless the near ones are full. */
 		if (pw_pool_is_of_replicas(pool) && pw_pool_may_log_in(pool) &&
-		    (link = pw_pool_far_idle(pool))) {
+		    pw_pool_has_place(pool) && (link = pw_pool_far_idle(pool))) {
 			pw_link_close(link, PW_LINK_END_CLEAN, "a nearer node serves", NULL);
 			continue;
 		}
@@ -386,11 +386,11 @@ static bool was_refused(struct pw_limit *limit)
 static void wake_the_refused(const struct pw_link *link)
 {
 	struct pw_shared_pool *shared = link->shared;
-	struct pw_cluster *cluster = link->facts.cluster;
 	bool wakes = was_refused(&shared->db->links);
 
 	wakes |= was_refused(&shared->user->links);
-	wakes |= cluster && was_refused(&cluster->loads[link->facts.slot].links.taken);
+	wakes |= pw_places_are_pressing(link) &&
+		 was_refused(&link->facts.cluster->loads[link->facts.slot].links.taken);
 	if (wakes)
 		pw_pools_wake(link->pool->pools);
 }
@@ -482,6 +482,16 @@ static uint64_t login_retry(const struct pw_pool *pool)
 	return pool->cluster && round < retry ? round : retry;
 }
 
+/* The next attempt may do better. Where we keep the connections to a node below a limit, and it has
+ * none left, it takes a moment to let go of one that was closed. */
+static bool is_passing(const struct pw_link *link, const struct pw_error *err)
+{
+	if (strcmp(err->sqlstate, PW_SQLSTATE_TOO_MANY_CONNECTIONS) == 0)
+		return pw_places_are_limited(link);
+	return strncmp(err->sqlstate, PW_SQLSTATE_CANNOT_CONNECT_NOW,
+		       link->pool->cluster ? 3 : 5) == 0;
+}
+
 static void on_login_failed(struct pw_link *link, const struct pw_error *err, bool is_server_error)
 {
 	struct pw_pool *pool = link->pool;
@@ -500,8 +510,7 @@ static void on_login_failed(struct pw_link *link, const struct pw_error *err, bo
 		atomic_store(&shared->retry_at_us, link->facts.connect_us + retry);
 	}
 	pthread_mutex_unlock(&shared->lock);
-	if (!is_news || !is_server_error ||
-	    strncmp(err->sqlstate, PW_SQLSTATE_CANNOT_CONNECT_NOW, pool->cluster ? 3 : 5) == 0 ||
+	if (!is_news || !is_server_error || is_passing(link, err) ||
 	    atomic_load(&shared->standing) > 0)
 		return;
 	pw_pool_refuse_all(pool, err, true);

@@ -45,8 +45,6 @@ static int pool_limit(const struct pw_pool *pool)
 
 static bool has_room(struct pw_pool *pool, const struct pw_eviction *of)
 {
-	if (of->cluster)
-		return pw_places_free(pool, pw_nodes_look(pool), of->slots) != 0;
 	return of->db ? pw_limit_has_room(&of->db->links, pool->conf.max_db_connections)
 		      : pw_limit_has_room(&of->user->links, pool->conf.max_user_connections);
 }
@@ -64,16 +62,43 @@ static bool make_room(struct pw_pool *pool, const struct pw_eviction *of, bool m
 	return false;
 }
 
+bool pw_pool_has_place(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = pool->cluster ? pw_nodes_look(pool) : NULL;
+
+	return !pool->cluster ||
+	       (view && pw_places_free(pool, view, pw_nodes_wanted(pool, view)) != 0);
+}
+
+/* Would an idle link of others make one? */
+static bool find_eviction(struct pw_pool *pool, struct pw_eviction *eviction)
+{
+	const struct pw_cluster_view *view = pw_nodes_look(pool);
+
+	return view && pw_places_evict(pool, view, pw_nodes_wanted(pool, view), eviction);
+}
+
+static bool make_place(struct pw_pool *pool, bool may_evict)
+{
+	struct pw_eviction eviction;
+
+	if (pw_pool_has_place(pool))
+		return true;
+	if (!may_evict || !find_eviction(pool, &eviction))
+		return false;
+	if (pw_pools_evict(pool->pools, &eviction))
+		return pw_pool_has_place(pool);
+	pw_mail_evict(pool->pools, &eviction);
+	return false;
+}
+
 static bool make_all_room(struct pw_pool *pool, bool may_evict)
 {
 	const struct pw_eviction of_db = {.db = pool->shared->db};
 	const struct pw_eviction of_user = {.user = pool->shared->user};
-	struct pw_eviction of_nodes = {.cluster = pool->cluster};
 
-	if (pool->cluster)
-		of_nodes.slots = pw_nodes_wanted(pool, pw_nodes_look(pool));
 	return make_room(pool, &of_db, may_evict) && make_room(pool, &of_user, may_evict) &&
-	       (!pool->cluster || make_room(pool, &of_nodes, may_evict));
+	       make_place(pool, may_evict);
 }
 
 /* Where the link goes: pool->place, until the next look at the nodes. */
@@ -159,12 +184,16 @@ bool pw_pool_open_link(struct pw_pool *pool)
 static bool take_own_place(struct pw_pool *pool)
 {
 	int max_logins = pool->pools->snapshot->conf->max_server_logins;
+	struct pw_eviction eviction;
 
 	if (!pool->db || pw_nodes_usable(pool) == 0 ||
 	    !pw_limit_has_room(&pool->shared->logins, max_logins))
 		return false;
 	if (take_limits(pool, pool_limit(pool), max_logins, false))
 		return true;
+	/* Where others go first at the node, that helps nobody. */
+	if (!pw_pool_has_place(pool) && !find_eviction(pool, &eviction))
+		return false;
 	(void)pw_pool_evict(pool);
 	return take_limits(pool, pool_limit(pool), max_logins, true);
 }

@@ -32,6 +32,12 @@ struct pw_link *pw_pool_idle_link(const struct pw_pool *pool, uint64_t link_id);
  * want a link of their own while there is no turn to log in; NULL = nobody waits. Another one the
  * next time, if a turn has come or gone. */
 struct pw_loan *pw_pool_head(const struct pw_pool *pool);
+/* The (n + 1)th of those who could be head; NULL = there are not so many. */
+struct pw_loan *pw_pool_waiter(const struct pw_pool *pool, unsigned n);
+/* Somebody waits for a place in a fair limit: all of this worker look again before long. */
+void pw_pools_try_again(struct pw_pools *pools);
+/* Others need not wait any more until who has waited since then has a place at a node. */
+void pw_pool_leave_places(struct pw_pool *pool, uint64_t since_us);
 /* It waits for a place on the primary, while others may read elsewhere; until that is looked at
  * anew, for all of the pool. */
 void pw_loan_hold_up(struct pw_loan *loan);
@@ -97,6 +103,15 @@ uint64_t pw_nodes_wanted(const struct pw_pool *pool, const struct pw_cluster_vie
 /* Where the next link is opened to; NULL = nowhere. Valid until the next of these calls. */
 const struct pw_node_place *pw_nodes_choose(struct pw_pool *pool);
 
+/* Whose place somebody needs: of the database, of the user, or of some nodes; one of the three. */
+struct pw_eviction {
+	struct pw_shared_db *db;
+	struct pw_shared_user *user;
+	struct pw_cluster *cluster;
+	uint64_t slots;         /* of the cluster */
+	uint64_t idle_since_us; /* ... and of these only what nobody has used since; 0 = all */
+};
+
 /* ---- places.c: max_connections of nodes ---- */
 /* Of the given ones, those that have a place for a link of the pool. */
 uint64_t pw_places_free(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots);
@@ -104,8 +119,16 @@ uint64_t pw_places_free(struct pw_pool *pool, const struct pw_cluster_view *view
 uint64_t pw_places_spare(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots);
 /* Takes the one that pw_pool_limits_given() gives back; false = it is no longer there. */
 bool pw_places_take(struct pw_pool *pool, const struct pw_node_place *place);
+/* Which idle links of others may go so that the pool has a place at one of the slots. False: that
+ * would not help it. */
+bool pw_places_evict(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots,
+		     struct pw_eviction *eviction);
+/* Has somebody waited for a place at its node for so long that an idle link goes at once? */
+bool pw_places_are_pressing(const struct pw_link *link);
 /* Closes a link that nobody has if its node has more than its limit. */
 bool pw_places_close_surplus(struct pw_link *link);
+/* Does a limit hold at its node? */
+bool pw_places_are_limited(const struct pw_link *link);
 /* The link is free, and its pool has use for it. True: it is closed, because another pool has
  * waited for its place for longer than who waits for it here. */
 bool pw_places_yield(struct pw_link *link);
@@ -132,14 +155,7 @@ const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *lin
 bool pw_pool_close_surplus(struct pw_pool *pool, struct pw_link *link);
 /* Closes the least recently used idle link of the pool. */
 bool pw_pool_evict(struct pw_pool *pool);
-/* Whose place somebody needs: of the database, of the user, or of some nodes; one of the three. */
-struct pw_eviction {
-	struct pw_shared_db *db;
-	struct pw_shared_user *user;
-	struct pw_cluster *cluster;
-	uint64_t slots; /* of the cluster */
-};
-/* The same of these, where nobody waits for it. */
+/* The least recently used idle link of those that the eviction names, where nobody waits for it. */
 bool pw_pools_evict(struct pw_pools *pools, const struct pw_eviction *eviction);
 
 /* ---- wake.c ---- */
@@ -193,6 +209,8 @@ bool pw_nodes_move(struct pw_link *link);
 /* ---- pool_open.c ---- */
 /* May a login be tried now, whatever the limits on links say? */
 bool pw_pool_may_log_in(struct pw_pool *pool);
+/* Is there a place for one at a node that the next link may be opened to? */
+bool pw_pool_has_place(struct pw_pool *pool);
 /* Opens a link if the limits, and the pause after a failed login, allow it. */
 bool pw_pool_open_link(struct pw_pool *pool);
 /* Opens the link of its own that a waiter wants, in the place of an idle one if there is no other.

@@ -64,8 +64,10 @@ static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
 	memset(&pool->cluster_conf, 0, sizeof(pool->cluster_conf));
 	if (own)
 		pw_conf_resolve_cluster(conf, own, &pool->cluster_conf);
-	if (pool->cluster != before)
+	if (pool->cluster != before) {
 		pw_cluster_eye_fini(&pool->eye);
+		pool->places_awaited = 0;
+	}
 }
 
 /* What depends on the snapshot. */
@@ -184,6 +186,11 @@ static void make_forced_pools(struct pw_pools *pools)
 	}
 }
 
+static void on_retry(struct pw_timer *timer)
+{
+	pw_pools_serve_all(PW_CONTAINER(timer, struct pw_pools, retry));
+}
+
 enum pw_status pw_pools_init(struct pw_pools *pools, struct pw_snapshot *snapshot)
 {
 	uint64_t seed;
@@ -199,6 +206,7 @@ enum pw_status pw_pools_init(struct pw_pools *pools, struct pw_snapshot *snapsho
 	pw_states_init(&pools->states, &pools->hash_key);
 	pools->states.total_bytes = &pools->registry->state_bytes;
 	pw_pools_start_janitor(pools);
+	pw_timer_init(&pools->retry, on_retry);
 	make_forced_pools(pools);
 	return PW_OK;
 }
@@ -222,6 +230,7 @@ void pw_pools_fini(struct pw_pools *pools)
 	pw_cancel_close_all(pools);
 	pw_pools_each(pools, fini_pool, NULL);
 	pw_timer_disarm(&pools->janitor);
+	pw_timer_disarm(&pools->retry);
 	pw_map_fini(&pools->map);
 	pw_map_fini(&pools->by_id);
 	pw_states_fini(&pools->states);

@@ -49,18 +49,13 @@ void pw_loan_move(struct pw_loan *loan, struct pw_pool *pool)
 	pool->empty_since_us = 0;
 }
 
-/* Others need not wait any more until who has waited since then is served. */
-static void leave_places(struct pw_pool *pool, uint64_t since_us)
+void pw_pool_leave_places(struct pw_pool *pool, uint64_t since_us)
 {
-	struct pw_cluster *cluster = pool->cluster;
-	bool wakes;
+	bool wakes = false;
 
-	if (!cluster)
-		return;
-	wakes = pw_fair_limit_leave(&cluster->overflow, since_us);
 	for (uint64_t left = pool->places_awaited; left != 0; left &= left - 1)
-		wakes |=
-		    pw_fair_limit_leave(&cluster->loads[__builtin_ctzll(left)].links, since_us);
+		wakes |= pw_fair_limit_leave(&pool->cluster->loads[__builtin_ctzll(left)].links,
+					     since_us);
 	if (wakes)
 		pool->pools->link_ops->on_place_free(pool->pools);
 }
@@ -69,10 +64,12 @@ static void leave_queue(struct pw_loan *loan)
 {
 	struct pw_pool *pool = loan->pool;
 
-	leave_places(pool, loan->since_us);
+	if (pool->cluster && pw_fair_limit_leave(&pool->cluster->overflow, loan->since_us))
+		pool->pools->link_ops->on_place_free(pool->pools);
+	pw_pool_leave_places(pool, loan->since_us);
 	pool->n_waiting--;
 	loan->since_us = 0;
-	if (pool->n_waiting == 0)
+	if (pool->n_waiting == 0 && pool->welcoming_since_us == 0)
 		pool->places_awaited = 0;
 	pw_pool_publish_head(pool);
 }
@@ -81,7 +78,7 @@ static void leave_welcoming(struct pw_pool *pool)
 {
 	if (pool->welcoming_since_us == 0 || !pw_list_is_empty(&pool->welcoming))
 		return;
-	leave_places(pool, pool->welcoming_since_us);
+	pw_pool_leave_places(pool, pool->welcoming_since_us);
 	pool->welcoming_since_us = 0;
 }
 
@@ -163,15 +160,26 @@ static bool can_be_served(const struct pw_loan *loan)
 				 pool->pools->snapshot->conf->max_server_logins);
 }
 
-struct pw_loan *pw_pool_head(const struct pw_pool *pool)
+struct pw_loan *pw_pool_waiter(const struct pw_pool *pool, unsigned n)
 {
 	PW_LIST_FOREACH (node, &pool->waiting) {
 		struct pw_loan *loan = PW_CONTAINER(node, struct pw_loan, node);
 
-		if (can_be_served(loan))
+		if (can_be_served(loan) && n-- == 0)
 			return loan;
 	}
 	return NULL;
+}
+
+struct pw_loan *pw_pool_head(const struct pw_pool *pool)
+{
+	return pw_pool_waiter(pool, 0);
+}
+
+void pw_pools_try_again(struct pw_pools *pools)
+{
+	if (!pw_timer_is_armed(&pools->retry))
+		pw_loop_arm(pools->loop, &pools->retry, PW_FAIR_RETRY_US);
 }
 
 static void note_wait(struct pw_pool *pool, uint64_t waited_us)

@@ -181,6 +181,7 @@ static void test_busy_pool_yields(void **state PW_UNUSED)
 	assert_in_range(turns, 30, 60);
 	assert_int_equal(links_of(n, 0), 1);
 	return_other(n, &ann);
+	fake_pass(&f->env, 100 * MS);
 	(void)log_all_in(f);
 	assert_int_equal(links_of(n, 0), 1);
 	assert_true(f->b[0][0].loan.state == PW_LOAN_HOLDING ||
@@ -217,6 +218,205 @@ static void test_welcome_has_its_turn(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+static unsigned count_connects(struct fixture *f)
+{
+	unsigned n = 0;
+
+	while (fake_accept(&f->env, &f->s[f->n_servers])) {
+		f->n_servers++;
+		n++;
+	}
+	return n;
+}
+
+/* What is used again and again is not closed between two transactions, unless somebody has waited;
+ * what is idle is closed at once. */
+static void test_link_that_was_just_used(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 2);
+	struct fixture *f = n->f;
+	struct fake_borrower ann;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 1);
+	put_other(n, &ann, 1, "ann");
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_false(fake_borrow(&ann));
+	for (int i = 0; i < 8; i++) {
+		fake_pass(&f->env, 10 * MS);
+		give_back(f, &f->b[0][0]);
+		assert_int_equal(count_connects(f), 0);
+		assert_true(fake_borrow(&f->b[0][0]));
+	}
+	fake_pass(&f->env, 30 * MS);
+	give_back(f, &f->b[0][0]);
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&ann, "link");
+	fake_pass(&f->env, 5 * MS);
+	return_other(n, &ann);
+	fake_pass(&f->env, 30 * MS);
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_int_equal(links_of(n, 0), 1);
+	fake_borrower_fini(&ann);
+	end_nodes(n);
+}
+
+/* Two ask at once where all is idle: each takes one place, whoever's turn it is, and no more links
+ * are closed than that. */
+static void test_no_more_is_evicted_than_needed(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 6", 2);
+	struct fixture *f = n->f;
+	struct fake_borrower ann, carl;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 4);
+	put_other(n, &ann, 1, "ann");
+	put_other(n, &carl, 0, "carl");
+	for (int i = 0; i < 4; i++)
+		assert_false(fake_borrow(&f->b[0][i]));
+	for (int i = 0; i < 4; i++)
+		(void)log_all_in(f);
+	for (int i = 0; i < 4; i++)
+		give_back(f, &f->b[0][i]);
+	fake_pass(&f->env, PW_SECOND_US);
+	assert_false(fake_borrow(&ann));
+	fake_turn_worker(&f->env, 1);
+	f->env.clock.now_us += 3 * MS;
+	pw_loop_refresh_time(&f->env.workers[0].loop);
+	assert_false(fake_borrow(&carl));
+	fake_turn_worker(&f->env, 0);
+	fake_pass(&f->env, 200 * MS);
+	(void)log_all_in(f);
+	fake_assert_heard(&ann, "link");
+	fake_assert_heard(&carl, "link");
+	assert_int_equal(pw_limit_used(&shared_of(f)->links), 2);
+	fake_borrower_fini(&ann);
+	fake_borrower_fini(&carl);
+	end_nodes(n);
+}
+
+/* Who waited for either of two nodes and has a place at one leaves the other to the next. */
+static void test_waiting_for_either(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 6", 1);
+	struct fixture *f = n->f;
+	struct fake_borrower ann, carl;
+
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	limit_node(n, 0, 1);
+	limit_node(n, 1, 1);
+	put_other(n, &ann, 0, "ann");
+	put_other(n, &carl, 0, "carl");
+	for (int i = 0; i < 2; i++) {
+		assert_false(fake_borrow(&f->b[0][i]));
+		fake_turn(&f->env);
+		(void)log_all_in(f);
+	}
+	assert_false(fake_borrow(&ann));
+	fake_pass(&f->env, 10 * MS);
+	assert_false(fake_borrow(&carl));
+	fake_turn(&f->env);
+	fake_server_close(&f->s[0]);
+	fake_turn(&f->env);
+	assert_int_equal(count_connects(f), 1);
+	/* Hers is still logging in. */
+	fake_server_close(&f->s[1]);
+	fake_turn(&f->env);
+	assert_int_equal(count_connects(f), 1);
+	fake_borrower_fini(&ann);
+	fake_borrower_fini(&carl);
+	end_nodes(n);
+}
+
+/* Those who came later to a pool do not go first because another one of it has waited for long. */
+static void test_each_by_its_own_wait(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 8", 1);
+	struct fixture *f = n->f;
+	struct fake_borrower ann[3], carl;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 3);
+	put_other(n, &carl, 0, "carl");
+	for (int i = 0; i < 3; i++)
+		put_other(n, &ann[i], 0, "ann");
+	for (int i = 0; i < 2; i++)
+		assert_false(fake_borrow(&f->b[0][i]));
+	for (int i = 0; i < 2; i++)
+		(void)log_all_in(f);
+	assert_false(fake_borrow(&ann[0]));
+	(void)log_all_in(f);
+	assert_false(fake_borrow(&ann[1]));
+	fake_pass(&f->env, 10 * MS);
+	assert_false(fake_borrow(&carl));
+	fake_pass(&f->env, 200 * MS);
+	assert_false(fake_borrow(&ann[2]));
+	fake_turn(&f->env);
+	for (int i = 0; i < 2; i++) {
+		fake_server_close(&f->s[i]);
+		fake_turn(&f->env);
+		assert_int_equal(count_connects(f), 1);
+	}
+	assert_int_equal(pw_limit_used(&ann[0].loan.pool->shared->links), 2);
+	assert_int_equal(pw_limit_used(&carl.loan.pool->shared->links), 1);
+	for (int i = 0; i < 3; i++)
+		fake_borrower_fini(&ann[i]);
+	fake_borrower_fini(&carl);
+	end_nodes(n);
+}
+
+/* A place that is free is not kept for one who does not ask for it any more. */
+static void test_who_is_paused(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 2", 1);
+	struct fixture *f = n->f;
+	struct pw_fair_limit *links;
+	uint64_t now;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 2);
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	links = &n->cluster->loads[n->places[0].slot].links;
+	now = f->env.workers[0].loop.now_us;
+	(void)pw_fair_limit_has_room(links, 1, now - 400 * MS, now);
+	assert_false(fake_borrow(&f->b[0][1]));
+	fake_turn(&f->env);
+	/* Nor does anybody give one up for it while there is room. */
+	give_back(f, &f->b[0][0]);
+	fake_assert_heard(&f->b[0][1], "link");
+	assert_false(fake_borrow(&f->b[0][0]));
+	fake_pass(&f->env, 300 * MS);
+	assert_int_equal(log_all_in(f), 1);
+	assert_int_equal(links_of(n, 0), 2);
+	end_nodes(n);
+}
+
+/* A full node in the own zone is waited for, not the far one connected to for nothing. */
+static void test_full_node_of_the_zone(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	n->places[1].is_far = true;
+	limit_node(n, 0, 1);
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_false(fake_borrow(&f->b[0][1]));
+	for (int i = 0; i < 10; i++) {
+		fake_pass(&f->env, 100 * MS);
+		assert_int_equal(count_connects(f), 0);
+	}
+	give_back(f, &f->b[0][0]);
+	fake_assert_heard(&f->b[0][1], "link");
+	assert_int_equal(links_of(n, 1), 0);
+	end_nodes(n);
+}
+
 static void test_lower_limit(void **state PW_UNUSED)
 {
 	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
@@ -245,6 +445,12 @@ int main(void)
 	    cmocka_unit_test(test_full_replica),
 	    cmocka_unit_test(test_busy_pool_yields),
 	    cmocka_unit_test(test_welcome_has_its_turn),
+	    cmocka_unit_test(test_link_that_was_just_used),
+	    cmocka_unit_test(test_no_more_is_evicted_than_needed),
+	    cmocka_unit_test(test_waiting_for_either),
+	    cmocka_unit_test(test_each_by_its_own_wait),
+	    cmocka_unit_test(test_who_is_paused),
+	    cmocka_unit_test(test_full_node_of_the_zone),
 	    cmocka_unit_test(test_lower_limit),
 	};
 

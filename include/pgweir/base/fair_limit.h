@@ -19,9 +19,11 @@
 enum {
 	/* Who has waited longer by less than this does not go first. */
 	PW_FAIR_MARGIN_US = 2000,
-	/* Who has not tried for so long is not waited for: it may wait for something else by now.
-	 * Three turns of the janitor of pools. */
-	PW_FAIR_STALE_US = 1000 * 1000,
+	/* So often does whoever waits try at least ... */
+	PW_FAIR_RETRY_US = 50 * 1000,
+	/* ... and who has not for so long is not waited for: it may wait for something else by now.
+	 */
+	PW_FAIR_STALE_US = 200 * 1000,
 };
 
 struct pw_fair_limit {
@@ -38,6 +40,8 @@ bool pw_fair_limit_take(struct pw_fair_limit *limit, int max, uint64_t since_us,
 /* Would there be one? No is a refusal too. */
 bool pw_fair_limit_has_room(struct pw_fair_limit *limit, int max, uint64_t since_us,
 			    uint64_t now_us);
+/* Is it the turn of who waits since then, if there is one? No is not remembered. */
+bool pw_fair_limit_is_first(struct pw_fair_limit *limit, uint64_t since_us, uint64_t now_us);
 /* Is there one that nobody waits for? No is not remembered. */
 bool pw_fair_limit_has_spare(struct pw_fair_limit *limit, int max, uint64_t now_us);
 /* Since when the one waits that has waited longest of all that were refused; 0 = nobody does. */

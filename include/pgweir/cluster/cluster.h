@@ -39,7 +39,8 @@ struct pw_node_load {
 	/* Loans since the process began: by pools of replicas, and by others. */
 	_Atomic uint64_t reads, others;
 	struct pw_fair_limit links; /* server connections to it, against max_connections */
-	char rest[64 - 3 * sizeof(uint64_t) - sizeof(struct pw_fair_limit)];
+	atomic_bool is_shrinking;   /* a worker counts and closes those beyond it */
+	char rest[64 - 4 * sizeof(uint64_t) - sizeof(struct pw_fair_limit)];
 };
 
 _Static_assert(sizeof(struct pw_node_load) == 64, "a cache line");

@@ -222,6 +222,7 @@ struct pw_pools {
 	const struct pw_link_ops *link_ops;
 	struct pw_clusters *clusters; /* of the process */
 	struct pw_timer janitor;
+	struct pw_timer retry; /* somebody waits for a place in a fair limit (base/fair_limit.h) */
 	uint64_t next_average_us;
 	struct pw_counters retired; /* of pools that are gone */
 	bool is_lending;            /* inside on_link: a second one waits its turn */
