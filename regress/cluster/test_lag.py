@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from lib.nodes import seen, settle, state
-from lib.wait import TIME_FACTOR, wait_for
-from lib.wire import PgError, collect, query
+from lib.nodes import reason, row_of, seen, settle, state
+from lib.wait import TIME_FACTOR, stays_true, wait_for
+from lib.wire import PgError, collect, query, startup
 
 pytestmark = pytest.mark.pgweir_only
 INTERVAL_MS, MAX_LAG_MS = int(100 * TIME_FACTOR), int(500 * TIME_FACTOR)
@@ -425,3 +425,64 @@ def test_no_limit_is_not_no_knowledge(make_shop, cluster, whose):
         pooler.reload()
     wait_for(lambda: all(state(pooler, node) == "lagging" for node in (one, two)))
     assert seen(pooler, "shop_ro", 4) == {primary.port}
+
+
+def test_silence_of_the_primary(make_shop, cluster):
+    """Once its last word no longer counts that is said, and a database for which it counts longer goes on."""
+    primary, one, two = cluster.nodes
+    pooler = make_shop(slow_start="0", no_primary_reads="1s", no_primary_wait="1s")
+    pooler.databases["patient"] = {**pooler.databases["shop_ro"], "no_primary_reads": "1h"}
+    pooler.reload()
+    settle(pooler)
+    assert seen(pooler, "shop_ro", 4) <= {one.port, two.port}
+    primary.kill()
+    wait_for(lambda: [state(pooler, node) for node in cluster.nodes] == ["down", "lagging", "lagging"])
+    for node in (one, two):
+        assert reason(pooler, node) == "the primary has not answered for no_primary_reads (1 s)"
+        assert row_of(pooler, node)["lag_ms"] is None
+    assert pooler.console("SHOW CLUSTERS")[0]["ready"] == "0"
+    assert seen(pooler, "patient", 4) <= {one.port, two.port}
+    # What the primary would run waits for one, not for whatever query_wait_timeout says.
+    conn = pooler.raw(dbname="shop_ro")
+    conn.send(query("SELECT 1"))
+    error = conn.expect_fatal()
+    assert error.code == "57P03" and "no_primary_reads" in error.fields["D"]
+    primary.start()
+    settle(pooler)
+
+
+def test_patience_without_a_primary(make_shop, cluster):
+    """One that has never seen a primary waits for it; but not where an error was asked for."""
+    primary, one, two = cluster.nodes
+    primary.kill()
+    pooler = make_shop(slow_start="0", no_primary_wait="1min")
+    pooler.databases["hasty"] = {**pooler.databases["shop_ro"], "all_lagging": "error"}
+    pooler.reload()
+    wait_for(lambda: [state(pooler, node) for node in (one, two)] == ["diverged", "diverged"])
+    conn = pooler.raw(dbname="shop_ro", login=False)
+    conn.send(startup({"user": "alice", "database": "shop_ro"}))
+    with pytest.raises(PgError) as refused:
+        pooler.raw(dbname="hasty")
+    assert refused.value.code == "57P03"
+    primary.start()
+    conn.authenticate("alice", pooler.auth["alice"])
+    assert conn.query("SELECT 1").value() == "1"
+
+
+@pytest.mark.full
+def test_split_reads_without_a_primary(make_shop, cluster):
+    """What is known of the database is not forgotten while there is nobody to ask and to change it."""
+    primary, *replicas = cluster.nodes
+    pooler = make_shop(routing="split", no_primary_reads="0")
+    settle(pooler)
+    primary.execute("INSERT INTO t VALUES (1)")
+    cluster.catch_up()
+    with pooler.raw(dbname="shop") as conn:
+        read = "SELECT v FROM t"
+        assert conn.query(read).value() == "1"
+        # It has seen there all that it has written.
+        where = "/* pgweir: replica */ SELECT inet_server_port()"
+        wait_for(lambda: conn.query(where).value() in {str(node.port) for node in replicas})
+        primary.kill()
+        wait_for(lambda: state(pooler, primary) == "down")
+        assert stays_true(lambda: conn.query(read).value() == "1", 70)

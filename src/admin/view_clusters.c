@@ -337,7 +337,7 @@ static void visit_node(struct visit *v, const struct pw_conf_cluster *conf,
 	pw_cell_set_text(v->rows, &row[N_REASON], node->reason);
 	set_hold(v, row, &node->hold);
 	set_links(v, row, view->places[i].slot);
-	if (lag_us != PW_LAG_UNKNOWN) {
+	if (lag_us != PW_LAG_UNKNOWN && !node->is_unheard) {
 		pw_cell_set_number(&row[N_LAG_MS], (int64_t)(lag_us / 1000));
 		pw_cell_set_number(&row[N_LAG_BYTES], (int64_t)node->lag_bytes);
 	}

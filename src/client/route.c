@@ -181,6 +181,17 @@ static void note_transaction(struct pw_request *request, const struct pw_analysi
 	request->transaction |= analysis->transaction;
 }
 
+/* While there is no primary nobody changes it, nor can be asked. */
+static bool is_too_old(struct pw_pool *pool, uint64_t given_us)
+{
+	uint64_t now_us = pool->pools->loop->now_us, heard_us;
+
+	if (pw_clock_since(given_us, now_us) <= PW_CODE_AGE_MAX_US)
+		return false;
+	heard_us = pw_pool_primary_heard(pool);
+	return heard_us == 0 || pw_clock_since(given_us, heard_us) > PW_CODE_AGE_MAX_US;
+}
+
 /* Code that is changed past pgweir is noticed by that time: the request goes where it is asked for.
  */
 static const struct pw_readable *readable_of(struct pw_client *c)
@@ -190,7 +201,7 @@ static const struct pw_readable *readable_of(struct pw_client *c)
 	uint64_t given_us = atomic_load_explicit(&db->readables.given_us, memory_order_relaxed);
 	unsigned epoch = atomic_load_explicit(&db->code_epoch, memory_order_relaxed);
 
-	if (pw_clock_since(given_us, c->clients->loop->now_us) > PW_CODE_AGE_MAX_US)
+	if (is_too_old(pool, given_us))
 		return NULL;
 	return pw_readable_look(&db->readables, &pool->readable, epoch);
 }

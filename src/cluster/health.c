@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pgweir/base/clock.h"
 #include "pgweir/base/status.h"
 #include "pgweir/base/utf8.h"
 
@@ -388,11 +389,20 @@ static void say_what_it_follows(const struct pw_health *health, struct pw_node *
 		give_reason(node, "it follows timeline %" PRIu32 ", not %" PRIu32, own, wanted);
 }
 
+/* Nobody knows any more how far behind it is. */
+static bool is_unheard_for_long(const struct pw_health *health, uint64_t now_us)
+{
+	uint64_t frozen_us = pw_health_frozen_at(health);
+
+	return frozen_us > 0 && health->no_primary_reads_us > 0 &&
+	       pw_clock_since(frozen_us, now_us) > health->no_primary_reads_us;
+}
+
 /* A standby says which timeline it receives, but not from whom. */
 static enum pw_node_state judge_replica(struct pw_health *health, size_t i, uint64_t now_us)
 {
 	struct pw_node *node = &health->nodes[i];
-	bool was_ready = node->state == PW_NODE_READY;
+	bool was_ready = node->state == PW_NODE_READY || node->is_unheard;
 	uint64_t lag_us;
 
 	if (!health->is_torn && health->track.timeline != 0 &&
@@ -409,13 +419,21 @@ static enum pw_node_state judge_replica(struct pw_health *health, size_t i, uint
 	if (!is_within(lag_us, health->max_lag_us, was_ready) ||
 	    !is_within(node->lag_bytes, health->max_lag_bytes, was_ready)) {
 		node->good_samples = 0;
+		node->is_unheard = false;
 		say_why_it_lags(node, lag_us);
 		return PW_NODE_LAGGING;
 	}
 	node->good_samples += node->good_probe != node->sample.probe;
 	node->good_probe = node->sample.probe;
-	if (node->state == PW_NODE_LAGGING && node->good_samples < PW_HEALTH_GOOD_SAMPLES)
+	if (!was_ready && node->state == PW_NODE_LAGGING &&
+	    node->good_samples < PW_HEALTH_GOOD_SAMPLES)
 		return PW_NODE_LAGGING;
+	node->is_unheard = is_unheard_for_long(health, now_us);
+	if (node->is_unheard) {
+		give_reason(node, "the primary has not answered for no_primary_reads (%g s)",
+			    (double)health->no_primary_reads_us / PW_SECOND_US);
+		return PW_NODE_LAGGING;
+	}
 	node->reason[0] = '\0';
 	return PW_NODE_READY;
 }
@@ -464,14 +482,16 @@ void pw_health_judge(struct pw_health *health, uint64_t now_us)
 	release_primary(health);
 	for (size_t i = 0; i < health->n; i++) {
 		struct pw_node *node = &health->nodes[i];
+		bool was_unheard = node->is_unheard;
 		enum pw_node_state state = judge_node(health, i, now_us);
 
+		node->is_unheard &= state == PW_NODE_LAGGING;
 		if (state == node->state)
 			continue;
 		/* One that was ready when it was first asked has been at work before, unless it was
 		 * not there. */
 		if (state == PW_NODE_READY) {
-			if (node->state != PW_NODE_NEW || node->is_newcomer)
+			if (node->is_newcomer || (node->state != PW_NODE_NEW && !was_unheard))
 				node->back_us = now_us;
 			node->is_newcomer = false;
 		}

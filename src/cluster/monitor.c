@@ -334,7 +334,9 @@ static void take_settings(struct watched *w, const struct pw_conf_cluster *setti
 	w->settings.reading.max_lag = settings->reading.max_lag;
 	w->settings.max_lag_bytes = settings->max_lag_bytes;
 	w->settings.monitor_interval = settings->monitor_interval;
+	w->settings.reading.no_primary_reads = settings->reading.no_primary_reads;
 	w->health.max_lag_us = (uint64_t)settings->reading.max_lag;
+	w->health.no_primary_reads_us = (uint64_t)settings->reading.no_primary_reads;
 	w->health.max_lag_bytes = (uint64_t)settings->max_lag_bytes;
 	for (size_t i = 0; i < w->health.n; i++) {
 		const struct pw_conf_node *node = &settings->nodes[i];

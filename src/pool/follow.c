@@ -95,19 +95,27 @@ static void word_refusal(struct pw_pool *pool, struct pw_error *err)
 		pw_error_set(err, PW_SQLSTATE_CANNOT_CONNECT_NOW, "no replica is fresh enough");
 		pw_error_detail(err,
 				"No replica of cluster \"%.63s\" is within max_lag and "
-				"max_lag_bytes, and neither drained nor banned%s.",
+				"max_lag_bytes%s, and neither drained nor banned%s%s.",
 				pool->cluster->name,
-				is_kept_from_primary(pool) ? "; primary_reads is never" : "");
+				pool->conf.reading.max_lag >= 0
+				    ? " (which the database or user has of its own)"
+				    : "",
+				is_kept_from_primary(pool) ? "; primary_reads is never" : "",
+				pw_nodes_have_primary(pool)
+				    ? ""
+				    : "; the primary does not answer, see no_primary_reads");
 	}
 	pw_error_hint(err, "SHOW NODES on the console says why.");
 }
 
-/* A promotion may come, or the first news of the nodes; or a replica, in the primary's place. */
+/* A promotion may come, and with it fresh replicas; or the first news of the nodes; or a replica,
+ * in the primary's place. */
 static bool may_hope(struct pw_pool *pool)
 {
 	uint64_t limit = (uint64_t)pool->conf.reading.no_primary_wait;
+	bool is_patient = pool->conf.reading.all_lagging != PW_ALL_LAGGING_ERROR;
 	bool waits_for_replica =
-	    is_kept_from_primary(pool) && pool->conf.reading.all_lagging != PW_ALL_LAGGING_ERROR;
+	    is_patient && (is_kept_from_primary(pool) || !pw_nodes_have_primary(pool));
 
 	return (pool->routing == PW_ROUTING_PRIMARY || waits_for_replica ||
 		!pw_nodes_are_known(pool)) &&

@@ -43,8 +43,9 @@ static bool is_fresh(const struct pw_pool *pool, const struct pw_health *health,
 	uint64_t max_lag = own >= 0 ? (uint64_t)own : health->max_lag_us;
 	uint64_t lag;
 
-	if (is_held(health, i) ||
-	    !(own >= 0 ? is_near_enough(health, node) : node->state == PW_NODE_READY))
+	/* For how long the primary may be silent is a matter of the pool, too. */
+	if (is_held(health, i) || !(own >= 0 ? is_near_enough(health, node)
+					     : node->state == PW_NODE_READY || node->is_unheard))
 		return false;
 	lag = pw_health_lag(health, i, pool->pools->loop->now_us);
 	if (max_lag == 0)
@@ -326,10 +327,26 @@ bool pw_nodes_are_known(struct pw_pool *pool)
 bool pw_nodes_may_serve(struct pw_pool *pool)
 {
 	const struct pw_cluster_view *view = pw_nodes_look(pool);
+	uint64_t usable = pw_nodes_usable_of(pool, view);
 
-	if (pw_nodes_usable_of(pool, view) == 0)
+	if (usable == 0)
 		return false;
-	return pool->routing != PW_ROUTING_PRIMARY ||
+	return (usable & ~primary_bit(view)) != 0 ||
 	       view->health.nodes[view->health.primary].state == PW_NODE_PRIMARY ||
 	       atomic_load(&pool->shared->standing) > 0;
+}
+
+bool pw_nodes_have_primary(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = pw_nodes_look(pool);
+
+	return view && view->health.primary != PW_NO_NODE &&
+	       view->health.nodes[view->health.primary].state == PW_NODE_PRIMARY;
+}
+
+uint64_t pw_pool_primary_heard(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = pool->cluster ? pw_nodes_look(pool) : NULL;
+
+	return view ? pw_health_frozen_at(&view->health) : 0;
 }

@@ -67,6 +67,8 @@ bool pw_nodes_primary_is_banned(struct pw_pool *pool);
 bool pw_nodes_are_known(struct pw_pool *pool);
 /* Is there one of which a login may be hoped for? Not where the primary lets nobody in. */
 bool pw_nodes_may_serve(struct pw_pool *pool);
+/* Does one take writes, as far as is known? */
+bool pw_nodes_have_primary(struct pw_pool *pool);
 /* Is the link's node among them? */
 bool pw_nodes_admit(const struct pw_link *link, uint64_t slots);
 /* May the loan's owner read there? Anybody may who has no token; loan NULL as well. */

@@ -72,7 +72,10 @@ static void test_beginning(void **state PW_UNUSED)
 	n->health.nodes[1].state = PW_NODE_DOWN;
 	publish(n);
 	pw_pools_follow(&f->env.workers[0].pools, n->cluster);
-	fake_turn(&f->env);
+	/* A promotion may come. */
+	fake_pass(&f->env, 20 * PW_SECOND_US);
+	fake_assert_heard(&f->b[0][0], "");
+	fake_pass(&f->env, 15 * PW_SECOND_US);
 	fake_assert_heard(&f->b[0][0], "refused:57P03");
 	end_nodes(n);
 }
@@ -246,6 +249,7 @@ static void test_all_are_drained(void **state PW_UNUSED)
 	assert_int_equal(links_at(n, 0), 2);
 	hold(n, 1, PW_HOLD_DRAINED);
 	assert_int_equal(links_at(n, 0), 0);
+	pool_of(f, 0)->conf.reading.all_lagging = PW_ALL_LAGGING_ERROR;
 	assert_false(fake_borrow(&f->b[0][0]));
 	fake_turn(&f->env);
 	fake_assert_heard(&f->b[0][0], "refused:57P03");

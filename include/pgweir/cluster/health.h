@@ -79,6 +79,7 @@ struct pw_node {
 	uint64_t good_probe;   /* the latest of them */
 	enum pw_node_state state;
 	uint64_t since_us; /* of the state */
+	bool is_unheard;   /* LAGGING for nothing but the silence of the primary */
 	uint64_t lag_bytes;
 	char reason[PW_NODE_REASON_SIZE]; /* why it is in that state; "" where that says it all */
 	struct pw_hold hold;
@@ -92,9 +93,10 @@ struct pw_health {
 	uint64_t began_us;
 	/* 0 = no limit */
 	uint64_t max_lag_us, max_lag_bytes;
-	uint64_t system; /* the cluster's; 0 = not known yet */
-	int primary;     /* PW_NO_NODE; it may be down */
-	int chosen;      /* by an operator, until the next judgement; PW_NO_NODE */
+	uint64_t no_primary_reads_us; /* for so long does the last word of the primary count */
+	uint64_t system;              /* the cluster's; 0 = not known yet */
+	int primary;                  /* PW_NO_NODE; it may be down */
+	int chosen;                   /* by an operator, until the next judgement; PW_NO_NODE */
 	bool is_torn;
 	struct pw_track track;
 	size_t n;

@@ -71,6 +71,9 @@ enum pw_reading {
 	PW_READING_FAILS,     /* no replica is fresh enough, and then nobody is to run it */
 };
 enum pw_reading pw_pool_may_read(struct pw_pool *pool, struct pw_token *token);
+/* When the primary of the pool's cluster last answered the monitor; 0 = it does, or there is none.
+ */
+uint64_t pw_pool_primary_heard(struct pw_pool *pool);
 /* Is any of its replicas fresh enough? */
 bool pw_pool_has_replicas(struct pw_pool *pool);
 /* From now on that is also what another session has told. */
