@@ -245,6 +245,8 @@ static enum pw_route decide_read(struct pw_client *c)
 static enum pw_route decide(struct pw_client *c, struct pw_request *request, enum pw_extent extent,
 			    const struct pw_piece *piece, const struct pw_slice *rest)
 {
+	/* Wherever it runs: the next one may be given another. */
+	pw_route_import(c);
 	if (c->route->avoids_replicas) {
 		c->route->avoids_replicas = false;
 		if (is_for_primary(c))
@@ -259,7 +261,6 @@ static enum pw_route decide(struct pw_client *c, struct pw_request *request, enu
 		return PW_ROUTE_HINT;
 	request->is_trusted = is_set(c, "pgweir.route", "replica");
 	catch_up(c);
-	pw_route_import(c);
 	if (extent == PW_EXTENT_OPEN)
 		return PW_ROUTE_UNREAD;
 	pw_route_look(c, piece, rest, request);

@@ -70,27 +70,56 @@ static bool is_question(const char *text)
 }
 
 /* The position of whatever has been acknowledged by then, flushed or not. */
-static const char question[] = "SELECT pg_catalog.concat(('x'::pg_catalog.text" PW_OP(
-    "||") "pg_catalog.substr("
-	  "pg_catalog.pg_walfile_name(lsn), 1, 8))::pg_catalog.bit(32)::pg_catalog.int4, ':', lsn)"
-	  " AS \"pgweir.lsn\" FROM pg_catalog.pg_current_wal_insert_lsn() AS p(lsn)";
+static const char of_primary[] =
+    "('x'::pg_catalog.text" PW_OP("||") "pg_catalog.substr(pg_catalog.pg_walfile_name(lsn), 1, 8))"
+					"::pg_catalog.bit(32)::pg_catalog.int8, lsn"
+					" FROM pg_catalog.pg_current_wal_insert_lsn() AS p(lsn)";
 
-/* A replica has replayed what it shows, of the timeline that the session is on. */
-static const char question_to_replica[] =
-    "SELECT pg_catalog.concat('%u:', pg_catalog.pg_last_wal_replay_lsn()) AS \"pgweir.lsn\"";
+/* What the session has been given, if only in this transaction. Past all that looks at it, it may
+ * have been set to anything. */
+static const char given[] =
+    " UNION ALL SELECT pg_catalog.split_part(v, ':', 1)::pg_catalog.int8,"
+    " pg_catalog.split_part(v, ':', 2)::pg_catalog.pg_lsn"
+    " FROM (SELECT CASE WHEN s" PW_OP(
+	"~") "'^[1-9][0-9]{0,9}:[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$'"
+	     " THEN s END FROM pg_catalog.current_setting('pgweir.lsn', true) AS c(s)) AS g(v)";
 
-static void add_translated(struct pw_strbuf *out, const struct pw_client *c,
-			   const struct pw_piece *piece, const char *name, const char *rest,
-			   size_t rest_len)
+/* The latest of what the node has, what was given to the session, and what it must see otherwise: a
+ * node may be behind what was given. On a later timeline is later. */
+static void add_question(struct pw_strbuf *out, struct pw_client *c)
+{
+	const struct pw_token *token = &c->route->token;
+	char floor[PW_LSN_SIZE];
+
+	pw_strbuf_add_string(out,
+			     "SELECT pg_catalog.concat(timeline, ':', lsn) AS \"pgweir.lsn\" FROM "
+			     "(SELECT ");
+	/* Whoever reads on a replica without a token has not looked yet which one it is on. */
+	if (token->timeline == 0)
+		pw_pool_follow(c->loan.pool, &c->route->token);
+	/* A replica has replayed what it shows, of the timeline that the session is on. */
+	if (pw_route_is_apart(c))
+		pw_strbuf_printf(out, "%u::pg_catalog.int8, pg_catalog.pg_last_wal_replay_lsn()",
+				 token->timeline);
+	else
+		pw_strbuf_add_string(out, of_primary);
+	pw_strbuf_add_string(out, given);
+	if (token->floor > 0) {
+		pw_lsn_format(floor, token->floor);
+		pw_strbuf_printf(out, " UNION ALL SELECT %u, '%s'", token->timeline, floor);
+	}
+	pw_strbuf_add_string(out, ") AS seen(timeline, lsn) ORDER BY timeline DESC NULLS LAST, lsn "
+				  "DESC NULLS LAST LIMIT 1");
+}
+
+static void add_translated(struct pw_strbuf *out, struct pw_client *c, const struct pw_piece *piece,
+			   const char *name, const char *rest, size_t rest_len)
 {
 	size_t begin = pw_writer_begin(out, (char)piece->type);
 
 	if (name)
 		pw_strbuf_add(out, name, strlen(name) + 1);
-	if (pw_route_is_apart(c))
-		pw_strbuf_printf(out, question_to_replica, c->route->token.timeline);
-	else
-		pw_strbuf_add_string(out, question);
+	add_question(out, c);
 	pw_strbuf_add_char(out, '\0');
 	pw_strbuf_add(out, rest, rest_len);
 	pw_writer_end(out, begin);

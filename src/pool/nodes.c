@@ -188,6 +188,21 @@ static bool are_known(const struct pw_cluster_view *view)
 	return view != NULL;
 }
 
+static void follow(const struct pw_pool *pool, const struct pw_cluster_view *view,
+		   struct pw_token *token)
+{
+	pw_token_follow(token, &view->health.track, atomic_load(&pool->cluster->probe),
+			pw_clock_now_us());
+}
+
+void pw_pool_follow(struct pw_pool *pool, struct pw_token *token)
+{
+	const struct pw_cluster_view *view = pool->cluster ? pw_nodes_look(pool) : NULL;
+
+	if (view)
+		follow(pool, view, token);
+}
+
 enum pw_reading pw_pool_may_read(struct pw_pool *pool, struct pw_token *token)
 {
 	const struct pw_cluster_view *view = pool->cluster ? pw_nodes_look(pool) : NULL;
@@ -195,8 +210,7 @@ enum pw_reading pw_pool_may_read(struct pw_pool *pool, struct pw_token *token)
 	uint64_t showing;
 
 	if (view && token)
-		pw_token_follow(token, &view->health.track, atomic_load(&pool->cluster->probe),
-				pw_clock_now_us());
+		follow(pool, view, token);
 	showing = pw_nodes_showing(pool, view, token);
 	if (view && fresh_of(pool, view) == 0) {
 		if (showing != 0)

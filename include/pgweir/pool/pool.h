@@ -76,6 +76,8 @@ enum pw_reading pw_pool_may_read(struct pw_pool *pool, struct pw_token *token);
 uint64_t pw_pool_primary_heard(struct pw_pool *pool);
 /* Is any of its replicas fresh enough? */
 bool pw_pool_has_replicas(struct pw_pool *pool);
+/* Brings what a session must see up to date with what is known of the nodes. */
+void pw_pool_follow(struct pw_pool *pool, struct pw_token *token);
 /* From now on that is also what another session has told. */
 void pw_pool_import(struct pw_pool *pool, struct pw_token *token, uint32_t timeline, uint64_t lsn);
 /* From now on that is all that the primary has now. */
