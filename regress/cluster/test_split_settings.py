@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: PostgreSQL
-"""routing = split: SHOW pgweir.lsn tells no less than the session must see."""
+"""routing = split: pgweir.lsn and pgweir.route take what they understand, and refuse all else as
+PostgreSQL refuses a wrong value; SHOW pgweir.lsn tells no less than the session must see."""
 
 import re
 
@@ -7,14 +8,158 @@ import pytest
 
 from lib.nodes import settle
 from lib.routed import REPLICAS, Routed
-from lib.wire import bind, describe, execute, parse, sync
+from lib.wait import wait_for
+from lib.wire import PgError, bind, close, describe, execute, parse, query, sync
 
 pytestmark = pytest.mark.pgweir_only
+TOKENS = ("garbage", "7/0", "0:0/1", "1:", "1:7", ":0/1", "1:0/1 ", "1:0/G", "+1:0/1", "4294967296:0/1", "1;0/1",
+          "it''s")
+HINTS = {"pgweir.lsn": "1:0/16B3748", "pgweir.route": "primary, replica"}
 
 
 @pytest.fixture
 def shop(make_shop, cluster):
     return Routed.begin(cluster, make_shop)
+
+
+def assert_refused(error, name, value, severity="ERROR"):
+    assert (error.severity, error.code, error.message) == \
+        (severity, "22023", f'invalid value for parameter "{name}": "{value}"')
+    assert HINTS[name] in error.fields["H"]
+
+
+def reads_on_a_replica(shop, conn):
+    wait_for(lambda: shop.query(conn, "SELECT 1")[1] in REPLICAS)
+    return True
+
+
+@pytest.mark.parametrize("name, values", [("pgweir.lsn", TOKENS),
+                                          ("pgweir.route", ("bogus", "PRIMARY", "replicas", "primary "))])
+def test_refused(shop, name, values):
+    conn = shop.pooler.raw(dbname="shop")
+    for value in values:
+        result = conn.query(f"SET {name} = '{value}'")
+        assert_refused(result.error, name, value.replace("''", "'"))
+        assert (result.kinds, result.status) == ("EZ", "I")
+    assert conn.query(f"SHOW {name}").status == "I"
+    assert reads_on_a_replica(shop, conn)
+
+
+@pytest.mark.parametrize("text, value", [
+    ("set session PGWEIR.lsn to 'bad'", "bad"), ("SET /* c */ pgweir . lsn = bad;", "bad"),
+    ("SET \"pgweir\".\"lsn\" = E'bad'", "bad"), ("SET pgweir.lsn = $a$bad$a$", "bad"),
+    ("SET pgweir.lsn = 17", "17"), ("SET pgweir.lsn = -1.5", "-1.5"), ("SET pgweir.lsn TO \"bad\" ; ", "bad"),
+    ("SELECT 1; SET pgweir.lsn = 'bad'; SELECT 2", "bad"), ("SET pgweir.lsn = 'hex'", "hex"),
+    ("SET pgweir.lsn = 'prä'", "prä"), ("SET pgweir.route = bogus", None),
+])
+def test_ways_to_write_it(shop, text, value):
+    conn = shop.pooler.raw(dbname="shop")
+    result = conn.query(text)
+    assert_refused(result.error, "pgweir.lsn" if value else "pgweir.route", value or "bogus")
+    assert ("SELECT 2" in text, "TD" in result.kinds) in ((False, False), (True, True))
+    assert (len(result.rows), result.status) == (int("SELECT 2" in text), "I")
+
+
+def test_accepted(shop):
+    conn = shop.pooler.raw(dbname="shop")
+    token = conn.query("SHOW pgweir.lsn").value()
+    for text in (f"SET pgweir.lsn = '{token}'", f"SET pgweir.lsn TO '{token.lower()}'", "SET pgweir.lsn = ''",
+                 "SET pgweir.lsn TO DEFAULT", "RESET pgweir.lsn", "SET pgweir.route = 'primary'",
+                 "SET pgweir.route = REPLICA", "SET pgweir.route = ''", "SET pgweir.route = DEFAULT",
+                 "RESET pgweir.route", "SET pgweir.other = 'bogus'"):
+        result = conn.query(text)
+        assert (result.error, result.status) == (None, "I"), text
+    assert reads_on_a_replica(shop, conn)
+    assert conn.query("SET bytea_output = 'bogus'").error.message == \
+        'invalid value for parameter "bytea_output": "bogus"'
+
+
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN READ ONLY"])
+def test_in_a_transaction(shop, begin):
+    conn = shop.pooler.raw(dbname="shop")
+    for first in ("SELECT 1", None):
+        conn.query(begin)
+        if first:
+            conn.query(first)
+        result = conn.query("SET LOCAL pgweir.lsn = 'garbage'")
+        assert_refused(result.error, "pgweir.lsn", "garbage")
+        assert result.status == "E"
+        assert conn.query("SELECT 1").error.code == "25P02"
+        # What PostgreSQL says of any statement then.
+        assert conn.query("SET pgweir.lsn = 'garbage'").error.code == "25P02"
+        assert conn.query("COMMIT").tag == "ROLLBACK"
+    conn.query("BEGIN")
+    conn.query("INSERT INTO t VALUES (1)")
+    conn.query("SAVEPOINT s")
+    assert conn.query("SET pgweir.route = 'bogus'").status == "E"
+    assert conn.query("ROLLBACK TO s").status == "T"
+    assert conn.query("COMMIT").tag == "COMMIT"
+    assert conn.query("SELECT count(*) FROM t").value() == "1"
+
+
+@pytest.mark.parametrize("name", ["", "s"])
+def test_extended(shop, name):
+    conn = shop.pooler.raw(dbname="shop")
+    for _ in range(2):
+        conn.run(close("S", name), sync())
+        result = conn.run(parse("", "INSERT INTO t VALUES (1)"), bind(), execute(),
+                          parse(name, "SET pgweir.lsn = 'garbage'"), bind("", name), describe("P"), execute(),
+                          parse("", "INSERT INTO t VALUES (2)"), bind(), execute(), sync())
+        assert_refused(result.error, "pgweir.lsn", "garbage")
+        assert (result.kinds, result.status) == ("12C12nEZ", "I")
+    assert conn.query("SELECT count(*) FROM t").value() == "0"
+    # As with any SET: it is its Execute that fails.
+    assert conn.run(parse("t", "SET pgweir.lsn = '7/0'"), describe("S", "t"), sync()).kinds == "1tnZ"
+    for _ in range(2):
+        result = conn.run(bind("", "t"), execute(), sync())
+        assert_refused(result.error, "pgweir.lsn", "7/0")
+        assert result.kinds == "2EZ"
+    other = shop.pooler.raw(dbname="shop")
+    assert other.run(parse("u", "SET pgweir.lsn = '7/0'"), sync()).error is None
+    assert_refused(other.run(bind("", "u"), execute(), sync()).error, "pgweir.lsn", "7/0")
+    conn.run(close("S", name), sync())
+    conn.query("BEGIN")
+    result = conn.run(parse(name, "SET pgweir.route = 'bogus'"), bind("", name), execute(), sync())
+    assert_refused(result.error, "pgweir.route", "bogus")
+    assert result.status == "E"
+    conn.query("ROLLBACK")
+    assert reads_on_a_replica(shop, conn)
+
+
+def test_pipeline(shop):
+    conn = shop.pooler.raw(dbname="shop")
+    texts = ["SET pgweir.lsn = 'one'", "SELECT 1", "SET pgweir.route = 'two'", "INSERT INTO t VALUES (1)",
+             "SET pgweir.lsn = 'three'"]
+    conn.send(b"".join(query(text) for text in texts))
+    results = [conn.result() for _ in texts]
+    assert [r.error.message.split('"')[3] if r.error else None for r in results] == \
+        ["one", None, "two", None, "three"]
+    assert conn.query("SELECT count(*) FROM t").value() == "1"
+
+
+@pytest.mark.parametrize("params", [{"options": "-c {}={}"}, {"{}": "{}"}])
+def test_startup(shop, params):
+    for name, value in (("pgweir.lsn", "garbage"), ("pgweir.lsn", "7/0"), ("pgweir.route", "bogus")):
+        if "options" in params:
+            given = {"options": f"-c {name}={value}"}
+        else:
+            given = {name: value}
+        conn = shop.pooler.raw(dbname="shop", login=False)
+        with pytest.raises(PgError) as error:
+            conn.login("alice", "shop", shop.pooler.auth["alice"], **given)
+        assert_refused(error.value, name, value, "FATAL")
+        assert conn.is_closed()
+    conn = shop.pooler.raw(dbname="shop", options="-c pgweir.lsn= -c pgweir.route=")
+    assert reads_on_a_replica(shop, conn)
+
+
+def test_where_reads_are_not_split_off(shop):
+    """They are settings like any other there."""
+    shop.pooler.settings["routing"] = "primary"
+    shop.pooler.reload()
+    conn = shop.pooler.raw(dbname="shop", options="-c pgweir.lsn=garbage")
+    assert conn.query("SET pgweir.lsn = 'other'").error is None
+    assert conn.query("SHOW pgweir.lsn").value() == "other"
 
 
 def position(token):

@@ -13,6 +13,7 @@
 #include "pgweir/pool/spelling.h"
 #include "pgweir/proto/startup.h"
 #include "pgweir/proto/writer.h"
+#include "route_priv.h"
 
 enum { USUAL_WELCOME = 1000 };
 
@@ -330,6 +331,16 @@ static bool begin_session(struct pw_client *c)
 	       pw_session_begin(c, c->params);
 }
 
+static bool takes_settings(struct pw_client *c)
+{
+	struct pw_error err;
+	bool is_refused = pw_route_refuses_settings(c, &err);
+
+	if (is_refused)
+		pw_client_close(c, err.message, &err);
+	return !is_refused;
+}
+
 void pw_login_finish(struct pw_client *c)
 {
 	struct pw_pool *pool = c->loan.pool;
@@ -342,7 +353,7 @@ void pw_login_finish(struct pw_client *c)
 		pw_client_fail(c, PW_SQLSTATE_OUT_OF_MEMORY, "out of memory");
 		return;
 	}
-	if (!make_key(c)) {
+	if (!takes_settings(c) || !make_key(c)) {
 		pw_strbuf_fini(&out);
 		return;
 	}

@@ -301,11 +301,9 @@ static bool is_asynchronous(uint8_t type)
 	return type == 'N' || type == 'A' || type == 'S';
 }
 
-static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
-		     const struct pw_expect *about)
+static void take_server_piece(struct pw_client *c, const struct pw_piece *piece,
+			      const struct pw_expect *about)
 {
-	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
-
 	if (c->state == PW_CLIENT_LOOKUP) {
 		pw_lookup_on_piece(c, piece);
 		return;
@@ -326,7 +324,7 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 	if (c->session && c->session->lone.flags)
 		pw_failed_note_answer(c, piece->type);
 	c->is_answering = !piece->is_last;
-	loan->pool->stats.now.sent += piece->len;
+	c->loan.pool->stats.now.sent += piece->len;
 	if (piece->type == 'E' && pw_resets_word_error(c, piece, about))
 		return;
 	if (c->is_tracking && piece->type == 'E' && piece->is_first) {
@@ -340,6 +338,22 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 	if (c->is_tracking && piece->type == 'C')
 		pw_relay_command_complete(c, piece, about);
 	pw_relay_add(pw_relay_to_client(c), piece);
+}
+
+static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
+		     const struct pw_expect *about)
+{
+	struct pw_client *c = PW_CONTAINER(loan, struct pw_client, loan);
+	struct pw_strbuf text = PW_STRBUF_INIT;
+	struct pw_piece worded;
+
+	if (piece->type != 'E' || !c->route) {
+		take_server_piece(c, piece, about);
+		return;
+	}
+	worded = pw_route_word(piece, &text);
+	take_server_piece(c, &worded, about);
+	pw_strbuf_fini(&text);
 }
 
 static void on_settled(struct pw_loan *loan, const struct pw_expect *entry, bool is_done)

@@ -176,6 +176,9 @@ bool pw_relay_begin_message(struct pw_client *c, const struct pw_piece *piece)
 	if (!c->route || !pw_route_may_ask(piece))
 		return begin_message(c, piece);
 	sent = pw_route_translate(c, piece, &text);
+	/* It may lie where a text lay that was looked at. */
+	if (text.len > 0)
+		pw_shape_cache_let_go(&c->clients->shapes);
 	ok = text.has_failed ? pw_relay_out_of_memory(c) : begin_message(c, &sent);
 	pw_strbuf_fini(&text);
 	return ok;

@@ -173,17 +173,38 @@ static inline uint32_t pw_route_length(const uint8_t *message)
 	return pw_load_u32(message + 1) + 1;
 }
 
+/* A whole message of ours in the place of one that was to be passed on: it must stay. */
+static inline struct pw_piece pw_route_piece_of(uint8_t type, const struct pw_strbuf *message)
+{
+	return (struct pw_piece){.data = (const uint8_t *)message->data,
+				 .len = message->len,
+				 .total = (uint32_t)message->len,
+				 .type = type,
+				 .is_first = true,
+				 .is_last = true,
+				 .is_transient = true};
+}
+
+/* ---- route_settings.c ---- */
+/* Does a text set what is pgweir's own to what it cannot be? Then this one, which a server refuses
+ * in its stead, is added to `out`; if not, nothing. */
+void pw_route_refuse_text(struct pw_client *c, const char *text, size_t len, struct pw_strbuf *out);
+/* The error that comes of it, as the client is to have it, in `out`; or the same one. */
+struct pw_piece pw_route_word(const struct pw_piece *piece, struct pw_strbuf *out);
+/* The same of what the start-up packet asks for. */
+bool pw_route_refuses_settings(const struct pw_client *c, struct pw_error *err);
+
 /* ---- route_token.c ---- */
 /* What the session has set: pgweir.lsn is to be seen. */
 void pw_route_import(struct pw_client *c);
-/* Has it a text that may be SHOW pgweir.lsn? */
+/* Has it a text, which may be SHOW pgweir.lsn, or SET of one of pgweir's own? */
 static inline bool pw_route_may_ask(const struct pw_piece *piece)
 {
 	return piece->type == 'Q' || piece->type == 'P';
 }
 
-/* That is a question to the primary: the message to be sent in the place of this one, whose bytes
- * are in `out`; or the same one. */
+/* The former is a question to the node, the latter may have to be refused: the message to be sent
+ * in the place of this one, whose bytes are in `out`; or the same one. */
 struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *piece,
 				   struct pw_strbuf *out);
 

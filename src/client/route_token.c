@@ -14,26 +14,15 @@
 #include "pgweir/proto/writer.h"
 #include "route_priv.h"
 
-/* The timeline, and a position: "1:0/16B3748". */
-static bool read_token(const char *text, uint32_t *timeline, uint64_t *lsn)
-{
-	char *end;
-	unsigned long number = strtoul(text, &end, 10);
-
-	if (end == text || *end != ':' || number == 0 || number > UINT32_MAX)
-		return false;
-	*timeline = (uint32_t)number;
-	return pw_lsn_parse(end + 1, strlen(end + 1), lsn);
-}
-
-/* What cannot be understood may be anything: then all that there is by now is to be seen. */
+/* What cannot be understood, as code has set it (route_settings.c refuses the rest), may be
+ * anything: then all that there is by now is to be seen. */
 static void import(struct pw_client *c, const char *text)
 {
 	struct pw_pool *pool = c->loan.pool;
 	uint32_t timeline;
 	uint64_t lsn;
 
-	if (read_token(text, &timeline, &lsn))
+	if (pw_token_parse(text, &timeline, &lsn))
 		pw_pool_import(pool, &c->route->token, timeline, lsn);
 	else
 		pw_pool_note_now(pool, &c->route->token);
@@ -112,39 +101,42 @@ static void add_question(struct pw_strbuf *out, struct pw_client *c)
 				  "DESC NULLS LAST LIMIT 1");
 }
 
-static void add_translated(struct pw_strbuf *out, struct pw_client *c, const struct pw_piece *piece,
-			   const char *name, const char *rest, size_t rest_len)
+/* What is to be sent for the text; nothing: itself. That of a Parse is one statement. */
+static void translate(struct pw_client *c, const char *text, size_t len, bool is_parse,
+		      struct pw_strbuf *sql)
 {
-	size_t begin = pw_writer_begin(out, (char)piece->type);
-
-	if (name)
-		pw_strbuf_add(out, name, strlen(name) + 1);
-	add_question(out, c);
-	pw_strbuf_add_char(out, '\0');
-	pw_strbuf_add(out, rest, rest_len);
-	pw_writer_end(out, begin);
+	if (is_question(text))
+		add_question(sql, c);
+	else if (!is_parse || pw_route_begins_with(pw_route_skip(text, true), "set"))
+		pw_route_refuse_text(c, text, len, sql);
 }
 
 struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *piece,
 				   struct pw_strbuf *out)
 {
 	struct pw_cursor body = pw_piece_body(piece);
+	struct pw_strbuf sql = PW_STRBUF_INIT;
 	const char *name = NULL, *text;
-	struct pw_piece result = *piece;
+	size_t begin;
 
 	if (!piece->is_last || !pw_route_is_split(c))
-		return result;
+		return *piece;
 	if (piece->type == 'P')
 		name = pw_cursor_string(&body);
-	if (!pw_route_may_begin_with(&body, "sho"))
-		return result;
 	text = pw_cursor_string(&body);
-	if (body.has_failed || !is_question(text))
-		return result;
-	add_translated(out, c, piece, name, (const char *)body.at, pw_cursor_left(&body));
-	result.data = (const uint8_t *)out->data;
-	result.len = out->len;
-	result.total = (uint32_t)out->len;
-	result.is_transient = true;
-	return result;
+	if (body.has_failed)
+		return *piece;
+	translate(c, text, (size_t)((const char *)body.at - text) - 1, name != NULL, &sql);
+	out->has_failed |= sql.has_failed;
+	if (sql.len == 0)
+		return *piece;
+	begin = pw_writer_begin(out, (char)piece->type);
+	if (name)
+		pw_strbuf_add(out, name, strlen(name) + 1);
+	pw_strbuf_add(out, sql.data, sql.len);
+	pw_strbuf_add_char(out, '\0');
+	pw_strbuf_add(out, body.at, pw_cursor_left(&body));
+	pw_writer_end(out, begin);
+	pw_strbuf_fini(&sql);
+	return pw_route_piece_of(piece->type, out);
 }

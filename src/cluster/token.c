@@ -8,6 +8,29 @@
 
 #include "pgweir/cluster/token.h"
 
+#include <string.h>
+
+#include "pgweir/cluster/lsn.h"
+
+/* ---- text ---- */
+
+/* Digit by digit: strtoul() would take signs and spaces. */
+bool pw_token_parse(const char *text, uint32_t *timeline, uint64_t *lsn)
+{
+	uint64_t number = 0;
+
+	if (*text < '1' || *text > '9')
+		return false;
+	while (*text >= '0' && *text <= '9' && number <= UINT32_MAX)
+		number = number * 10 + (unsigned)(*text++ - '0');
+	if (*text != ':' || number > UINT32_MAX)
+		return false;
+	*timeline = (uint32_t)number;
+	return pw_lsn_parse(text + 1, strlen(text + 1), lsn);
+}
+
+/* ---- seeing ---- */
+
 static void see(struct pw_sight *sight, uint64_t probe, uint64_t now_us)
 {
 	*sight = (struct pw_sight){true, probe, now_us};

@@ -375,6 +375,42 @@ static void test_import(void **state PW_UNUSED)
 	assert_true(token.primary.is_open);
 }
 
+static void test_text(void **state PW_UNUSED)
+{
+	static const char *const refused[] = {"",
+					      "garbage",
+					      "7/0",
+					      "0:0/1",
+					      ":0/1",
+					      "1:",
+					      "1:7",
+					      "+1:0/1",
+					      " 1:0/1",
+					      "1:0/1 ",
+					      "-1:0/1",
+					      "1 :0/1",
+					      "1:1",
+					      "4294967296:0/1",
+					      "1:0/G",
+					      "1:0/1/1",
+					      "1:/",
+					      "1;0/1",
+					      "99999999999999999999:0/1"};
+	uint32_t timeline;
+	uint64_t lsn;
+
+	for (size_t i = 0; i < PW_COUNTOF(refused); i++) {
+		if (pw_token_parse(refused[i], &timeline, &lsn))
+			fail_msg("%s", refused[i]);
+	}
+	assert_true(pw_token_parse("1:0/16B3748", &timeline, &lsn));
+	assert_int_equal(timeline, 1);
+	assert_int_equal(lsn, 0x16B3748);
+	assert_true(pw_token_parse("4294967295:ffffffff/FFFFFFFF", &timeline, &lsn));
+	assert_int_equal(timeline, UINT32_MAX);
+	assert_true(lsn == UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +420,7 @@ int main(void)
 	    cmocka_unit_test(test_lost_history),
 	    cmocka_unit_test(test_read_before_the_fork),
 	    cmocka_unit_test(test_import),
+	    cmocka_unit_test(test_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

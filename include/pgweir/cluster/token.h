@@ -44,6 +44,10 @@ struct pw_replay {
 	uint64_t login_us; /* the link's; 0 = any that there is, or one that is yet to be opened */
 };
 
+/* A token as it is told to others, "1:0/16B3748": a timeline and a position. The whole of `text`
+ * must be one. */
+bool pw_token_parse(const char *text, uint32_t *timeline, uint64_t *lsn);
+
 /* Something has run on the primary: a ReadyForQuery was received, or the link was lost before it,
  * and `probe` loaded after that. */
 void pw_token_saw_primary(struct pw_token *token, uint64_t probe, uint64_t now_us);

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * The settings that are pgweir's own where reads are split off: a value that nobody here
+ * understands is refused. A server knows nothing of them, and would take anything. So it is sent a
+ * setting of its own in their place, with a value that this one can never have: then it is the
+ * server that refuses, in its words, and all that follows from an error is its doing. Its error is
+ * given the right names on its way to the client.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "pgweir/base/sqlstate.h"
+#include "pgweir/cluster/token.h"
+#include "pgweir/proto/writer.h"
+#include "pgweir/sql/sets.h"
+#include "route_priv.h"
+
+/* ---- what there is ---- */
+
+static bool is_token(const char *value)
+{
+	uint32_t timeline;
+	uint64_t lsn;
+
+	return pw_token_parse(value, &timeline, &lsn);
+}
+
+static bool is_route(const char *value)
+{
+	return strcmp(value, "primary") == 0 || strcmp(value, "replica") == 0;
+}
+
+static const struct own_setting {
+	const char *name;
+	const char *mark; /* ahead of a value that a server is to refuse */
+	bool (*accepts)(const char *value);
+	const char *hint;
+} own[] = {
+    {"pgweir.lsn", "pgweir.lsn: ", is_token,
+     "It is a timeline and a position, as SHOW pgweir.lsn gives them: 1:0/16B3748."},
+    {"pgweir.route", "pgweir.route: ", is_route, "Available values: primary, replica."},
+};
+
+/* An enumeration that anybody may set, and that no statement is parsed under. */
+static const char stand_in[] = "bytea_output";
+
+/* NULL: the setting is none of these, or is taken so; empty is as if it were not set. */
+static const struct own_setting *refused(const char *name, const char *value)
+{
+	for (size_t i = 0; i < PW_COUNTOF(own); i++) {
+		if (strcmp(name, own[i].name) == 0)
+			return value[0] == '\0' || own[i].accepts(value) ? NULL : &own[i];
+	}
+	return NULL;
+}
+
+/* ---- statements ---- */
+
+static void add_refused(struct pw_strbuf *out, const char *text, const struct pw_set *set,
+			const struct own_setting *setting)
+{
+	const char *quote = set->is_quoted ? "" : "'";
+
+	pw_strbuf_add(out, text, set->at.begin);
+	pw_strbuf_add_string(out, stand_in);
+	pw_strbuf_add(out, text + set->at.end, set->inside.begin - set->at.end);
+	pw_strbuf_add_string(out, quote);
+	pw_strbuf_add_string(out, setting->mark);
+	pw_strbuf_add(out, text + set->inside.begin, set->inside.end - set->inside.begin);
+	pw_strbuf_add_string(out, quote);
+	pw_strbuf_add_string(out, text + set->inside.end);
+}
+
+/* Most texts have no SET, as their shape says, which is asked for anyhow. */
+static bool may_set(struct pw_client *c, const char *text, size_t len)
+{
+	return pw_session_is_readable(c) &&
+	       pw_shape_cache_take(&c->clients->shapes, &c->clients->shape_key, text, len)->firsts &
+		   PW_SQL_BIT(SET);
+}
+
+void pw_route_refuse_text(struct pw_client *c, const char *text, size_t len, struct pw_strbuf *out)
+{
+	struct pw_sets sets;
+	struct pw_set set;
+
+	if (!may_set(c, text, len))
+		return;
+	pw_sets_init(&sets, text, len);
+	while (pw_sets_next(&sets, &set)) {
+		const struct own_setting *setting =
+		    set.is_default ? NULL : refused(set.name, set.value);
+
+		/* Nothing behind it is run. */
+		if (setting) {
+			add_refused(out, text, &set, setting);
+			return;
+		}
+	}
+}
+
+/* ---- errors ---- */
+
+/* Is the error about that? */
+static const struct own_setting *spoken_of(const struct pw_error_fields *fields)
+{
+	const char *at = strstr(fields->message, stand_in);
+
+	if (!at || strcmp(fields->sqlstate, PW_SQLSTATE_INVALID_PARAMETER) != 0)
+		return NULL;
+	for (size_t i = 0; i < PW_COUNTOF(own); i++) {
+		if (strstr(at, own[i].mark))
+			return &own[i];
+	}
+	return NULL;
+}
+
+static void add_message(struct pw_strbuf *out, const char *message,
+			const struct own_setting *setting)
+{
+	const char *name = strstr(message, stand_in), *mark = strstr(name, setting->mark);
+
+	pw_strbuf_add(out, message, (size_t)(name - message));
+	pw_strbuf_add_string(out, setting->name);
+	name += strlen(stand_in);
+	pw_strbuf_add(out, name, (size_t)(mark - name));
+	pw_strbuf_add_string(out, mark + strlen(setting->mark));
+	pw_strbuf_add_char(out, '\0');
+}
+
+static void add_worded(struct pw_strbuf *out, const struct pw_piece *piece,
+		       const struct own_setting *setting)
+{
+	struct pw_cursor body = pw_piece_body(piece);
+	size_t begin = pw_writer_begin(out, 'E');
+	uint8_t code;
+
+	while ((code = pw_cursor_u8(&body)) != 0 && !body.has_failed) {
+		const char *value = pw_cursor_string(&body);
+
+		if (code == 'H')
+			continue;
+		pw_strbuf_add_char(out, (char)code);
+		if (code == 'M')
+			add_message(out, value, setting);
+		else
+			pw_strbuf_add(out, value, strlen(value) + 1);
+	}
+	pw_strbuf_add_char(out, 'H');
+	pw_strbuf_add(out, setting->hint, strlen(setting->hint) + 1);
+	pw_strbuf_add_char(out, '\0');
+	pw_writer_end(out, begin);
+}
+
+struct pw_piece pw_route_word(const struct pw_piece *piece, struct pw_strbuf *out)
+{
+	const struct own_setting *setting = NULL;
+	struct pw_piece result = *piece;
+	struct pw_error_fields fields;
+
+	if (piece->is_first && piece->is_last) {
+		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
+				      &fields);
+		setting = spoken_of(&fields);
+	}
+	if (!setting)
+		return result;
+	add_worded(out, piece, setting);
+	return out->has_failed ? result : pw_route_piece_of(piece->type, out);
+}
+
+/* ---- the start-up packet ---- */
+
+bool pw_route_refuses_settings(const struct pw_client *c, struct pw_error *err)
+{
+	if (!pw_route_is_split(c))
+		return false;
+	for (unsigned i = 0; i < c->settings->n; i++) {
+		const struct pw_setting *given = &c->settings->settings[i];
+		const struct own_setting *setting = refused(given->name, given->value);
+
+		if (!setting)
+			continue;
+		pw_error_set(err, PW_SQLSTATE_INVALID_PARAMETER,
+			     "invalid value for parameter \"%s\": \"%s\"", given->name,
+			     given->value);
+		pw_error_hint(err, "%s", setting->hint);
+		return true;
+	}
+	return false;
+}
