@@ -46,8 +46,12 @@ choose_built() {
 }
 
 # One sentence that says what is wrong and what to do about it.
-die() {
+complain() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+die() {
+	complain "$@"
 	exit 1
 }
 
