@@ -49,3 +49,7 @@ def test_stop_after_a_promotion(cluster):
     two.start()
     pgcluster("stop", str(cluster.directory))
     assert not any(is_running(node) for node in (primary, one, two))
+
+
+def test_can_be_rewound(cluster):
+    assert {node.execute("SHOW wal_log_hints")[0][0] for node in cluster.nodes} == {"on"}
