@@ -230,27 +230,117 @@ static void check_database_of_hosts(const struct check *c, size_t i)
 		    db->name);
 }
 
-static void check_clusters(const struct check *c)
+static void check_databases(const struct check *c)
 {
-	const struct pw_conf *conf = c->conf;
-
-	for (size_t i = 0; i < conf->n_databases; i++) {
-		if (!conf->databases[i].cluster) {
+	for (size_t i = 0; i < c->conf->n_databases; i++) {
+		if (!c->conf->databases[i].cluster) {
 			check_database_of_hosts(c, i);
 			continue;
 		}
 		check_database_of_cluster(c, i);
 		check_split(c, i);
 	}
-	for (size_t i = 0; i < conf->n_clusters; i++) {
-		const struct pw_conf_cluster *cluster = &conf->clusters[i];
+}
 
-		if (!is_set(cluster->monitor_user) && !is_set(conf->monitor_user))
-			pw_conf_problem(c->problems, &c->places->clusters[i],
-					"cluster \"%.64s\" needs a monitor_user, one with LOGIN "
-					"and pg_monitor",
-					cluster->name);
+static bool has_node(const struct pw_conf_node *nodes, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(nodes[i].name, name) == 0)
+			return true;
 	}
+	return false;
+}
+
+static void check_cluster(const struct check *c, size_t i)
+{
+	const struct pw_conf_cluster *cluster = &c->conf->clusters[i];
+	const struct pw_ini_pos *pos = &c->places->clusters[i];
+
+	if (!is_set(cluster->monitor_user) && !is_set(c->conf->monitor_user))
+		pw_conf_problem(c->problems, pos,
+				"cluster \"%.64s\" needs a monitor_user, one with LOGIN "
+				"and pg_monitor",
+				cluster->name);
+	for (size_t j = 1; j < cluster->n_nodes; j++) {
+		if (has_node(cluster->nodes, j, cluster->nodes[j].name))
+			pw_conf_problem(c->problems, pos,
+					"cluster \"%.64s\" has node \"%.64s\" twice", cluster->name,
+					cluster->nodes[j].name);
+	}
+}
+
+/* A typo, or the port is missing: one without is that of 5432. */
+static void check_node(const struct check *c, size_t i)
+{
+	const struct pw_conf_node *node = (const struct pw_conf_node *)c->places->nodes.rows + i;
+	struct pw_strbuf hint = PW_STRBUF_INIT;
+	struct pw_nearest nearest;
+
+	pw_nearest_init(&nearest, node->name);
+	for (size_t k = 0; k < c->conf->n_clusters; k++) {
+		const struct pw_conf_cluster *cluster = &c->conf->clusters[k];
+
+		if (has_node(cluster->nodes, cluster->n_nodes, node->name))
+			return;
+		for (size_t j = 0; j < cluster->n_nodes; j++)
+			pw_nearest_offer(&nearest, cluster->nodes[j].name);
+	}
+	pw_nearest_hint(&nearest, &hint);
+	pw_conf_problem(c->warnings, &c->places->nodes.places[i],
+			"node \"%.64s\" is of no cluster: what is said of it means nothing%s",
+			node->name, hint.data ? hint.data : "");
+	pw_strbuf_fini(&hint);
+}
+
+/* As the age of what a replica has shown grows between two rounds, and one of them may come late.
+ */
+static bool is_short(int64_t max_lag, const struct pw_conf_cluster *cluster)
+{
+	return max_lag > 0 && max_lag < 3 * cluster->monitor_interval;
+}
+
+static void warn_of_lag(const struct check *c, const struct pw_ini_pos *pos, const char *noun,
+			const char *name, const char *cluster)
+{
+	pw_conf_problem(
+	    c->warnings, pos,
+	    "%s \"%.64s\": max_lag is below three times the monitor_interval of cluster "
+	    "\"%.64s\": replicas that keep up may be taken to lag",
+	    noun, name, cluster);
+}
+
+/* Whoever sets it is told, not who inherits it. */
+static void check_lag(const struct check *c, size_t i)
+{
+	const struct pw_conf *conf = c->conf;
+	const char *name = conf->clusters[i].name;
+	struct pw_conf_cluster cluster;
+
+	pw_conf_resolve_cluster(conf, &conf->clusters[i], &cluster);
+	if (is_short(cluster.reading.max_lag, &cluster))
+		warn_of_lag(c, &c->places->clusters[i], "cluster", name, name);
+	for (size_t k = 0; k < conf->n_databases; k++) {
+		const struct pw_conf_db *db = &conf->databases[k];
+
+		if (db->cluster && strcmp(db->cluster, name) == 0 &&
+		    is_short(db->reading.max_lag, &cluster))
+			warn_of_lag(c, &c->places->databases[k], "database", db->name, name);
+	}
+	for (size_t k = 0; k < conf->n_users; k++) {
+		if (is_short(conf->users[k].reading.max_lag, &cluster))
+			warn_of_lag(c, &c->places->users[k], "user", conf->users[k].name, name);
+	}
+}
+
+static void check_clusters(const struct check *c)
+{
+	check_databases(c);
+	for (size_t i = 0; i < c->conf->n_clusters; i++) {
+		check_cluster(c, i);
+		check_lag(c, i);
+	}
+	for (size_t i = 0; i < c->places->nodes.n; i++)
+		check_node(c, i);
 }
 
 void pw_conf_check(const struct pw_conf *conf, const struct pw_conf_places *places,

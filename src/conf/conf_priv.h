@@ -228,7 +228,9 @@ struct pw_conf_places {
 	struct pw_ini_pos file;             /* for what was not */
 	const struct pw_ini_pos *settings;  /* one per setting */
 	const struct pw_ini_pos *databases; /* one per row of the configuration */
+	const struct pw_ini_pos *users;
 	const struct pw_ini_pos *clusters;
+	struct pw_conf_frozen nodes; /* what [nodes] has: struct pw_conf_node */
 };
 
 /* Rules that span settings. */

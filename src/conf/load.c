@@ -527,6 +527,8 @@ static void freeze_sections(struct builder *b, struct pw_conf_places *places)
 	conf->n_peers = peers.n;
 	places->clusters = clusters.places;
 	places->databases = databases.places;
+	places->users = users.places;
+	places->nodes = nodes;
 }
 
 static void build(struct builder *b, const struct pw_ini_input *input)

@@ -204,6 +204,8 @@ static void test_errors(void **state)
 	    {"[clusters]\nc = nodes='a #b'\n" MAIN, "node \"#b\""},
 	    {"[clusters]\nc = nodes=a ; b\n" MAIN, COMMENT_HINT},
 	    {"[nodes]\na = weight=2   ; it is large\n" MAIN, COMMENT_HINT},
+	    {"[clusters]\nc = nodes='a b a:5432'\n" MAIN,
+	     "t.ini:2: cluster \"c\" has node \"a:5432\" twice"},
 	    {"[clusters]\nc = nodes='a b c d e f g h i j k l m n o p q'\n" MAIN,
 	     "more than 16 nodes"},
 	    {"[clusters]\nc = nodes=a max_lag=500\n" MAIN, "a time from 0 to 1d"},
@@ -236,6 +238,55 @@ static void test_errors(void **state)
 			print_error("%s: %s\n", rows[i].text, said.why.data);
 		assert_null(conf);
 		assert_non_null(strstr(said.why.data, rows[i].why));
+	}
+	said_fini(&said);
+}
+
+#define MEANS_NOTHING "is of no cluster: what is said of it means nothing"
+#define IS_SHORT(cluster)                                                                          \
+	"max_lag is below three times the monitor_interval of cluster \"" cluster                  \
+	"\": replicas that keep up may be taken to lag"
+
+static void test_warnings(void **state)
+{
+	static const struct {
+		const char *text, *warnings;
+	} rows[] = {
+	    {"[clusters]\nc = nodes='db1:5433 db2'\n"
+	     "[nodes]\ndb1:5433 = weight=2\ndb2 = weight=2\n" MAIN,
+	     ""},
+	    {"[clusters]\nc = nodes='db1:5433 db2'\n"
+	     "[nodes]\ndb2:5432 = weight=2\ndb1 = weight=2\nreplica7 = weight=2\n" MAIN,
+	     "t.ini:5: node \"db1:5432\" " MEANS_NOTHING "; did you mean \"db1:5433\"?\n"
+	     "t.ini:6: node \"replica7:5432\" " MEANS_NOTHING},
+	    {"[nodes]\ndb1 = weight=2\n" MAIN, "t.ini:2: node \"db1:5432\" " MEANS_NOTHING},
+	    /* Three rounds, and no limit, are good. */
+	    {"[clusters]\nc = nodes=a max_lag=600ms monitor_interval=200ms\n"
+	     "[databases]\nd = cluster=c max_lag=0\n[users]\nu = max_lag=600ms\n" MAIN,
+	     ""},
+	    {"[clusters]\nc = nodes=a max_lag=599ms monitor_interval=200ms\n"
+	     "[databases]\nd = cluster=c max_lag=1ms\ne = cluster=c\n"
+	     "[users]\nu = max_lag=599ms\n" MAIN,
+	     "t.ini:2: cluster \"c\": " IS_SHORT("c") "\n"
+						      "t.ini:4: database \"d\": " IS_SHORT(
+							  "c") "\n"
+							       "t.ini:7: user \"u\": " IS_SHORT(
+								   "c")},
+	    {"[clusters]\nb = nodes=b monitor_interval=1s\nc = nodes=a\n"
+	     "[databases]\nd = cluster=c max_lag=1s\n" MAIN "max_lag = 2s\n",
+	     "t.ini:2: cluster \"b\": " IS_SHORT("b")},
+	    /* Where nobody is asked, a user's means nothing. */
+	    {"[users]\nu = max_lag=1ms\n" MAIN, ""},
+	};
+	struct said said = {PW_STRBUF_INIT, PW_STRBUF_INIT};
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		struct pw_conf *conf = parse(rows[i].text, NULL, &said);
+
+		assert_string_equal(said.why.data, "");
+		assert_string_equal(said.warnings.data, rows[i].warnings);
+		pw_conf_unref(conf);
 	}
 	said_fini(&said);
 }
@@ -308,6 +359,7 @@ int main(void)
 	    cmocka_unit_test(test_routing_untracked),
 	    cmocka_unit_test(test_cluster),
 	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_warnings),
 	    cmocka_unit_test(test_shown),
 	    cmocka_unit_test(test_single_values),
 	};
