@@ -38,7 +38,7 @@ COLUMNS = {
     "DATABASES": """name host port:i database force_user pool_size:i min_pool_size:i
         reserve_pool_size:i server_lifetime:i pool_mode load_balance_hosts max_connections:i
         current_connections:i max_client_connections:i current_client_connections:i paused:i
-        disabled:i""",
+        disabled:i cluster routing consistency max_lag_ms:i""",
     "USERS": """name pool_size reserve_pool_size pool_mode max_user_connections:i
         current_connections:i max_user_client_connections:i current_client_connections:i""",
     "LISTS": "list items:i",
@@ -250,6 +250,24 @@ def test_databases(make_pooler, pg, db):
     assert given["max_connections"] == "5"
     own = by(rows, name="pgbouncer")
     assert (own["force_user"], own["pool_mode"]) == ("pgbouncer", "statement")
+
+
+@pytest.mark.pgweir_only
+def test_databases_of_clusters(make_pooler, pg):
+    pooler = make_pooler(
+        pool_mode="transaction", session_state="track", routing="auto", monitor_user="alice",
+        databases={"plain": {"host": pg.host, "port": pg.port},
+                   "auto": {"cluster": "c"},
+                   "session": {"cluster": "c", "pool_mode": "session", "max_lag": "0"},
+                   "reports": {"cluster": "c", "routing": "replica", "consistency": "eventual",
+                               "max_lag": "1500ms"}},
+        sections={"clusters": {"c": {"nodes": f"{pg.host}:{pg.port}"}}})
+    rows = {r["name"]: tuple(r[k] for k in ("cluster", "routing", "consistency", "max_lag_ms"))
+            for r in shown(pooler, "DATABASES")}
+    assert rows["plain"] == rows["pgbouncer"] == (None, None, None, None)
+    assert rows["auto"] == ("c", "split", "session", None)
+    assert rows["session"] == ("c", "primary", "session", "0")
+    assert rows["reports"] == ("c", "replica", "eventual", "1500")
 
 
 @pytest.mark.pgweir_only

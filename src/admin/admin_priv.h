@@ -105,6 +105,8 @@ const struct pw_view *pw_console_find_parameter(const char *name);
 
 const char *pw_console_mode_name(int pool_mode);       /* NULL for -1 */
 const char *pw_console_balance_name(int load_balance); /* NULL for -1 */
+const char *pw_console_routing_name(int routing);
+const char *pw_console_consistency_name(int consistency);
 /* The console's own counters, with their averaging periods kept up. */
 struct pw_counter_history *pw_console_stats(struct pw_clients *clients);
 

@@ -28,6 +28,30 @@ const char *pw_console_balance_name(int load_balance)
 	return load_balance >= 0 ? names[load_balance] : NULL;
 }
 
+const char *pw_console_routing_name(int routing)
+{
+	static const char *const names[] = {
+	    [PW_ROUTING_PRIMARY] = "primary",
+	    [PW_ROUTING_REPLICA] = "replica",
+	    [PW_ROUTING_SPLIT] = "split",
+	    [PW_ROUTING_AUTO] = "auto",
+	};
+
+	return names[routing];
+}
+
+const char *pw_console_consistency_name(int consistency)
+{
+	static const char *const names[] = {
+	    [PW_CONSISTENCY_EVENTUAL] = "eventual",
+	    [PW_CONSISTENCY_MONOTONIC] = "monotonic",
+	    [PW_CONSISTENCY_SESSION] = "session",
+	    [PW_CONSISTENCY_GLOBAL] = "global",
+	};
+
+	return names[consistency];
+}
+
 struct pw_counter_history *pw_console_stats(struct pw_clients *clients)
 {
 	struct pw_counter_history *stats = &clients->console_stats;

@@ -45,6 +45,10 @@ enum database_column {
 	DB_CURRENT_CLIENT_CONNECTIONS,
 	DB_PAUSED,
 	DB_DISABLED,
+	DB_CLUSTER,
+	DB_ROUTING,
+	DB_CONSISTENCY,
+	DB_MAX_LAG_MS,
 };
 
 #define FIRST PW_MERGE_FIRST
@@ -53,7 +57,7 @@ enum database_column {
 /* clang-format off */
 static const struct pw_column database_columns[] = {
     [DB_NAME] = {"name", PW_COL_TEXT, PW_MERGE_KEY, "As clients call it."},
-    [DB_HOST] = {"host", PW_COL_TEXT, FIRST, "As configured; NULL = unix socket."},
+    [DB_HOST] = {"host", PW_COL_TEXT, FIRST, "As configured; NULL = unix socket, or that of the cluster's node."},
     [DB_PORT] = {"port", PW_COL_INT4, FIRST, "Port of the server."},
     [DB_DATABASE] = {"database", PW_COL_TEXT, FIRST, "As the server calls it."},
     [DB_FORCE_USER] = {"force_user", PW_COL_TEXT, FIRST,
@@ -76,9 +80,28 @@ static const struct pw_column database_columns[] = {
                                        "Clients at present."},
     [DB_PAUSED] = {"paused", PW_COL_INT4, PW_MERGE_MAX, "1 = by PAUSE or KILL of this database."},
     [DB_DISABLED] = {"disabled", PW_COL_INT4, PW_MERGE_MAX, "1 = takes no new clients."},
+    [DB_CLUSTER] = {"cluster", PW_COL_TEXT, FIRST, "As in [clusters]; NULL = it is of none, nor has it what follows."},
+    [DB_ROUTING] = {"routing", PW_COL_TEXT, FIRST,
+                    "primary, replica or split: what is in force, for users that have none of their own."},
+    [DB_CONSISTENCY] = {"consistency", PW_COL_TEXT, FIRST, "The same of consistency."},
+    [DB_MAX_LAG_MS] = {"max_lag_ms", PW_COL_INT4, FIRST,
+                       "The database's own; 0 = no limit, NULL = that of the cluster, see SHOW CLUSTERS."},
     {.name = NULL},
 };
 /* clang-format on */
+
+static void set_reading(struct pw_rows *rows, struct pw_cell *row, const struct pw_conf_db *db,
+			const struct pw_conf_reading *reading)
+{
+	if (!db->cluster)
+		return;
+	pw_cell_set_text(rows, &row[DB_CLUSTER], db->cluster);
+	pw_cell_set_text(rows, &row[DB_ROUTING], pw_console_routing_name(reading->routing));
+	pw_cell_set_text(rows, &row[DB_CONSISTENCY],
+			 pw_console_consistency_name(reading->consistency));
+	if (reading->max_lag >= 0)
+		pw_cell_set_number(&row[DB_MAX_LAG_MS], reading->max_lag / 1000);
+}
 
 static void set_database(struct pw_rows *rows, struct pw_cell *row, const struct pw_conf *conf,
 			 const struct pw_conf_db *db)
@@ -102,6 +125,7 @@ static void set_database(struct pw_rows *rows, struct pw_cell *row, const struct
 			 pw_console_balance_name(db->load_balance_hosts));
 	pw_cell_set_number(&row[DB_MAX_CONNECTIONS], pool.max_db_connections);
 	pw_cell_set_number(&row[DB_MAX_CLIENT_CONNECTIONS], client.max_db_client_connections);
+	set_reading(rows, row, db, &pool.reading);
 }
 
 static struct pw_cell *add_database(struct pw_rows *rows, const char *name)
