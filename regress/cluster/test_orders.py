@@ -271,6 +271,8 @@ def test_promoted_apart(make_shop, cluster):
     wait_for(lambda: sorted(states(pooler)) == ["down", "fenced", "fenced"])
     row, = pooler.console("SHOW CLUSTERS")
     assert (row["primary"], row["torn"]) == (None, "1")
+    pooler.wait_log(f"cluster shop: more than one node takes writes on timeline 2: {one}, {two}; none is "
+                    "followed, PROMOTE on the console chooses one\n")
     error = refusal(pooler, f"PROMOTE {primary}")
     assert error.message == f"cannot follow node {primary}: it is down, and takes no writes"
     assert "pgweir promotes nobody" in error.fields["H"]

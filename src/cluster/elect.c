@@ -14,7 +14,7 @@ static bool may_be_primary(const struct pw_candidate *nodes, int i, int incumben
 
 struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, int incumbent, int chosen)
 {
-	struct pw_election election = {PW_NO_NODE, false};
+	struct pw_election election = {PW_NO_NODE, false, 0};
 	uint32_t highest = 0;
 	int first = PW_NO_NODE, n_highest = 0;
 	bool has_incumbent = false, has_chosen = false;
@@ -26,9 +26,11 @@ struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, int incu
 			highest = nodes[i].timeline;
 			first = i;
 			n_highest = 0;
+			election.contenders = 0;
 			has_incumbent = has_chosen = false;
 		}
 		n_highest++;
+		election.contenders |= 1u << i;
 		has_incumbent |= i == incumbent;
 		has_chosen |= i == chosen && nodes[i].is_writable;
 	}

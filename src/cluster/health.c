@@ -223,6 +223,7 @@ static void elect(struct pw_health *health, uint64_t now_us)
 	health->chosen = PW_NO_NODE;
 	health->primary = election.primary;
 	health->is_torn = election.is_torn;
+	health->contenders = election.contenders;
 	if (election.primary == PW_NO_NODE || !candidates[election.primary].is_writable)
 		return;
 	primary = &health->nodes[election.primary];

@@ -117,6 +117,29 @@ static void log_stopped(struct watched *w)
 	w->logged_stopped = is_stopped;
 }
 
+/* Where none is followed the track is still that of the primary before. */
+static void log_torn(struct watched *w)
+{
+	const struct pw_health *health = &w->health;
+	struct pw_strbuf names = PW_STRBUF_INIT;
+	uint32_t timeline = health->track.timeline;
+
+	for (size_t i = 0; i < health->n; i++) {
+		if (!(health->contenders & (1u << i)))
+			continue;
+		pw_strbuf_printf(&names, "%s%s", names.len > 0 ? ", " : "", w->places[i].name);
+		if (health->primary == PW_NO_NODE)
+			timeline = health->nodes[i].sample.answer.timeline;
+	}
+	pw_log_error(&w->monitor->log,
+		     "cluster %s: more than one node takes writes on timeline %" PRIu32
+		     ": %s; %s is followed, PROMOTE on the console chooses %s",
+		     w->cluster->name, timeline, names.data ? names.data : "",
+		     name_of(w, health->primary),
+		     health->primary == PW_NO_NODE ? "one" : "another");
+	pw_strbuf_fini(&names);
+}
+
 static bool log_primary(struct watched *w)
 {
 	const struct pw_health *health = &w->health;
@@ -128,10 +151,7 @@ static bool log_primary(struct watched *w)
 			       w->cluster->name, name_of(w, health->primary),
 			       health->track.timeline, name_of(w, w->logged_primary));
 	if (health->is_torn && !w->logged_torn)
-		pw_log_error(&w->monitor->log,
-			     "cluster %s: more than one node takes writes on timeline %" PRIu32
-			     ", %s is followed",
-			     w->cluster->name, health->track.timeline, name_of(w, health->primary));
+		log_torn(w);
 	w->logged_primary = health->primary;
 	w->logged_torn = health->is_torn;
 	return is_news;

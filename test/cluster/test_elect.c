@@ -21,41 +21,42 @@ struct case_row {
 	int incumbent, chosen;
 	int primary;
 	bool is_torn;
+	const char *contenders; /* where it is torn */
 };
 
 static const struct case_row rows[] = {
-    {"", PW_NO_NODE, PW_NO_NODE, PW_NO_NODE, false},
-    {"s1 s1", PW_NO_NODE, PW_NO_NODE, PW_NO_NODE, false},
-    {"s1 w1 s1", PW_NO_NODE, PW_NO_NODE, 1, false},
+    {"", PW_NO_NODE, PW_NO_NODE, PW_NO_NODE, false, NULL},
+    {"s1 s1", PW_NO_NODE, PW_NO_NODE, PW_NO_NODE, false, NULL},
+    {"s1 w1 s1", PW_NO_NODE, PW_NO_NODE, 1, false, NULL},
     /* It does not answer: it stays. */
-    {"-1 s1 s1", 0, PW_NO_NODE, 0, false},
+    {"-1 s1 s1", 0, PW_NO_NODE, 0, false, NULL},
     /* A node that was never the primary is not made one for not answering. */
-    {"-1 s1 s1", PW_NO_NODE, PW_NO_NODE, PW_NO_NODE, false},
+    {"-1 s1 s1", PW_NO_NODE, PW_NO_NODE, PW_NO_NODE, false, NULL},
     /* A promotion. */
-    {"-1 w2 s1", 0, PW_NO_NODE, 1, false},
-    {"w1 w2 s2", 0, PW_NO_NODE, 1, false},
+    {"-1 w2 s1", 0, PW_NO_NODE, 1, false, NULL},
+    {"w1 w2 s2", 0, PW_NO_NODE, 1, false, NULL},
     /* The old one is back, writable, then a standby. */
-    {"w1 w2 s2", 1, PW_NO_NODE, 1, false},
-    {"s2 w2 s2", 1, PW_NO_NODE, 1, false},
+    {"w1 w2 s2", 1, PW_NO_NODE, 1, false, NULL},
+    {"s2 w2 s2", 1, PW_NO_NODE, 1, false, NULL},
     /* Another of the same timeline: no change, but an alarm. */
-    {"w2 w2", 1, PW_NO_NODE, 1, true},
-    {"w2 w2", 0, PW_NO_NODE, 0, true},
-    {"w2 -2", 1, PW_NO_NODE, 1, true},
+    {"w2 w2", 1, PW_NO_NODE, 1, true, "01"},
+    {"w2 w2", 0, PW_NO_NODE, 0, true, "01"},
+    {"w2 -2", 1, PW_NO_NODE, 1, true, "01"},
     /* Nobody knows which; an operator does. */
-    {"w2 w2", PW_NO_NODE, PW_NO_NODE, PW_NO_NODE, true},
-    {"w2 w2", PW_NO_NODE, 1, 1, true},
-    {"w2 w2", 0, 1, 1, true},
-    {"w1 w2 w2", 0, PW_NO_NODE, PW_NO_NODE, true},
-    {"w1 w2 w2", 0, 2, 2, true},
+    {"w2 w2", PW_NO_NODE, PW_NO_NODE, PW_NO_NODE, true, "01"},
+    {"w2 w2", PW_NO_NODE, 1, 1, true, "01"},
+    {"w2 w2", 0, 1, 1, true, "01"},
+    {"w1 w2 w2", 0, PW_NO_NODE, PW_NO_NODE, true, "12"},
+    {"w1 w2 w2", 0, 2, 2, true, "12"},
     /* Whom he chose is down, of a lower timeline, or a standby. */
-    {"-1 w2 w2", 2, 0, 2, true},
-    {"w1 w2", PW_NO_NODE, 0, 1, false},
-    {"s2 w2", PW_NO_NODE, 0, 1, false},
-    {"w2 -2", 0, 1, 0, false},
+    {"-1 w2 w2", 2, 0, 2, true, "12"},
+    {"w1 w2", PW_NO_NODE, 0, 1, false, NULL},
+    {"s2 w2", PW_NO_NODE, 0, 1, false, NULL},
+    {"w2 -2", 0, 1, 0, false, NULL},
     /* It has become a standby: the only other one follows. */
-    {"s1 w1", 0, PW_NO_NODE, 1, false},
-    {"s1 w1 w1", 0, PW_NO_NODE, PW_NO_NODE, true},
-    {"s2 s2", 0, PW_NO_NODE, PW_NO_NODE, false},
+    {"s1 w1", 0, PW_NO_NODE, 1, false, NULL},
+    {"s1 w1 w1", 0, PW_NO_NODE, PW_NO_NODE, true, "12"},
+    {"s2 s2", 0, PW_NO_NODE, PW_NO_NODE, false, NULL},
 };
 
 static void test_rows(void **state PW_UNUSED)
@@ -75,6 +76,9 @@ static void test_rows(void **state PW_UNUSED)
 			print_message("row %zu: \"%s\"\n", i, rows[i].nodes);
 		assert_int_equal(election.primary, rows[i].primary);
 		assert_int_equal(election.is_torn, rows[i].is_torn);
+		for (size_t k = 0; k < n && election.is_torn; k++)
+			assert_int_equal(election.contenders >> k & 1,
+					 strchr(rows[i].contenders, (int)('0' + k)) != NULL);
 	}
 }
 

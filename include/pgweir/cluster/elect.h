@@ -21,8 +21,9 @@ struct pw_candidate {
 };
 
 struct pw_election {
-	int primary;  /* PW_NO_NODE: an operator must say which */
-	bool is_torn; /* two are writable on the highest timeline: an alarm */
+	int primary;         /* PW_NO_NODE: an operator must say which */
+	bool is_torn;        /* two are writable on the highest timeline: an alarm */
+	unsigned contenders; /* a bit for each of those that are */
 };
 
 /* `incumbent`, the primary so far, stays until a writable node has a strictly higher timeline, also

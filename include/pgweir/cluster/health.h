@@ -98,6 +98,7 @@ struct pw_health {
 	int primary;                  /* PW_NO_NODE; it may be down */
 	int chosen;                   /* by an operator, until the next judgement; PW_NO_NODE */
 	bool is_torn;
+	unsigned contenders; /* a bit for each node that takes writes on the highest timeline */
 	struct pw_track track;
 	size_t n;
 	struct pw_node nodes[PW_NODES_MAX];
