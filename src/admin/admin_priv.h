@@ -78,6 +78,8 @@ struct pw_request {
 /* False with `err` set (severity ERROR) where it is no command, or not allowed. */
 PW_MUSTCHECK bool pw_request_parse(const char *text, enum pw_console_right right,
 				   struct pw_request *out, struct pw_error *err);
+/* How it is written: WEIGHT <node> <weight>. */
+void pw_console_usage(struct pw_strbuf *out, const struct pw_console_verb *verb);
 
 /* ---- answer.c ---- */
 

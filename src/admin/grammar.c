@@ -62,6 +62,35 @@ const struct pw_console_verb pw_console_verbs[] = {
 };
 /* clang-format on */
 
+/* ---- forms ---- */
+
+void pw_console_usage(struct pw_strbuf *out, const struct pw_console_verb *verb)
+{
+	pw_strbuf_add_string(out, verb->word);
+	switch (verb->argument) {
+	case PW_ARGUMENT_NONE:
+		break;
+	case PW_ARGUMENT_DATABASE:
+		pw_strbuf_add_string(out, " [<db>]");
+		break;
+	case PW_ARGUMENT_CLIENT:
+		pw_strbuf_add_string(out, " <id>");
+		break;
+	case PW_ARGUMENT_MODE:
+		break;
+	case PW_ARGUMENT_NODE:
+	case PW_ARGUMENT_NODE_VALUE:
+		pw_strbuf_add_string(out, " <node>");
+		break;
+	case PW_ARGUMENT_CLUSTER:
+	case PW_ARGUMENT_CLUSTER_VALUE:
+		pw_strbuf_add_string(out, " <cluster>");
+		break;
+	}
+	if (verb->mode)
+		pw_strbuf_printf(out, " %s", verb->mode);
+}
+
 /* ---- words ---- */
 
 enum scan { SCAN_FOUND, SCAN_NONE, SCAN_TOO_LONG };
@@ -341,29 +370,56 @@ static const struct pw_console_verb *find_verb_of_nodes(const char *word, const 
 	return NULL;
 }
 
-static bool parse_about_nodes(const char *text, const char *at, const char *word,
-			      struct pw_request *out, struct pw_error *err)
+/* PgBouncer's message, and how the command is written. */
+static bool refuse_form(struct pw_error *err, const char *text, const char *word)
+{
+	struct pw_strbuf forms = PW_STRBUF_INIT;
+
+	for (const struct pw_console_verb *verb = pw_console_verbs; verb->word; verb++) {
+		if (strcasecmp(verb->word, word) != 0)
+			continue;
+		pw_strbuf_add_string(&forms, forms.len > 0 ? ", or " : "");
+		pw_console_usage(&forms, verb);
+	}
+	(void)refuse_command(err, text);
+	if (!forms.has_failed)
+		pw_error_hint(err, "Write %s.", forms.data);
+	pw_strbuf_fini(&forms);
+	return false;
+}
+
+static enum scan scan_about_nodes(const char *at, const char *word, struct pw_request *out)
 {
 	enum scan scan;
 
 	if (strspn(at, BLANKS) == 0)
-		return refuse_command(err, text);
+		return SCAN_NONE;
 	at = skip_blanks(at);
 	scan = scan_node(&at, out->argument, PW_CONSOLE_NODE_MAX);
 	if (scan != SCAN_FOUND)
-		return refuse_scan(err, text, scan);
+		return scan;
 	out->has_argument = true;
 	if (strspn(at, BLANKS) > 0 && !is_at_end(at)) {
 		at = skip_blanks(at);
 		scan = scan_value(&at, out->value, PW_CONSOLE_ARGUMENT_MAX);
 		if (scan != SCAN_FOUND)
-			return refuse_scan(err, text, scan);
+			return scan;
 		out->has_value = true;
 	}
-	out->kind = PW_REQUEST_COMMAND;
 	out->verb = find_verb_of_nodes(word, out->has_value ? out->value : NULL);
-	if (!out->verb || !is_at_end(at))
-		return refuse_command(err, text);
+	return out->verb && is_at_end(at) ? SCAN_FOUND : SCAN_NONE;
+}
+
+static bool parse_about_nodes(const char *text, const char *at, const char *word,
+			      struct pw_request *out, struct pw_error *err)
+{
+	enum scan scan = scan_about_nodes(at, word, out);
+
+	if (scan == SCAN_NONE)
+		return refuse_form(err, text, word);
+	if (scan == SCAN_TOO_LONG)
+		return refuse_scan(err, text, scan);
+	out->kind = PW_REQUEST_COMMAND;
 	out->tag = out->verb->word;
 	return true;
 }

@@ -11,33 +11,6 @@
 
 #include "pgweir/proto/writer.h"
 
-static void add_usage(struct pw_strbuf *out, const struct pw_console_verb *verb)
-{
-	pw_strbuf_add_string(out, verb->word);
-	switch (verb->argument) {
-	case PW_ARGUMENT_NONE:
-		break;
-	case PW_ARGUMENT_DATABASE:
-		pw_strbuf_add_string(out, " [<db>]");
-		break;
-	case PW_ARGUMENT_CLIENT:
-		pw_strbuf_add_string(out, " <id>");
-		break;
-	case PW_ARGUMENT_MODE:
-		break;
-	case PW_ARGUMENT_NODE:
-	case PW_ARGUMENT_NODE_VALUE:
-		pw_strbuf_add_string(out, " <node>");
-		break;
-	case PW_ARGUMENT_CLUSTER:
-	case PW_ARGUMENT_CLUSTER_VALUE:
-		pw_strbuf_add_string(out, " <cluster>");
-		break;
-	}
-	if (verb->mode)
-		pw_strbuf_printf(out, " %s", verb->mode);
-}
-
 static void add_field(struct pw_strbuf *out, char code, const char *value)
 {
 	pw_strbuf_add_char(out, code);
@@ -58,7 +31,7 @@ void pw_console_help(struct pw_strbuf *out)
 		pw_strbuf_printf(out, "|%s", (*view)->name);
 	for (const struct pw_console_verb *verb = pw_console_verbs; verb->word; verb++) {
 		pw_strbuf_add_string(out, "\n\t");
-		add_usage(out, verb);
+		pw_console_usage(out, verb);
 	}
 	pw_strbuf_add(out, "\0", 2); /* ends the detail, and the fields */
 	pw_writer_end(out, begin);
@@ -105,7 +78,7 @@ static void describe_commands(struct pw_strbuf *out)
 				  "| `SHOW <table>` | Prints one of the tables below. |\n");
 	for (const struct pw_console_verb *verb = pw_console_verbs; verb->word; verb++) {
 		pw_strbuf_add_string(out, "| `");
-		add_usage(out, verb);
+		pw_console_usage(out, verb);
 		pw_strbuf_printf(out, "` | %s |\n", verb->help);
 	}
 }

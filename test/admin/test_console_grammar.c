@@ -183,6 +183,34 @@ static void test_invalid_commands_about_nodes(void **state)
 	assert_refused("drain db1:5432", PW_RIGHT_STATS, "admin access needed");
 }
 
+static void test_forms_of_commands_about_nodes(void **state)
+{
+	static const struct {
+		const char *text, *hint;
+	} rows[] = {
+	    {"MAX_LAG", "Write MAX_LAG <cluster> DEFAULT, or MAX_LAG <cluster> <time>."},
+	    {"max_lag shop;", "Write MAX_LAG <cluster> DEFAULT, or MAX_LAG <cluster> <time>."},
+	    {"WEIGHT db1", "Write WEIGHT <node> DEFAULT, or WEIGHT <node> <weight>."},
+	    {"BAN ;", "Write BAN <node>, or BAN <node> FORCE."},
+	    {"ban db1 forced", "Write BAN <node>, or BAN <node> FORCE."},
+	    {"drain 'db1'", "Write DRAIN <node>."},
+	    {"promote a b", "Write PROMOTE <node>."},
+	    {"unban db1;;", "Write UNBAN <node>."},
+	    {"weight db1 '3", "Write WEIGHT <node> DEFAULT, or WEIGHT <node> <weight>."},
+	    /* These are PgBouncer's own. */
+	    {"reload app", ""},
+	    {"max_leg", ""},
+	};
+	struct pw_request request;
+	struct pw_error err;
+
+	(void)state;
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		assert_false(pw_request_parse(rows[i].text, PW_RIGHT_ADMIN, &request, &err));
+		assert_string_equal(err.hint, rows[i].hint);
+	}
+}
+
 static void test_invalid_commands(void **state)
 {
 	static const char *const texts[] = {
@@ -368,6 +396,7 @@ int main(void)
 	    cmocka_unit_test(test_commands),
 	    cmocka_unit_test(test_commands_about_nodes),
 	    cmocka_unit_test(test_invalid_commands_about_nodes),
+	    cmocka_unit_test(test_forms_of_commands_about_nodes),
 	    cmocka_unit_test(test_invalid_commands),
 	    cmocka_unit_test(test_commands_of_pgbouncer),
 	    cmocka_unit_test(test_long_pieces),
