@@ -251,7 +251,7 @@ def test_node_of_another_system(make_shop, cluster, pg):
 
 @pytest.mark.full
 def test_reload(make_shop, cluster):
-    pooler = make_shop(nodes=cluster.nodes[:2])
+    pooler = make_shop(nodes=cluster.nodes[:2], slow_start="0")
     wait_for(lambda: sorted(states(pooler)) == ["primary", "ready"])
     rounds = int(pooler.console("SHOW CLUSTERS")[0]["rounds"])
     pooler.sections["clusters"]["shop"]["nodes"] = " ".join(str(n) for n in cluster.nodes)
