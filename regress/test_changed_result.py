@@ -110,6 +110,8 @@ def test_told_client_behind_an_error(make_pooler, table, is_changed):
 
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't'::regclass"
+LOCKED_OUT = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND objid = 7" \
+             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 
 @pytest.mark.parametrize("told", ["statement", "portal"])
@@ -128,6 +130,8 @@ def test_description_that_is_on_its_way(make_pooler, pg, db, table, told):
         c.execute("SELECT pg_advisory_lock(7)")
         a.send(first + second)
         assert a.result().error.code == "22012"
+        # Else the change may come ahead of it.
+        wait_for(lambda: c.execute(LOCKED_OUT).fetchone() == (1,))
         change = threading.Thread(target=widen, args=(table,))
         change.start()
         wait_for(lambda: c.execute(WAITING).fetchone() == (1,))
