@@ -248,7 +248,8 @@ def befall(pooler, beat, readers, troubles):
         readers.come_to_replicas()
     for trouble in troubles:
         trouble.end()
-    settle(pooler)
+    # What has been written meanwhile is to be replayed first, however long this machine takes for it.
+    settle(pooler, 60)
     readers.come_to_replicas()
 
 

@@ -24,8 +24,8 @@ def reason(pooler, node):
     return row_of(pooler, node)["reason"]
 
 
-def settle(pooler):
-    wait_for(lambda: sorted(states(pooler)) == ["primary", "ready", "ready"])
+def settle(pooler, timeout=10):
+    wait_for(lambda: sorted(states(pooler)) == ["primary", "ready", "ready"], timeout)
 
 
 def where(conn):
