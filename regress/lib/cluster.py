@@ -101,7 +101,12 @@ class Cluster:
     def __init__(self, template, directory):
         self.directory = directory
         pgcluster("copy", str(template), str(directory))
-        pgcluster("start", str(directory), "--replicas", "2", *FOR_TESTS)
+        try:
+            pgcluster("start", str(directory), "--replicas", "2", *FOR_TESTS)
+        except RuntimeError:
+            # Some of them may run.
+            pgcluster("drop", str(directory))
+            raise
         self.pg = Postgres(directory / "cluster.env")
         self.nodes = [Node(self, "primary", self.pg.port)]
         for i in (1, 2):
