@@ -14,9 +14,6 @@
 	.name = name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct pw_conf_db, field_)
 #define USER_KEY(kind_, name_)                                                                     \
 	.name = #name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct pw_conf_user, name_)
-#define USER_READING_KEY(kind_, name_)                                                             \
-	.name = #name_, .kind = PW_KIND_##kind_,                                                   \
-	.offset = offsetof(struct pw_conf_user, reading.name_)
 #define PEER_KEY(kind_, name_)                                                                     \
 	.name = #name_, .kind = PW_KIND_##kind_, .offset = offsetof(struct pw_conf_peer, name_)
 #define CLUSTER_KEY(kind_, name_, field_)                                                          \
