@@ -109,15 +109,21 @@ def begin_many(make_shop, cluster, limit, databases=8):
     return pooler, names
 
 
-def test_places_change_hands_now_and_then(make_shop, cluster):
-    """Of twice as many databases as places each gets on, and not with a login for each transaction."""
-    pooler, names = begin_many(make_shop, cluster, 4)
+def let_all_get_on(pooler, names):
+    """A client of each has twenty transactions at least; how many they were together."""
     crowd = Crowd(pooler, names, 1)
     try:
         wait_for(lambda: all(n >= 20 for n in crowd.done.values()), timeout=60)
     finally:
         crowd.end()
-    assert pooler.log_count("closing because: evicted") < sum(crowd.done.values()) / 2
+    return sum(crowd.done.values())
+
+
+def test_places_change_hands_now_and_then(make_shop, cluster):
+    """Of twice as many databases as places each gets on, and not with a login for each transaction."""
+    pooler, names = begin_many(make_shop, cluster, 4)
+    done = let_all_get_on(pooler, names)
+    assert pooler.log_count("closing because: evicted") < done / 2
 
 
 def test_server_that_is_full(make_shop, cluster):
@@ -128,11 +134,7 @@ def test_server_that_is_full(make_shop, cluster):
     cluster.catch_up()
     # Three are the superuser's, one is the monitor's.
     pooler, names = begin_many(make_shop, cluster, 4)
-    crowd = Crowd(pooler, names, 1)
-    try:
-        wait_for(lambda: all(n >= 20 for n in crowd.done.values()), timeout=60)
-    finally:
-        crowd.end()
+    let_all_get_on(pooler, names)
 
 
 def test_full_replica_of_the_zone(make_shop, cluster):
