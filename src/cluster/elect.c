@@ -12,10 +12,11 @@ static bool may_be_primary(const struct pw_candidate *nodes, int i, int incumben
 	return nodes[i].is_writable || (i == incumbent && !nodes[i].is_standby);
 }
 
-struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, int incumbent, int chosen)
+struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, uint32_t seen,
+			    int incumbent, int chosen)
 {
 	struct pw_election election = {PW_NO_NODE, false, 0};
-	uint32_t highest = 0;
+	uint32_t highest = seen;
 	int first = PW_NO_NODE, n_highest = 0;
 	bool has_incumbent = false, has_chosen = false;
 
@@ -41,5 +42,7 @@ struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, int incu
 		election.primary = incumbent;
 	else if (n_highest == 1)
 		election.primary = first;
+	else if (n_highest == 0 && chosen != PW_NO_NODE && nodes[chosen].is_writable)
+		election.primary = chosen;
 	return election;
 }

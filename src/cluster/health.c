@@ -160,20 +160,48 @@ static bool have_all_told(const struct pw_health *health, uint64_t now_us)
 	return true;
 }
 
+static bool has_answered(const struct pw_health *health, const struct pw_node *node)
+{
+	return !node->has_failed && node->sample.probe > 0 && !is_foreign(health, node);
+}
+
+/* One that has not answered yet, since it is watched anew, is where it was. */
+static uint32_t timeline_of(const struct pw_health *health, size_t i)
+{
+	uint32_t timeline = health->nodes[i].sample.answer.timeline;
+
+	return timeline == 0 && (int)i == health->primary ? health->track.timeline : timeline;
+}
+
 static void nominate(const struct pw_health *health, struct pw_candidate *candidates)
 {
 	for (size_t i = 0; i < health->n; i++) {
 		const struct pw_node *node = &health->nodes[i];
-		bool answers =
-		    !node->has_failed && node->sample.probe > 0 && !is_foreign(health, node);
+		bool answers = has_answered(health, node);
 
 		candidates[i] = (struct pw_candidate){
 		    .is_writable =
 			answers && !node->sample.answer.is_standby && !node->is_replica_only,
 		    .is_standby = answers && node->sample.answer.is_standby,
-		    .timeline = node->sample.answer.timeline,
+		    .timeline = timeline_of(health, i),
 		};
 	}
+}
+
+/* The highest timeline that a primary has had. Where nobody has been one yet, what a standby
+ * receives counts as well: there is a primary on that, if out of reach. */
+static uint32_t highest_seen(const struct pw_health *health)
+{
+	uint32_t highest = health->track.timeline;
+
+	for (size_t i = 0; health->primary == PW_NO_NODE && i < health->n; i++) {
+		const struct pw_node *node = &health->nodes[i];
+
+		if (has_answered(health, node) && node->sample.answer.is_standby &&
+		    node->sample.answer.timeline > highest)
+			highest = node->sample.answer.timeline;
+	}
+	return highest;
 }
 
 /* Where the histories part nobody says, but what a standby had replayed is part of both when it is
@@ -219,7 +247,8 @@ static void elect(struct pw_health *health, uint64_t now_us)
 	if (before == PW_NO_NODE && !have_all_told(health, now_us))
 		return;
 	nominate(health, candidates);
-	election = pw_elect(candidates, health->n, incumbent_of(health), health->chosen);
+	election = pw_elect(candidates, health->n, highest_seen(health), incumbent_of(health),
+			    health->chosen);
 	health->chosen = PW_NO_NODE;
 	health->primary = election.primary;
 	health->is_torn = election.is_torn;
@@ -240,8 +269,9 @@ bool pw_health_choose(struct pw_health *health, size_t node)
 	struct pw_election election;
 
 	nominate(health, candidates);
-	election = pw_elect(candidates, health->n, incumbent_of(health), (int)node);
-	if (!election.is_torn || election.primary != (int)node)
+	election =
+	    pw_elect(candidates, health->n, highest_seen(health), incumbent_of(health), (int)node);
+	if (election.primary != (int)node || (!election.is_torn && health->primary == (int)node))
 		return false;
 	health->chosen = (int)node;
 	return true;
@@ -444,7 +474,15 @@ static void say_why_it_is_fenced(const struct pw_health *health, struct pw_node 
 	const char *why = node->is_replica_only           ? "but is to be a replica"
 			  : health->primary == PW_NO_NODE ? "and so is another node"
 							  : "but is not the primary";
+	uint32_t seen = highest_seen(health);
 
+	if (health->primary == PW_NO_NODE && node->sample.answer.timeline < seen) {
+		give_reason(node,
+			    "it is writable on timeline %" PRIu32 ", but timeline %" PRIu32
+			    " has been seen",
+			    node->sample.answer.timeline, seen);
+		return;
+	}
 	give_reason(node, "it is writable on timeline %" PRIu32 ", %s",
 		    node->sample.answer.timeline, why);
 }

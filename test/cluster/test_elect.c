@@ -22,6 +22,7 @@ struct case_row {
 	int primary;
 	bool is_torn;
 	const char *contenders; /* where it is torn */
+	uint32_t seen;
 };
 
 static const struct case_row rows[] = {
@@ -57,6 +58,19 @@ static const struct case_row rows[] = {
     {"s1 w1", 0, PW_NO_NODE, 1, false, NULL},
     {"s1 w1 w1", 0, PW_NO_NODE, PW_NO_NODE, true, "12"},
     {"s2 s2", 0, PW_NO_NODE, PW_NO_NODE, false, NULL},
+    /* A lower timeline than there has been: its history was left behind. */
+    {"s2 w1", 0, PW_NO_NODE, PW_NO_NODE, false, NULL, 2},
+    {"w1 s2", PW_NO_NODE, PW_NO_NODE, PW_NO_NODE, false, NULL, 2},
+    {"w1 w1", PW_NO_NODE, PW_NO_NODE, PW_NO_NODE, false, NULL, 2},
+    {"w1 w2", PW_NO_NODE, PW_NO_NODE, 1, false, NULL, 2},
+    {"w1 w3", PW_NO_NODE, PW_NO_NODE, 1, false, NULL, 2},
+    {"w1 -2", 1, PW_NO_NODE, 1, false, NULL, 2},
+    /* But for an operator's word, while there is no better one. */
+    {"s2 w1", 0, 1, 1, false, NULL, 2},
+    {"s2 w1 w1", 0, 2, 2, false, NULL, 2},
+    {"s2 w1", PW_NO_NODE, 0, PW_NO_NODE, false, NULL, 2},
+    {"w1 w2", PW_NO_NODE, 0, 1, false, NULL, 2},
+    {"w1 -2", 1, 0, 1, false, NULL, 2},
 };
 
 static void test_rows(void **state PW_UNUSED)
@@ -71,7 +85,7 @@ static void test_rows(void **state PW_UNUSED)
 			nodes[n].is_standby = at[0] == 's';
 			nodes[n++].timeline = (uint32_t)(at[1] - '0');
 		}
-		election = pw_elect(nodes, n, rows[i].incumbent, rows[i].chosen);
+		election = pw_elect(nodes, n, rows[i].seen, rows[i].incumbent, rows[i].chosen);
 		if (election.primary != rows[i].primary || election.is_torn != rows[i].is_torn)
 			print_message("row %zu: \"%s\"\n", i, rows[i].nodes);
 		assert_int_equal(election.primary, rows[i].primary);

@@ -573,6 +573,82 @@ static void test_primary_that_is_followed_no_more(void **state PW_UNUSED)
 	assert_states(&w, "fenced ready ready");
 }
 
+/* What another has left behind is not gone back to, but by an operator's word. */
+static void test_lower_timeline(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	pw_health_lost(&w.health, 0, "down");
+	begin_round(&w);
+	primary(&w, 1, 2, 120);
+	standby(&w, 2, 2, 120);
+	judge(&w);
+	begin_round(&w);
+	primary(&w, 0, 1, 110);
+	judge(&w);
+	assert_states(&w, "fenced primary ready");
+	assert_false(pw_health_choose(&w.health, 0));
+	begin_round(&w);
+	standby(&w, 1, 2, 120);
+	judge(&w);
+	assert_int_equal(w.health.primary, PW_NO_NODE);
+	assert_states(&w, "fenced ready ready");
+	assert_string_equal(w.health.nodes[0].reason,
+			    "it is writable on timeline 1, but timeline 2 has been seen");
+	assert_true(pw_health_choose(&w.health, 0));
+	judge(&w);
+	assert_states(&w, "primary diverged diverged");
+	assert_int_equal(w.health.track.timeline, 1);
+	judge(&w);
+	assert_states(&w, "primary diverged diverged");
+}
+
+/* A standby tells of a primary that does not answer. */
+static void test_timeline_of_a_standby(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	begin_round(&w);
+	primary(&w, 0, 1, 100);
+	pw_health_lost(&w.health, 1, "down");
+	standby(&w, 2, 2, 130);
+	judge(&w);
+	assert_int_equal(w.health.primary, PW_NO_NODE);
+	assert_states(&w, "fenced down diverged");
+	assert_non_null(strstr(w.health.nodes[0].reason, "timeline 2 has been seen"));
+	begin_round(&w);
+	primary(&w, 1, 2, 130);
+	judge(&w);
+	assert_states(&w, "fenced primary ready");
+	/* It takes nothing from a primary that is there. */
+	begin_round(&w);
+	standby(&w, 2, 3, 130);
+	judge(&w);
+	assert_states(&w, "fenced primary ready");
+}
+
+/* Watched anew, the primary has yet to answer when the one before it does. */
+static void test_answers_after_a_reload(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 2);
+	w.health.primary = 1;
+	pw_track_fork(&w.health.track, 2, 0);
+	begin_round(&w);
+	primary(&w, 0, 1, 100);
+	judge(&w);
+	assert_int_equal(w.health.primary, 1);
+	assert_states(&w, "fenced new");
+	begin_round(&w);
+	primary(&w, 1, 2, 130);
+	judge(&w);
+	assert_states(&w, "fenced primary");
+}
+
 static void test_foreign_system(void **state PW_UNUSED)
 {
 	struct world w;
@@ -646,6 +722,9 @@ int main(void)
 	    cmocka_unit_test(test_hold),
 	    cmocka_unit_test(test_replica_of_one_of_two),
 	    cmocka_unit_test(test_primary_that_is_followed_no_more),
+	    cmocka_unit_test(test_lower_timeline),
+	    cmocka_unit_test(test_timeline_of_a_standby),
+	    cmocka_unit_test(test_answers_after_a_reload),
 	    cmocka_unit_test(test_foreign_system),
 	    cmocka_unit_test(test_life),
 	};
