@@ -266,6 +266,8 @@ static bool is_harmless(const char *name)
 					    "max_parallel_workers_per_gather",
 					    "parallel_setup_cost",
 					    "parallel_tuple_cost",
+					    "pgweir.lsn",
+					    "pgweir.route",
 					    "plan_cache_mode",
 					    "random_page_cost",
 					    "seq_page_cost",
@@ -273,10 +275,10 @@ static bool is_harmless(const char *name)
 					    "timezone",
 					    "work_mem"};
 
-	if (strchr(name, '.'))
-		return false;
-	if (strncasecmp(name, "enable_", 7) == 0 || strncasecmp(name, "geqo", 4) == 0 ||
-	    strncasecmp(name, "jit", 3) == 0)
+	/* With a dot they are anybody's, who may decide anything by them, but for pgweir's own. */
+	if (!strchr(name, '.') &&
+	    (strncasecmp(name, "enable_", 7) == 0 || strncasecmp(name, "geqo", 4) == 0 ||
+	     strncasecmp(name, "jit", 3) == 0))
 		return true;
 	for (size_t i = 0; i < PW_COUNTOF(names); i++) {
 		if (strcasecmp(names[i], name) == 0)

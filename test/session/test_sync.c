@@ -366,6 +366,9 @@ static void test_harmless(void **state)
 	assert_true(is_harmless(f, TIMEZONE, "", ""));
 	assert_true(is_harmless(f, DATESTYLE, "work_mem=1MB|enable_seqscan=off", "jit=off"));
 	assert_true(is_harmless(f, NAME, "app.x=1|role=bob", "app.x=1|role=bob"));
+	assert_true(
+	    is_harmless(f, NAME, "pgweir.lsn=1:0/1", "pgweir.lsn=1:0/2|pgweir.route=primary"));
+	assert_false(is_harmless(f, NAME, "", "jit.x=1"));
 	assert_false(is_harmless(f, ENCODING, "", ""));
 	assert_false(is_harmless(f, SEARCH_PATH, "", ""));
 	for (size_t i = 0; i < PW_COUNTOF(guards); i++) {
