@@ -57,7 +57,7 @@ const struct pw_console_verb pw_console_verbs[] = {
     {"MAX_LAG", PW_ARGUMENT_CLUSTER, "DEFAULT", PW_COMMAND_MAX_LAG, false,
      "The cluster has the max_lag that is configured."},
     {"MAX_LAG", PW_ARGUMENT_CLUSTER_VALUE, "<time>", PW_COMMAND_MAX_LAG, false,
-     "The cluster has that max_lag, as 500ms or 2s, for all its databases and until the next RELOAD."},
+     "The cluster has that max_lag, as 500ms or 2s, where databases and users have none of their own, until the next RELOAD."},
     {NULL, PW_ARGUMENT_NONE, NULL, PW_COMMAND_RELOAD, false, NULL},
 };
 /* clang-format on */
