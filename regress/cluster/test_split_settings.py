@@ -41,7 +41,8 @@ def test_refused(shop, name, values):
         result = conn.query(f"SET {name} = '{value}'")
         assert_refused(result.error, name, value.replace("''", "'"))
         assert (result.kinds, result.status) == ("EZ", "I")
-    assert conn.query(f"SHOW {name}").status == "I"
+    result = conn.query(f"SHOW {name}")
+    assert result.status == "I" and (not result.error or result.error.code == "42704"), result.error
     assert reads_on_a_replica(shop, conn)
 
 
@@ -168,54 +169,145 @@ def position(token):
     return int(timeline), int(high, 16) << 32 | int(low, 16)
 
 
-@pytest.mark.parametrize("how", ["simple", "extended"])
-def test_token_is_told_on(shop, how):
-    """Whatever position was given to a session, its own token has it."""
-    def show(conn):
-        if how == "extended":
-            return conn.run(parse("", "SHOW pgweir.lsn"), bind(), describe("P"), execute(), sync()).value()
-        return conn.query("SHOW pgweir.lsn").value()
+def show_simply(conn):
+    return conn.query("SHOW pgweir.lsn").value()
 
+
+def show_extended(conn):
+    return conn.run(parse("", "SHOW pgweir.lsn"), bind(), describe("P"), execute(), sync()).value()
+
+
+def show_prepared(conn):
+    """As drivers do that keep a statement once they have seen it often enough."""
+    if not hasattr(conn, "has_show"):
+        assert conn.run(parse("show", "SHOW pgweir.lsn"), sync()).error is None
+        conn.has_show = True
+    return conn.run(bind("", "show"), execute(), sync()).value()
+
+
+SHOWS = pytest.mark.parametrize("show", [show_simply, show_extended, show_prepared])
+
+
+@SHOWS
+def test_token_is_told_on(shop, show):
+    """Whatever position was given to a session, its own token has it."""
     conn = shop.pooler.raw(dbname="shop")
     now = show(conn)
     conn.query("SET pgweir.lsn = '1:0/1'")
     assert position(show(conn)) >= position(now)
+    # The primary says what there is on its timeline: nobody has more.
     conn.query("SET pgweir.lsn = '1:7/16B3748'")
-    assert show(conn) == "1:7/16B3748"
-    # It must see that still.
-    conn.query("SET pgweir.lsn = '1:0/2'")
-    assert show(conn) == "1:7/16B3748"
-    conn.query("RESET pgweir.lsn")
-    assert show(conn) == "1:7/16B3748"
-    # Also before the transaction is over that brings it.
+    assert position(now) <= position(show(conn)) < (1, 7 << 32)
+    # Not so of a timeline that it has not heard of, also before the transaction is over that brings it.
     conn.query("BEGIN")
-    conn.query("SET pgweir.lsn = '1:8/0'")
-    assert show(conn) == "1:8/0"
+    conn.query("SET pgweir.lsn = '2:0/1'")
+    assert show(conn) == "2:0/1"
     conn.query("ROLLBACK")
-    assert show(conn) == "1:7/16B3748"
+    assert position(show(conn))[0] == 1
     other = shop.pooler.raw(dbname="shop", options="-c pgweir.lsn=2:0/1 -c pgweir.route=primary")
     assert show(other) == "2:0/1"
-    # Nor does it matter where the session was kept meanwhile.
-    other = shop.pooler.raw(dbname="shop", options="-c pgweir.lsn=1:7/0 -c pgweir.route=primary")
-    other.query("SET pgweir.lsn = '1:0/1'")
-    other.query("SET pgweir.route = ''")
-    assert show(other) == "1:7/0"
-    assert shop.query(other, "SELECT 1")[1] == ["primary"]
     # What was set past all that looks at it tells nothing.
-    other = shop.pooler.raw(dbname="shop")
-    other.query("SELECT set_config('pgweir.lsn', 'garbage', false)")
-    assert position(show(other)) >= position(now)
+    for garbage in ("garbage", "4294967296:0/1", "9999999999:0/1", "1:"):
+        other.query(f"SELECT set_config('pgweir.lsn', '{garbage}', false)")
+        assert position(show(other)) >= position(now)
+        assert position(show(other))[0] == 1
 
 
-def test_token_of_a_replica(shop):
-    for consistency in ("session", "eventual"):
-        shop.pooler.settings["consistency"] = consistency
-        shop.pooler.reload()
-        settle(shop.pooler)
-        conn = shop.pooler.raw(dbname="shop")
-        conn.query("BEGIN READ ONLY")
-        assert shop.query(conn, "SELECT 1")[1] in REPLICAS
-        assert position(conn.query("SHOW pgweir.lsn").value())[0] == 1
-        conn.query("SET pgweir.lsn = '1:7/0'")
-        assert conn.query("SHOW pgweir.lsn").value() == "1:7/0"
-        conn.query("ROLLBACK")
+@SHOWS
+def test_token_of_a_transaction(shop, show):
+    """What it has written has no position before it ends: whoever is given that sees all there is then."""
+    conn, other = shop.pooler.raw(dbname="shop"), shop.pooler.raw(dbname="shop")
+    show(conn)
+    for node in shop.cluster.nodes[1:]:
+        node.execute("SELECT pg_wal_replay_pause()")
+    conn.query("BEGIN")
+    assert position(show(conn))[0] == 1
+    conn.query("INSERT INTO t VALUES (4711)")
+    token = show(conn)
+    assert token == "4294967295:0/0"
+    conn.query("COMMIT")
+    other.query(f"SET pgweir.lsn = '{token}'")
+    assert shop.query(other, "SELECT count(*) FROM t WHERE v = 4711")[1] == ["primary"]
+    # Its own is one again.
+    assert position(show(other))[0] == 1
+    result = conn.query("INSERT INTO t VALUES (4711); SHOW pgweir.lsn")
+    assert result.value() == token
+    result = conn.query("BEGIN; INSERT INTO t VALUES (4711); COMMIT; SHOW pgweir.lsn")
+    assert position(result.value())[0] == 1
+    for node in shop.cluster.nodes[1:]:
+        node.execute("SELECT pg_wal_replay_resume()")
+
+
+@pytest.mark.parametrize("text", [
+    "SHOW pgweir.lsn -- app", "-- app\nSHOW pgweir.lsn", "SHOW \"pgweir\".\"lsn\"", "show PGWEIR . lsn ; ;",
+    "/* a /* b */ */ SHOW pgweir.lsn", "SELECT 1 WHERE false; SHOW pgweir.lsn", "SHOW pgweir.lsn; SET x.y = 'z'"])
+def test_ways_to_ask(shop, text):
+    conn = shop.pooler.raw(dbname="shop")
+    conn.query("SET pgweir.lsn = '1:0/1'")
+    assert position(conn.query(text).value()) > (1, 1)
+    if text.count("SHOW") and "; SET" not in text and "false;" not in text:
+        assert position(conn.run(parse("", text), bind(), execute(), sync()).value()) > (1, 1)
+
+
+def test_no_way_to_ask(shop):
+    conn = shop.pooler.raw(dbname="shop")
+    assert conn.query("SELECT '; SHOW pgweir.lsn; ' AS x").value() == "; SHOW pgweir.lsn; "
+    conn.query("SET standard_conforming_strings = off")
+    assert conn.query("SELECT '\\'; SHOW pgweir.lsn; ' AS x").value() == "'; SHOW pgweir.lsn; "
+    assert position(conn.query("SHOW pgweir.lsn").value())[0] == 1
+
+
+@SHOWS
+@pytest.mark.parametrize("shared", ["fallback", "always"])
+def test_token_where_the_primary_stands_in(shop, show, shared):
+    """A read that runs on the primary in the place of a replica tells the primary's position."""
+    shop.pooler.settings["primary_reads"] = shared
+    shop.pooler.reload()
+    settle(shop.pooler)
+    for node in shop.cluster.nodes[1:]:
+        shop.pooler.console(f"DRAIN {node}")
+    conn = shop.pooler.raw(dbname="shop")
+    conn.query("INSERT INTO t VALUES (1)")
+    written = shop.cluster.nodes[0].execute("SELECT pg_current_wal_flush_lsn() - '0/0'")[0][0]
+    conn.query("BEGIN READ ONLY")
+    assert shop.query(conn, "SELECT 1")[1] == ["primary"]
+    assert position(show(conn)) >= (1, written)
+    conn.query("COMMIT")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_prepared_on_the_other_node(shop, first):
+    """Asked for on the primary and on a replica by one statement, whichever it was prepared on."""
+    conn = shop.pooler.raw(dbname="shop")
+    for at_replica in (first, 1 - first, first):
+        assert reads_on_a_replica(shop, conn)
+        conn.query("BEGIN READ ONLY" if at_replica else "BEGIN")
+        _, ran = shop.query(conn, "SELECT 1")
+        assert (ran in REPLICAS) == bool(at_replica), ran
+        assert position(show_prepared(conn)) > (1, 1 << 16)
+        conn.query("COMMIT")
+
+
+def test_token_that_is_nowhere(shop):
+    """A position that the primary has not come to asks for no more than what there is."""
+    conn = shop.pooler.raw(dbname="shop")
+    conn.query("SET pgweir.lsn = '1:FFFFFFFF/FFFFFFFF'")
+    wait_for(lambda: shop.query(conn, "SELECT 1")[1] in REPLICAS)
+
+
+@pytest.mark.parametrize("consistency", ["session", "eventual"])
+def test_token_of_a_replica(shop, consistency):
+    shop.pooler.settings["consistency"] = consistency
+    shop.pooler.reload()
+    settle(shop.pooler)
+    conn = shop.pooler.raw(dbname="shop")
+    conn.query("INSERT INTO t VALUES (1)")
+    written = shop.cluster.nodes[0].execute("SELECT pg_current_wal_flush_lsn() - '0/0'")[0][0]
+    shop.cluster.catch_up()
+    wait_for(lambda: shop.query(conn, "SELECT 1")[1] in REPLICAS)
+    conn.query("BEGIN READ ONLY")
+    assert shop.query(conn, "SELECT 1")[1] in REPLICAS
+    assert position(conn.query("SHOW pgweir.lsn").value()) >= (1, written)
+    conn.query("SET pgweir.lsn = '1:7/0'")
+    assert conn.query("SHOW pgweir.lsn").value() == "1:7/0"
+    conn.query("ROLLBACK")

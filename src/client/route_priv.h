@@ -12,6 +12,7 @@
 #include "client_priv.h"
 #include "pgweir/pool/readable.h"
 #include "pgweir/proto/messages.h"
+#include "pgweir/sql/sets.h"
 
 /* Where a request is run, and why: SHOW ROUTES. */
 enum pw_route {
@@ -186,9 +187,11 @@ static inline struct pw_piece pw_route_piece_of(uint8_t type, const struct pw_st
 }
 
 /* ---- route_settings.c ---- */
-/* Does a text set what is pgweir's own to what it cannot be? Then this one, which a server refuses
- * in its stead, is added to `out`; if not, nothing. */
-void pw_route_refuse_text(struct pw_client *c, const char *text, size_t len, struct pw_strbuf *out);
+/* Does it set what is pgweir's own to what it cannot be? Then the text from `from` to the end of
+ * the value is added to `out`, as a server refuses it. Returns how far the text was added: `from`,
+ * if it does not. */
+size_t pw_route_refuse(struct pw_strbuf *out, const char *text, size_t from,
+		       const struct pw_set *set);
 /* The error that comes of it, as the client is to have it, in `out`; or the same one. */
 struct pw_piece pw_route_word(const struct pw_piece *piece, struct pw_strbuf *out);
 /* The same of what the start-up packet asks for. */

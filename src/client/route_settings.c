@@ -13,7 +13,6 @@
 #include "pgweir/base/sqlstate.h"
 #include "pgweir/cluster/token.h"
 #include "pgweir/proto/writer.h"
-#include "pgweir/sql/sets.h"
 #include "route_priv.h"
 
 /* ---- what there is ---- */
@@ -57,47 +56,22 @@ static const struct own_setting *refused(const char *name, const char *value)
 
 /* ---- statements ---- */
 
-static void add_refused(struct pw_strbuf *out, const char *text, const struct pw_set *set,
-			const struct own_setting *setting)
+size_t pw_route_refuse(struct pw_strbuf *out, const char *text, size_t from,
+		       const struct pw_set *set)
 {
+	const struct own_setting *setting = set->is_default ? NULL : refused(set->name, set->value);
 	const char *quote = set->is_quoted ? "" : "'";
 
-	pw_strbuf_add(out, text, set->at.begin);
+	if (!setting)
+		return from;
+	pw_strbuf_add(out, text + from, set->at.begin - from);
 	pw_strbuf_add_string(out, stand_in);
 	pw_strbuf_add(out, text + set->at.end, set->inside.begin - set->at.end);
 	pw_strbuf_add_string(out, quote);
 	pw_strbuf_add_string(out, setting->mark);
-	pw_strbuf_add(out, text + set->inside.begin, set->inside.end - set->inside.begin);
+	pw_strbuf_add(out, text + set->inside.begin, set->stands.end - set->inside.begin);
 	pw_strbuf_add_string(out, quote);
-	pw_strbuf_add_string(out, text + set->inside.end);
-}
-
-/* Most texts have no SET, as their shape says, which is asked for anyhow. */
-static bool may_set(struct pw_client *c, const char *text, size_t len)
-{
-	return pw_session_is_readable(c) &&
-	       pw_shape_cache_take(&c->clients->shapes, &c->clients->shape_key, text, len)->firsts &
-		   PW_SQL_BIT(SET);
-}
-
-void pw_route_refuse_text(struct pw_client *c, const char *text, size_t len, struct pw_strbuf *out)
-{
-	struct pw_sets sets;
-	struct pw_set set;
-
-	if (!may_set(c, text, len))
-		return;
-	pw_sets_init(&sets, text, len);
-	while (pw_sets_next(&sets, &set)) {
-		const struct own_setting *setting =
-		    set.is_default ? NULL : refused(set.name, set.value);
-
-		/* Nothing behind it is run. */
-		if (setting) {
-			add_refused(out, text, &set, setting);
-			return;
-		}
-	}
+	return set->stands.end;
 }
 
 /* ---- errors ---- */
@@ -119,8 +93,13 @@ static const struct own_setting *spoken_of(const struct pw_error_fields *fields)
 static void add_message(struct pw_strbuf *out, const char *message,
 			const struct own_setting *setting)
 {
-	const char *name = strstr(message, stand_in), *mark = strstr(name, setting->mark);
+	const char *name = strstr(message, stand_in);
+	const char *mark = name ? strstr(name, setting->mark) : NULL;
 
+	if (!mark) {
+		pw_strbuf_add(out, message, strlen(message) + 1);
+		return;
+	}
 	pw_strbuf_add(out, message, (size_t)(name - message));
 	pw_strbuf_add_string(out, setting->name);
 	name += strlen(stand_in);

@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "pgweir/cluster/lsn.h"
 #include "pgweir/pool/catalog.h"
 #include "pgweir/proto/writer.h"
 #include "route_priv.h"
@@ -44,71 +44,95 @@ void pw_route_import(struct pw_client *c)
 
 /* ---- telling ---- */
 
-static bool is_question(const char *text)
+#define TIMELINE(lsn)                                                                              \
+	"('x'::pg_catalog.text" PW_OP("||") "pg_catalog.substr(pg_catalog.pg_walfile_name(" lsn    \
+					    "), 1, 8))::pg_catalog.bit(32)::pg_catalog.int8"
+#define NOT_YET "4294967295"
+
+_Static_assert(PW_TOKEN_NOT_YET == 4294967295, "as it stands in the text");
+
+/* The latest of what the node has and what the session has been given. It is one text on whichever
+ * node it runs, for a driver may prepare it on one and run it on another. A replica has replayed
+ * what it shows, of the timeline that stands in for %u: it cannot tell itself. What a transaction
+ * has written so far has no position before it ends. What is given ahead of the primary, on its own
+ * timeline or an older one, is nowhere; and past all that looks at it, it may be anything. */
+static const char question[] =
+    "SELECT pg_catalog.concat(timeline, ':', lsn) AS \"pgweir.lsn\" FROM (SELECT"
+    " pg_catalog.pg_is_in_recovery(), pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL,"
+    " CASE WHEN NOT pg_catalog.pg_is_in_recovery()"
+    " THEN pg_catalog.pg_current_wal_insert_lsn() END) AS node(is_standby, has_written, inserted),"
+    " LATERAL (SELECT " NOT_YET ", '0/0'::pg_catalog.pg_lsn WHERE has_written"
+    " UNION ALL SELECT %u, pg_catalog.pg_last_wal_replay_lsn() WHERE is_standby"
+    " UNION ALL SELECT " TIMELINE(
+	"inserted") ", inserted WHERE NOT is_standby"
+		    " UNION ALL SELECT * FROM (SELECT pg_catalog.split_part(v, ':', "
+		    "1)::pg_catalog.int8,"
+		    " pg_catalog.split_part(v, ':', 2)::pg_catalog.pg_lsn"
+		    " FROM (SELECT CASE WHEN s" PW_OP(
+			"~") "'^[1-9][0-9]{0,9}:[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$'"
+			     " THEN s END FROM pg_catalog.current_setting('pgweir.lsn', true) AS "
+			     "c(s)) AS g(v))"
+			     " AS given(t, l) WHERE t" PW_OP("<=") NOT_YET
+    " AND (is_standby OR (t" PW_OP("<") NOT_YET " AND t" PW_OP(">")
+	TIMELINE("inserted") ")))"
+			     " AS seen(timeline, lsn) ORDER BY timeline DESC, lsn DESC LIMIT 1";
+
+static void add_question(struct pw_client *c, struct pw_strbuf *out)
 {
-	static const char show[] = "show", name[] = "pgweir.lsn";
-	const char *p = pw_route_skip(text, true), *q;
-
-	if (!pw_route_begins_with(p, show))
-		return false;
-	q = pw_route_skip(p + sizeof(show) - 1, true);
-	if (q == p + sizeof(show) - 1 || !pw_route_begins_with(q, name))
-		return false;
-	q = pw_route_skip(q + sizeof(name) - 1, true);
-	return *pw_route_skip(q + (*q == ';'), true) == '\0';
-}
-
-/* The position of whatever has been acknowledged by then, flushed or not. */
-static const char of_primary[] =
-    "('x'::pg_catalog.text" PW_OP("||") "pg_catalog.substr(pg_catalog.pg_walfile_name(lsn), 1, 8))"
-					"::pg_catalog.bit(32)::pg_catalog.int8, lsn"
-					" FROM pg_catalog.pg_current_wal_insert_lsn() AS p(lsn)";
-
-/* What the session has been given, if only in this transaction. Past all that looks at it, it may
- * have been set to anything. */
-static const char given[] =
-    " UNION ALL SELECT pg_catalog.split_part(v, ':', 1)::pg_catalog.int8,"
-    " pg_catalog.split_part(v, ':', 2)::pg_catalog.pg_lsn"
-    " FROM (SELECT CASE WHEN s" PW_OP(
-	"~") "'^[1-9][0-9]{0,9}:[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$'"
-	     " THEN s END FROM pg_catalog.current_setting('pgweir.lsn', true) AS c(s)) AS g(v)";
-
-/* The latest of what the node has, what was given to the session, and what it must see otherwise: a
- * node may be behind what was given. On a later timeline is later. */
-static void add_question(struct pw_strbuf *out, struct pw_client *c)
-{
-	const struct pw_token *token = &c->route->token;
-	char floor[PW_LSN_SIZE];
-
-	pw_strbuf_add_string(out,
-			     "SELECT pg_catalog.concat(timeline, ':', lsn) AS \"pgweir.lsn\" FROM "
-			     "(SELECT ");
 	/* Whoever reads on a replica without a token has not looked yet which one it is on. */
-	if (token->timeline == 0)
+	if (c->route->token.timeline == 0)
 		pw_pool_follow(c->loan.pool, &c->route->token);
-	/* A replica has replayed what it shows, of the timeline that the session is on. */
-	if (pw_route_is_apart(c))
-		pw_strbuf_printf(out, "%u::pg_catalog.int8, pg_catalog.pg_last_wal_replay_lsn()",
-				 token->timeline);
-	else
-		pw_strbuf_add_string(out, of_primary);
-	pw_strbuf_add_string(out, given);
-	if (token->floor > 0) {
-		pw_lsn_format(floor, token->floor);
-		pw_strbuf_printf(out, " UNION ALL SELECT %u, '%s'", token->timeline, floor);
-	}
-	pw_strbuf_add_string(out, ") AS seen(timeline, lsn) ORDER BY timeline DESC NULLS LAST, lsn "
-				  "DESC NULLS LAST LIMIT 1");
+	pw_strbuf_printf(out, question, c->route->token.timeline);
 }
 
-/* What is to be sent for the text; nothing: itself. That of a Parse is one statement. */
-static void translate(struct pw_client *c, const char *text, size_t len, bool is_parse,
-		      struct pw_strbuf *sql)
+/* ---- texts ---- */
+
+/* Quickly, for most texts do not. */
+static bool speaks_of_own(const char *text, size_t len)
 {
-	if (is_question(text))
-		add_question(sql, c);
-	else if (!is_parse || pw_route_begins_with(pw_route_skip(text, true), "set"))
-		pw_route_refuse_text(c, text, len, sql);
+	static const char own[] = "pgweir", passed[] = " \t\r\n\f\v\"";
+	const char *at = text, *end = text + len, *q;
+
+	while ((at = memchr(at, '.', (size_t)(end - at)))) {
+		for (q = at++; q > text && memchr(passed, q[-1], sizeof(passed) - 1); q--)
+			;
+		if ((size_t)(q - text) >= sizeof(own) - 1 &&
+		    strncasecmp(q - (sizeof(own) - 1), own, sizeof(own) - 1) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One without strings is read alike under all settings. */
+static bool is_readable(struct pw_client *c, const char *text, size_t len)
+{
+	return pw_session_is_readable(c) || (!memchr(text, '\'', len) && !memchr(text, '$', len));
+}
+
+/* What is to be sent for the text; nothing: itself. Behind a SET that is refused nothing is run. */
+static void translate(struct pw_client *c, const char *text, size_t len, struct pw_strbuf *sql)
+{
+	struct pw_sets sets;
+	struct pw_set set;
+	size_t done = 0, before;
+
+	if (!speaks_of_own(text, len) || !is_readable(c, text, len))
+		return;
+	pw_sets_init(&sets, text, len);
+	while (pw_sets_next(&sets, &set)) {
+		before = done;
+		if (!set.is_shown) {
+			done = pw_route_refuse(sql, text, done, &set);
+			if (done > before)
+				break;
+		} else if (strcmp(set.name, "pgweir.lsn") == 0) {
+			pw_strbuf_add(sql, text + done, set.all.begin - done);
+			add_question(c, sql);
+			done = set.all.end;
+		}
+	}
+	if (done > 0)
+		pw_strbuf_add(sql, text + done, len - done);
 }
 
 struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *piece,
@@ -126,7 +150,7 @@ struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *p
 	text = pw_cursor_string(&body);
 	if (body.has_failed)
 		return *piece;
-	translate(c, text, (size_t)((const char *)body.at - text) - 1, name != NULL, &sql);
+	translate(c, text, (size_t)((const char *)body.at - text) - 1, &sql);
 	out->has_failed |= sql.has_failed;
 	if (sql.len == 0)
 		return *piece;

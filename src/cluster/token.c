@@ -56,12 +56,14 @@ void pw_token_import(struct pw_token *token, uint32_t timeline, uint64_t lsn, ui
 		     uint64_t now_us)
 {
 	token->has_shown = false;
-	if (token->timeline == 0)
+	if (token->timeline == 0 && timeline != PW_TOKEN_NOT_YET)
 		token->timeline = timeline;
-	if (token->timeline != timeline)
+	if (token->timeline != timeline) {
 		see(&token->primary, probe, now_us);
-	else if (lsn > token->floor)
+	} else if (lsn > token->floor) {
 		token->floor = lsn;
+		token->given_by = probe;
+	}
 }
 
 /* ---- following ---- */
@@ -112,6 +114,14 @@ static void settle(struct pw_token *token, struct pw_sight *sight, const struct 
 	sight->is_open = false;
 }
 
+/* Was there no such position when it was given? The primary's own only grow, but for a crash. */
+static bool is_made_up(const struct pw_token *token, const struct pw_track *track)
+{
+	const struct pw_position *last = track->n > 0 ? &track->at[track->n - 1] : NULL;
+
+	return last && token->floor > last->insert && token->given_by < last->probe;
+}
+
 void pw_token_follow(struct pw_token *token, const struct pw_track *track, uint64_t probe,
 		     uint64_t now_us)
 {
@@ -119,6 +129,10 @@ void pw_token_follow(struct pw_token *token, const struct pw_track *track, uint6
 		return;
 	if (token->timeline != track->timeline)
 		change_history(token, track, probe, now_us);
+	if (is_made_up(token, track)) {
+		see(&token->primary, probe, now_us);
+		token->floor = 0;
+	}
 	settle(token, &token->primary, track);
 	settle(token, &token->replica, track);
 }

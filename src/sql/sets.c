@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * Only what stands where a statement begins is a SET: those of CREATE FUNCTION and ALTER ROLE are
- * set later.
+ * Only what stands where a statement begins is a SET or SHOW: those of CREATE FUNCTION and ALTER
+ * ROLE are set later.
  */
 #include "config.h"
 
@@ -109,6 +109,17 @@ static struct pw_span inside_of(const char *text, struct pw_span span)
 	return (struct pw_span){quote + len, span.end - len};
 }
 
+/* E'...' and U&'...' may have escapes, and any may go on in another line. */
+static bool is_as_it_stands(const char *text, const struct pw_set *set)
+{
+	size_t len = set->inside.end - set->inside.begin;
+	const char *inside = text + set->inside.begin;
+	bool has_prefix = strchr("eEuU", text[set->stands.begin]) != NULL;
+
+	return !memchr(inside, '\n', len) && !memchr(inside, '\r', len) &&
+	       !(has_prefix && memchr(inside, '\\', len));
+}
+
 static bool take_value(struct pw_sets *sets, struct pw_set *set)
 {
 	const unsigned literals = 1u << PW_TOKEN_STRING | 1u << PW_TOKEN_QUOTED_NAME |
@@ -129,23 +140,42 @@ static bool take_value(struct pw_sets *sets, struct pw_set *set)
 	set->inside = set->is_quoted ? inside_of(text, set->stands) : set->stands;
 	copy(set->value, sizeof(set->value), text + set->inside.begin,
 	     set->inside.end - set->inside.begin, !set->is_quoted);
+	set->all.end = sets->token.end;
 	advance(sets);
-	return is_over(sets) ? sets->token.kind == PW_TOKEN_END : is_symbol(sets, ';');
+	return !set->is_quoted || is_as_it_stands(text, set);
 }
 
 /* ---- statements ---- */
 
 static bool take_set(struct pw_sets *sets, struct pw_set *set)
 {
-	if (!is_word(sets, "set"))
-		return false;
-	advance(sets);
 	if (is_word(sets, "session") || is_word(sets, "local"))
 		advance(sets);
 	if (!take_name(sets, set) || (!is_symbol(sets, '=') && !is_word(sets, "to")))
 		return false;
 	advance(sets);
 	return take_value(sets, set);
+}
+
+static bool take_show(struct pw_sets *sets, struct pw_set *set)
+{
+	if (!take_name(sets, set))
+		return false;
+	set->all.end = set->at.end;
+	return true;
+}
+
+static bool take_statement(struct pw_sets *sets, struct pw_set *set)
+{
+	bool is_taken;
+
+	*set = (struct pw_set){.is_shown = is_word(sets, "show"), .all.begin = sets->token.begin};
+	if (!set->is_shown && !is_word(sets, "set"))
+		return false;
+	advance(sets);
+	is_taken = set->is_shown ? take_show(sets, set) : take_set(sets, set);
+	return is_taken &&
+	       (is_over(sets) ? sets->token.kind == PW_TOKEN_END : is_symbol(sets, ';'));
 }
 
 void pw_sets_init(struct pw_sets *sets, const char *text, size_t len)
@@ -158,7 +188,7 @@ void pw_sets_init(struct pw_sets *sets, const char *text, size_t len)
 bool pw_sets_next(struct pw_sets *sets, struct pw_set *set)
 {
 	while (!is_over(sets)) {
-		if (take_set(sets, set))
+		if (take_statement(sets, set))
 			return true;
 		while (!is_over(sets) && !is_symbol(sets, ';'))
 			advance(sets);

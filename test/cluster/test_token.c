@@ -375,6 +375,41 @@ static void test_import(void **state PW_UNUSED)
 	assert_true(token.primary.is_open);
 }
 
+/* Written by a transaction that was not over: whatever there is when it is imported. */
+static void test_import_of_no_position_yet(void **state PW_UNUSED)
+{
+	struct pw_track track = {.timeline = 2, .async_us = 500};
+	struct pw_token token = {0};
+
+	pw_track_add(&track, &first);
+	pw_token_import(&token, PW_TOKEN_NOT_YET, 0, 1, 1000);
+	pw_token_follow(&token, &track, 1, 1100);
+	assert_true(token.primary.is_open);
+	assert_int_equal(token.timeline, 2);
+}
+
+/* The primary has not come so far, though it was asked later. */
+static void test_import_of_what_is_nowhere(void **state PW_UNUSED)
+{
+	struct pw_track track = {.timeline = 2, .async_us = 500};
+	struct pw_token token = {0};
+
+	pw_track_add(&track, &first);
+	pw_token_import(&token, 2, 1000000, first.probe, 1000);
+	pw_token_follow(&token, &track, first.probe, 1100);
+	assert_int_equal(token.floor, 1000000);
+	assert_false(token.primary.is_open);
+	pw_track_add(&track, &(struct pw_position){first.probe + 1, 1200, 300, 300});
+	pw_token_follow(&token, &track, first.probe + 1, 1300);
+	assert_true(token.primary.is_open);
+	assert_int_equal(token.floor, 0);
+	/* One that is there by then stays. */
+	token = (struct pw_token){0};
+	pw_token_import(&token, 2, 300, first.probe, 1000);
+	pw_token_follow(&token, &track, first.probe + 1, 1300);
+	assert_floor(&token, &track, 300);
+}
+
 static void test_text(void **state PW_UNUSED)
 {
 	static const char *const refused[] = {"",
@@ -420,6 +455,8 @@ int main(void)
 	    cmocka_unit_test(test_lost_history),
 	    cmocka_unit_test(test_read_before_the_fork),
 	    cmocka_unit_test(test_import),
+	    cmocka_unit_test(test_import_of_no_position_yet),
+	    cmocka_unit_test(test_import_of_what_is_nowhere),
 	    cmocka_unit_test(test_text),
 	};
 

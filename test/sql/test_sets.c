@@ -31,7 +31,13 @@ static void assert_sets(const char *text, const char *wanted)
 
 	pw_sets_init(&sets, text, strlen(text));
 	while (pw_sets_next(&sets, &set)) {
+		if (set.is_shown) {
+			pw_strbuf_printf(&got, " %s? ", set.name);
+			add_span(&got, text, set.all);
+			continue;
+		}
 		pw_strbuf_printf(&got, " %s=%s%s ", set.name, set.value, set.is_default ? "!" : "");
+		assert_int_equal(set.all.end, set.stands.end);
 		add_span(&got, text, set.at);
 		add_span(&got, text, set.stands);
 		if (set.is_quoted)
@@ -61,6 +67,17 @@ static void test_found(void **state PW_UNUSED)
 		    " a.b=1 <a.b><1> d.e=3 <d.e><3>");
 }
 
+static void test_shown(void **state PW_UNUSED)
+{
+	assert_sets("SHOW a.b", " a.b? <SHOW a.b>");
+	assert_sets("-- c\n; show /* c /* d */ */ \"A\" . \"b\" ; -- e",
+		    " a.b? <show /* c /* d */ */ \"A\" . \"b\">");
+	assert_sets("COMMIT; SHOW a.b;; SET c.d = 1; SHOW all; SHOW e.f",
+		    " a.b? <SHOW a.b> c.d=1 <c.d><1> e.f? <SHOW e.f>");
+	assert_sets(
+	    "SELECT ';SHOW a.b'; EXPLAIN SHOW a.b; SHOW a; SHOW a.b c; SHOW a. ; SHOW 'a.b'", "");
+}
+
 static void test_passed_over(void **state PW_UNUSED)
 {
 	static const char *const texts[] = {
@@ -77,6 +94,10 @@ static void test_passed_over(void **state PW_UNUSED)
 	    "SET a.b = $1",
 	    "SET a.b = - x",
 	    "SET a.b = U&'x' UESCAPE '!'",
+	    "SET a.b = E'x\\/y'",
+	    "SET a.b = U&'\\0078'",
+	    "SET a.b = 'x'\n'y'",
+	    "SET a.b = 'x\ny'",
 	    "SET a = 'x'",
 	    "SET \"a\"\"b.c\" = x",
 	    "SET TIME ZONE 'x'",
@@ -111,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_found),
+	    cmocka_unit_test(test_shown),
 	    cmocka_unit_test(test_passed_over),
 	    cmocka_unit_test(test_long_value),
 	};

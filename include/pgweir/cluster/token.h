@@ -24,10 +24,14 @@ struct pw_sight {
 	uint64_t us;
 };
 
+/* A timeline that there never is: of a position which nobody knows yet, as a transaction's own. */
+#define PW_TOKEN_NOT_YET UINT32_MAX
+
 /* All zeros: nothing need be seen. */
 struct pw_token {
 	uint32_t timeline;                /* of the floor; 0 = of any */
 	uint64_t floor;                   /* a node must have replayed so far */
+	uint64_t given_by;                /* the round that had begun when it was imported */
 	struct pw_sight primary, replica; /* the latest on each */
 	/* Nothing else was seen since: what the node has shown then it shows again, as long as it
 	 * lives. */
@@ -54,13 +58,14 @@ void pw_token_saw_primary(struct pw_token *token, uint64_t probe, uint64_t now_u
 /* The same of a read on a replica that was admitted: what that has shown holds all that was to be
  * seen before. */
 void pw_token_saw_replica(struct pw_token *token, uint64_t probe, uint64_t now_us, unsigned node);
-/* A position that was exported elsewhere. One of another history cannot be compared: then what the
- * primary has by now is to be seen. */
+/* A position that was exported elsewhere. One of another history, or of none yet, cannot be
+ * compared: then what the primary has by now is to be seen. */
 void pw_token_import(struct pw_token *token, uint32_t timeline, uint64_t lsn, uint64_t probe,
 		     uint64_t now_us);
 
 /* Brings the token up to date with what the monitor knows by now; before the question below. A
- * floor of a history that may be lost becomes what the present primary has by now. */
+ * floor of a history that may be lost becomes what the present primary has by now, and so does one
+ * that the primary itself has not reached: it was made up, or lost in a crash. */
 void pw_token_follow(struct pw_token *token, const struct pw_track *track, uint64_t probe,
 		     uint64_t now_us);
 /* May the session read there? The sample must be of the life of the server that the link belongs

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: PostgreSQL
  *
- * The statements of a text that are SET name = value, of a name with a dot and one literal: which
- * one is set, to what, and where that stands in the text. By tokens: all others are passed over, as
- * is what PostgreSQL would refuse.
+ * The statements of a text that are SET name = value, of a name with a dot and one literal, or SHOW
+ * of such a name: which one it is, what it is set to, and where that stands in the text. By tokens:
+ * all others are passed over, as is what PostgreSQL would refuse, and a literal whose value differs
+ * from what stands in its quotes, but for quotes.
  *
  * For texts that the lexer is right for (sql/lexer.h), which must stay. Any thread.
  */
@@ -22,8 +23,10 @@ struct pw_set {
 	/* As it stands in its quotes, escapes and all; in small letters where it has none. What is
 	 * longer is cut. */
 	char value[PW_SET_TEXT_SIZE];
+	bool is_shown;   /* SHOW: nothing is set, there is no value */
 	bool is_default; /* DEFAULT: there is no value */
 	bool is_quoted;
+	struct pw_span all;    /* the statement */
 	struct pw_span at;     /* the name in the text */
 	struct pw_span stands; /* the value, with its quotes */
 	struct pw_span inside; /* ... without them */
