@@ -21,6 +21,17 @@ def test_primary_and_replicas(make_shop, cluster):
     assert pooler.raw(dbname="shop").query("INSERT INTO t VALUES (1)").error is None
 
 
+def test_environment_is_for_others(make_shop, cluster, monkeypatch):
+    """What other programs of this account are told of PostgreSQL leads no monitor astray."""
+    with monkeypatch.context() as env:
+        env.setenv("PGSERVICE", "none")
+        env.setenv("PGTARGETSESSIONATTRS", "standby")
+        env.setenv("PGOPTIONS", "-c statement_timeout=1")
+        pooler = make_shop()
+    settle(pooler)
+    assert seen(pooler, "shop") == {cluster.nodes[0].port}
+
+
 @pytest.mark.full
 def test_state_of_a_session_follows(make_shop, cluster):
     pooler = make_shop(default_pool_size=6)

@@ -204,6 +204,8 @@ static void connect_to(struct pw_inquirer *q, const char *address)
 	add_parameter(&all, "sslrootcert", target->sslrootcert);
 	add_parameter(&all, "sslcert", target->sslcert);
 	add_parameter(&all, "sslkey", target->sslkey);
+	/* No file of passwords, which might be on a disk that does not answer. */
+	add_parameter(&all, "passfile", "/dev/null/none");
 	add_parameter(&all, "gssencmode", "disable");
 	add_parameter(&all, "application_name", "pgweir monitor");
 	add_parameter(&all, "options", "-c search_path=pg_catalog -c statement_timeout=10s");

@@ -194,12 +194,34 @@ static void stop(struct pw_process *p)
 	explicit_bzero(p, sizeof(*p));
 }
 
+/* What libpq would take from there is for other programs: a service file, or the wish for a node of
+ * one kind, would keep the monitor from nodes. */
+static void forget_libpq_environment(void)
+{
+	char name[64];
+	size_t i = 0;
+
+	while (environ[i]) {
+		const char *at = environ[i];
+		size_t len = strcspn(at, "=");
+
+		if (strncmp(at, "PG", 2) == 0 && len < sizeof(name)) {
+			memcpy(name, at, len);
+			name[len] = '\0';
+			(void)unsetenv(name);
+		}
+		/* Where one is gone the others have moved up. */
+		i += environ[i] == at;
+	}
+}
+
 int main(int argc, char *argv[])
 {
 	struct pw_process p;
 	int status = 1;
 
 	pw_daemon_guard_stdio();
+	forget_libpq_environment();
 	memset(&p, 0, sizeof(p));
 	pw_options_parse(argc, argv, &p.options);
 	if (p.options.todo == PW_TODO_EXIT)
