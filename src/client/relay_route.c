@@ -304,6 +304,11 @@ static uint64_t patience(const struct pw_pool *pool)
 											: wait;
 }
 
+static unsigned version_of(const struct pw_pool *pool)
+{
+	return pool->cluster ? atomic_load(&pool->cluster->version) : 0;
+}
+
 static bool waits(struct pw_client *c, uint64_t limit)
 {
 	struct pw_client_route *route = c->route;
@@ -315,6 +320,8 @@ static bool waits(struct pw_client *c, uint64_t limit)
 		route->waits_since_us = now;
 	if (pw_clock_since(route->waits_since_us, now) >= limit)
 		return false;
+	route->waits_until_us =
+	    limit > UINT64_MAX - route->waits_since_us ? 0 : route->waits_since_us + limit;
 	pw_client_goto(c, PW_CLIENT_ROUTING);
 	pw_loop_arm(c->clients->loop, &c->timer, LOOK_AGAIN_US);
 	return true;
@@ -387,6 +394,15 @@ static bool is_past_query_timeout(const struct pw_client *c)
 	       pw_clock_since(since_us, c->clients->loop->now_us) >= limit;
 }
 
+/* What is held is not read again for nothing. */
+static bool has_news(const struct pw_client *c)
+{
+	const struct pw_client_route *route = c->route;
+
+	return version_of(c->loan.pool) != route->looked_at ||
+	       (route->waits_until_us > 0 && c->clients->loop->now_us >= route->waits_until_us);
+}
+
 bool pw_route_on_timeout(struct pw_client *c)
 {
 	if (!c->route || (c->route->waits_since_us == 0 && !c->route->has_failed))
@@ -395,8 +411,10 @@ bool pw_route_on_timeout(struct pw_client *c)
 		pw_client_fail(c, PW_SQLSTATE_PROTOCOL_VIOLATION, "query_timeout");
 	else if (c->route->has_failed)
 		fail_for_replica(c);
-	else
+	else if (has_news(c))
 		pw_route_feed(c);
+	else
+		pw_loop_arm(c->clients->loop, &c->timer, LOOK_AGAIN_US);
 	return true;
 }
 
@@ -417,6 +435,7 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 	}
 	/* What was decided before more came does not hold for what is decided now. */
 	c->route->has_failed = false;
+	c->route->looked_at = version_of(c->loan.pool);
 	route = decide(c, &request, extent, piece, rest);
 	if (route == PW_ROUTE_UNSEEN && waits(c, patience(c->loan.pool)))
 		return false;

@@ -82,6 +82,8 @@ struct pw_client_route {
 	bool is_written;         /* the request at hand is a write, in no transaction */
 	uint64_t imported;       /* a hash of the pgweir.lsn that the token has; 0 = none */
 	uint64_t waits_since_us; /* ROUTING: for a replica that has all; 0 = it does not */
+	uint64_t waits_until_us; /* ... and no longer; 0 = until there is one */
+	unsigned looked_at;      /* ... the cluster's version then, or one before */
 	uint64_t lost_since_us;  /* replicas have lost it since then; 0 = none has */
 	unsigned n_lost;         /* ... after it was sent to them */
 	unsigned n_refused;      /* it has got no link, where the primary may do it too */
