@@ -440,7 +440,7 @@ start_routed() {
 	local name=$1 routing=$2
 	shift 2
 	start_pooler "$name" "${PORT[direct]}" "worker_threads = 1" "monitor_user = $BENCH_USER" \
-		"consistency = eventual" "max_lag = 10s" "$@" "[clusters]" "bench = nodes='$(node_addresses)'" \
+		"max_lag = 10s" "$@" "[clusters]" "bench = nodes='$(node_addresses)'" \
 		"[databases]" "routed = cluster=bench dbname=$BENCH_DB routing=$routing"
 }
 
