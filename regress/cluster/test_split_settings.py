@@ -311,3 +311,13 @@ def test_token_of_a_replica(shop, consistency):
     conn.query("SET pgweir.lsn = '1:7/0'")
     assert conn.query("SHOW pgweir.lsn").value() == "1:7/0"
     conn.query("ROLLBACK")
+
+
+def test_token_of_the_start_up_packet_hinders_no_reset(shop):
+    token = shop.pooler.raw(dbname="shop").query("SHOW pgweir.lsn").value()
+    conn = shop.pooler.raw(dbname="shop", options=f"-c pgweir.lsn={token} -c pgweir.route=primary")
+    result = conn.query("RESET ALL; SELECT 1")
+    assert (result.error, result.value()) == (None, "1")
+    # As it was asked for, then as it is.
+    assert conn.query("SELECT current_setting('pgweir.route')").value() == "primary"
+    assert shop.query(conn, "SELECT 1")[1] == ["primary"]

@@ -29,14 +29,22 @@ static bool is_identity(const char *name)
 	return strcmp(name, "role") == 0 || strcmp(name, "session_authorization") == 0;
 }
 
+/* What a server knows nothing of changes nothing that runs there. */
+static bool is_pgweirs_own(const char *name)
+{
+	return strncmp(name, "pgweir.", 7) == 0;
+}
+
 /* Most clients have a name, and nothing hangs on it but what asks for it. */
-static bool all_matter(const struct pw_client *c)
+static bool all_matter(const struct pw_client *c, bool is_ahead)
 {
 	const struct pw_state *initial = c->session->initial;
 	const struct pw_params *wanted = c->session->initial_params;
 
 	for (unsigned i = 0; i < initial->n; i++) {
-		if (!is_identity(initial->settings[i].name))
+		const char *name = initial->settings[i].name;
+
+		if (!is_identity(name) && !(is_ahead && is_pgweirs_own(name)))
 			return true;
 	}
 	for (unsigned i = 0; wanted && i < wanted->n; i++) {
@@ -46,13 +54,13 @@ static bool all_matter(const struct pw_client *c)
 	return false;
 }
 
-static bool matters(const struct pw_client *c, const char *name)
+static bool matters(const struct pw_client *c, const char *name, bool is_ahead)
 {
 	const struct pw_params *welcome = c->loan.pool->welcome_params;
 	int index = pw_params_find_reported(c->clients->tracked, welcome, name);
 
 	if (name[0] == '\0')
-		return all_matter(c);
+		return all_matter(c, is_ahead);
 	if (is_identity(name) && pw_state_find(c->session->initial, "role"))
 		return true;
 	return index >= 0 ? differs(c, (unsigned)index)
@@ -66,7 +74,7 @@ static bool goes_back(const struct pw_client *c, const struct pw_effects *effect
 
 	for (size_t at = 0; at < list->len; at += strlen(list->data + at) + 1) {
 		if ((!is_ahead || list->data[at] == PW_RESET_AHEAD) &&
-		    matters(c, list->data + at + 1))
+		    matters(c, list->data + at + 1, is_ahead))
 			return true;
 	}
 	return false;
