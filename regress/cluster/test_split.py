@@ -353,3 +353,21 @@ def test_waiting_for_a_link_to_a_replica(shop, consistency):
     conn.query("INSERT INTO t VALUES (1)")
     result, where = shop.query(conn, "SELECT count(*) FROM t")
     assert (result.value(), where) == ("1", [other.name])
+
+
+@pytest.mark.parametrize("text", ["SELECT pg_current_wal_lsn()", "LISTEN here", "SELECT * FROM kept_apart"])
+def test_hint_of_what_a_replica_refuses(shop, text):
+    """Within a transaction that runs there nobody else can do it; the user is told who could."""
+    primary = shop.cluster.nodes[0]
+    primary.execute("CREATE UNLOGGED TABLE kept_apart (v int); GRANT ALL ON kept_apart TO public")
+    shop.cluster.catch_up()
+    conn = shop.pooler.raw(dbname="shop")
+    conn.query("BEGIN READ ONLY")
+    assert shop.query(conn, "SELECT 1")[1] in REPLICAS
+    error = conn.query(text).error
+    assert error.code in ("55000", "0A000", "25006") and "/* pgweir: primary */" in error.fields["H"], error.fields
+    conn.query("ROLLBACK")
+    conn.query("/* pgweir: primary */ BEGIN READ ONLY")
+    error = conn.query(text).error
+    assert not error or "H" not in error.fields
+    conn.query("ROLLBACK")

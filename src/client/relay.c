@@ -351,7 +351,7 @@ static void on_piece(struct pw_loan *loan, const struct pw_piece *piece,
 		take_server_piece(c, piece, about);
 		return;
 	}
-	worded = pw_route_word(piece, &text);
+	worded = pw_route_word(c, piece, &text);
 	take_server_piece(c, &worded, about);
 	pw_strbuf_fini(&text);
 }

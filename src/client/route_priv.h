@@ -194,8 +194,10 @@ static inline struct pw_piece pw_route_piece_of(uint8_t type, const struct pw_st
  * if it does not. */
 size_t pw_route_refuse(struct pw_strbuf *out, const char *text, size_t from,
 		       const struct pw_set *set);
-/* The error that comes of it, as the client is to have it, in `out`; or the same one. */
-struct pw_piece pw_route_word(const struct pw_piece *piece, struct pw_strbuf *out);
+/* An error as the client is to have it, in `out`: that which comes of it, in its own words, and
+ * with a hint what a standby refuses as such; or the same one. */
+struct pw_piece pw_route_word(const struct pw_client *c, const struct pw_piece *piece,
+			      struct pw_strbuf *out);
 /* The same of what the start-up packet asks for. */
 bool pw_route_refuses_settings(const struct pw_client *c, struct pw_error *err);
 

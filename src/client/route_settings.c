@@ -4,7 +4,7 @@
  * understands is refused. A server knows nothing of them, and would take anything. So it is sent a
  * setting of its own in their place, with a value that this one can never have: then it is the
  * server that refuses, in its words, and all that follows from an error is its doing. Its error is
- * given the right names on its way to the client.
+ * given the right names on its way to the client. What a standby refuses as such gets a hint.
  */
 #include "config.h"
 
@@ -108,8 +108,9 @@ static void add_message(struct pw_strbuf *out, const char *message,
 	pw_strbuf_add_char(out, '\0');
 }
 
+/* The fields of an error, of which `hint` is the last, in place of any that there is. */
 static void add_worded(struct pw_strbuf *out, const struct pw_piece *piece,
-		       const struct own_setting *setting)
+		       const struct own_setting *setting, const char *hint)
 {
 	struct pw_cursor body = pw_piece_body(piece);
 	size_t begin = pw_writer_begin(out, 'E');
@@ -121,31 +122,44 @@ static void add_worded(struct pw_strbuf *out, const struct pw_piece *piece,
 		if (code == 'H')
 			continue;
 		pw_strbuf_add_char(out, (char)code);
-		if (code == 'M')
+		if (code == 'M' && setting)
 			add_message(out, value, setting);
 		else
 			pw_strbuf_add(out, value, strlen(value) + 1);
 	}
 	pw_strbuf_add_char(out, 'H');
-	pw_strbuf_add(out, setting->hint, strlen(setting->hint) + 1);
+	pw_strbuf_add(out, hint, strlen(hint) + 1);
 	pw_strbuf_add_char(out, '\0');
 	pw_writer_end(out, begin);
 }
 
-struct pw_piece pw_route_word(const struct pw_piece *piece, struct pw_strbuf *out)
+/* Would the primary have done it? In English, or there is no hint. */
+static bool is_for_standby(const struct pw_client *c, const struct pw_error_fields *fields)
 {
-	const struct own_setting *setting = NULL;
+	return pw_route_is_apart(c) && (strstr(fields->message, "during recovery") ||
+					strstr(fields->message, "recovery is in progress") ||
+					strstr(fields->message, "hot standby"));
+}
+
+struct pw_piece pw_route_word(const struct pw_client *c, const struct pw_piece *piece,
+			      struct pw_strbuf *out)
+{
 	struct pw_piece result = *piece;
+	const struct own_setting *setting;
 	struct pw_error_fields fields;
 
-	if (piece->is_first && piece->is_last) {
-		pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE,
-				      &fields);
-		setting = spoken_of(&fields);
-	}
-	if (!setting)
+	if (!piece->is_first || !piece->is_last)
 		return result;
-	add_worded(out, piece, setting);
+	pw_parse_error_fields(piece->data + PW_HEADER_SIZE, piece->len - PW_HEADER_SIZE, &fields);
+	setting = spoken_of(&fields);
+	if (setting)
+		add_worded(out, piece, setting, setting->hint);
+	else if (is_for_standby(c, &fields))
+		add_worded(out, piece, NULL,
+			   "The transaction runs on a replica. Begun with /* pgweir: primary */ "
+			   "ahead of BEGIN it runs on the primary.");
+	else
+		return result;
 	return out->has_failed ? result : pw_route_piece_of(piece->type, out);
 }
 
