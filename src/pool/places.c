@@ -103,6 +103,25 @@ bool pw_places_take(struct pw_pool *pool, const struct pw_node_place *place)
 
 /* ---- in whose way links are ---- */
 
+bool pw_places_give_way(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots)
+{
+	uint64_t now_us = pool->pools->loop->now_us;
+	uint64_t since_us = waiting_since(pool);
+	bool gives_way = false;
+
+	for (size_t i = 0; slots != 0 && i < view->health.n; i++) {
+		const struct pw_node_place *place = &view->places[i];
+
+		if (!(slots & pw_nodes_bit(view, i)))
+			continue;
+		if (place->max_connections == 0 ||
+		    pw_fair_limit_is_first(links_of(pool, place), since_us, now_us))
+			return false;
+		gives_way = true;
+	}
+	return gives_way;
+}
+
 /* Not where others go first: it would be closed for nothing. */
 bool pw_places_evict(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots,
 		     struct pw_eviction *eviction)

@@ -240,6 +240,23 @@ static bool pass_over(struct pw_pool *pool, struct pw_loan *head)
 	return true;
 }
 
+/* True: on to the next one. False: all wait for it. */
+static bool serve_own(struct pw_pool *pool, struct pw_loan *head)
+{
+	if (pw_pool_open_own(head))
+		return true;
+	/* Who waits in other pools would wait for this one's idle links, and it for their turn. */
+	if (pw_pool_gives_way(pool)) {
+		pw_loan_hold_up(head);
+		pw_pools_try_again(pool->pools);
+		return true;
+	}
+	/* Another worker's idle link would make room. */
+	if (pool->asked == 0)
+		(void)ask_another_worker(pool);
+	return false;
+}
+
 static void serve_each(struct pw_pool *pool)
 {
 	struct pw_loan *head;
@@ -248,11 +265,8 @@ static void serve_each(struct pw_pool *pool)
 		struct pw_link *link;
 
 		if (head->replication != PW_REPLICATION_NONE) {
-			if (pw_pool_open_own(head))
+			if (serve_own(pool, head))
 				continue;
-			/* Another worker's idle link would make room. */
-			if (pool->asked == 0)
-				(void)ask_another_worker(pool);
 			return;
 		}
 		link = NULL;

@@ -70,6 +70,13 @@ bool pw_pool_has_place(struct pw_pool *pool)
 	       (view && pw_places_free(pool, view, pw_nodes_wanted(pool, view)) != 0);
 }
 
+bool pw_pool_gives_way(struct pw_pool *pool)
+{
+	const struct pw_cluster_view *view = pool->cluster ? pw_nodes_look(pool) : NULL;
+
+	return view && pw_places_give_way(pool, view, pw_nodes_wanted(pool, view));
+}
+
 /* Would an idle link of others make one? */
 static bool find_eviction(struct pw_pool *pool, struct pw_eviction *eviction)
 {

@@ -38,8 +38,8 @@ struct pw_loan *pw_pool_waiter(const struct pw_pool *pool, unsigned n);
 void pw_pools_try_again(struct pw_pools *pools);
 /* Others need not wait any more until who has waited since then has a place at a node. */
 void pw_pool_leave_places(struct pw_pool *pool, uint64_t since_us);
-/* It waits for a place on the primary, while others may read elsewhere; until that is looked at
- * anew, for all of the pool. */
+/* It waits for a place that others of the pool do not need: on the primary, while they may read
+ * elsewhere, or at a node, for a link of its own; until that is looked at anew, for all of them. */
 void pw_loan_hold_up(struct pw_loan *loan);
 void pw_pool_let_go_on(struct pw_pool *pool);
 /* So much longer has somebody to have waited who comes first out of turn. */
@@ -121,6 +121,8 @@ uint64_t pw_places_free(struct pw_pool *pool, const struct pw_cluster_view *view
 uint64_t pw_places_spare(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots);
 /* Takes the one that pw_pool_limits_given() gives back; false = it is no longer there. */
 bool pw_places_take(struct pw_pool *pool, const struct pw_node_place *place);
+/* Do others go first at each of the slots, if there are any? Yes is not remembered. */
+bool pw_places_give_way(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots);
 /* Which idle links of others may go so that the pool has a place at one of the slots. False: that
  * would not help it. */
 bool pw_places_evict(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots,
@@ -213,6 +215,8 @@ bool pw_nodes_move(struct pw_link *link);
 bool pw_pool_may_log_in(struct pw_pool *pool);
 /* Is there a place for one at a node that the next link may be opened to? */
 bool pw_pool_has_place(struct pw_pool *pool);
+/* Do others go first wherever the next link may be opened to? */
+bool pw_pool_gives_way(struct pw_pool *pool);
 /* Opens a link if the limits, and the pause after a failed login, allow it. */
 bool pw_pool_open_link(struct pw_pool *pool);
 /* Opens the link of its own that a waiter wants, in the place of an idle one if there is no other.

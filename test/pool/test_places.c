@@ -417,6 +417,41 @@ static void test_full_node_of_the_zone(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* Who wants a link of its own, and has not the next turn at the node, keeps the pool's links from
+ * nobody: neither from those behind it nor from those who go first. */
+static void test_own_link_holds_up_nobody(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+	struct fake_borrower ann;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 2);
+	put_other(n, &ann, 0, "ann");
+	for (int i = 0; i < 2; i++)
+		assert_false(fake_borrow(&f->b[0][i]));
+	assert_int_equal(log_all_in(f), 2);
+	assert_false(fake_borrow(&ann));
+	fake_pass(&f->env, 10 * MS);
+	f->b[0][2].loan.replication = PW_REPLICATION_PHYSICAL;
+	assert_false(fake_borrow(&f->b[0][2]));
+	assert_false(fake_borrow(&f->b[0][3]));
+	fake_turn(&f->env);
+	give_back(f, &f->b[0][0]);
+	fake_assert_heard(&f->b[0][3], "link");
+	give_back(f, &f->b[0][1]);
+	fake_pass(&f->env, 150 * MS);
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&ann, "link");
+	/* Now it is its turn. */
+	give_back(f, &f->b[0][3]);
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][2], "link");
+	assert_int_equal(links_of(n, 0), 2);
+	fake_borrower_fini(&ann);
+	end_nodes(n);
+}
+
 static void test_lower_limit(void **state PW_UNUSED)
 {
 	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
@@ -451,6 +486,7 @@ int main(void)
 	    cmocka_unit_test(test_each_by_its_own_wait),
 	    cmocka_unit_test(test_who_is_paused),
 	    cmocka_unit_test(test_full_node_of_the_zone),
+	    cmocka_unit_test(test_own_link_holds_up_nobody),
 	    cmocka_unit_test(test_lower_limit),
 	};
 

@@ -120,8 +120,8 @@ struct pw_loan {
 	const struct pw_state *settings; /* these as well; NULL = rather one that has none */
 	/* On which replica its owner may read hangs on that (the owner's); NULL = on any. */
 	const struct pw_token *token;
-	bool is_held_up;   /* WAITING: for a place on the primary (base/fair_limit.h), by the last
-			      look */
+	bool is_held_up;   /* WAITING: for a place on the primary, or at a node where others go
+			      first (base/fair_limit.h), by the last look */
 	bool is_untracked; /* nobody looks what the owner sets, nor does it leave with the link */
 	bool needs_new;    /* rather a link that nobody has had yet */
 	bool is_strict;    /* rather no link that keeps names of settings it has not set */
