@@ -289,7 +289,7 @@ static void serve_each(struct pw_pool *pool)
 			continue;
 		/* What is too far for it is in the way, unless the near ones are full. */
 		if (pw_pool_is_of_replicas(pool) && pw_pool_may_log_in(pool) &&
-		    pw_pool_has_place(pool) && (link = pw_pool_far_idle(pool))) {
+		    (link = pw_pool_far_idle(pool)) && pw_pool_has_place(pool)) {
 			pw_link_close(link, PW_LINK_END_CLEAN, "a nearer node serves", NULL);
 			continue;
 		}

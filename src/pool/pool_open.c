@@ -191,7 +191,6 @@ bool pw_pool_open_link(struct pw_pool *pool)
 static bool take_own_place(struct pw_pool *pool)
 {
 	int max_logins = pool->pools->snapshot->conf->max_server_logins;
-	struct pw_eviction eviction;
 
 	if (!pool->db || pw_nodes_usable(pool) == 0 ||
 	    !pw_limit_has_room(&pool->shared->logins, max_logins))
@@ -199,7 +198,7 @@ static bool take_own_place(struct pw_pool *pool)
 	if (take_limits(pool, pool_limit(pool), max_logins, false))
 		return true;
 	/* Where others go first at the node, that helps nobody. */
-	if (!pw_pool_has_place(pool) && !find_eviction(pool, &eviction))
+	if (pw_pool_gives_way(pool))
 		return false;
 	(void)pw_pool_evict(pool);
 	return take_limits(pool, pool_limit(pool), max_logins, true);

@@ -452,6 +452,41 @@ static void test_own_link_holds_up_nobody(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+static uint64_t awaited_at(struct nodes *n, int i)
+{
+	return pw_fair_limit_awaited(&n->cluster->loads[n->places[i].slot].links,
+				     n->f->env.workers[0].loop.now_us);
+}
+
+/* A pool that may have no more links has no turn at a node: others would give way for nothing. */
+static void test_pool_that_is_full_is_not_first(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 1", 1);
+	struct fixture *f = n->f;
+	struct fake_borrower ann;
+
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	limit_node(n, 0, 1);
+	limit_node(n, 1, 1);
+	put_other(n, &ann, 0, "ann");
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_false(fake_borrow(&ann));
+	assert_int_equal(log_all_in(f), 1);
+	for (int i = 1; i < 3; i++) {
+		if (i == 2)
+			f->b[0][i].loan.replication = PW_REPLICATION_PHYSICAL;
+		assert_false(fake_borrow(&f->b[0][i]));
+		fake_pass(&f->env, 400 * MS);
+		assert_int_equal(awaited_at(n, 0), 0);
+		assert_int_equal(awaited_at(n, 1), 0);
+		assert_non_null(strstr(pw_pool_why_waiting(pool_of(f, 0)), "pool_size"));
+		pw_pool_withdraw(&f->b[0][i].loan);
+	}
+	fake_borrower_fini(&ann);
+	end_nodes(n);
+}
+
 static void test_lower_limit(void **state PW_UNUSED)
 {
 	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
@@ -487,6 +522,7 @@ int main(void)
 	    cmocka_unit_test(test_who_is_paused),
 	    cmocka_unit_test(test_full_node_of_the_zone),
 	    cmocka_unit_test(test_own_link_holds_up_nobody),
+	    cmocka_unit_test(test_pool_that_is_full_is_not_first),
 	    cmocka_unit_test(test_lower_limit),
 	};
 
