@@ -391,9 +391,10 @@ static void look_in_pool(struct pw_pool *pool, struct hunt *hunt)
 	look_for_oldest(hunt, &pool->stale);
 }
 
+/* Or none of them may be lent to who does. */
 static void look_where_nobody_waits(struct pw_pool *pool, void *arg)
 {
-	if (!pw_pool_head(pool))
+	if (!pw_pool_head(pool) || is_overflow_full(pool))
 		look_in_pool(pool, arg);
 }
 

@@ -487,6 +487,43 @@ static void test_pool_that_is_full_is_not_first(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* Links to the primary that the readers of a pool have but may not use, as it runs no more reads
+ * for want of replicas, make room for who writes. */
+static void test_overflow_holds_no_places(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 2);
+	struct fixture *f = n->f;
+	struct fake_borrower ann;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	put_other(n, &ann, 1, "ann");
+	pool_of(f, 0)->routing = PW_ROUTING_REPLICA;
+	pool_of(f, 0)->cluster_conf.primary_overflow_max = 2;
+	n->health.nodes[1].state = PW_NODE_DOWN;
+	limit_node(n, 0, 2);
+	for (int i = 0; i < 2; i++)
+		assert_false(fake_borrow(&f->b[0][i]));
+	assert_int_equal(log_all_in(f), 2);
+	pool_of(f, 0)->cluster_conf.primary_overflow_max = 1;
+	assert_false(fake_borrow(&f->b[0][2]));
+	fake_pass(&f->env, 10 * MS);
+	assert_false(fake_borrow(&ann));
+	fake_turn(&f->env);
+	give_back(f, &f->b[0][0]);
+	assert_int_equal(log_all_in(f), 0);
+	fake_pass(&f->env, 150 * MS);
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&ann, "link");
+	/* Nor is one opened that nobody could use. */
+	return_other(n, &ann);
+	fake_pass(&f->env, 200 * MS);
+	assert_int_equal(log_all_in(f), 0);
+	give_back(f, &f->b[0][1]);
+	fake_assert_heard(&f->b[0][2], "link");
+	fake_borrower_fini(&ann);
+	end_nodes(n);
+}
+
 static void test_lower_limit(void **state PW_UNUSED)
 {
 	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
@@ -523,6 +560,7 @@ int main(void)
 	    cmocka_unit_test(test_full_node_of_the_zone),
 	    cmocka_unit_test(test_own_link_holds_up_nobody),
 	    cmocka_unit_test(test_pool_that_is_full_is_not_first),
+	    cmocka_unit_test(test_overflow_holds_no_places),
 	    cmocka_unit_test(test_lower_limit),
 	};
 
