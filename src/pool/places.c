@@ -42,6 +42,14 @@ static bool is_full(const struct pw_pool *pool, const struct pw_node_place *plac
 
 /* ---- to open one ---- */
 
+/* The limit has noted it: it asks again before long, and says so when it waits no longer. */
+static bool await_place(struct pw_pool *pool, const struct pw_node_place *place)
+{
+	pool->places_awaited |= UINT64_C(1) << place->slot;
+	pw_pools_try_again(pool->pools);
+	return false;
+}
+
 static bool has_place(struct pw_pool *pool, const struct pw_node_place *place, uint64_t since_us)
 {
 	uint64_t now_us = pool->pools->loop->now_us;
@@ -52,11 +60,9 @@ static bool has_place(struct pw_pool *pool, const struct pw_node_place *place, u
 	if (since_us == 0)
 		return pw_fair_limit_has_spare(links_of(pool, place), place->max_connections,
 					       now_us);
-	if (pw_fair_limit_has_room(links_of(pool, place), place->max_connections, since_us, now_us))
-		return true;
-	pool->places_awaited |= UINT64_C(1) << place->slot;
-	pw_pools_try_again(pool->pools);
-	return false;
+	return pw_fair_limit_has_room(links_of(pool, place), place->max_connections, since_us,
+				      now_us) ||
+	       await_place(pool, place);
 }
 
 static uint64_t places_of(struct pw_pool *pool, const struct pw_cluster_view *view, uint64_t slots,
@@ -94,8 +100,9 @@ bool pw_places_take(struct pw_pool *pool, const struct pw_node_place *place)
 #endif
 	if (since_us == 0)
 		return pw_limit_take(&links_of(pool, place)->taken, max);
+	/* Somebody may have got ahead since it was chosen. */
 	if (!pw_fair_limit_take(links_of(pool, place), max, since_us, now_us))
-		return false;
+		return await_place(pool, place);
 	/* For the link it waits on, but for no place any more, at this node or another. */
 	pw_pool_leave_places(pool, since_us);
 	return true;
