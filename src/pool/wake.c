@@ -104,16 +104,30 @@ void pw_mail_login_failed(struct pw_pools *pools, uint64_t pool_id)
 
 /* ---- eviction: a request that goes once around ---- */
 
-static atomic_bool *going_round(const struct pw_eviction *e)
+/* One at a time for each database, user and node: those for which none is on its way. False: that
+ * is so of nobody. */
+static bool begin_eviction(struct pw_eviction *e)
 {
-	if (e->cluster)
-		return &e->cluster->is_evicting;
-	return e->db ? &e->db->is_evicting : &e->user->is_evicting;
+	if (!e->cluster)
+		return !atomic_exchange(e->db ? &e->db->is_evicting : &e->user->is_evicting, true);
+	for (uint64_t left = e->slots; left != 0; left &= left - 1) {
+		if (atomic_exchange(&e->cluster->loads[__builtin_ctzll(left)].is_evicting, true))
+			e->slots &= ~(left & -left);
+	}
+	return e->slots != 0;
+}
+
+static void mark_as_over(const struct pw_eviction *e)
+{
+	if (!e->cluster)
+		atomic_store(e->db ? &e->db->is_evicting : &e->user->is_evicting, false);
+	for (uint64_t left = e->cluster ? e->slots : 0; left != 0; left &= left - 1)
+		atomic_store(&e->cluster->loads[__builtin_ctzll(left)].is_evicting, false);
 }
 
 static void end_eviction(struct pw_pools *pools, struct pool_mail *m)
 {
-	atomic_store(going_round(&m->eviction), false);
+	mark_as_over(&m->eviction);
 	if (m->eviction.db)
 		pw_registry_put_db(pools->registry, m->eviction.db);
 	if (m->eviction.user)
@@ -155,19 +169,19 @@ static bool take_references(struct pw_pools *pools, struct pw_eviction *to,
 
 void pw_mail_evict(struct pw_pools *pools, const struct pw_eviction *eviction)
 {
-	atomic_bool *is_evicting = going_round(eviction);
+	struct pw_eviction missing = *eviction;
 	struct pool_mail *m;
 
-	if (pools->n_peers < 2 || atomic_exchange(is_evicting, true))
+	if (pools->n_peers < 2 || !begin_eviction(&missing))
 		return;
 	m = create_mail(pools, (pools->index + 1) % pools->n_peers, 0, deliver_eviction);
-	if (m && take_references(pools, &m->eviction, eviction)) {
+	if (m && take_references(pools, &m->eviction, &missing)) {
 		m->mail.discard = discard_eviction;
 		post(m);
 		return;
 	}
 	free(m);
-	atomic_store(is_evicting, false);
+	mark_as_over(&missing);
 }
 
 /* What was taken on the way to a refusal may have been refused to somebody else meanwhile. */

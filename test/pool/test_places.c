@@ -72,7 +72,7 @@ static void test_limit(void **state PW_UNUSED)
 	fake_assert_heard(&f->b[1][0], "link");
 	assert_int_equal(links_of(n, 0), 3);
 	/* One that comes back to where nobody waits goes. */
-	assert_false(atomic_load(&n->cluster->is_evicting));
+	assert_false(atomic_load(&n->cluster->loads[0].is_evicting));
 	give_back(f, &f->b[0][1]);
 	assert_int_equal(log_all_in(f), 1);
 	fake_assert_heard(&ann, "link");
@@ -524,6 +524,40 @@ static void test_overflow_holds_no_places(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* Who asks for a link to one node to be evicted is in nobody's way who asks for one to another. */
+static void test_evictions_at_two_nodes(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 2);
+	struct fixture *f = n->f;
+	struct fake_borrower ann, carl, dora;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 1);
+	limit_node(n, 1, 1);
+	put_other(n, &ann, 1, "ann");
+	put_other(n, &carl, 0, "carl");
+	put_other(n, &dora, 0, "dora");
+	ann.loan.pool->routing = PW_ROUTING_REPLICA;
+	dora.loan.pool->routing = PW_ROUTING_REPLICA;
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_false(fake_borrow(&ann));
+	assert_int_equal(log_all_in(f), 2);
+	return_other(n, &ann);
+	fake_pass(&f->env, 100 * MS);
+	assert_false(fake_borrow(&carl));
+	fake_turn_worker(&f->env, 0);
+	assert_false(fake_borrow(&dora));
+	fake_turn_worker(&f->env, 0);
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&dora, "link");
+	for (int i = 0; i < 2; i++)
+		assert_false(atomic_load(&n->cluster->loads[i].is_evicting));
+	fake_borrower_fini(&ann);
+	fake_borrower_fini(&carl);
+	fake_borrower_fini(&dora);
+	end_nodes(n);
+}
+
 static void test_lower_limit(void **state PW_UNUSED)
 {
 	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
@@ -561,6 +595,7 @@ int main(void)
 	    cmocka_unit_test(test_own_link_holds_up_nobody),
 	    cmocka_unit_test(test_pool_that_is_full_is_not_first),
 	    cmocka_unit_test(test_overflow_holds_no_places),
+	    cmocka_unit_test(test_evictions_at_two_nodes),
 	    cmocka_unit_test(test_lower_limit),
 	};
 

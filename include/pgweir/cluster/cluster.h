@@ -40,6 +40,7 @@ struct pw_node_load {
 	_Atomic uint64_t reads, others;
 	struct pw_fair_limit links; /* server connections to it, against max_connections */
 	atomic_bool is_shrinking;   /* a worker counts and closes those beyond it */
+	atomic_bool is_evicting;    /* a request to evict an idle one is going round */
 	char rest[64 - 4 * sizeof(uint64_t) - sizeof(struct pw_fair_limit)];
 };
 
@@ -65,7 +66,6 @@ struct pw_cluster {
 	char *slots[PW_SLOTS_MAX];    /* names of nodes, in the order of their first coming */
 	struct pw_node_load loads[PW_SLOTS_MAX];
 	struct pw_fair_limit overflow;
-	atomic_bool is_evicting; /* a request to evict an idle link is going round */
 	char name[];
 };
 
