@@ -18,9 +18,9 @@ static bool goes_first(struct pw_fair_limit *limit, uint64_t since_us, uint64_t 
 static void note_head(struct pw_fair_limit *limit, uint64_t since_us, uint64_t now_us)
 {
 	uint64_t head_us = atomic_load(&limit->head_since_us);
-	uint64_t seen_us = atomic_load(&limit->head_seen_us);
 
-	while (head_us == 0 || since_us <= head_us || now_us > seen_us + PW_FAIR_STALE_US) {
+	while (head_us == 0 || since_us <= head_us ||
+	       now_us > atomic_load(&limit->head_seen_us) + PW_FAIR_STALE_US) {
 		if (!atomic_compare_exchange_weak(&limit->head_since_us, &head_us, since_us))
 			continue;
 		atomic_store(&limit->head_seen_us, now_us);
