@@ -15,7 +15,7 @@ static bool goes_first(struct pw_fair_limit *limit, uint64_t since_us, uint64_t 
 	       now_us > atomic_load(&limit->head_seen_us) + PW_FAIR_STALE_US;
 }
 
-static void note_head(struct pw_fair_limit *limit, uint64_t since_us, uint64_t now_us)
+static void note_head(struct pw_fair_limit *limit, int max, uint64_t since_us, uint64_t now_us)
 {
 	uint64_t head_us = atomic_load(&limit->head_since_us);
 
@@ -24,6 +24,7 @@ static void note_head(struct pw_fair_limit *limit, uint64_t since_us, uint64_t n
 		if (!atomic_compare_exchange_weak(&limit->head_since_us, &head_us, since_us))
 			continue;
 		atomic_store(&limit->head_seen_us, now_us);
+		atomic_store(&limit->head_max, max);
 		return;
 	}
 }
@@ -45,7 +46,7 @@ bool pw_fair_limit_has_room(struct pw_fair_limit *limit, int max, uint64_t since
 		return false;
 	if (pw_limit_has_room(&limit->taken, max))
 		return true;
-	note_head(limit, since_us, now_us);
+	note_head(limit, max, since_us, now_us);
 	return false;
 }
 
@@ -74,7 +75,7 @@ bool pw_fair_limit_take(struct pw_fair_limit *limit, int max, uint64_t since_us,
 	if (max > 0 && !may_try(limit, since_us, now_us))
 		return false;
 	if (!pw_limit_take(&limit->taken, max)) {
-		note_head(limit, since_us, now_us);
+		note_head(limit, max, since_us, now_us);
 		return false;
 	}
 	atomic_fetch_add_explicit(&limit->total, 1, memory_order_relaxed);
@@ -86,10 +87,22 @@ bool pw_fair_limit_give(struct pw_fair_limit *limit)
 	return pw_limit_give(&limit->taken);
 }
 
+/* False: it was not the head. */
+static bool clear_head(struct pw_fair_limit *limit, uint64_t since_us)
+{
+	return since_us > 0 &&
+	       atomic_load_explicit(&limit->head_since_us, memory_order_relaxed) == since_us &&
+	       atomic_compare_exchange_strong(&limit->head_since_us, &since_us, 0);
+}
+
 bool pw_fair_limit_leave(struct pw_fair_limit *limit, uint64_t since_us)
 {
-	if (atomic_load_explicit(&limit->head_since_us, memory_order_relaxed) != since_us ||
-	    since_us == 0 || !atomic_compare_exchange_strong(&limit->head_since_us, &since_us, 0))
-		return false;
-	return atomic_exchange(&limit->taken.has_refused, false);
+	return clear_head(limit, since_us) && atomic_exchange(&limit->taken.has_refused, false);
+}
+
+bool pw_fair_limit_leave_full(struct pw_fair_limit *limit, uint64_t since_us)
+{
+	return clear_head(limit, since_us) &&
+	       pw_limit_used(&limit->taken) < atomic_load(&limit->head_max) &&
+	       atomic_exchange(&limit->taken.has_refused, false);
 }

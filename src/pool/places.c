@@ -104,7 +104,7 @@ bool pw_places_take(struct pw_pool *pool, const struct pw_node_place *place)
 	if (!pw_fair_limit_take(links_of(pool, place), max, since_us, now_us))
 		return await_place(pool, place);
 	/* For the link it waits on, but for no place any more, at this node or another. */
-	pw_pool_leave_places(pool, since_us);
+	pw_pool_leave_places(pool, since_us, true);
 	return true;
 }
 

@@ -36,8 +36,9 @@ struct pw_loan *pw_pool_head(const struct pw_pool *pool);
 struct pw_loan *pw_pool_waiter(const struct pw_pool *pool, unsigned n);
 /* Somebody waits for a place in a fair limit: all of this worker look again before long. */
 void pw_pools_try_again(struct pw_pools *pools);
-/* Others need not wait any more until who has waited since then has a place at a node. */
-void pw_pool_leave_places(struct pw_pool *pool, uint64_t since_us);
+/* Others need not wait any more until who has waited since then has a place at a node, be it that
+ * it has one now. */
+void pw_pool_leave_places(struct pw_pool *pool, uint64_t since_us, bool has_one);
 /* It waits for a place that others of the pool do not need: on the primary, while they may read
  * elsewhere, or at a node, for a link of its own; until that is looked at anew, for all of them. */
 void pw_loan_hold_up(struct pw_loan *loan);

@@ -49,13 +49,19 @@ void pw_loan_move(struct pw_loan *loan, struct pw_pool *pool)
 	pool->empty_since_us = 0;
 }
 
-void pw_pool_leave_places(struct pw_pool *pool, uint64_t since_us)
+/* Who was lent a link, as happens with each transaction, or goes, leaves the node as full as it
+ * was: to wake everybody for that would cost more than that the next one is noted a moment later.
+ */
+void pw_pool_leave_places(struct pw_pool *pool, uint64_t since_us, bool has_one)
 {
 	bool wakes = false;
 
-	for (uint64_t left = pool->places_awaited; left != 0; left &= left - 1)
-		wakes |= pw_fair_limit_leave(&pool->cluster->loads[__builtin_ctzll(left)].links,
-					     since_us);
+	for (uint64_t left = pool->places_awaited; left != 0; left &= left - 1) {
+		struct pw_fair_limit *links = &pool->cluster->loads[__builtin_ctzll(left)].links;
+
+		wakes |= has_one ? pw_fair_limit_leave(links, since_us)
+				 : pw_fair_limit_leave_full(links, since_us);
+	}
 	if (wakes)
 		pool->pools->link_ops->on_place_free(pool->pools);
 }
@@ -66,7 +72,7 @@ static void leave_queue(struct pw_loan *loan)
 
 	if (pool->cluster && pw_fair_limit_leave(&pool->cluster->overflow, loan->since_us))
 		pool->pools->link_ops->on_place_free(pool->pools);
-	pw_pool_leave_places(pool, loan->since_us);
+	pw_pool_leave_places(pool, loan->since_us, false);
 	pool->n_waiting--;
 	loan->since_us = 0;
 	if (pool->n_waiting == 0 && pool->welcoming_since_us == 0)
@@ -78,7 +84,7 @@ static void leave_welcoming(struct pw_pool *pool)
 {
 	if (pool->welcoming_since_us == 0 || !pw_list_is_empty(&pool->welcoming))
 		return;
-	pw_pool_leave_places(pool, pool->welcoming_since_us);
+	pw_pool_leave_places(pool, pool->welcoming_since_us, false);
 	pool->welcoming_since_us = 0;
 }
 

@@ -77,6 +77,30 @@ static void test_who_has_gone(void **state PW_UNUSED)
 	assert_true(pw_fair_limit_take(&o, 1, young, now + PW_FAIR_STALE_US + 1));
 }
 
+/* Who leaves without a place need not wake those who would be refused, but no free one may go
+ * unnoticed. */
+static void test_leaving_without(void **state PW_UNUSED)
+{
+	struct pw_fair_limit o = {.total = 0};
+	uint64_t old = NOW, young = NOW + 10 * MS, now = NOW + 20 * MS;
+
+	assert_true(pw_fair_limit_take(&o, 2, NOW, NOW));
+	assert_true(pw_fair_limit_take(&o, 2, NOW, NOW));
+	assert_false(pw_fair_limit_take(&o, 2, old, now));
+	assert_false(pw_fair_limit_take(&o, 2, young, now));
+	assert_false(pw_fair_limit_leave_full(&o, old));
+	assert_int_equal(pw_fair_limit_awaited(&o, now), 0);
+	/* The next to come free is noticed all the same. */
+	assert_true(pw_fair_limit_give(&o));
+	assert_true(pw_fair_limit_take(&o, 2, young, now));
+	/* One that came free while another one had to go first, who leaves without it. */
+	assert_false(pw_fair_limit_take(&o, 2, old, now));
+	assert_true(pw_fair_limit_give(&o));
+	assert_false(pw_fair_limit_take(&o, 2, young, now));
+	assert_true(pw_fair_limit_leave_full(&o, old));
+	assert_true(pw_fair_limit_take(&o, 2, young, now));
+}
+
 /* ---- many at once ---- */
 
 enum { THREADS = 4, ROUNDS = 20000, MAX = 2 };
@@ -130,9 +154,8 @@ static void test_many_at_once(void **state PW_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_limit),
-	    cmocka_unit_test(test_longest_wait_first),
-	    cmocka_unit_test(test_who_has_gone),
+	    cmocka_unit_test(test_limit),        cmocka_unit_test(test_longest_wait_first),
+	    cmocka_unit_test(test_who_has_gone), cmocka_unit_test(test_leaving_without),
 	    cmocka_unit_test(test_many_at_once),
 	};
 

@@ -558,6 +558,33 @@ static void test_evictions_at_two_nodes(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* Those whose turn would be next are not woken by each transaction, to find the node full as it
+ * was. */
+static void test_nobody_is_woken_in_vain(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+	struct fake_borrower ann;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 1);
+	put_other(n, &ann, 0, "ann");
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_false(fake_borrow(&f->b[0][1]));
+	fake_pass(&f->env, 5 * MS);
+	assert_false(fake_borrow(&ann));
+	fake_turn(&f->env);
+	assert_int_equal(awaited_at(n, 0), f->b[0][1].loan.since_us);
+	give_back(f, &f->b[0][0]);
+	fake_assert_heard(&f->b[0][1], "link");
+	assert_int_equal(awaited_at(n, 0), 0);
+	fake_pass(&f->env, 100 * MS);
+	assert_int_equal(awaited_at(n, 0), ann.loan.since_us);
+	fake_borrower_fini(&ann);
+	end_nodes(n);
+}
+
 static void test_lower_limit(void **state PW_UNUSED)
 {
 	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
@@ -596,6 +623,7 @@ int main(void)
 	    cmocka_unit_test(test_pool_that_is_full_is_not_first),
 	    cmocka_unit_test(test_overflow_holds_no_places),
 	    cmocka_unit_test(test_evictions_at_two_nodes),
+	    cmocka_unit_test(test_nobody_is_woken_in_vain),
 	    cmocka_unit_test(test_lower_limit),
 	};
 

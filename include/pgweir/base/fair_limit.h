@@ -32,6 +32,7 @@ struct pw_fair_limit {
 	/* Of those that were refused, the one that waits longest: since when, and when it last
 	 * tried; 0 = there is none. */
 	_Atomic uint64_t head_since_us, head_seen_us;
+	atomic_int head_max; /* which it was refused by */
 };
 
 /* Takes a place for who waits since then (`now_us`: has just come). False: it waits on. max 0 = no
@@ -50,5 +51,8 @@ uint64_t pw_fair_limit_awaited(struct pw_fair_limit *limit, uint64_t now_us);
 bool pw_fair_limit_give(struct pw_fair_limit *limit);
 /* Who waited since then does so no longer, be it that it was given a place. True: as above. */
 bool pw_fair_limit_leave(struct pw_fair_limit *limit, uint64_t since_us);
+/* The same of who has taken none, and often leaves while there is none: true only if there is one.
+ * Otherwise the next in turn is noted when it tries again by itself. */
+bool pw_fair_limit_leave_full(struct pw_fair_limit *limit, uint64_t since_us);
 
 #endif

@@ -36,12 +36,11 @@ struct pw_node_place {
  * to it. A cache line's size apart from the next one's. */
 struct pw_node_load {
 	atomic_uint busy;
+	atomic_bool is_shrinking; /* a worker counts and closes links beyond max_connections */
+	atomic_bool is_evicting;  /* a request to evict an idle one is going round */
 	/* Loans since the process began: by pools of replicas, and by others. */
 	_Atomic uint64_t reads, others;
 	struct pw_fair_limit links; /* server connections to it, against max_connections */
-	atomic_bool is_shrinking;   /* a worker counts and closes those beyond it */
-	atomic_bool is_evicting;    /* a request to evict an idle one is going round */
-	char rest[64 - 4 * sizeof(uint64_t) - sizeof(struct pw_fair_limit)];
 };
 
 _Static_assert(sizeof(struct pw_node_load) == 64, "a cache line");
