@@ -209,7 +209,7 @@ static const struct pw_column node_columns[] = {
                 "drained or banned: what an operator has said of it, whatever its state; NULL = nothing."},
     [N_HELD_S] = {"held_s", PW_COL_INT4, PW_MERGE_FIRST, "For how many seconds; NULL = it is not."},
     [N_HELD_BY] = {"held_by", PW_COL_TEXT, PW_MERGE_FIRST, "The user of the console that said so."},
-    [N_LINKS] = {"links", PW_COL_INT4, PW_MERGE_SUM, "Server connections to it, in use or not."},
+    [N_LINKS] = {"links", PW_COL_INT4, PW_MERGE_FIRST, "Server connections to it, in use or not."},
     [N_MAX_LINKS] = {"max_connections", PW_COL_INT4, PW_MERGE_FIRST,
                      "More than so many are not opened; NULL = no limit."},
     [N_BUSY] = {"busy", PW_COL_INT4, PW_MERGE_FIRST, "Those that are in use: by it balance goes."},
@@ -264,36 +264,12 @@ static void set_hold(struct visit *v, struct pw_cell *row, const struct pw_hold 
 	pw_cell_set_text(v->rows, &row[N_HELD_BY], hold->by);
 }
 
-struct link_count {
-	const struct pw_cluster *cluster;
-	int slot;
-	int64_t n;
-};
-
-static void add_links(struct pw_pool *pool, void *arg)
-{
-	struct link_count *count = arg;
-
-	if (pool->cluster == count->cluster)
-		count->n += pool->node_links[count->slot];
-}
-
 static void set_load(struct pw_cell *row, struct pw_node_load *load)
 {
+	pw_cell_set_number(&row[N_LINKS], pw_limit_used(&load->links.taken));
 	pw_cell_set_number(&row[N_BUSY], atomic_load(&load->busy));
 	pw_cell_set_number(&row[N_READS], (int64_t)atomic_load(&load->reads));
 	pw_cell_set_number(&row[N_OTHERS], (int64_t)atomic_load(&load->others));
-}
-
-static void set_links(struct visit *v, struct pw_cell *row, int slot)
-{
-	struct link_count count = {v->cluster, slot, 0};
-
-	if (slot != PW_NO_SLOT) {
-		pw_pools_each(v->pools, add_links, &count);
-		set_load(row, &v->cluster->loads[slot]);
-	}
-	pw_cell_set_number(&row[N_LINKS], count.n);
 }
 
 /* A reload may have taken it away that the monitor has not seen yet. */
@@ -336,7 +312,8 @@ static void visit_node(struct visit *v, const struct pw_conf_cluster *conf,
 	pw_cell_set_number(&row[N_SINCE], seconds_since(v, node->since_us));
 	pw_cell_set_text(v->rows, &row[N_REASON], node->reason);
 	set_hold(v, row, &node->hold);
-	set_links(v, row, view->places[i].slot);
+	if (view->places[i].slot != PW_NO_SLOT)
+		set_load(row, &v->cluster->loads[view->places[i].slot]);
 	if (lag_us != PW_LAG_UNKNOWN && !node->is_unheard) {
 		pw_cell_set_number(&row[N_LAG_MS], (int64_t)(lag_us / 1000));
 		pw_cell_set_number(&row[N_LAG_BYTES], (int64_t)node->lag_bytes);
