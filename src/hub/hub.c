@@ -34,14 +34,24 @@ uint64_t pw_hub_encoding_id(const struct pw_hubs *hubs, const char *encoding)
 	return pw_hash(&hubs->pools->hash_key, encoding, strlen(encoding));
 }
 
+/* Any may be the primary one day. */
+static bool has_node_for_one(const struct pw_conf_cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->n_nodes; i++) {
+		if (cluster->nodes[i].max_connections == 1)
+			return true;
+	}
+	return false;
+}
+
 bool pw_hub_may_be_of(const struct pw_pool *pool)
 {
 	const struct pw_pool_conf *conf = &pool->conf;
 	const char *const *hosts = pool->db ? pool->db->hosts : NULL;
 
 	return pool->db && conf->pool_size != 1 && conf->max_db_connections != 1 &&
-	       conf->max_user_connections != 1 && !pw_pool_is_paused(pool) &&
-	       (!hosts || !hosts[0] || !hosts[1]);
+	       conf->max_user_connections != 1 && !has_node_for_one(&pool->cluster_conf) &&
+	       !pw_pool_is_paused(pool) && (!hosts || !hosts[0] || !hosts[1]);
 }
 
 /* ---- its end ---- */

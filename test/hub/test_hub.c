@@ -349,6 +349,23 @@ static void test_no_hub_where_none_would_be_left(void **state PW_UNUSED)
 	end(&f);
 }
 
+/* A hub would take the node's only place, for good. */
+static void test_no_hub_at_a_node_for_one(void **state PW_UNUSED)
+{
+	struct pw_conf_node nodes[2] = {{.max_connections = 2}, {.max_connections = 1}};
+	struct fixture f;
+	struct pw_pool *pool;
+
+	begin(&f, "");
+	pool = f.b.loan.pool;
+	pool->cluster_conf.nodes = nodes;
+	pool->cluster_conf.n_nodes = 2;
+	assert_false(found(&f, &f.hearers[0], "UTF8"));
+	pool->cluster_conf.n_nodes = 1;
+	assert_true(found(&f, &f.hearers[0], "UTF8"));
+	end(&f);
+}
+
 /* Somebody is pinned between the search for a link and its arrival. */
 static void test_no_hub_beside_a_pin_in_a_pool_of_two(void **state PW_UNUSED)
 {
@@ -412,6 +429,7 @@ int main(void)
 	    cmocka_unit_test(test_no_other_encoding),
 	    cmocka_unit_test(test_another_encoding_after_a_loss),
 	    cmocka_unit_test(test_no_hub_where_none_would_be_left),
+	    cmocka_unit_test(test_no_hub_at_a_node_for_one),
 	    cmocka_unit_test(test_no_hub_beside_a_pin_in_a_pool_of_two),
 	    cmocka_unit_test(test_unused),
 	    cmocka_unit_test(test_a_server_that_swallows_marks),
