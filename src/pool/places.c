@@ -20,11 +20,14 @@ enum {
 	YIELD_US = 333 * 1000,
 };
 
-/* Since when the one waits whom the next link is for; 0 = it would only be there in case. */
+/* Since when the one waits whom the next link is for; 0 = it would only be there in case. Who wants
+ * one of its own waits for none of those that are logging in. */
 static uint64_t waiting_since(const struct pw_pool *pool)
 {
-	const struct pw_loan *loan = pw_pool_waiter(pool, pool->n_opening);
+	const struct pw_loan *loan = pw_pool_head(pool);
 
+	if (!loan || loan->replication == PW_REPLICATION_NONE)
+		loan = pw_pool_waiter(pool, pool->n_opening);
 	return loan ? loan->since_us : pool->welcoming_since_us;
 }
 

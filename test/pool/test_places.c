@@ -458,6 +458,35 @@ static uint64_t awaited_at(struct nodes *n, int i)
 				     n->f->env.workers[0].loop.now_us);
 }
 
+/* Who wants a link of its own waits for none of those that are logging in for others. */
+static void test_own_link_beside_a_login(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+	struct fake_borrower ann;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 3);
+	put_other(n, &ann, 0, "ann");
+	assert_false(fake_borrow(&ann));
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 2);
+	return_other(n, &ann);
+	fake_pass(&f->env, 100 * MS);
+	assert_false(fake_borrow(&f->b[0][1]));
+	fake_turn(&f->env);
+	pw_pool_withdraw(&f->b[0][1].loan);
+	f->b[0][2].loan.replication = PW_REPLICATION_PHYSICAL;
+	assert_false(fake_borrow(&f->b[0][2]));
+	fake_turn(&f->env);
+	/* The one that nobody waits for any more, and its own, for which hers has gone. */
+	assert_int_equal(count_connects(f), 2);
+	assert_int_equal(pw_limit_used(&ann.loan.pool->shared->links), 0);
+	assert_int_equal(links_of(n, 0), 3);
+	fake_borrower_fini(&ann);
+	end_nodes(n);
+}
+
 /* A pool that may have no more links has no turn at a node: others would give way for nothing. */
 static void test_pool_that_is_full_is_not_first(void **state PW_UNUSED)
 {
@@ -620,6 +649,7 @@ int main(void)
 	    cmocka_unit_test(test_who_is_paused),
 	    cmocka_unit_test(test_full_node_of_the_zone),
 	    cmocka_unit_test(test_own_link_holds_up_nobody),
+	    cmocka_unit_test(test_own_link_beside_a_login),
 	    cmocka_unit_test(test_pool_that_is_full_is_not_first),
 	    cmocka_unit_test(test_overflow_holds_no_places),
 	    cmocka_unit_test(test_evictions_at_two_nodes),
