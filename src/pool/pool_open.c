@@ -56,6 +56,11 @@ static bool make_room(struct pw_pool *pool, const struct pw_eviction *of, bool m
 		return true;
 	if (!may_evict)
 		return false;
+	/* It would be closed for nothing. */
+	if (pw_pool_gives_way(pool)) {
+		pw_pools_try_again(pool->pools);
+		return false;
+	}
 	if (pw_pools_evict(pool->pools, of) && has_room(pool, of))
 		return true;
 	pw_mail_evict(pool->pools, of);

@@ -487,6 +487,41 @@ static void test_own_link_beside_a_login(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* Nothing is closed for a limit of the database while others go first at the node. */
+static void test_no_eviction_out_of_turn(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+	struct fake_borrower ann, carl, dora;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 1);
+	put_other(n, &ann, 0, "ann");
+	put_other(n, &carl, 0, "carl");
+	put_other(n, &dora, 0, "dora");
+	ann.loan.pool->routing = PW_ROUTING_REPLICA;
+	pool_of(f, 0)->conf.max_db_connections = 2;
+	assert_false(fake_borrow(&ann));
+	assert_false(fake_borrow(&dora));
+	assert_int_equal(log_all_in(f), 2);
+	return_other(n, &ann);
+	assert_false(fake_borrow(&carl));
+	fake_pass(&f->env, 10 * MS);
+	assert_false(fake_borrow(&f->b[0][0]));
+	fake_pass(&f->env, 100 * MS);
+	assert_int_equal(pw_limit_used(&ann.loan.pool->shared->links), 1);
+	pw_pool_withdraw(&carl.loan);
+	fake_pass(&f->env, 100 * MS);
+	assert_int_equal(pw_limit_used(&ann.loan.pool->shared->links), 0);
+	return_other(n, &dora);
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&f->b[0][0], "link");
+	fake_borrower_fini(&ann);
+	fake_borrower_fini(&carl);
+	fake_borrower_fini(&dora);
+	end_nodes(n);
+}
+
 /* A pool that may have no more links has no turn at a node: others would give way for nothing. */
 static void test_pool_that_is_full_is_not_first(void **state PW_UNUSED)
 {
@@ -650,6 +685,7 @@ int main(void)
 	    cmocka_unit_test(test_full_node_of_the_zone),
 	    cmocka_unit_test(test_own_link_holds_up_nobody),
 	    cmocka_unit_test(test_own_link_beside_a_login),
+	    cmocka_unit_test(test_no_eviction_out_of_turn),
 	    cmocka_unit_test(test_pool_that_is_full_is_not_first),
 	    cmocka_unit_test(test_overflow_holds_no_places),
 	    cmocka_unit_test(test_evictions_at_two_nodes),
