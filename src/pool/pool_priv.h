@@ -39,6 +39,8 @@ void pw_pools_try_again(struct pw_pools *pools);
 /* Others need not wait any more until who has waited since then has a place at a node, be it that
  * it has one now. */
 void pw_pool_leave_places(struct pw_pool *pool, uint64_t since_us, bool has_one);
+/* The pool is about to be of another cluster, or none: who waits, waits for nothing at this one. */
+void pw_pool_leave_cluster(struct pw_pool *pool);
 /* It waits for a place that others of the pool do not need: on the primary, while they may read
  * elsewhere, or at a node, for a link of its own; until that is looked at anew, for all of them. */
 void pw_loan_hold_up(struct pw_loan *loan);

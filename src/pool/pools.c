@@ -57,17 +57,18 @@ static void resolve_cluster(struct pw_pool *pool, const struct pw_conf_db *db)
 	const struct pw_conf *conf = pool->pools->snapshot->conf;
 	const struct pw_conf_cluster *own =
 	    db->cluster ? pw_conf_find_cluster(conf, db->cluster) : NULL;
-	struct pw_cluster *before = pool->cluster;
+	struct pw_cluster *cluster =
+	    own ? pw_clusters_get(pool->pools->clusters, db->cluster) : NULL;
 
-	pool->cluster = own ? pw_clusters_get(pool->pools->clusters, db->cluster) : NULL;
+	if (pool->cluster != cluster) {
+		pw_pool_leave_cluster(pool);
+		pw_cluster_eye_fini(&pool->eye);
+		pool->cluster = cluster;
+	}
 	pool->routing = routing_of(pool);
 	memset(&pool->cluster_conf, 0, sizeof(pool->cluster_conf));
 	if (own)
 		pw_conf_resolve_cluster(conf, own, &pool->cluster_conf);
-	if (pool->cluster != before) {
-		pw_cluster_eye_fini(&pool->eye);
-		pool->places_awaited = 0;
-	}
 }
 
 /* What depends on the snapshot. */

@@ -66,13 +66,27 @@ void pw_pool_leave_places(struct pw_pool *pool, uint64_t since_us, bool has_one)
 		pool->pools->link_ops->on_place_free(pool->pools);
 }
 
+static void leave_fair_limits(struct pw_pool *pool, uint64_t since_us)
+{
+	if (pool->cluster && pw_fair_limit_leave(&pool->cluster->overflow, since_us))
+		pool->pools->link_ops->on_place_free(pool->pools);
+	pw_pool_leave_places(pool, since_us, false);
+}
+
+void pw_pool_leave_cluster(struct pw_pool *pool)
+{
+	PW_LIST_FOREACH (node, &pool->waiting) {
+		leave_fair_limits(pool, PW_CONTAINER(node, struct pw_loan, node)->since_us);
+	}
+	pw_pool_leave_places(pool, pool->welcoming_since_us, false);
+	pool->places_awaited = 0;
+}
+
 static void leave_queue(struct pw_loan *loan)
 {
 	struct pw_pool *pool = loan->pool;
 
-	if (pool->cluster && pw_fair_limit_leave(&pool->cluster->overflow, loan->since_us))
-		pool->pools->link_ops->on_place_free(pool->pools);
-	pw_pool_leave_places(pool, loan->since_us, false);
+	leave_fair_limits(pool, loan->since_us);
 	pool->n_waiting--;
 	loan->since_us = 0;
 	if (pool->n_waiting == 0 && pool->welcoming_since_us == 0)

@@ -522,6 +522,36 @@ static void test_no_eviction_out_of_turn(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* A pool that a reload takes to another cluster leaves the queues of the one before. */
+static void test_reload_to_another_cluster(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+	struct pw_fair_limit *overflow = &n->cluster->overflow;
+	struct fake_borrower ann;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 2);
+	put_other(n, &ann, 0, "ann");
+	ann.loan.pool->routing = PW_ROUTING_REPLICA;
+	ann.loan.pool->cluster_conf.primary_overflow_max = 1;
+	n->health.nodes[1].state = PW_NODE_DOWN;
+	publish(n);
+	assert_true(pw_fair_limit_take(overflow, 1, 1, 1));
+	for (int i = 0; i < 3; i++)
+		assert_false(fake_borrow(&f->b[0][i]));
+	assert_false(fake_borrow(&ann));
+	assert_int_equal(log_all_in(f), 2);
+	assert_int_equal(awaited_at(n, 0), f->b[0][2].loan.since_us);
+	assert_int_equal(pw_fair_limit_awaited(overflow, ann.loan.since_us), ann.loan.since_us);
+	fake_reload(&f->env, "default_pool_size = 4", "");
+	assert_null(pool_of(f, 0)->cluster);
+	assert_int_equal(awaited_at(n, 0), 0);
+	assert_int_equal(pw_fair_limit_awaited(overflow, f->env.clock.now_us), 0);
+	fake_borrower_fini(&ann);
+	end_nodes(n);
+}
+
 /* A pool that may have no more links has no turn at a node: others would give way for nothing. */
 static void test_pool_that_is_full_is_not_first(void **state PW_UNUSED)
 {
@@ -686,6 +716,7 @@ int main(void)
 	    cmocka_unit_test(test_own_link_holds_up_nobody),
 	    cmocka_unit_test(test_own_link_beside_a_login),
 	    cmocka_unit_test(test_no_eviction_out_of_turn),
+	    cmocka_unit_test(test_reload_to_another_cluster),
 	    cmocka_unit_test(test_pool_that_is_full_is_not_first),
 	    cmocka_unit_test(test_overflow_holds_no_places),
 	    cmocka_unit_test(test_evictions_at_two_nodes),
