@@ -15,8 +15,8 @@ enum {
 	REST_US = 20 * 1000,
 	/* ... for as long as this. */
 	SLICE_US = 100 * 1000,
-	/* For so long does somebody wait before a pool in which others wait, too, gives a place up;
-	 * as often does it do so. */
+	/* For so long does somebody wait before a pool that is always busy gives a place up; as
+	 * often does it do so. */
 	YIELD_US = 333 * 1000,
 };
 
@@ -222,7 +222,8 @@ static uint64_t oldest_of(const struct pw_pool *pool)
 	return oldest;
 }
 
-/* Where nobody waits in the pool, the link goes idle and whoever wants its place may have it. */
+/* Where nobody waits in the pool, the link would go idle, and whoever wants its place may have it;
+ * but from another worker that takes longer than a quick client's next request. */
 bool pw_places_yield(struct pw_link *link)
 {
 	struct pw_pool *pool = link->pool;
@@ -237,9 +238,9 @@ bool pw_places_yield(struct pw_link *link)
 	place = place_of(link);
 	oldest = oldest_of(pool);
 #ifdef PW_MUTANT_NOBODY_YIELDS
-	oldest = 0;
+	oldest = awaited;
 #endif
-	if (!place || !is_full(pool, place) || oldest <= awaited)
+	if (!place || !is_full(pool, place) || (oldest > 0 && oldest <= awaited))
 		return false;
 	pool->may_yield_us = now + YIELD_US;
 	pw_link_close(link, PW_LINK_END_CLEAN, "another pool waits for its place", NULL);

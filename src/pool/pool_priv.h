@@ -136,8 +136,8 @@ bool pw_places_are_pressing(const struct pw_link *link);
 bool pw_places_close_surplus(struct pw_link *link);
 /* Does a limit hold at its node? */
 bool pw_places_are_limited(const struct pw_link *link);
-/* The link is free, and its pool has use for it. True: it is closed, because another pool has
- * waited for its place for longer than who waits for it here. */
+/* The link is free. True: it is closed, because another pool has waited for its place for long, and
+ * for longer than who waits for it here, if anybody does. */
 bool pw_places_yield(struct pw_link *link);
 
 /* ---- idle.c ---- */

@@ -190,6 +190,34 @@ static void test_busy_pool_yields(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* Nobody waits in one pool, as its only client is quick to ask again: it gives its place up as
+ * well. */
+static void test_quick_client_yields(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 2);
+	struct fixture *f = n->f;
+	struct fake_borrower ann;
+	int turns = 0;
+
+	put_on_cluster(n, PW_ROUTING_PRIMARY);
+	limit_node(n, 0, 1);
+	put_other(n, &ann, 1, "ann");
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	assert_false(fake_borrow(&ann));
+	for (; ann.loan.state != PW_LOAN_HOLDING && turns < 100; turns++) {
+		fake_pass(&f->env, 10 * MS);
+		if (f->b[0][0].loan.state == PW_LOAN_HOLDING) {
+			pw_pool_return(&f->b[0][0].loan, false, false);
+			(void)fake_borrow(&f->b[0][0]);
+		}
+		(void)log_all_in(f);
+	}
+	assert_in_range(turns, 30, 60);
+	fake_borrower_fini(&ann);
+	end_nodes(n);
+}
+
 /* A client that logs in waits for no link, but for a first one of its pool. */
 static void test_welcome_has_its_turn(void **state PW_UNUSED)
 {
@@ -706,6 +734,7 @@ int main(void)
 	    cmocka_unit_test(test_crossing),
 	    cmocka_unit_test(test_full_replica),
 	    cmocka_unit_test(test_busy_pool_yields),
+	    cmocka_unit_test(test_quick_client_yields),
 	    cmocka_unit_test(test_welcome_has_its_turn),
 	    cmocka_unit_test(test_link_that_was_just_used),
 	    cmocka_unit_test(test_no_more_is_evicted_than_needed),
