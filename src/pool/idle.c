@@ -358,6 +358,7 @@ struct pw_link *pw_pool_take_idle(struct pw_pool *pool, const struct pw_loan *lo
 
 struct hunt {
 	const struct pw_eviction *eviction; /* of which a link will do; NULL = any of the pool */
+	uint64_t kept; /* slots of nodes from which none is taken: the pool's head waits for one */
 	struct pw_link *oldest;
 };
 
@@ -367,7 +368,7 @@ static bool is_at(const struct pw_link *link, const struct pw_eviction *e)
 	       (e->idle_since_us == 0 || link->state_since_us <= e->idle_since_us);
 }
 
-static bool is_of(const struct pw_link *link, const struct pw_eviction *e)
+static bool is_wanted_by(const struct pw_link *link, const struct pw_eviction *e)
 {
 	return !e ||
 	       ((!e->db || link->shared->db == e->db) &&
@@ -379,7 +380,7 @@ static void look_for_oldest(struct hunt *hunt, const struct pw_list *links)
 	PW_LIST_FOREACH (node, links) {
 		struct pw_link *link = PW_CONTAINER(node, struct pw_link, pool_node);
 
-		if (is_of(link, hunt->eviction) &&
+		if (is_wanted_by(link, hunt->eviction) && !pw_nodes_admit(link, hunt->kept) &&
 		    (!hunt->oldest || link->facts.last_used_us < hunt->oldest->facts.last_used_us))
 			hunt->oldest = link;
 	}
@@ -391,11 +392,22 @@ static void look_in_pool(struct pw_pool *pool, struct hunt *hunt)
 	look_for_oldest(hunt, &pool->stale);
 }
 
-/* Or none of them may be lent to who does. */
+/* To which nodes links of the pool may be lent to who waits in it; all bits: to any. */
+static uint64_t slots_for_head(struct pw_pool *pool)
+{
+	const struct pw_loan *head = pw_pool_head(pool);
+
+	if (!head || is_overflow_full(pool))
+		return 0;
+	return pw_pool_is_of_replicas(pool) ? pw_nodes_near(pool, head) : UINT64_MAX;
+}
+
 static void look_where_nobody_waits(struct pw_pool *pool, void *arg)
 {
-	if (!pw_pool_head(pool) || is_overflow_full(pool))
-		look_in_pool(pool, arg);
+	struct hunt *hunt = arg;
+
+	hunt->kept = slots_for_head(pool);
+	look_in_pool(pool, hunt);
 }
 
 static bool evict(const struct hunt *hunt)
@@ -407,7 +419,7 @@ static bool evict(const struct hunt *hunt)
 
 bool pw_pool_evict(struct pw_pool *pool)
 {
-	struct hunt hunt = {NULL, NULL};
+	struct hunt hunt = {.eviction = NULL};
 
 	look_in_pool(pool, &hunt);
 	return evict(&hunt);
@@ -415,7 +427,7 @@ bool pw_pool_evict(struct pw_pool *pool)
 
 bool pw_pools_evict(struct pw_pools *pools, const struct pw_eviction *eviction)
 {
-	struct hunt hunt = {eviction, NULL};
+	struct hunt hunt = {.eviction = eviction};
 
 	pw_pools_each(pools, look_where_nobody_waits, &hunt);
 	return evict(&hunt);

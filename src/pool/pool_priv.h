@@ -162,8 +162,9 @@ const char *pw_pool_unfit_reason(struct pw_pool *pool, const struct pw_link *lin
 bool pw_pool_close_surplus(struct pw_pool *pool, struct pw_link *link);
 /* Closes the least recently used idle link of the pool. */
 bool pw_pool_evict(struct pw_pool *pool);
-/* The least recently used idle link of those that the eviction names, where nobody waits for it, or
- * who does may not have it, as the primary runs no more reads. */
+/* The least recently used idle link of those that the eviction names, where nobody waits for it:
+ * nor may it be lent to who waits in its pool, as it is too far or the primary runs no more reads.
+ */
 bool pw_pools_evict(struct pw_pools *pools, const struct pw_eviction *eviction);
 
 /* ---- wake.c ---- */

@@ -646,6 +646,43 @@ static void test_overflow_holds_no_places(void **state PW_UNUSED)
 	end_nodes(n);
 }
 
+/* Nor do those that are too far for who waits in their pool. */
+static void test_far_links_hold_no_places(void **state PW_UNUSED)
+{
+	struct nodes *n = begin_nodes("default_pool_size = 4", 1);
+	struct fixture *f = n->f;
+	struct fake_borrower ann, dora;
+
+	put_on_cluster(n, PW_ROUTING_REPLICA);
+	put_other(n, &ann, 0, "ann");
+	put_other(n, &dora, 0, "dora");
+	ann.loan.pool->routing = PW_ROUTING_PRIMARY;
+	pool_of(f, 0)->conf.reading.primary_reads = PW_PRIMARY_READS_ALWAYS;
+	n->health.primary = 1;
+	n->health.nodes[1].state = PW_NODE_PRIMARY;
+	n->health.nodes[0].state = PW_NODE_DOWN;
+	n->places[1].is_far = true;
+	limit_node(n, 0, 1);
+	limit_node(n, 1, 1);
+	assert_false(fake_borrow(&f->b[0][0]));
+	assert_int_equal(log_all_in(f), 1);
+	give_back(f, &f->b[0][0]);
+	n->health.nodes[0].state = PW_NODE_READY;
+	publish(n);
+	assert_false(fake_borrow(&dora));
+	assert_int_equal(log_all_in(f), 1);
+	assert_false(fake_borrow(&f->b[0][1]));
+	fake_pass(&f->env, 100 * MS);
+	assert_int_equal(links_of(n, 1), 1);
+	assert_false(fake_borrow(&ann));
+	assert_int_equal(log_all_in(f), 1);
+	fake_assert_heard(&ann, "link");
+	fake_assert_heard(&f->b[0][1], "");
+	fake_borrower_fini(&ann);
+	fake_borrower_fini(&dora);
+	end_nodes(n);
+}
+
 /* Who asks for a link to one node to be evicted is in nobody's way who asks for one to another. */
 static void test_evictions_at_two_nodes(void **state PW_UNUSED)
 {
@@ -748,6 +785,7 @@ int main(void)
 	    cmocka_unit_test(test_reload_to_another_cluster),
 	    cmocka_unit_test(test_pool_that_is_full_is_not_first),
 	    cmocka_unit_test(test_overflow_holds_no_places),
+	    cmocka_unit_test(test_far_links_hold_no_places),
 	    cmocka_unit_test(test_evictions_at_two_nodes),
 	    cmocka_unit_test(test_nobody_is_woken_in_vain),
 	    cmocka_unit_test(test_lower_limit),
