@@ -3,10 +3,14 @@
 never goes back; a global one sees all that anybody was told is written. While one replica is half a second
 late, and nodes and their backends are killed."""
 
+import os
 import random
+import signal
 import threading
 import time
+from collections import Counter
 
+import psycopg
 import pytest
 
 from lib.nodes import settle
@@ -277,6 +281,43 @@ def test_own_writes(make_late_shop, kind):
     assert crowd.lost == 0
 
 
+# ---- what may befall a replica ----
+
+def end_backends(node):
+    node.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'")
+
+
+def fails(ask):
+    try:
+        ask("SELECT 1")
+    except psycopg.OperationalError:
+        return True
+    return False
+
+
+def kill_backend(node):
+    """One of them, by a signal that it cannot catch: the server ends all others, too, and begins again
+    from its last checkpoint. False: there was none."""
+    watcher = node.connect()
+    backends = watcher.execute("SELECT pid FROM pg_stat_activity WHERE usename = 'alice'").fetchall()
+    if not backends:
+        watcher.close()
+        return False
+    os.kill(backends[0][0], signal.SIGKILL)
+    wait_for(lambda: fails(watcher.execute), 60)
+    watcher.close()
+    wait_for(lambda: not fails(node.execute), 60)
+    return True
+
+
+def kill_node(node):
+    node.kill()
+    node.start()
+
+
+DISTURBANCES = [end_backends, kill_backend, kill_node]
+
+
 @pytest.mark.full
 @KINDS
 def test_own_writes_while_nodes_die(make_late_shop, kind, record_property):
@@ -286,24 +327,24 @@ def test_own_writes_while_nodes_die(make_late_shop, kind, record_property):
     rng = random.Random(7)
     last = [time.monotonic()]
 
+    done = Counter()
+
     def disturb():
         if time.monotonic() - last[0] < 3 * TIME_FACTOR:
             return
         last[0] = time.monotonic()
-        node = rng.choice(shop.cluster.nodes[1:])
-        if rng.random() < 0.5:
-            node.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'")
-        else:
-            node.kill()
-            node.start()
+        node, disturbance = rng.choice(shop.cluster.nodes[1:]), rng.choice(DISTURBANCES)
+        done[disturbance.__name__] += disturbance(node) is not False
 
     crowd.play(disturb)
+    record_property("disturbances", str(dict(done)))
     record_property("rounds", crowd.rounds)
     record_property("reads", crowd.looks)
     record_property("lost", crowd.lost)
     record_property("routes", str(shop.routes()))
     assert_never_stale(shop, crowd)
     assert crowd.lost < 0.05 * crowd.rounds
+    assert all(done[disturbance.__name__] for disturbance in DISTURBANCES), done
 
 
 @pytest.mark.full
