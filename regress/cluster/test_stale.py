@@ -81,21 +81,38 @@ def prepared(conn, cell, v):
 WRITES = [by_update, in_transaction, in_one_message, in_pipeline, by_function, by_trigger, by_copy, prepared]
 
 
-# ---- ways to read it ----
+# ---- ways to read it: what was seen, one after the other ----
+
+def values(results, count=1):
+    for result in results:
+        if result.error:
+            raise result.error
+    seen = [int(row[0]) for result in results for row in result.rows]
+    assert len(seen) == count, seen
+    return seen
+
+
+def text_of_read(cell):
+    return f"SELECT v FROM cells WHERE id = {cell}"
+
+
+def extended_read(cell):
+    return parse("", "SELECT v FROM cells WHERE id = $1") + bind("", "", [cell]) + execute()
+
 
 def read_simply(conn, cell):
-    return conn.query(f"SELECT v FROM cells WHERE id = {cell}")
+    return values([conn.query(text_of_read(cell))])
 
 
 def read_extended(conn, cell):
-    return conn.run(parse("", "SELECT v FROM cells WHERE id = $1"), bind("", "", [cell]), execute(), sync())
+    return values([conn.run(extended_read(cell), sync())])
 
 
 def read_prepared(conn, cell):
     if "get" not in conn.names:
         conn.run(parse("get", "SELECT v FROM cells WHERE id = $1"), sync())
         conn.names.add("get")
-    return conn.run(bind("", "get", [cell]), execute(), sync())
+    return values([conn.run(bind("", "get", [cell]), execute(), sync())])
 
 
 def read_in_transaction(conn, cell):
@@ -105,7 +122,33 @@ def read_in_transaction(conn, cell):
     return result
 
 
-READS = [read_simply, read_extended, read_prepared, read_in_transaction]
+def read_twice_in_a_pipeline(conn, cell):
+    return values([conn.run(extended_read(cell), extended_read(cell), sync())], 2)
+
+
+def read_twice_behind_each_other(conn, cell):
+    conn.send((extended_read(cell) + sync()) * 2)
+    return values([conn.result(), conn.result()], 2)
+
+
+READS = [read_simply, read_extended, read_prepared, read_in_transaction, read_twice_in_a_pipeline,
+         read_twice_behind_each_other]
+
+
+# ---- ways to do both without waiting for the first answer ----
+
+def update_and_read(conn, cell, v):
+    conn.send(query(f"UPDATE cells SET v = {v} WHERE id = {cell}") + query(text_of_read(cell)))
+    return conn.result(), conn.result()
+
+
+def update_and_read_extended(conn, cell, v):
+    conn.send(parse("", "UPDATE cells SET v = $2 WHERE id = $1") + bind("", "", [cell, v]) + execute() + sync() +
+              extended_read(cell) + sync())
+    return conn.result(), conn.result()
+
+
+AT_ONCE = [update_and_read, update_and_read_extended]
 
 
 class Session:
@@ -140,6 +183,13 @@ class Session:
             raise result.error
         self.value = v
 
+    def write_and_look(self):
+        v = self.value + 1
+        written, read = self.rng.choice(AT_ONCE)(self.conn("own"), self.cell, v)
+        values([written], 0)
+        self.value = v
+        return self.cell, v, values([read])
+
     def reader(self):
         if self.rng.random() > 0.15:
             return self.conn("own")
@@ -149,10 +199,12 @@ class Session:
         return other
 
     def read(self, conn, cell):
-        return int(self.rng.choice(READS)(conn, cell).value())
+        return self.rng.choice(READS)(conn, cell)
 
     def look(self):
-        """The cell, what it must see there at least, and what it sees."""
+        """The cell, what it must see there at least, and what it sees, one after the other."""
+        if self.rng.random() < 0.15:
+            return self.write_and_look()
         return self.cell, self.value, self.read(self.reader(), self.cell)
 
     def close(self):
@@ -174,8 +226,9 @@ class Monotonic(Session):
 
     def look(self):
         cell = self.rng.choice(self.crowd.sessions).cell
-        before, self.seen[cell] = self.seen.get(cell, 0), self.read(self.conn("own"), cell)
-        return cell, before, self.seen[cell]
+        least, got = self.seen.get(cell, 0), self.read(self.conn("own"), cell)
+        self.seen[cell] = got[-1]
+        return cell, least, got
 
 
 class Global(Session):
@@ -187,7 +240,14 @@ class Global(Session):
         super().write()
         self.crowd.told[self.cell] = self.value
 
+    def write_and_look(self):
+        seen = super().write_and_look()
+        self.crowd.told[self.cell] = self.value
+        return seen
+
     def look(self):
+        if self.rng.random() < 0.15:
+            return self.write_and_look()
         cell = self.rng.choice(self.crowd.sessions).cell
         return cell, self.crowd.told.get(cell, 0), self.read(self.conn("own"), cell)
 
@@ -213,10 +273,12 @@ class Crowd:
             # At once, or when one replica has it, or the other, too.
             if session.rng.random() < 0.15:
                 time.sleep(session.rng.uniform(0, 0.7))
-            cell, least, got = session.look()
-            self.looks += 1
-            if got < least:
-                self.stale.append((cell, least, got))
+            cell, least, seen = session.look()
+            for got in seen:
+                self.looks += 1
+                if got < least:
+                    self.stale.append((cell, least, got))
+                least = got
 
     def run(self, session):
         while self.take():
