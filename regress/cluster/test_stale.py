@@ -162,12 +162,15 @@ class Session:
         self.value = 0
         self.conns = {}
 
+    def open(self, name, options):
+        conn = self.conns[name] = self.shop.pooler.raw(dbname="shop", options=options)
+        conn.names = set()
+        return conn
+
     def conn(self, name):
         if name not in self.conns:
-            conn = self.shop.pooler.raw(dbname="shop")
-            conn.names = set()
-            conn.query(f"SET synchronous_commit = {self.rng.choice(['on', 'off'])}")
-            self.conns[name] = conn
+            # A SET would be one more request that it must see.
+            self.open(name, f"-c synchronous_commit={self.rng.choice(['on', 'off'])}")
         return self.conns[name]
 
     def drop(self):
@@ -191,12 +194,17 @@ class Session:
         return self.cell, v, values([read])
 
     def reader(self):
+        """The name of one that sees no less than "own" has written and read."""
         if self.rng.random() > 0.15:
-            return self.conn("own")
+            return "own"
         token = self.conn("own").query("SHOW pgweir.lsn").value()
-        other = self.conn("other")
-        other.query(f"SET pgweir.lsn = '{token}'")
-        return other
+        if self.rng.random() < 0.3:
+            if "other" in self.conns:
+                self.conns.pop("other").close()
+            self.open("other", f"-c pgweir.lsn={token}")
+        else:
+            values([self.conn("other").query(f"SET pgweir.lsn = '{token}'")], 0)
+        return "other"
 
     def read(self, conn, cell):
         return self.rng.choice(READS)(conn, cell)
@@ -205,14 +213,14 @@ class Session:
         """The cell, what it must see there at least, and what it sees, one after the other."""
         if self.rng.random() < 0.15:
             return self.write_and_look()
-        return self.cell, self.value, self.read(self.reader(), self.cell)
+        return self.cell, self.value, self.read(self.conn(self.reader()), self.cell)
 
     def close(self):
         self.drop()
 
 
 class Monotonic(Session):
-    """Reads what others write, too, and never finds less than before."""
+    """Reads what others write, too, and never finds less than before; nor does whoever has its token."""
 
     consistency = "monotonic"
 
@@ -224,15 +232,27 @@ class Monotonic(Session):
         super().drop()
         self.seen = {}
 
+    def open(self, name, options):
+        self.seen[name] = Counter()
+        return super().open(name, options)
+
+    def reader(self):
+        name = super().reader()
+        if name == "other":
+            # The greater one of each.
+            self.seen["other"] |= self.seen["own"]
+        return name
+
     def look(self):
-        cell = self.rng.choice(self.crowd.sessions).cell
-        least, got = self.seen.get(cell, 0), self.read(self.conn("own"), cell)
-        self.seen[cell] = got[-1]
+        cell, name = self.rng.choice(self.crowd.sessions).cell, self.reader()
+        conn = self.conn(name)
+        least, got = self.seen[name][cell], self.read(conn, cell)
+        self.seen[name][cell] = got[-1]
         return cell, least, got
 
 
 class Global(Session):
-    """Sees what any of the others was told is written, when it asked."""
+    """Sees what any of the others was told is written, when it asked: a token has nothing to add."""
 
     consistency = "global"
 
