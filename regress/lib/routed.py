@@ -12,6 +12,13 @@ REPLICAS = (["replica1"], ["replica2"])
 MARK = re.compile(r"/\* mark (\d+) \*/")
 
 
+def log_statements(cluster):
+    for node in cluster.nodes:
+        with node.connect() as conn:
+            conn.execute("ALTER SYSTEM SET log_statement = 'all'")
+            conn.execute("SELECT pg_reload_conf()")
+
+
 class Routed:
     def __init__(self, cluster, pooler):
         self.cluster, self.pooler = cluster, pooler
@@ -19,10 +26,7 @@ class Routed:
 
     @classmethod
     def begin(cls, cluster, make_shop, **settings):
-        for node in cluster.nodes:
-            with node.connect() as conn:
-                conn.execute("ALTER SYSTEM SET log_statement = 'all'")
-                conn.execute("SELECT pg_reload_conf()")
+        log_statements(cluster)
         pooler = make_shop(**{"routing": "split", "session_state": "track", **settings})
         settle(pooler)
         routed = cls(cluster, pooler)
