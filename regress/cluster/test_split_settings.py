@@ -321,3 +321,17 @@ def test_token_of_the_start_up_packet_hinders_no_reset(shop):
     # As it was asked for, then as it is.
     assert conn.query("SELECT current_setting('pgweir.route')").value() == "primary"
     assert shop.query(conn, "SELECT 1")[1] == ["primary"]
+
+
+def test_route_of_a_transaction(shop):
+    """SET LOCAL holds for that one: its reads are on the primary, those after it are not."""
+    conn = shop.pooler.raw(dbname="shop")
+    for end in ("COMMIT", "ROLLBACK"):
+        assert reads_on_a_replica(shop, conn)
+        assert conn.query("BEGIN READ ONLY").status == "T"
+        assert conn.query("SET LOCAL pgweir.route = 'primary'").error is None
+        for _ in range(3):
+            assert shop.query(conn, "SELECT count(*) FROM t")[1] == ["primary"]
+        assert conn.query(end).status == "I"
+        assert conn.query("SHOW pgweir.route").value() == ""
+        assert reads_on_a_replica(shop, conn)
