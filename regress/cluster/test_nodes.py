@@ -256,6 +256,10 @@ def test_node_of_another_system(make_shop, cluster, pg):
     pooler = make_shop(nodes=[foreign, *cluster.nodes])
     wait_for(lambda: state(pooler, foreign) == "foreign")
     assert "system identifier" in reason(pooler, foreign)
+    ours, theirs = (node.execute("SELECT system_identifier FROM pg_control_system()")[0][0]
+                    for node in (cluster.nodes[0], pg))
+    pooler.wait_log(rf"WARNING cluster shop: node {foreign} is foreign: "
+                    f"its system identifier is {theirs}, not {ours}\n")
     wait_for(lambda: state(pooler, cluster.nodes[0]) == "primary")
     assert seen(pooler, "shop") == {cluster.nodes[0].port}
 
