@@ -116,17 +116,22 @@ def test_empty_transactions(shop):
     assert notice.code == "25P01"
 
 
-@pytest.fixture
-def refused(shop):
-    """A view that begins to write when everybody takes it for one that only reads."""
-    primary = shop.cluster.nodes[0]
-    primary.execute("CREATE VIEW v AS SELECT 1 AS i; GRANT ALL ON v TO public")
+def begin_anew(shop):
+    """A pooler that has just asked what there is, and does not ask again for ten seconds."""
     shop.pooler.stop()
     shop.pooler.start()
     settle(shop.pooler)
     shop.cluster.catch_up()
     shop.warm_up()
-    conn = shop.pooler.raw(dbname="shop")
+    return shop.pooler.raw(dbname="shop")
+
+
+@pytest.fixture
+def refused(shop):
+    """A view that begins to write when everybody takes it for one that only reads."""
+    primary = shop.cluster.nodes[0]
+    primary.execute("CREATE VIEW v AS SELECT 1 AS i; GRANT ALL ON v TO public")
+    conn = begin_anew(shop)
     assert shop.query(conn, "SELECT i FROM v")[1] in REPLICAS
     primary.execute(WRITER)
     shop.cluster.catch_up()
@@ -169,6 +174,47 @@ def test_read_that_a_replica_refuses(shop, refused, how):
     if how == "pipeline":
         assert conn.run(bind("", "u"), execute(), sync()).rows == [["2"]]
     assert conn.query("SELECT count(*) FROM t").value() == ("2" if how == "simple" else "1")
+
+
+# What is made, how it is read, how it is changed past the pooler, and what a standby says then.
+CHANGED = {
+    "0A000": ("CREATE TABLE kept AS SELECT 7 AS i; GRANT ALL ON kept TO public", "SELECT i FROM kept",
+              "ALTER TABLE kept SET UNLOGGED",
+              "cannot access temporary or unlogged relations during recovery"),
+    "55000": ("CREATE FUNCTION place() RETURNS text LANGUAGE sql STABLE AS 'SELECT now()::text'",
+              "SELECT 7 WHERE place() IS NOT NULL",
+              "CREATE OR REPLACE FUNCTION place() RETURNS text LANGUAGE sql STABLE AS "
+              "'SELECT pg_current_wal_lsn()::text'", "recovery is in progress"),
+}
+
+
+@pytest.mark.parametrize("how", ["simple", "extended"])
+@pytest.mark.parametrize("code", CHANGED)
+def test_what_only_a_standby_cannot_do(shop, code, how):
+    """It is refused by other codes than a write is; so it was no read, and is remembered."""
+    def ask(conn):
+        mark, marked = shop.mark(text)
+        result = conn.query(marked) if how == "simple" else \
+            conn.run(parse("", marked), bind(), describe("P"), execute(), sync())
+        assert (result.error, result.rows, result.status) == (None, [["7"]], "I"), shop.routes()
+        return shop.where(mark)
+
+    made, text, changed, message = CHANGED[code]
+    shop.cluster.nodes[0].execute(made)
+    conn = begin_anew(shop)
+    assert ask(conn) in REPLICAS
+    shop.cluster.nodes[0].execute(changed)
+    shop.cluster.catch_up()
+    where = ask(conn)
+    assert ran_on_both(where)
+    replica, = (node for node in shop.cluster.nodes[1:] if node.name in where)
+    assert f"ERROR:  {message}" in shop.log_of(replica)
+    with replica.raw() as direct:
+        assert direct.query(text).error.code == code
+    assert shop.routes()["refused"] == 1
+    assert ask(conn) == ["primary"]
+    assert shop.routes()["refused"] == 2
+    assert ask(shop.pooler.raw(dbname="shop")) == ["primary"]
 
 
 def test_transaction_that_a_replica_refuses(shop, refused):
