@@ -318,6 +318,51 @@ def test_same_text_in_another_database(shop):
         assert (shop.routes().get("read", 0) > before) == is_read
 
 
+def crowd_of(shop, over):
+    """More than there are connections to the primary: somebody always waits for one."""
+    def run():
+        with shop.pooler.raw(dbname="shop") as conn:
+            while not over.is_set():
+                assert conn.query("/* pgweir: primary */ SELECT pg_sleep(0.02)").error is None
+
+    return [threading.Thread(target=run) for _ in range(6)]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("others, bound", [("none", 60), ("one that writes", 10), ("a crowd", 60)])
+def test_function_that_is_changed_past_pgweir(make_shop, cluster, record_property, others, bound):
+    """Nobody tells that it may write from now on: the primary is asked again, ten seconds after the last
+    time when somebody has run something there and nobody waits, and after a minute in any case."""
+    def is_noticed():
+        before = shop.routes().get("function", 0)
+        if others == "one that writes":
+            assert writer.query("UPDATE t SET v = v + 1").error is None
+        assert conn.query("SELECT seen()").value() == "1"
+        return shop.routes().get("function", 0) > before
+
+    made = "CREATE OR REPLACE FUNCTION seen() RETURNS int LANGUAGE sql {} AS 'SELECT 1'"
+    cluster.nodes[0].execute(made.format("STABLE"))
+    cluster.catch_up()
+    shop = Routed.begin(cluster, make_shop, default_pool_size=1, worker_threads=1)
+    conn, writer, over = shop.pooler.raw(dbname="shop"), shop.pooler.raw(dbname="shop"), threading.Event()
+    wait_for(lambda: shop.query(conn, "SELECT seen()")[1] in REPLICAS)
+    threads = crowd_of(shop, over) if others == "a crowd" else []
+    for thread in threads:
+        thread.start()
+    try:
+        assert not is_noticed()
+        cluster.nodes[0].execute(made.format("VOLATILE"))
+        began = time.monotonic()
+        wait_for(is_noticed, bound + 5)
+        record_property("seconds", f"{time.monotonic() - began:.1f}")
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    for _ in range(3):
+        assert shop.query(conn, "SELECT seen()")[1] == ["primary"]
+
+
 def test_transaction_that_is_idle_before_a_server_hears_of_it(shop):
     shop.pooler.settings["idle_transaction_timeout"] = "1"
     shop.pooler.reload()
