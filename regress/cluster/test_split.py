@@ -417,3 +417,13 @@ def test_hint_of_what_a_replica_refuses(shop, text):
     error = conn.query(text).error
     assert not error or "H" not in error.fields
     conn.query("ROLLBACK")
+
+
+def test_routes_of_all_workers(shop):
+    """Of several, each of which has some of the clients."""
+    conns = [shop.pooler.raw(dbname="shop") for _ in range(8)]
+    before = shop.routes()["read"]
+    for conn in conns:
+        for _ in range(5):
+            assert conn.query("SELECT 1").value() == "1"
+    assert shop.routes()["read"] == before + 40

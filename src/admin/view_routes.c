@@ -51,5 +51,6 @@ const struct pw_view pw_view_routes = {
     .name = "ROUTES",
     .help = "Where requests have run that are split between the primary and replicas, and why.",
     .columns = columns,
+    .is_per_worker = true,
     .collect = collect,
 };
