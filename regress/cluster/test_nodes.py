@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: PostgreSQL
 """A database of a cluster is where its primary is, or on replicas that are fresh enough."""
 
+import re
+
 import pytest
 
-from lib.nodes import WHERE, reason, seen, settle, state, states, where
+from lib.nodes import WHERE, reason, rounds, seen, settle, state, states, where
 from lib.wait import wait_for
 from lib.wire import collect, query
 
 pytestmark = pytest.mark.pgweir_only
+
+
+def changes_of_primary(pooler):
+    """What the log says of them, but for the first one that was found."""
+    return re.findall(r"the primary is .*, it was (?!none).*", pooler.log_text())
 
 
 def test_primary_and_replicas(make_shop, cluster):
@@ -225,9 +232,13 @@ def test_two_are_promoted(make_shop, cluster):
              "down" in states(pooler) and "ready" not in states(pooler) and
              "diverged" not in states(pooler))
     wait_for(lambda: pooler.console("SHOW CLUSTERS")[0]["torn"] == "1")
-    first = states(pooler)
-    for _ in range(5):
+    first, last_round = states(pooler), rounds(pooler) + 20
+    # Where one of them was seen before the other, that one is followed, and stays so.
+    changes = changes_of_primary(pooler)
+    assert len(changes) <= 1, changes
+    while rounds(pooler) < last_round:
         assert states(pooler) == first
+    assert changes_of_primary(pooler) == changes
 
 
 def test_role_that_may_not_see_the_receiver(make_shop, cluster):

@@ -24,6 +24,11 @@ def reason(pooler, node):
     return row_of(pooler, node)["reason"]
 
 
+def rounds(pooler):
+    """How often its monitor has asked all nodes."""
+    return int(pooler.console("SHOW CLUSTERS")[0]["rounds"])
+
+
 def settle(pooler, timeout=10):
     wait_for(lambda: sorted(states(pooler)) == ["primary", "ready", "ready"], timeout)
 
