@@ -2,14 +2,21 @@
 """A database of a cluster is where its primary is, or on replicas that are fresh enough."""
 
 import re
+import threading
 
 import pytest
 
 from lib.nodes import WHERE, reason, rounds, seen, settle, state, states, where
 from lib.wait import wait_for
-from lib.wire import collect, query
+from lib.wire import Closed, PgError, collect, query
 
 pytestmark = pytest.mark.pgweir_only
+
+
+def states_of(pooler, *nodes):
+    """At one moment."""
+    rows = {row["node"]: row["state"] for row in pooler.console("SHOW NODES")}
+    return [rows.get(str(node)) for node in nodes]
 
 
 def changes_of_primary(pooler):
@@ -239,6 +246,71 @@ def test_two_are_promoted(make_shop, cluster):
     while rounds(pooler) < last_round:
         assert states(pooler) == first
     assert changes_of_primary(pooler) == changes
+
+
+class ByProxy:
+    """A node that is reached by a longer way."""
+
+    def __init__(self, proxy):
+        self.proxy = proxy
+
+    def __str__(self):
+        return f"127.0.0.1:{self.proxy.port}"
+
+
+class Writer(threading.Thread):
+    """Writes one row after the other; nothing is lost, so nothing may fail."""
+
+    def __init__(self, pooler):
+        super().__init__(daemon=True)
+        self.conn, self.written, self.error, self.is_over = pooler.raw(dbname="shop"), 0, None, False
+
+    def run(self):
+        try:
+            while not self.is_over:
+                self.conn.query("INSERT INTO t VALUES (1) RETURNING v").value()
+                self.written += 1
+        except (Closed, PgError, OSError) as e:
+            self.error = e
+
+
+def watch_anew(pooler, number):
+    """A reload after which all connections to the nodes are made anew."""
+    nodes = pooler.sections["clusters"]["shop"]["nodes"].split()
+    pooler.sections["clusters"]["shop"]["nodes"] = " ".join(nodes[1:] + nodes[:1])
+    pooler.settings["monitor_user"] = ("watcher", "guard")[number % 2]
+    pooler.reload()
+
+
+def test_reload_beside_old_primary(make_shop, make_proxy, cluster):
+    """The one that is not followed answers first, each time: nothing is written to it."""
+    old, new, _ = cluster.nodes
+    old.execute("CREATE ROLE guard LOGIN PASSWORD 'watching' IN ROLE pg_monitor")
+    cluster.catch_up()
+    far = ByProxy(make_proxy(new.port))
+    pooler = make_shop(nodes=[old, far], no_primary_wait="1min")
+    wait_for(lambda: states_of(pooler, old, far) == ["primary", "ready"])
+    new.promote()
+    wait_for(lambda: states_of(pooler, old, far) == ["fenced", "primary"])
+    far.proxy.slow(0.02)
+    changes = changes_of_primary(pooler)
+    writers = [Writer(pooler) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for i in range(1, 11):
+        before = sum(w.written for w in writers)
+        watch_anew(pooler, i)
+        last_round = rounds(pooler) + 3
+        wait_for(lambda: rounds(pooler) >= last_round and
+                 states_of(pooler, old, far) == ["fenced", "primary"])
+        wait_for(lambda: any(w.error for w in writers) or sum(w.written for w in writers) >= before + 20)
+    for writer in writers:
+        writer.is_over = True
+        writer.join()
+    assert old.execute("SELECT count(*) FROM t") == [(0,)]
+    assert changes_of_primary(pooler) == changes
+    assert not any(w.error for w in writers), [w.error for w in writers]
+    assert new.execute("SELECT count(*) FROM t") == [(sum(w.written for w in writers),)]
 
 
 def test_role_that_may_not_see_the_receiver(make_shop, cluster):
