@@ -29,6 +29,14 @@ class Node:
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         assert done.returncode == 0, done.stdout
 
+    def run(self, program, *args):
+        """One of PostgreSQL's that talks to another node as superuser; returns what it said."""
+        env = dict(os.environ, PGPASSWORD=self.cluster.pg.password)
+        done = subprocess.run([self.cluster.pg.bin / program, *args], text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
     def pid(self):
         return int((self.data / "postmaster.pid").read_text().split("\n")[0])
 
@@ -44,8 +52,11 @@ class Node:
                 pass
         wait_for(lambda: not any(Path(f"/proc/{p}/stat").exists() for p in [pid, *children]))
 
-    def start(self, command="start"):
-        self.pg_ctl("-w", "-l", str(self.cluster.directory / "log" / f"{self.name}.again"), command)
+    def start(self, command="start", **settings):
+        """With settings that count until it is stopped, and more than those of its files."""
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        self.pg_ctl("-w", "-l", str(self.cluster.directory / "log" / f"{self.name}.again"),
+                    *(["-o", options] if options else []), command)
 
     def restart(self):
         self.start("restart")
@@ -54,9 +65,13 @@ class Node:
         self.pg_ctl("-w", "promote")
 
     def connect(self, dbname="postgres", **kw):
-        kw = {"user": self.cluster.pg.superuser, "password": self.cluster.pg.password,
-              "autocommit": True, **kw}
-        return psycopg.connect(host="127.0.0.1", port=self.port, dbname=dbname, **kw)
+        kw = {"host": "127.0.0.1", "user": self.cluster.pg.superuser,
+              "password": self.cluster.pg.password, "autocommit": True, **kw}
+        return psycopg.connect(port=self.port, dbname=dbname, **kw)
+
+    def connect_by_socket(self, dbname="postgres"):
+        """Where nobody else knows the way."""
+        return self.connect(dbname, host=self.cluster.pg.socket_dir)
 
     def raw(self, dbname="postgres"):
         conn = RawConn(self.port)
@@ -80,14 +95,22 @@ class Node:
         """Made anew from that one, whose standby it is when it starts."""
         conf = (self.data / "pgcluster.conf").read_text()
         shutil.rmtree(self.data)
-        env = dict(os.environ, PGPASSWORD=self.cluster.pg.password)
-        done = subprocess.run(
-            [self.cluster.pg.bin / "pg_basebackup", "-D", self.data, "-h", "127.0.0.1", "-p",
-             str(other.port), "-U", self.cluster.pg.superuser, "-c", "fast", "-X", "stream"],
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=env)
-        assert done.returncode == 0, done.stdout
+        self.run("pg_basebackup", "-D", self.data, "-h", "127.0.0.1", "-p", str(other.port), "-U",
+                 self.cluster.pg.superuser, "-c", "fast", "-X", "stream")
         (self.data / "pgcluster.conf").write_text(conf)
         self.follow(other)
+
+    def rewind(self, other):
+        """As copy(), but with what it has where that is the same; it does not run, and may have
+        been killed. Returns what pg_rewind said."""
+        conf = (self.data / "pgcluster.conf").read_text()
+        # Before PostgreSQL 16 it is the last checkpoint that says which timeline that one is on.
+        other.execute("CHECKPOINT")
+        said = self.run("pg_rewind", "-D", self.data, "--source-server", f"host=127.0.0.1 port={other.port} "
+                        f"user={self.cluster.pg.superuser} dbname=postgres")
+        (self.data / "pgcluster.conf").write_text(conf)
+        self.follow(other)
+        return said
 
 
 def make_template(directory):
