@@ -335,3 +335,21 @@ def test_ten_failovers(make_shop, cluster):
     assert max(waits) < 2 * TIME_FACTOR, waits
     longest = judge_reads(load, failovers)
     print(f"{sum(len(r.answers) for r in load.readers)} reads, at most {longest:.2f} s without one")
+
+
+def test_readers_without_primary(make_shop, cluster):
+    """They go on, each of them, for as long as there is none."""
+    prepare(cluster)
+    old, *standbys = cluster.nodes
+    pooler = make_shop(routing="split", no_primary_wait="1min", max_lag="10s")
+    settle(pooler)
+    with Load(pooler, READS[:2] * 5) as load:
+        load.write_more(50)
+        load.read_more(30, load.readers)
+        wait_for(lambda: not any(r.is_on(old) for r in load.readers))
+        old.kill()
+        others = [r for r in load.readers if not r.is_on(old)]
+        for _ in range(10):
+            load.read_more(50, others)
+        succeed(standbys, load)
+    assert not [r.errors for r in others if r.errors]
