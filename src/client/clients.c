@@ -388,6 +388,12 @@ void pw_clients_forget_secrets(struct pw_clients *clients)
 	pw_login_forget_verifiers(clients);
 }
 
+void pw_clients_follow(struct pw_clients *clients, const struct pw_cluster *cluster)
+{
+	PW_LIST_FOREACH (node, &clients->all)
+		pw_route_follow(PW_CONTAINER(node, struct pw_client, node), cluster);
+}
+
 /* Where a server has heard of the transaction, its pool looks at the limit of now. */
 void pw_clients_take_limits(struct pw_clients *clients)
 {

@@ -15,7 +15,7 @@
 #include "plan_priv.h"
 #include "route_priv.h"
 
-enum { BEGUN_MAX = 1024, LOOK_AGAIN_US = 5 * 1000 };
+enum { BEGUN_MAX = 1024, LOOK_AGAIN_US = 5 * 1000, LOST_ROUNDS = 5 };
 
 /* ---- its life ---- */
 
@@ -294,16 +294,6 @@ static void go_to_replicas(struct pw_client *c, const struct pw_request *request
 	route->keeps_rows = request->n_runs > 1;
 }
 
-/* For the next round of the monitor, or for a replica to come so far. */
-static uint64_t patience(const struct pw_pool *pool)
-{
-	uint64_t wait = (uint64_t)pool->conf.reading.ryw_wait;
-	uint64_t rounds = 2 * (uint64_t)pool->cluster_conf.monitor_interval;
-
-	return pool->conf.reading.consistency == PW_CONSISTENCY_GLOBAL && wait < rounds ? rounds
-											: wait;
-}
-
 static unsigned version_of(const struct pw_pool *pool)
 {
 	return pool->cluster ? atomic_load(&pool->cluster->version) : 0;
@@ -338,6 +328,22 @@ static uint64_t patience_for_replica(struct pw_client *c)
 		return limit;
 	pw_client_load_limits(c);
 	return c->query_wait_timeout > 0 ? c->query_wait_timeout : UINT64_MAX;
+}
+
+/* For the next round of the monitor, or for a replica to come so far. Where the primary is lost one
+ * would wait long in its queue; a link to the replica that has shown it all does so again once that
+ * was heard of (pw_token_admits()). */
+static uint64_t patience(const struct pw_client *c)
+{
+	struct pw_pool *pool = c->loan.pool;
+	uint64_t wait = (uint64_t)pool->conf.reading.ryw_wait, rounds = 0;
+
+	if (pw_pool_primary_is_lost(pool))
+		rounds = LOST_ROUNDS;
+	else if (pool->conf.reading.consistency == PW_CONSISTENCY_GLOBAL)
+		rounds = 2;
+	rounds *= (uint64_t)pool->cluster_conf.monitor_interval;
+	return wait < rounds ? rounds : wait;
 }
 
 /* Each time that replicas lose it, it waits anew; all of that is no longer than to wait once. */
@@ -437,7 +443,7 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 	c->route->has_failed = false;
 	c->route->looked_at = version_of(c->loan.pool);
 	route = decide(c, &request, extent, piece, rest);
-	if (route == PW_ROUTE_UNSEEN && waits(c, patience(c->loan.pool)))
+	if (route == PW_ROUTE_UNSEEN && waits(c, patience(c)))
 		return false;
 	if (route == PW_ROUTE_NOWHERE) {
 		wait_for_replica(c);
@@ -448,6 +454,7 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 		c->route->waits_since_us = 0;
 	c->route->is_written =
 	    route == PW_ROUTE_WRITE && request.n_texts == 1 && request.is_plain_write;
+	c->route->is_unseen = route == PW_ROUTE_UNSEEN;
 	count(c, route == PW_ROUTE_DOUBT ? PW_ROUTE_N + request.doubt : route);
 	if (route == PW_ROUTE_READ || route == PW_ROUTE_OVERFLOW)
 		go_to_replicas(c, &request);
@@ -520,11 +527,24 @@ bool pw_route_suits(struct pw_client *c)
 		return false;
 	}
 	pw_route_leave(c);
-	if (c->state == PW_CLIENT_CLOSED || waits(c, patience(c->loan.pool)))
+	if (c->state == PW_CLIENT_CLOSED || waits(c, patience(c)))
 		return false;
 	c->route->waits_since_us = 0;
+	c->route->is_unseen = true;
 	count(c, PW_ROUTE_UNSEEN);
 	return pw_pool_borrow(&c->loan);
+}
+
+void pw_route_follow(struct pw_client *c, const struct pw_cluster *cluster)
+{
+	struct pw_pool *pool = c->loan.pool;
+
+	if (!c->route || !c->route->is_unseen || c->state != PW_CLIENT_QUEUED ||
+	    pw_route_is_apart(c) || pool->cluster != cluster || !pw_pool_primary_is_lost(pool))
+		return;
+	pw_pool_withdraw(&c->loan);
+	pw_client_goto(c, PW_CLIENT_ROUTING);
+	pw_task_post(c->clients->loop, &c->route->again);
 }
 
 unsigned pw_route_flags(const struct pw_client *c)

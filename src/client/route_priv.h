@@ -79,8 +79,9 @@ struct pw_client_route {
 	bool is_repeating; /* PREPARING: all else that the replica says is dropped */
 	/* What was sent uses a statement; makes an unnamed one; uses that of before. */
 	bool has_bound, has_parsed, has_bound_earlier;
-	bool is_written;         /* the request at hand is a write, in no transaction */
-	uint64_t imported;       /* a hash of the pgweir.lsn that the token has; 0 = none */
+	bool is_written;   /* the request at hand is a write, in no transaction */
+	bool is_unseen;    /* ... is a read that the primary is to run for what must be seen */
+	uint64_t imported; /* a hash of the pgweir.lsn that the token has; 0 = none */
 	uint64_t waits_since_us; /* ROUTING: for a replica that has all; 0 = it does not */
 	uint64_t waits_until_us; /* ... and no longer; 0 = until there is one */
 	unsigned looked_at;      /* ... the cluster's version then, or one before */
@@ -230,6 +231,9 @@ bool pw_route_on_timeout(struct pw_client *c);
 void pw_route_go_on(struct pw_client *c);
 /* It has got a link. False: that does not do, and another is waited for. */
 bool pw_route_suits(struct pw_client *c);
+/* There is news of the cluster. Whoever waits in the primary's queue for nothing but what it must
+ * see does so no longer once the primary is lost: a replica may have it, or come to. */
+void pw_route_follow(struct pw_client *c, const struct pw_cluster *cluster);
 /* The link is to hear first what has begun, each by `send`. False: the client is closed. */
 bool pw_route_send_begun(struct pw_client *c,
 			 bool (*send)(struct pw_client *c, const struct pw_piece *piece));

@@ -62,8 +62,9 @@ static void note_failure(struct pw_node *node, const char *why)
 }
 
 void pw_health_identified(struct pw_health *health, size_t node,
-			  const struct pw_probe_identity *identity)
+			  const struct pw_probe_identity *identity, uint64_t now_us)
 {
+	health->nodes[node].asked_by_us = now_us;
 	health->nodes[node].system = identity->system;
 	health->nodes[node].version = identity->version;
 }
@@ -104,6 +105,7 @@ void pw_health_lost(struct pw_health *health, size_t node, const char *why)
 	n->has_followed = false;
 	n->whole = 0;
 	n->system = 0;
+	n->asked_by_us = 0;
 	n->trip_us = 0;
 }
 

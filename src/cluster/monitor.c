@@ -192,7 +192,7 @@ static void on_identity(struct pw_inquirer *inquirer, const struct pw_probe_iden
 	struct watched_node *node = node_of(inquirer);
 	struct watched *w = node->watched;
 
-	pw_health_identified(&w->health, node->index, identity);
+	pw_health_identified(&w->health, node->index, identity, w->monitor->loop->now_us);
 	/* What it does is asked soon, with others that come at the same time. */
 	if ((uint64_t)w->settings.monitor_interval > FIRST_ROUND_US)
 		pw_loop_arm(w->monitor->loop, &w->round, FIRST_ROUND_US);

@@ -43,13 +43,15 @@ void pw_token_saw_primary(struct pw_token *token, uint64_t probe, uint64_t now_u
 }
 
 /* It was admitted there: so it has seen all that it had to see. */
-void pw_token_saw_replica(struct pw_token *token, uint64_t probe, uint64_t now_us, unsigned node)
+void pw_token_saw_replica(struct pw_token *token, uint64_t probe, uint64_t now_us, unsigned node,
+			  uint64_t login_us)
 {
 	see(&token->replica, probe, now_us);
 	token->primary.is_open = false;
 	token->has_shown = true;
 	token->node = node;
 	token->shown_us = now_us;
+	token->shown_by_us = login_us;
 }
 
 void pw_token_import(struct pw_token *token, uint32_t timeline, uint64_t lsn, uint64_t probe,
@@ -148,11 +150,22 @@ static bool covers(const struct pw_track *track, const struct pw_sight *sight, u
 	       (by_flush && replay >= by_flush->flush);
 }
 
-/* Links do not outlive their server: one from before was of the same life. */
+/* No connection outlives its server. The monitor's was made before the link that has shown it, and
+ * was answered after the link at hand had logged in: all three are of one life. */
+static bool is_of_same_life(const struct pw_token *token, const struct pw_replay *replay)
+{
+#ifdef PW_MUTANT_LIFE_IGNORED
+	return true;
+#endif
+	return replay->asked_by_us > 0 && replay->asked_by_us < token->shown_by_us &&
+	       token->shown_by_us < replay->sent_us && replay->login_us < replay->sent_us;
+}
+
+/* A link from before was of the same life, too. */
 static bool has_shown(const struct pw_token *token, const struct pw_replay *replay)
 {
 	return token->has_shown && replay->node == token->node &&
-	       replay->login_us < token->shown_us;
+	       (replay->login_us < token->shown_us || is_of_same_life(token, replay));
 }
 
 static bool is_satisfied(const struct pw_track *track, const struct pw_sight *sight,

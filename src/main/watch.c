@@ -40,6 +40,7 @@ static void deliver_follow(struct pw_mail *mail, void *receiver)
 	struct pw_worker *worker = receiver;
 
 	pw_pools_follow(&worker->pools, m->cluster);
+	pw_clients_follow(&worker->clients, m->cluster);
 	free(m);
 }
 

@@ -157,7 +157,8 @@ static bool shows(const struct pw_cluster_view *view, size_t i, const struct pw_
 {
 	const struct pw_sample *sample = &view->health.nodes[i].sample;
 	const struct pw_replay replay = {(unsigned)view->places[i].slot, sample->sent_us,
-					 sample->answer.replay, login_us};
+					 sample->answer.replay, login_us,
+					 view->health.nodes[i].asked_by_us};
 
 	return view->health.primary == (int)i ||
 	       pw_token_admits(token, &view->health.track, &replay);
@@ -266,7 +267,8 @@ void pw_loan_note_seen(const struct pw_loan *loan, struct pw_token *token)
 	else if (pool->routing == PW_ROUTING_PRIMARY)
 		pw_token_saw_primary(token, probe, pw_clock_now_us());
 	else
-		pw_token_saw_replica(token, probe, pw_clock_now_us(), (unsigned)slot);
+		pw_token_saw_replica(token, probe, pw_clock_now_us(), (unsigned)slot,
+				     loan->link->facts.login_us);
 }
 
 bool pw_nodes_show(const struct pw_link *link, const struct pw_loan *loan)
@@ -363,4 +365,10 @@ uint64_t pw_pool_primary_heard(struct pw_pool *pool)
 	const struct pw_cluster_view *view = pool->cluster ? pw_nodes_look(pool) : NULL;
 
 	return view ? pw_health_frozen_at(&view->health) : 0;
+}
+
+bool pw_pool_primary_is_lost(struct pw_pool *pool)
+{
+	return pw_list_is_empty(&pool->idle) && pw_list_is_empty(&pool->busy) &&
+	       pw_pool_primary_heard(pool) > 0;
 }

@@ -33,7 +33,7 @@ static void begin(struct world *w, size_t n)
 
 static void identify(struct world *w, size_t node, uint64_t system)
 {
-	pw_health_identified(&w->health, node, &(struct pw_probe_identity){system, 150004});
+	pw_health_identified(&w->health, node, &(struct pw_probe_identity){system, 150004}, w->now);
 }
 
 static void begin_round(struct world *w)

@@ -34,6 +34,7 @@ enum mistake {
 	NUMBER_RAISED_AFTER_SENDING,
 	TOKEN_IGNORED,
 	LIFE_IGNORED,
+	LIFE_OF_MONITOR_IGNORED,
 	READS_NOT_NOTED,
 	FLUSHED_TOO_SOON,
 	N_MISTAKES
@@ -44,6 +45,7 @@ enum stage { IDLE, SENT, DONE };
 struct node {
 	uint64_t insert, flush; /* of a replica: what it has replayed, in both */
 	uint64_t durable;       /* a replica that crashes begins again here */
+	uint64_t began_us;      /* this life */
 	uint64_t login_us;      /* of the only link to it */
 };
 
@@ -59,6 +61,7 @@ struct session {
 	int node;
 	bool is_write;
 	uint64_t number;   /* loaded too soon */
+	uint64_t login_us; /* of the link that it uses */
 	uint64_t position; /* written or read, once it is done */
 	uint64_t wanted;   /* the oracle */
 };
@@ -109,7 +112,7 @@ static void crash(struct world *w)
 	struct node *replica = &w->nodes[i];
 
 	replica->insert = replica->flush = replica->durable;
-	replica->login_us = w->now_us;
+	replica->began_us = replica->login_us = w->now_us;
 	w->probes[i].stage = IDLE;
 	for (unsigned s = 0; s < SESSIONS; s++) {
 		if (w->sessions[s].stage != IDLE && w->sessions[s].node == (int)i)
@@ -147,8 +150,10 @@ static void answer(struct world *w, unsigned i)
 	if (i == 0)
 		pw_track_add(&w->track, &position);
 	else
-		w->samples[i] = (struct pw_replay){
-		    .node = i, .sent_us = probe->sent_us, .replay = probe->insert};
+		w->samples[i] = (struct pw_replay){.node = i,
+						   .sent_us = probe->sent_us,
+						   .replay = probe->insert,
+						   .asked_by_us = w->nodes[i].began_us};
 }
 
 static void probe(struct world *w)
@@ -177,6 +182,8 @@ static int choose(struct world *w, struct session *s)
 	if (w->mistake == TOKEN_IGNORED)
 		return i;
 	sample.login_us = w->mistake == LIFE_IGNORED ? 1 : w->nodes[i].login_us;
+	if (w->mistake == LIFE_OF_MONITOR_IGNORED)
+		sample.asked_by_us = 1;
 	pw_token_follow(&s->token, &w->track, w->number, w->now_us);
 	return pw_token_admits(&s->token, &w->track, &sample) ? i : 0;
 }
@@ -187,6 +194,7 @@ static void send(struct world *w, struct session *s)
 	s->node = s->is_write ? 0 : choose(w, s);
 	s->stage = SENT;
 	s->number = w->number;
+	s->login_us = w->nodes[s->node].login_us;
 }
 
 static void run(struct world *w, struct session *s)
@@ -214,7 +222,7 @@ static void receive(struct world *w, struct session *s)
 	if (s->node == 0)
 		pw_token_saw_primary(&s->token, number, w->now_us);
 	else if (w->mistake != READS_NOT_NOTED)
-		pw_token_saw_replica(&s->token, number, w->now_us, (unsigned)s->node);
+		pw_token_saw_replica(&s->token, number, w->now_us, (unsigned)s->node, s->login_us);
 }
 
 static void act(struct world *w)
@@ -239,7 +247,7 @@ static void live(struct world *w, enum mistake mistake, unsigned seed)
 	w->track.timeline = 1;
 	w->track.async_us = mistake == FLUSHED_TOO_SOON ? 0 : ASYNC_US;
 	for (unsigned i = 0; i < NODES; i++)
-		w->nodes[i] = (struct node){100, 100, 100, 1};
+		w->nodes[i] = (struct node){100, 100, 100, 1, 1};
 	for (unsigned i = 0; i < STEPS; i++) {
 		w->now_us += draw(w, 20 * 1000);
 		flush(w);
@@ -259,6 +267,9 @@ static void live(struct world *w, enum mistake mistake, unsigned seed)
 		}
 		if (draw(w, 500) == 0)
 			crash(w);
+		/* Another link to it. */
+		if (draw(w, 200) == 0)
+			w->nodes[1 + draw(w, REPLICAS)].login_us = w->now_us;
 	}
 }
 
@@ -354,11 +365,38 @@ static void test_read_before_the_fork(void **state PW_UNUSED)
 	struct pw_token token = {.timeline = 1};
 
 	pw_track_add(&track, &first);
-	pw_token_saw_replica(&token, 1, 1500, 1);
+	pw_token_saw_replica(&token, 1, 1500, 1, 10);
 	assert_true(pw_token_admits(&token, &track, &same));
 	pw_track_fork(&track, 2, 110);
 	pw_token_follow(&token, &track, 2, 3000);
 	assert_false(pw_token_admits(&token, &track, &same));
+}
+
+/* While nobody hears of the primary, a replica goes on to show what it has shown; by new links as
+ * well, once it was heard of after they had logged in. */
+static void test_links_that_are_new(void **state PW_UNUSED)
+{
+	struct pw_track track = {.timeline = 1, .async_us = 500};
+	struct pw_token token = {.timeline = 1};
+	struct pw_replay sample = {
+	    .node = 1, .sent_us = 3000, .login_us = 2000, .asked_by_us = 900};
+	struct pw_replay other = sample;
+
+	pw_track_add(&track, &first);
+	pw_token_saw_replica(&token, 1, 1500, 1, 1000);
+	assert_true(pw_token_admits(&token, &track, &sample));
+	other.node = 2;
+	assert_false(pw_token_admits(&token, &track, &other));
+	other = sample;
+	other.sent_us = 1900;
+	assert_false(pw_token_admits(&token, &track, &other));
+	other = sample;
+	other.asked_by_us = 1000;
+	assert_false(pw_token_admits(&token, &track, &other));
+	other.asked_by_us = 0;
+	assert_false(pw_token_admits(&token, &track, &other));
+	other.login_us = 1400;
+	assert_true(pw_token_admits(&token, &track, &other));
 }
 
 static void test_import(void **state PW_UNUSED)
@@ -454,6 +492,7 @@ int main(void)
 	    cmocka_unit_test(test_floor),
 	    cmocka_unit_test(test_lost_history),
 	    cmocka_unit_test(test_read_before_the_fork),
+	    cmocka_unit_test(test_links_that_are_new),
 	    cmocka_unit_test(test_import),
 	    cmocka_unit_test(test_import_of_no_position_yet),
 	    cmocka_unit_test(test_import_of_what_is_nowhere),

@@ -171,6 +171,8 @@ void pw_clients_refuse_waiting(struct pw_clients *clients);
 void pw_clients_forget_secrets(struct pw_clients *clients);
 /* After a reload: limits that hold at once. */
 void pw_clients_take_limits(struct pw_clients *clients);
+/* There is news of the cluster, which the pools have heard of. */
+void pw_clients_follow(struct pw_clients *clients, const struct pw_cluster *cluster);
 
 void pw_client_goto(struct pw_client *c, enum pw_client_state state);
 /* Tells the client `err` if there is one (and it can still hear), logs `reason`, leaves its link

@@ -69,6 +69,7 @@ struct pw_node {
 	bool has_failed;      /* since its last answer, or it has not answered at all */
 	bool has_told;        /* it has answered or failed */
 	uint64_t system;      /* 0 = not known */
+	uint64_t asked_by_us; /* when the connection to it was made; 0 = there is none */
 	unsigned version;
 	struct pw_sample sample;
 	bool has_followed;     /* the primary's timeline, in this life */
@@ -108,9 +109,9 @@ const char *pw_node_state_name(enum pw_node_state state);
 const char *pw_hold_name(enum pw_hold_kind kind); /* NULL for NONE */
 
 void pw_health_init(struct pw_health *health, size_t n, uint64_t now_us);
-/* A connection to the node was made. */
+/* A connection to the node was made, by now. */
 void pw_health_identified(struct pw_health *health, size_t node,
-			  const struct pw_probe_identity *identity);
+			  const struct pw_probe_identity *identity, uint64_t now_us);
 /* It has answered. */
 void pw_health_answered(struct pw_health *health, size_t node, const struct pw_sample *sample);
 /* Its connection was lost, or could not be made: the next answer is one of another life. */

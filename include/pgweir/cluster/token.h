@@ -37,7 +37,7 @@ struct pw_token {
 	 * lives. */
 	bool has_shown;
 	unsigned node;
-	uint64_t shown_us;
+	uint64_t shown_us, shown_by_us; /* when, and when the link had logged in */
 };
 
 /* One node's last answer, and the link that is to be used. */
@@ -46,6 +46,7 @@ struct pw_replay {
 	uint64_t sent_us; /* when it was asked */
 	uint64_t replay;
 	uint64_t login_us; /* the link's; 0 = any that there is, or one that is yet to be opened */
+	uint64_t asked_by_us; /* when the connection that has asked it was made; 0 = not known */
 };
 
 /* A token as it is told to others, "1:0/16B3748": a timeline and a position. The whole of `text`
@@ -55,9 +56,10 @@ bool pw_token_parse(const char *text, uint32_t *timeline, uint64_t *lsn);
 /* Something has run on the primary: a ReadyForQuery was received, or the link was lost before it,
  * and `probe` loaded after that. */
 void pw_token_saw_primary(struct pw_token *token, uint64_t probe, uint64_t now_us);
-/* The same of a read on a replica that was admitted: what that has shown holds all that was to be
- * seen before. */
-void pw_token_saw_replica(struct pw_token *token, uint64_t probe, uint64_t now_us, unsigned node);
+/* The same of a read on a replica that was admitted, by a link that had logged in then: what that
+ * has shown holds all that was to be seen before. */
+void pw_token_saw_replica(struct pw_token *token, uint64_t probe, uint64_t now_us, unsigned node,
+			  uint64_t login_us);
 /* A position that was exported elsewhere. One of another history, or of none yet, cannot be
  * compared: then what the primary has by now is to be seen. */
 void pw_token_import(struct pw_token *token, uint32_t timeline, uint64_t lsn, uint64_t probe,

@@ -74,6 +74,8 @@ enum pw_reading pw_pool_may_read(struct pw_pool *pool, struct pw_token *token);
 /* When the primary of the pool's cluster last answered the monitor; 0 = it does, or there is none.
  */
 uint64_t pw_pool_primary_heard(struct pw_pool *pool);
+/* The primary's pool: does nobody hear of the primary, neither the monitor nor any link of it? */
+bool pw_pool_primary_is_lost(struct pw_pool *pool);
 /* Is any of its replicas fresh enough? */
 bool pw_pool_has_replicas(struct pw_pool *pool);
 /* Brings what a session must see up to date with what is known of the nodes. */
