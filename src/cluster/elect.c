@@ -20,6 +20,9 @@ struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, uint32_t
 	int first = PW_NO_NODE, n_highest = 0;
 	bool has_incumbent = false, has_chosen = false;
 
+#ifdef PW_MUTANT_TIMELINE_FORGOTTEN
+	highest = 0;
+#endif
 	for (int i = 0; i < (int)n; i++) {
 		if (!may_be_primary(nodes, i, incumbent) || nodes[i].timeline < highest)
 			continue;
