@@ -566,29 +566,10 @@ void pw_route_go_elsewhere(struct pw_client *c)
 
 /* ---- refusing ---- */
 
-/* Length of what the client waits for: through its first ReadyForQuery. 0 = not whole yet. */
-static size_t first_request(const struct pw_strbuf *held)
-{
-	const uint8_t *data = (const uint8_t *)held->data;
-	size_t at = 0;
-
-	while (held->len - at >= PW_HEADER_SIZE) {
-		uint8_t type = data[at];
-		uint32_t total = pw_load_u32(data + at + 1) + 1;
-
-		if (total < PW_HEADER_SIZE || total > held->len - at)
-			return 0;
-		at += total;
-		if (type == 'Q' || type == 'F' || type == 'S')
-			return at;
-	}
-	return 0;
-}
-
 bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err)
 {
 	struct pw_strbuf out = PW_STRBUF_INIT;
-	size_t len = c->held ? first_request(c->held) : 0;
+	size_t len = c->held ? pw_route_first_held(c->held) : 0;
 	bool is_queued = c->state == PW_CLIENT_QUEUED;
 	bool is_free = is_queued || c->state == PW_CLIENT_ROUTING;
 

@@ -100,6 +100,24 @@ enum pw_extent pw_route_measure_held(const struct pw_client *c)
 	return measure((struct walk){NULL, all, pw_relay_held_max(c)}, all.len);
 }
 
+size_t pw_route_first_held(const struct pw_strbuf *held)
+{
+	const uint8_t *data = (const uint8_t *)held->data;
+	size_t at = 0;
+
+	while (held->len - at >= PW_HEADER_SIZE) {
+		uint8_t type = data[at];
+		uint32_t total = pw_load_u32(data + at + 1) + 1;
+
+		if (total < PW_HEADER_SIZE || total > held->len - at)
+			return 0;
+		at += total;
+		if (type == 'Q' || type == 'F' || type == 'S')
+			return at;
+	}
+	return 0;
+}
+
 /* ---- hints ---- */
 
 enum hint { HINT_NONE, HINT_PRIMARY, HINT_REPLICA };

@@ -162,6 +162,8 @@ enum pw_extent pw_route_measure(const struct pw_client *c, const struct pw_piece
 				const struct pw_slice *rest);
 /* The same of what is held, which begins with it. */
 enum pw_extent pw_route_measure_held(const struct pw_client *c);
+/* Length of what the client waits for: through its first ReadyForQuery. 0 = not whole yet. */
+size_t pw_route_first_held(const struct pw_strbuf *held);
 /* Looks at all of it, which must be whole. */
 void pw_route_look(struct pw_client *c, const struct pw_piece *piece, const struct pw_slice *rest,
 		   struct pw_request *request);
