@@ -167,10 +167,12 @@ static bool has_answered(const struct pw_health *health, const struct pw_node *n
 	return !node->has_failed && node->sample.probe > 0 && !is_foreign(health, node);
 }
 
-/* One that has not answered yet, since it is watched anew, is where it was. */
+/* A primary that has not answered yet, since it is watched anew, or in whose place another system
+ * answers, is where it was. */
 static uint32_t timeline_of(const struct pw_health *health, size_t i)
 {
-	uint32_t timeline = health->nodes[i].sample.answer.timeline;
+	const struct pw_node *node = &health->nodes[i];
+	uint32_t timeline = is_foreign(health, node) ? 0 : node->sample.answer.timeline;
 
 	return timeline == 0 && (int)i == health->primary ? health->track.timeline : timeline;
 }
@@ -190,20 +192,23 @@ static void nominate(const struct pw_health *health, struct pw_candidate *candid
 	}
 }
 
-/* The highest timeline that a primary has had. Where nobody has been one yet, what a standby
- * receives counts as well: there is a primary on that, if out of reach. */
+/* The highest timeline that a primary has had. Before there has been any, what a standby receives
+ * counts as well: there is a primary on that, if out of reach. */
 static uint32_t highest_seen(const struct pw_health *health)
 {
-	uint32_t highest = health->track.timeline;
+	return health->track.timeline > health->told ? health->track.timeline : health->told;
+}
 
-	for (size_t i = 0; health->primary == PW_NO_NODE && i < health->n; i++) {
+/* Once is enough: it may be late with its next answer, or lose its primary. */
+static void note_told(struct pw_health *health)
+{
+	for (size_t i = 0; health->track.timeline == 0 && i < health->n; i++) {
 		const struct pw_node *node = &health->nodes[i];
 
 		if (has_answered(health, node) && node->sample.answer.is_standby &&
-		    node->sample.answer.timeline > highest)
-			highest = node->sample.answer.timeline;
+		    !node->is_replica_only && node->sample.answer.timeline > health->told)
+			health->told = node->sample.answer.timeline;
 	}
-	return highest;
 }
 
 /* Where the histories part nobody says, but what a standby had replayed is part of both when it is
@@ -248,6 +253,7 @@ static void elect(struct pw_health *health, uint64_t now_us)
 
 	if (before == PW_NO_NODE && !have_all_told(health, now_us))
 		return;
+	note_told(health);
 	nominate(health, candidates);
 	election = pw_elect(candidates, health->n, highest_seen(health), incumbent_of(health),
 			    health->chosen);
@@ -261,6 +267,7 @@ static void elect(struct pw_health *health, uint64_t now_us)
 	/* Two timelines of one number are two histories, where there are two nodes. */
 	if (primary->sample.answer.timeline != health->track.timeline || election.primary != before)
 		change_timeline(health, primary);
+	health->told = 0;
 	health->system = primary->system;
 	add_position(health, &primary->sample);
 }

@@ -395,6 +395,7 @@ static void inherit_node(struct watched *w, size_t i, const struct watched *befo
 static void inherit(struct watched *w, const struct watched *before)
 {
 	w->health.track = before->health.track;
+	w->health.told = before->health.told;
 	w->health.system = before->health.system;
 	w->logged_torn = before->logged_torn;
 	w->logged_stopped = before->logged_stopped;

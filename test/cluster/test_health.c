@@ -619,15 +619,65 @@ static void test_timeline_of_a_standby(void **state PW_UNUSED)
 	assert_int_equal(w.health.primary, PW_NO_NODE);
 	assert_states(&w, "fenced down diverged");
 	assert_non_null(strstr(w.health.nodes[0].reason, "timeline 2 has been seen"));
+	/* Also when it tells so no longer. */
+	pw_health_is_late(&w.health, 2, "it does not answer");
+	judge(&w);
+	assert_states(&w, "fenced down down");
 	begin_round(&w);
+	primary(&w, 0, 1, 100);
+	standby(&w, 2, 0, 130);
+	judge(&w);
+	assert_states(&w, "fenced down diverged");
+	begin_round(&w);
+	standby(&w, 2, 2, 130);
 	primary(&w, 1, 2, 130);
 	judge(&w);
 	assert_states(&w, "fenced primary ready");
-	/* It takes nothing from a primary that is there. */
+	/* It takes nothing from a primary that is there, nor from the one to come. */
 	begin_round(&w);
-	standby(&w, 2, 3, 130);
+	standby(&w, 2, 5, 130);
+	standby(&w, 1, 2, 130);
 	judge(&w);
-	assert_states(&w, "fenced primary ready");
+	assert_int_equal(w.health.primary, PW_NO_NODE);
+	begin_round(&w);
+	primary(&w, 0, 3, 140);
+	judge(&w);
+	assert_int_equal(w.health.primary, 0);
+}
+
+/* Nor what is never to be a primary, and so may follow anything. */
+static void test_timeline_of_a_replica(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 2);
+	w.health.nodes[1].is_replica_only = true;
+	begin_round(&w);
+	primary(&w, 0, 1, 100);
+	standby(&w, 1, 2, 120);
+	judge(&w);
+	assert_int_equal(w.health.primary, 0);
+}
+
+/* Another system in the place of the primary: it is as if that did not answer. */
+static void test_foreign_primary(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	pw_health_lost(&w.health, 0, "down");
+	begin_round(&w);
+	identify(&w, 0, 8);
+	primary(&w, 0, 9, 500);
+	judge(&w);
+	assert_int_equal(w.health.primary, 0);
+	assert_string_equal(pw_node_state_name(w.health.nodes[0].state), "foreign");
+	begin_round(&w);
+	primary(&w, 1, 2, 120);
+	judge(&w);
+	assert_int_equal(w.health.primary, 1);
+	assert_false(w.health.is_torn);
 }
 
 /* Watched anew, the primary has yet to answer when the one before it does. */
@@ -724,6 +774,8 @@ int main(void)
 	    cmocka_unit_test(test_primary_that_is_followed_no_more),
 	    cmocka_unit_test(test_lower_timeline),
 	    cmocka_unit_test(test_timeline_of_a_standby),
+	    cmocka_unit_test(test_timeline_of_a_replica),
+	    cmocka_unit_test(test_foreign_primary),
 	    cmocka_unit_test(test_answers_after_a_reload),
 	    cmocka_unit_test(test_foreign_system),
 	    cmocka_unit_test(test_life),

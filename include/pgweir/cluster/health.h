@@ -96,6 +96,7 @@ struct pw_health {
 	uint64_t max_lag_us, max_lag_bytes;
 	uint64_t no_primary_reads_us; /* for so long does the last word of the primary count */
 	uint64_t system;              /* the cluster's; 0 = not known yet */
+	uint32_t told;                /* by standbys: a timeline, before there was a primary */
 	int primary;                  /* PW_NO_NODE; it may be down */
 	int chosen;                   /* by an operator, until the next judgement; PW_NO_NODE */
 	bool is_torn;
