@@ -63,12 +63,14 @@ static bool is_unknown_since_long(const struct pw_pool *pool, const struct pw_he
 	       pw_clock_since(frozen_us, pool->pools->loop->now_us) > limit;
 }
 
-/* Also while it does not answer the monitor: whoever is wrong, nobody else takes writes. */
+/* Also while it does not answer the monitor: whoever is wrong, nobody else takes writes. Not where
+ * another system answers in its place. */
 static uint64_t primary_bit(const struct pw_cluster_view *view)
 {
 	int primary = view->health.primary;
 
-	if (primary == PW_NO_NODE || is_held(&view->health, (size_t)primary))
+	if (primary == PW_NO_NODE || is_held(&view->health, (size_t)primary) ||
+	    view->health.nodes[primary].state == PW_NODE_FOREIGN)
 		return 0;
 	return pw_nodes_bit(view, (size_t)primary);
 }
@@ -332,7 +334,8 @@ bool pw_nodes_primary_is_banned(struct pw_pool *pool)
 {
 	const struct pw_cluster_view *view = pw_nodes_look(pool);
 
-	return view && view->health.primary != PW_NO_NODE && primary_bit(view) == 0;
+	return view && view->health.primary != PW_NO_NODE &&
+	       is_held(&view->health, (size_t)view->health.primary);
 }
 
 bool pw_nodes_are_known(struct pw_pool *pool)
