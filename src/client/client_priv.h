@@ -118,6 +118,8 @@ bool pw_session_begin(struct pw_client *c, struct pw_params *wanted);
 void pw_session_end(struct pw_client *c);
 /* Without a link: is the lexer right for what it sends next? */
 bool pw_session_is_readable(struct pw_client *c);
+/* With one, too: may nothing that is unanswered change that? */
+bool pw_session_reads_now(struct pw_client *c);
 /* These note what a message may do to the session. */
 enum pw_going_back pw_session_note_query(struct pw_client *c, const struct pw_piece *piece);
 /* A Parse of the unnamed statement: adds to the flags with which that is to be expected. */

@@ -14,32 +14,36 @@
 #include "pgweir/proto/writer.h"
 #include "route_priv.h"
 
-/* What cannot be understood, as code has set it (route_settings.c refuses the rest), may be
- * anything: then all that there is by now is to be seen. */
-static void import(struct pw_client *c, const char *text)
+/* A position that is none yet, or cannot be understood, as code has set it (route_settings.c
+ * refuses the rest), may be anything, and another one than the last time: all that there is when a
+ * request comes is to be seen by it, as long as that is set. */
+static void see_all(struct pw_client *c)
 {
-	struct pw_pool *pool = c->loan.pool;
-	uint32_t timeline;
-	uint64_t lsn;
-
-	if (pw_token_parse(text, &timeline, &lsn))
-		pw_pool_import(pool, &c->route->token, timeline, lsn);
-	else
-		pw_pool_note_now(pool, &c->route->token);
+	c->route->imported = 0;
+	/* Whoever waits for that already has said so. */
+	if (c->route->waits_since_us == 0)
+		pw_pool_note_now(c->loan.pool, &c->route->token);
 }
 
 void pw_route_import(struct pw_client *c)
 {
 	const char *text = pw_state_find(c->settings, "pgweir.lsn");
-	uint64_t hash = 0;
+	uint32_t timeline;
+	uint64_t lsn, hash;
 
-	if (text && text[0])
-		hash = pw_hash(&c->clients->pools->hash_key, text, strlen(text)) | 1;
+	if (!text || !text[0]) {
+		c->route->imported = 0;
+		return;
+	}
+	if (!pw_token_parse(text, &timeline, &lsn) || timeline == PW_TOKEN_NOT_YET) {
+		see_all(c);
+		return;
+	}
+	hash = pw_hash(&c->clients->pools->hash_key, text, strlen(text)) | 1;
 	if (hash == c->route->imported)
 		return;
 	c->route->imported = hash;
-	if (hash != 0)
-		import(c, text);
+	pw_pool_import(c->loan.pool, &c->route->token, timeline, lsn);
 }
 
 /* ---- telling ---- */
@@ -58,7 +62,7 @@ _Static_assert(PW_TOKEN_NOT_YET == 4294967295, "as it stands in the text");
  * timeline or an older one, is nowhere; and past all that looks at it, it may be anything. */
 static const char question[] =
     "SELECT pg_catalog.concat(timeline, ':', lsn) AS \"pgweir.lsn\" FROM (SELECT"
-    " pg_catalog.pg_is_in_recovery(), pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL,"
+    " pg_catalog.pg_is_in_recovery(), pg_catalog.txid_current_if_assigned() IS NOT NULL,"
     " CASE WHEN NOT pg_catalog.pg_is_in_recovery()"
     " THEN pg_catalog.pg_current_wal_insert_lsn() END) AS node(is_standby, has_written, inserted),"
     " LATERAL (SELECT " NOT_YET ", '0/0'::pg_catalog.pg_lsn WHERE has_written"
@@ -75,7 +79,8 @@ static const char question[] =
 			     " AS given(t, l) WHERE t" PW_OP("<=") NOT_YET
     " AND (is_standby OR (t" PW_OP("<") NOT_YET " AND t" PW_OP(">")
 	TIMELINE("inserted") ")))"
-			     " AS seen(timeline, lsn) ORDER BY timeline DESC, lsn DESC LIMIT 1";
+			     " AS seen(timeline, lsn) ORDER BY timeline DESC NULLS LAST, lsn DESC "
+			     "NULLS LAST LIMIT 1";
 
 static void add_question(struct pw_client *c, struct pw_strbuf *out)
 {
@@ -106,7 +111,7 @@ static bool speaks_of_own(const char *text, size_t len)
 /* One without strings is read alike under all settings. */
 static bool is_readable(struct pw_client *c, const char *text, size_t len)
 {
-	return pw_session_is_readable(c) || (!memchr(text, '\'', len) && !memchr(text, '$', len));
+	return pw_session_reads_now(c) || (!memchr(text, '\'', len) && !memchr(text, '$', len));
 }
 
 /* What is to be sent for the text; nothing: itself. Behind a SET that is refused nothing is run. */

@@ -239,6 +239,11 @@ static void judge_as(struct pw_client *c, bool is_readable, struct pw_effects *e
 	}
 }
 
+bool pw_session_reads_now(struct pw_client *c)
+{
+	return c->loan.link ? is_readable(c) : pw_session_is_readable(c);
+}
+
 static void judge(struct pw_client *c, struct pw_effects *effects, const char *text, size_t len)
 {
 	judge_as(c, is_readable(c), effects, text, len);
