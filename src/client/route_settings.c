@@ -136,9 +136,15 @@ static void add_worded(struct pw_strbuf *out, const struct pw_piece *piece,
 /* Would the primary have done it? In English, or there is no hint. */
 static bool is_for_standby(const struct pw_client *c, const struct pw_error_fields *fields)
 {
-	return pw_route_is_apart(c) && (strstr(fields->message, "during recovery") ||
-					strstr(fields->message, "recovery is in progress") ||
-					strstr(fields->message, "hot standby"));
+	const char *code = fields->sqlstate;
+
+	return pw_route_is_apart(c) &&
+	       (strcmp(code, PW_SQLSTATE_READ_ONLY_TRANSACTION) == 0 ||
+		strcmp(code, PW_SQLSTATE_FEATURE_NOT_SUPPORTED) == 0 ||
+		strcmp(code, PW_SQLSTATE_OBJECT_NOT_IN_STATE) == 0) &&
+	       (strstr(fields->message, "during recovery") ||
+		strstr(fields->message, "recovery is in progress") ||
+		strstr(fields->message, "hot standby"));
 }
 
 struct pw_piece pw_route_word(const struct pw_client *c, const struct pw_piece *piece,
