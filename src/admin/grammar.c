@@ -53,7 +53,7 @@ const struct pw_console_verb pw_console_verbs[] = {
     {"WEIGHT", PW_ARGUMENT_NODE_VALUE, "<weight>", PW_COMMAND_WEIGHT, false,
      "The node has that weight, until the next RELOAD."},
     {"PROMOTE", PW_ARGUMENT_NODE, NULL, PW_COMMAND_PROMOTE, false,
-     "Chooses whom to follow where two nodes were promoted apart (column torn of SHOW CLUSTERS). Promotes nobody."},
+     "Chooses whom to follow where two nodes were promoted apart (column torn of SHOW CLUSTERS), or only an older timeline is left. Promotes nobody."},
     {"MAX_LAG", PW_ARGUMENT_CLUSTER, "DEFAULT", PW_COMMAND_MAX_LAG, false,
      "The cluster has the max_lag that is configured."},
     {"MAX_LAG", PW_ARGUMENT_CLUSTER_VALUE, "<time>", PW_COMMAND_MAX_LAG, false,
