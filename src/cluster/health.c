@@ -52,6 +52,11 @@ void pw_health_init(struct pw_health *health, size_t n, uint64_t now_us)
 		health->nodes[i].since_us = now_us;
 }
 
+static bool is_foreign(const struct pw_health *health, const struct pw_node *node)
+{
+	return node->system != 0 && health->system != 0 && node->system != health->system;
+}
+
 /* ---- what comes in ---- */
 
 static void note_failure(struct pw_node *node, const char *why)
@@ -101,10 +106,15 @@ void pw_health_lost(struct pw_health *health, size_t node, const char *why)
 	struct pw_node *n = &health->nodes[node];
 
 	note_failure(n, why);
+	/* What answered in the primary's place is not taken for it until that has shown who it is.
+	 */
+	if (!is_foreign(health, n))
+		n->system = 0;
+	else
+		n->sample.answer = (struct pw_probe_answer){0};
 	n->sample.probe = 0;
 	n->has_followed = false;
 	n->whole = 0;
-	n->system = 0;
 	n->asked_by_us = 0;
 	n->trip_us = 0;
 }
@@ -125,28 +135,27 @@ static unsigned count_system(const struct pw_health *health, uint64_t system)
 	return count;
 }
 
-/* Once there has been a primary its system is the cluster's. Before that, that of most nodes. */
+/* Once there has been a primary its system is the cluster's. Before that, that of most nodes, and
+ * nothing counts that was seen of another. */
 static void choose_system(struct pw_health *health)
 {
-	unsigned most = 0;
+	unsigned most = health->system ? count_system(health, health->system) : 0;
+	uint64_t chosen = health->system;
 
 	if (health->track.timeline != 0)
 		return;
-	health->system = 0;
 	for (size_t i = 0; i < health->n; i++) {
 		uint64_t system = health->nodes[i].system;
 		unsigned count = system ? count_system(health, system) : 0;
 
 		if (count > most) {
 			most = count;
-			health->system = system;
+			chosen = system;
 		}
 	}
-}
-
-static bool is_foreign(const struct pw_health *health, const struct pw_node *node)
-{
-	return node->system != 0 && health->system != 0 && node->system != health->system;
+	if (chosen != health->system)
+		health->told = 0;
+	health->system = chosen;
 }
 
 /* ---- who is the primary ---- */
@@ -192,8 +201,9 @@ static void nominate(const struct pw_health *health, struct pw_candidate *candid
 	}
 }
 
-/* The highest timeline that a primary has had. Before there has been any, what a standby receives
- * counts as well: there is a primary on that, if out of reach. */
+/* The highest timeline that a primary has had. Before there has been any, what nodes tell counts:
+ * one that takes writes may be out of reach when it comes to the choice, and a standby receives
+ * from one that is. */
 static uint32_t highest_seen(const struct pw_health *health)
 {
 	return health->track.timeline > health->told ? health->track.timeline : health->told;
@@ -205,8 +215,8 @@ static void note_told(struct pw_health *health)
 	for (size_t i = 0; health->track.timeline == 0 && i < health->n; i++) {
 		const struct pw_node *node = &health->nodes[i];
 
-		if (has_answered(health, node) && node->sample.answer.is_standby &&
-		    !node->is_replica_only && node->sample.answer.timeline > health->told)
+		if (has_answered(health, node) && !node->is_replica_only &&
+		    node->sample.answer.timeline > health->told)
 			health->told = node->sample.answer.timeline;
 	}
 }
@@ -251,9 +261,9 @@ static void elect(struct pw_health *health, uint64_t now_us)
 	struct pw_election election;
 	int before = health->primary;
 
+	note_told(health);
 	if (before == PW_NO_NODE && !have_all_told(health, now_us))
 		return;
-	note_told(health);
 	nominate(health, candidates);
 	election = pw_elect(candidates, health->n, highest_seen(health), incumbent_of(health),
 			    health->chosen);
@@ -318,7 +328,7 @@ uint64_t pw_health_frozen_at(const struct pw_health *health)
 	const struct pw_node *primary =
 	    health->primary == PW_NO_NODE ? NULL : &health->nodes[health->primary];
 
-	if (track->n == 0 || (primary && !primary->has_failed))
+	if (track->n == 0 || (primary && !primary->has_failed && !is_foreign(health, primary)))
 		return 0;
 	return track->at[track->n - 1].sent_us;
 }
@@ -500,13 +510,13 @@ static enum pw_node_state judge_node(struct pw_health *health, size_t i, uint64_
 {
 	struct pw_node *node = &health->nodes[i];
 
-	if (!node->has_told)
-		return PW_NODE_NEW;
 	if (is_foreign(health, node)) {
-		give_reason(node, "its system identifier is %" PRIu64 ", not %" PRIu64,
-			    node->system, health->system);
+		give_reason(node, "its system identifier %s %" PRIu64 ", not %" PRIu64,
+			    node->asked_by_us == 0 ? "was" : "is", node->system, health->system);
 		return PW_NODE_FOREIGN;
 	}
+	if (!node->has_told)
+		return PW_NODE_NEW;
 	if (node->has_failed)
 		return PW_NODE_DOWN;
 	if ((int)i == health->primary) {

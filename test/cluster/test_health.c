@@ -645,6 +645,68 @@ static void test_timeline_of_a_standby(void **state PW_UNUSED)
 	assert_int_equal(w.health.primary, 0);
 }
 
+/* One that takes writes was there, and is not when it comes to the choice. */
+static void test_timeline_before_the_choice(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	begin_round(&w);
+	primary(&w, 1, 6, 100);
+	judge(&w);
+	pw_health_lost(&w.health, 1, "down");
+	judge(&w);
+	begin_round(&w);
+	primary(&w, 0, 5, 90);
+	pw_health_lost(&w.health, 2, "down");
+	judge(&w);
+	assert_int_equal(w.health.primary, PW_NO_NODE);
+	assert_states(&w, "fenced down down");
+	begin_round(&w);
+	primary(&w, 1, 6, 110);
+	judge(&w);
+	assert_states(&w, "fenced primary down");
+}
+
+/* Nor were two of them that an operator has stopped. */
+static void test_timeline_of_two(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	begin_round(&w);
+	pw_health_lost(&w.health, 0, "down");
+	primary(&w, 1, 6, 100);
+	primary(&w, 2, 6, 100);
+	judge(&w);
+	assert_true(w.health.is_torn);
+	pw_health_lost(&w.health, 1, "down");
+	pw_health_lost(&w.health, 2, "down");
+	begin_round(&w);
+	primary(&w, 0, 5, 90);
+	judge(&w);
+	assert_int_equal(w.health.primary, PW_NO_NODE);
+}
+
+/* What another system's nodes have told does not count, once most are of one. */
+static void test_timeline_of_another_system(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	begin_round(&w);
+	identify(&w, 0, 8);
+	standby(&w, 0, 9, 500);
+	pw_health_lost(&w.health, 1, "down");
+	pw_health_lost(&w.health, 2, "down");
+	judge(&w);
+	begin_round(&w);
+	primary(&w, 1, 5, 100);
+	standby(&w, 2, 5, 100);
+	judge(&w);
+	assert_states(&w, "foreign primary ready");
+}
+
 /* Nor what is never to be a primary, and so may follow anything. */
 static void test_timeline_of_a_replica(void **state PW_UNUSED)
 {
@@ -673,11 +735,66 @@ static void test_foreign_primary(void **state PW_UNUSED)
 	judge(&w);
 	assert_int_equal(w.health.primary, 0);
 	assert_string_equal(pw_node_state_name(w.health.nodes[0].state), "foreign");
+	/* Also while the monitor has no connection to it, and has asked nothing yet on the next. */
+	pw_health_lost(&w.health, 0, "down");
+	judge(&w);
+	assert_int_equal(w.health.primary, 0);
+	assert_string_equal(pw_node_state_name(w.health.nodes[0].state), "foreign");
+	assert_string_equal(w.health.nodes[0].reason, "its system identifier was 8, not 7");
+	identify(&w, 0, 7);
+	judge(&w);
+	assert_int_equal(w.health.primary, 0);
+	assert_string_equal(pw_node_state_name(w.health.nodes[0].state), "down");
 	begin_round(&w);
 	primary(&w, 1, 2, 120);
 	judge(&w);
 	assert_int_equal(w.health.primary, 1);
 	assert_false(w.health.is_torn);
+}
+
+/* Of a timeline below the cluster's it makes no room for who is on that one, too. */
+static void test_foreign_primary_of_a_lower_timeline(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 2);
+	begin_round(&w);
+	primary(&w, 0, 2, 100);
+	standby(&w, 1, 2, 100);
+	judge(&w);
+	pw_health_lost(&w.health, 0, "down");
+	begin_round(&w);
+	identify(&w, 0, 8);
+	primary(&w, 0, 1, 500);
+	judge(&w);
+	pw_health_lost(&w.health, 0, "down");
+	begin_round(&w);
+	primary(&w, 1, 2, 110);
+	judge(&w);
+	assert_int_equal(w.health.primary, 0);
+	assert_states(&w, "foreign fenced");
+}
+
+/* For readers it is as if the primary had stopped. */
+static void test_reads_beside_a_foreign_primary(void **state PW_UNUSED)
+{
+	struct world w;
+	uint64_t sent_us;
+
+	begin(&w, 3);
+	settle(&w, 100);
+	sent_us = w.now;
+	pw_health_lost(&w.health, 0, "down");
+	for (int i = 0; i < 20; i++) {
+		begin_round(&w);
+		identify(&w, 0, 8);
+		primary(&w, 0, 1, 500);
+		standby(&w, 1, 1, 100);
+		standby(&w, 2, 1, 100);
+		judge(&w);
+		assert_states(&w, "foreign ready ready");
+		assert_int_equal(pw_health_frozen_at(&w.health), sent_us);
+	}
 }
 
 /* Watched anew, the primary has yet to answer when the one before it does. */
@@ -774,8 +891,13 @@ int main(void)
 	    cmocka_unit_test(test_primary_that_is_followed_no_more),
 	    cmocka_unit_test(test_lower_timeline),
 	    cmocka_unit_test(test_timeline_of_a_standby),
+	    cmocka_unit_test(test_timeline_before_the_choice),
+	    cmocka_unit_test(test_timeline_of_two),
+	    cmocka_unit_test(test_timeline_of_another_system),
 	    cmocka_unit_test(test_timeline_of_a_replica),
 	    cmocka_unit_test(test_foreign_primary),
+	    cmocka_unit_test(test_foreign_primary_of_a_lower_timeline),
+	    cmocka_unit_test(test_reads_beside_a_foreign_primary),
 	    cmocka_unit_test(test_answers_after_a_reload),
 	    cmocka_unit_test(test_foreign_system),
 	    cmocka_unit_test(test_life),

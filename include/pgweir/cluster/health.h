@@ -68,7 +68,7 @@ struct pw_node {
 	bool is_replica_only; /* whatever it says, it is not followed as a primary */
 	bool has_failed;      /* since its last answer, or it has not answered at all */
 	bool has_told;        /* it has answered or failed */
-	uint64_t system;      /* 0 = not known */
+	uint64_t system; /* 0 = not known; another one than the cluster's is kept until it is */
 	uint64_t asked_by_us; /* when the connection to it was made; 0 = there is none */
 	unsigned version;
 	struct pw_sample sample;
@@ -96,7 +96,7 @@ struct pw_health {
 	uint64_t max_lag_us, max_lag_bytes;
 	uint64_t no_primary_reads_us; /* for so long does the last word of the primary count */
 	uint64_t system;              /* the cluster's; 0 = not known yet */
-	uint32_t told;                /* by standbys: a timeline, before there was a primary */
+	uint32_t told;                /* by nodes: a timeline, before there was a primary */
 	int primary;                  /* PW_NO_NODE; it may be down */
 	int chosen;                   /* by an operator, until the next judgement; PW_NO_NODE */
 	bool is_torn;
