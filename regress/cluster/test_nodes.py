@@ -2,7 +2,9 @@
 """A database of a cluster is where its primary is, or on replicas that are fresh enough."""
 
 import re
+import select
 import threading
+import time
 
 import pytest
 
@@ -198,6 +200,30 @@ def test_no_primary_for_too_long(make_shop, cluster):
 
 
 @pytest.mark.full
+def test_news_give_no_time(make_shop, cluster):
+    """Who waits for what only the lost primary has is looked at anew with each news of the nodes, and waits no
+    longer for that."""
+    pooler = make_shop(routing="split", no_primary_wait=0, query_wait_timeout=2, worker_threads=1)
+    settle(pooler)
+    primary, one, two = cluster.nodes
+    for node in (one, two):
+        node.execute("SELECT pg_wal_replay_pause()")
+    reader = pooler.raw(dbname="shop")
+    assert reader.query("INSERT INTO t VALUES (3)").error is None
+    primary.kill()
+    wait_for(lambda: state(pooler, primary) == "down")
+    reader.send(query("SELECT count(*) FROM t"))
+    asked = time.monotonic()
+    orders = 0
+    while not select.select([reader.sock], [], [], 0)[0] and time.monotonic() < asked + 20:
+        pooler.console(f"{'UNBAN' if orders % 2 else 'BAN'} {two}")
+        orders += 1
+    error = reader.expect_fatal()
+    assert error.message == "query_wait_timeout" and orders > 4
+    assert time.monotonic() - asked < 10
+
+
+@pytest.mark.full
 def test_old_primary_is_fenced(make_shop, cluster):
     pooler = make_shop()
     settle(pooler)
@@ -345,6 +371,41 @@ def test_node_of_another_system(make_shop, cluster, pg):
                     f"its system identifier is {theirs}, not {ours}\n")
     wait_for(lambda: state(pooler, cluster.nodes[0]) == "primary")
     assert seen(pooler, "shop") == {cluster.nodes[0].port}
+
+
+@pytest.mark.full
+def test_another_system_in_the_place_of_the_primary(make_shop, make_proxy, cluster, pg):
+    """It gets nothing, also while the monitor's connections to it break, and after reloads; replicas are read on."""
+    for server in (cluster.nodes[0], pg):
+        server.execute("DO $$ BEGIN CREATE ROLE guard LOGIN PASSWORD 'watching' IN ROLE pg_monitor;"
+                       " EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$")
+        server.execute("DO $$ BEGIN CREATE ROLE watcher LOGIN PASSWORD 'watching' IN ROLE pg_monitor;"
+                       " EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$")
+    cluster.catch_up()
+    primary, *replicas = cluster.nodes
+    place = ByProxy(make_proxy(primary.port))
+    pooler = make_shop(nodes=[place, *replicas], no_primary_wait="1min")
+    settle(pooler)
+    writer, reader = pooler.raw(dbname="shop"), pooler.raw(dbname="shop_ro")
+    assert where(writer) == primary.port
+    place.proxy.target = ("127.0.0.1", pg.port)
+    place.proxy.reset()
+    wait_for(lambda: state(pooler, place) == "foreign")
+    conn = pooler.raw(dbname="shop")
+    conn.send(query(WHERE))
+    for i in range(10):
+        last_round = rounds(pooler) + 3
+        if i % 2:
+            watch_anew(pooler, i // 2)
+        else:
+            place.proxy.reset()
+        wait_for(lambda: rounds(pooler) >= last_round and
+                 states_of(pooler, place, *replicas) == ["foreign", "ready", "ready"])
+        assert where(reader) in {node.port for node in replicas}
+    assert not select.select([conn.sock], [], [], 0)[0]
+    place.proxy.target = ("127.0.0.1", primary.port)
+    place.proxy.reset()
+    assert int(conn.result().value()) == primary.port
 
 
 @pytest.mark.full

@@ -386,6 +386,8 @@ static void inherit_node(struct watched *w, size_t i, const struct watched *befo
 	w->health.nodes[i].hold = before->health.nodes[j].hold;
 	w->health.nodes[i].back_us = before->health.nodes[j].back_us;
 	w->nodes[i].logged_hold = before->nodes[j].logged_hold;
+	if (before->health.nodes[j].state == PW_NODE_FOREIGN)
+		w->health.nodes[i].system = before->health.nodes[j].system;
 	if (before->health.primary == (int)j)
 		w->health.primary = w->logged_primary = (int)i;
 }
@@ -480,10 +482,12 @@ static void watch(struct pw_monitor *monitor, const struct pw_conf *conf,
 	after = begin_watch(monitor, conf, users, &settings);
 	if (after)
 		after->is_named = true;
-	if (!before)
-		return;
 	if (!after) {
-		before->is_named = true;
+		if (before)
+			before->is_named = true;
+	} else if (!before) {
+		/* What was published when it was last watched is of long ago. */
+		conclude(after);
 	} else if (is_reached_alike(before, after)) {
 		go_on(before, &settings);
 		end_watch(after);
