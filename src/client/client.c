@@ -54,7 +54,11 @@ uint64_t pw_client_idle_limit(const struct pw_client *c)
 
 uint64_t pw_client_waited(const struct pw_client *c)
 {
-	return c->clients->loop->now_us - c->state_since_us;
+	uint64_t since = c->state_since_us;
+
+	if (c->state == PW_CLIENT_QUEUED && c->route && c->route->queued_since_us > 0)
+		since = c->route->queued_since_us;
+	return c->clients->loop->now_us - since;
 }
 
 uint64_t pw_client_idle(const struct pw_client *c)

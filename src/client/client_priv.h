@@ -181,7 +181,8 @@ uint64_t pw_client_held_limit(const struct pw_client *c);
 uint64_t pw_client_idle_limit(const struct pw_client *c);
 /* READY, ROUTING: how long it has done nothing, microseconds. */
 uint64_t pw_client_idle(const struct pw_client *c);
-/* QUEUED, LINKING: until the nearest of the notice, query_wait_timeout, query_timeout; 0 = none. */
+/* QUEUED, LINKING: until the nearest of the notice, query_wait_timeout, query_timeout; 1 = it has
+ * come, 0 = none. */
 uint64_t pw_client_queue_limit(const struct pw_client *c);
 
 /* ---- relay_io.c ---- */

@@ -513,10 +513,9 @@ static bool shows_no_more(struct pw_client *c)
  * known of its server is of before that. The next round tells more. */
 bool pw_route_suits(struct pw_client *c)
 {
-	if (!pw_route_is_apart(c))
-		return true;
-	if (pw_loan_reads_right(&c->loan)) {
-		c->route->waits_since_us = 0;
+	if (!pw_route_is_apart(c) || pw_loan_reads_right(&c->loan)) {
+		if (c->route)
+			c->route->waits_since_us = c->route->queued_since_us = 0;
 		return true;
 	}
 	if (c->state != PW_CLIENT_QUEUED)
@@ -541,6 +540,11 @@ void pw_route_follow(struct pw_client *c, const struct pw_cluster *cluster)
 
 	if (!c->route || !c->route->is_unseen || c->state != PW_CLIENT_QUEUED ||
 	    pw_route_is_apart(c) || pool->cluster != cluster || !pw_pool_primary_is_lost(pool))
+		return;
+	if (c->route->queued_since_us == 0)
+		c->route->queued_since_us = c->state_since_us;
+	/* Its timer has the next word, and not before the news that come one after the other. */
+	if (pw_client_queue_limit(c) == 1)
 		return;
 	pw_pool_withdraw(&c->loan);
 	pw_client_goto(c, PW_CLIENT_ROUTING);
@@ -582,8 +586,8 @@ bool pw_route_refuse_held(struct pw_client *c, struct pw_error *err)
 	pw_strbuf_consume(c->held, len);
 	c->request_us = 0;
 	if (c->route)
-		c->route->waits_since_us = c->route->lost_since_us = c->route->n_lost =
-		    c->route->n_refused = 0;
+		c->route->waits_since_us = c->route->lost_since_us = c->route->queued_since_us =
+		    c->route->n_lost = c->route->n_refused = 0;
 	if (is_queued)
 		pw_pool_withdraw(&c->loan);
 	if (is_free) {

@@ -86,14 +86,16 @@ struct pw_client_route {
 	uint64_t waits_until_us; /* ... and no longer; 0 = until there is one */
 	unsigned looked_at;      /* ... the cluster's version then, or one before */
 	uint64_t lost_since_us;  /* replicas have lost it since then; 0 = none has */
-	unsigned n_lost;         /* ... after it was sent to them */
-	unsigned n_refused;      /* it has got no link, where the primary may do it too */
-	bool must_fail;          /* nobody is to run the request at hand, nor will be */
-	bool has_failed;         /* ROUTING: ... or it has waited long enough */
-	bool is_proving;         /* the primary does what a replica has refused */
-	bool avoids_replicas;    /* the next request, once */
-	enum pw_route because;   /* ... for this reason */
-	struct pw_task again;    /* the link is gone */
+	uint64_t
+	    queued_since_us;   /* QUEUED: since then, and routed anew meanwhile; 0 = it was not */
+	unsigned n_lost;       /* ... after it was sent to them */
+	unsigned n_refused;    /* it has got no link, where the primary may do it too */
+	bool must_fail;        /* nobody is to run the request at hand, nor will be */
+	bool has_failed;       /* ROUTING: ... or it has waited long enough */
+	bool is_proving;       /* the primary does what a replica has refused */
+	bool avoids_replicas;  /* the next request, once */
+	enum pw_route because; /* ... for this reason */
+	struct pw_task again;  /* the link is gone */
 };
 
 /* ---- routes.c ---- */
