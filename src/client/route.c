@@ -228,7 +228,7 @@ static const struct pw_readable *readable_of(struct pw_client *c)
 static bool hangs_on_literals(const struct pw_analysis *analysis)
 {
 	for (unsigned i = 0; i < analysis->n_functions; i++) {
-		if (strstr(analysis->functions[i], "current_setting"))
+		if (strstr(analysis->functions[i].name, "current_setting"))
 			return true;
 	}
 	return false;

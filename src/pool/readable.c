@@ -29,9 +29,18 @@ enum {
 	DOUBTFUL_TYPE_OF_CATALOG = 1 << 8,
 };
 
+/* Of a name's functions that are in doubt, how many arguments they may have: one range for all of
+ * them. */
+struct range {
+	uint8_t least, most;
+};
+
+static const struct range none = {PW_SQL_ARGS_ANY, 0};
+
 struct pw_readable_name {
 	uint32_t at; /* in the text */
 	uint16_t what;
+	struct range doubtful;
 };
 
 /* Whatever is not written in ASCII. */
@@ -95,7 +104,8 @@ static bool has_room(struct pw_readable *readable, size_t key_size)
 	return true;
 }
 
-static void add(struct pw_readable *readable, unsigned what, const char *name, size_t len)
+static void add(struct pw_readable *readable, unsigned what, struct range doubtful,
+		const char *name, size_t len)
 {
 	char key[PW_FUNCTION_NAME_SIZE];
 	size_t at = readable->text.len;
@@ -109,11 +119,13 @@ static void add(struct pw_readable *readable, unsigned what, const char *name, s
 		pw_readable_doubt_all(readable);
 		return;
 	}
-	readable->names[readable->n++] = (struct pw_readable_name){(uint32_t)at, (uint16_t)what};
+	readable->names[readable->n++] =
+	    (struct pw_readable_name){(uint32_t)at, (uint16_t)what, doubtful};
 }
 
 /* Of functions a text gives the schema with a dot, so what is behind the last one counts. */
-static void add_function(struct pw_readable *readable, unsigned what, const char *name, size_t len)
+static void add_function(struct pw_readable *readable, unsigned what, struct range doubtful,
+			 const char *name, size_t len)
 {
 	size_t begin = len;
 
@@ -121,7 +133,7 @@ static void add_function(struct pw_readable *readable, unsigned what, const char
 		begin--;
 	readable->has_dots |= begin > 0 && what & DOUBTFUL_FUNCTION;
 	readable->has_row_functions |= what & DOUBTFUL_OF_ROW;
-	add(readable, what, name + begin, len - begin);
+	add(readable, what, doubtful, name + begin, len - begin);
 }
 
 static void take_count(struct pw_readable *readable, const char *digits, size_t len)
@@ -145,7 +157,7 @@ static const struct {
     {'f', true, IS_FUNCTION},
     {'g', true, IS_FUNCTION | DOUBTFUL_FUNCTION},
     {'G', true, IS_FUNCTION | DOUBTFUL_FUNCTION | DOUBTFUL_IN_CATALOG},
-    {'c', true, IS_FUNCTION | DOUBTFUL_FUNCTION | DOUBTFUL_OF_ROW},
+    {'c', true, IS_FUNCTION | DOUBTFUL_OF_ROW},
     {'o', false, DOUBTFUL_OPERATOR},
     {'r', false, DOUBTFUL_RELATION},
     {'R', false, DOUBTFUL_RELATION_OF_CATALOG},
@@ -153,16 +165,38 @@ static const struct {
     {'T', false, DOUBTFUL_TYPE_OF_CATALOG},
 };
 
+/* Digits and a comma. */
+static bool take_number(const char **at, const char *end, uint8_t *number)
+{
+	unsigned value = 0;
+	const char *begin = *at;
+
+	for (; *at < end && **at >= '0' && **at <= '9' && value <= PW_SQL_ARGS_ANY; ++*at)
+		value = 10 * value + (unsigned)(**at - '0');
+	if (*at == begin || *at == end || **at != ',' || value > PW_SQL_ARGS_ANY)
+		return false;
+	++*at;
+	*number = (uint8_t)value;
+	return true;
+}
+
 static bool take_name(struct pw_readable *readable, const char *row, size_t len)
 {
+	const char *name = row + 1, *end = row + len;
+	struct range doubtful = none;
+
 	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
 		if (rows[i].letter != row[0])
 			continue;
+		if (rows[i].what & DOUBTFUL_FUNCTION &&
+		    !(take_number(&name, end, &doubtful.least) &&
+		      take_number(&name, end, &doubtful.most)))
+			return false;
 		if (rows[i].is_function)
-			add_function(readable, rows[i].what, row + 1, len - 1);
+			add_function(readable, rows[i].what, doubtful, name, (size_t)(end - name));
 		else
-			add(readable, rows[i].what, row + 1, len - 1);
-		return len > 1;
+			add(readable, rows[i].what, none, name, (size_t)(end - name));
+		return name < end;
 	}
 	return false;
 }
@@ -187,6 +221,15 @@ static int compare(const void *a, const void *b, void *text)
 	return strcmp((char *)text + first->at, (char *)text + second->at);
 }
 
+static void join(struct pw_readable_name *name, const struct pw_readable_name *other)
+{
+	name->what |= other->what;
+	if (name->doubtful.least > other->doubtful.least)
+		name->doubtful.least = other->doubtful.least;
+	if (name->doubtful.most < other->doubtful.most)
+		name->doubtful.most = other->doubtful.most;
+}
+
 bool pw_readable_finish(struct pw_readable *readable)
 {
 	struct pw_readable_name *names = readable->names;
@@ -200,7 +243,7 @@ bool pw_readable_finish(struct pw_readable *readable)
 		qsort_r(names, readable->n, sizeof(*names), compare, readable->text.data);
 		for (size_t i = 1; i < readable->n; i++) {
 			if (compare(&names[n], &names[i], readable->text.data) == 0)
-				names[n].what |= names[i].what;
+				join(&names[n], &names[i]);
 			else
 				names[++n] = names[i];
 		}
@@ -227,7 +270,8 @@ void pw_readable_unref(struct pw_readable *readable)
 
 /* ---- names of a text ---- */
 
-static unsigned look_up(const struct pw_readable *readable, const char *name, size_t len)
+static const struct pw_readable_name *find(const struct pw_readable *readable, const char *name,
+					   size_t len)
 {
 	char key[PW_FUNCTION_NAME_SIZE];
 	size_t from = 0, to = readable->n;
@@ -238,13 +282,29 @@ static unsigned look_up(const struct pw_readable *readable, const char *name, si
 		int order = strcmp(key, readable->text.data + readable->names[middle].at);
 
 		if (order == 0)
-			return readable->names[middle].what;
+			return &readable->names[middle];
 		if (order < 0)
 			to = middle;
 		else
 			from = middle + 1;
 	}
-	return 0;
+	return NULL;
+}
+
+static unsigned look_up(const struct pw_readable *readable, const char *name, size_t len)
+{
+	const struct pw_readable_name *found = find(readable, name, len);
+
+	return found ? found->what : 0;
+}
+
+/* Does it take so many arguments, if any in doubt does? */
+static bool is_call_doubtful(const struct pw_readable_name *name, unsigned n_args)
+{
+	if (!name || !(name->what & DOUBTFUL_FUNCTION))
+		return false;
+	return n_args == PW_SQL_ARGS_ANY ||
+	       (n_args >= name->doubtful.least && n_args <= name->doubtful.most);
 }
 
 static bool is_of_catalog(const char *schema, size_t len)
@@ -280,16 +340,18 @@ static enum pw_doubt judge_own_function(const struct pw_readable *readable, cons
 	return PW_DOUBT_NONE;
 }
 
-/* The name as in a PW_SQL_ITEM_CALL; it may be that of a type. */
-static enum pw_doubt judge_function(const struct pw_readable *readable, const char *name)
+/* The name may be that of a type. */
+static enum pw_doubt judge_function(const struct pw_readable *readable,
+				    const struct pw_sql_call *call)
 {
-	const char *dot = strrchr(name, '.');
+	const char *name = call->name, *dot = strrchr(name, '.');
 	const char *alone = dot ? dot + 1 : name;
-	unsigned what = look_up(readable, alone, strlen(alone));
+	const struct pw_readable_name *known = find(readable, alone, strlen(alone));
+	unsigned what = known ? known->what : 0;
 
 	if (dot && is_of_catalog(name, (size_t)(dot - name)))
 		return judge_own_function(readable, alone, what);
-	if (what & DOUBTFUL_FUNCTION)
+	if (is_call_doubtful(known, call->n_args))
 		return PW_DOUBT_FUNCTION;
 	if (what & (DOUBTFUL_TYPE | DOUBTFUL_TYPE_OF_CATALOG))
 		return PW_DOUBT_TYPE;
@@ -304,7 +366,7 @@ static enum pw_doubt judge_functions(const struct pw_readable *readable,
 	enum pw_doubt doubt = PW_DOUBT_NONE;
 
 	for (unsigned i = 0; i < analysis->n_functions && doubt == PW_DOUBT_NONE; i++)
-		doubt = judge_function(readable, analysis->functions[i]);
+		doubt = judge_function(readable, &analysis->functions[i]);
 	return doubt;
 }
 
@@ -400,8 +462,8 @@ static bool calls_of_row(const struct reading *reading)
 static bool fills_rows(const struct pw_analysis *analysis)
 {
 	for (unsigned i = 0; i < analysis->n_functions; i++) {
-		const char *dot = strrchr(analysis->functions[i], '.');
-		const char *name = dot ? dot + 1 : analysis->functions[i];
+		const char *called = analysis->functions[i].name, *dot = strrchr(called, '.');
+		const char *name = dot ? dot + 1 : called;
 
 		name += strncmp(name, "jsonb_", 6) == 0 ? 6 : 0;
 		name += strncmp(name, "json_", 5) == 0 ? 5 : 0;

@@ -308,9 +308,15 @@ static const char answer[] =
      " OR EXISTS (SELECT FROM own o WHERE o.name" PW_OP("=") "code.name) AS is_doubtful"
      " FROM code WHERE NOT is_inner),"
     " listed AS MATERIALIZED (SELECT 'a'::pg_catalog.text AS item WHERE " IS_DOUBTFUL(EVERYTHING)
-     " UNION ALL SELECT pg_catalog.concat(CASE WHEN pg_catalog.bool_or(is_doubtful) THEN 'g' ELSE 'f' END, name)"
-     " FROM judged GROUP BY name"
-     " UNION ALL SELECT DISTINCT pg_catalog.concat('G', name) FROM judged WHERE is_doubtful AND is_in_catalog"
+     " UNION ALL SELECT pg_catalog.concat('f', name) FROM judged GROUP BY name"
+     " HAVING NOT pg_catalog.bool_or(is_doubtful)"
+     /* What is open may be called with nothing in that place. 255 is as many as one likes. */
+     " UNION ALL SELECT pg_catalog.concat(" OR_CAPITAL("g", "G") ", pg_catalog.min(least), ',',"
+     " pg_catalog.max(most), ',', name) FROM (SELECT name, is_in_catalog,"
+     " CASE WHEN is_open THEN 0 ELSE pronargs" PW_OP("-") "pronargdefaults END AS least,"
+     " CASE WHEN is_open OR pronargs" PW_OP(">") "255 THEN 255 ELSE pronargs END AS most"
+     " FROM (SELECT *, provariadic" PW_OP("<>") "0::pg_catalog.oid AS is_open FROM judged) x"
+     " WHERE is_doubtful) x GROUP BY name, is_in_catalog"
      /* A function of a row can be called like a column of it. */
      " UNION ALL SELECT DISTINCT pg_catalog.concat('c', j.name) FROM judged j, pg_catalog.pg_type y"
      " WHERE j.is_doubtful AND j.pronargs" PW_OP(">=") "1"

@@ -29,7 +29,8 @@ struct draft {
 	int argument;
 	unsigned back;
 	bool is_third_true;
-	size_t name; /* offset in `names` */
+	size_t name;     /* offset in `names` */
+	unsigned n_args; /* CALL: PW_SQL_ARGS_ANY where it is not known */
 };
 
 struct build {
@@ -51,7 +52,8 @@ static void add_draft(struct build *b, const struct draft *item, const char *nam
 static void add_item_back(struct build *b, enum pw_sql_item_kind kind, const char *name,
 			  int argument, unsigned back)
 {
-	const struct draft item = {kind, b->statement, argument, back, false, b->names.len};
+	const struct draft item = {kind,  b->statement, argument,       back,
+				   false, b->names.len, PW_SQL_ARGS_ANY};
 
 	add_draft(b, &item, name);
 }
@@ -218,6 +220,14 @@ static unsigned goes_back(const PgQuery__FuncCall *call)
 	return constant->boolval->boolval ? PW_SQL_BACK_LOCAL : PW_SQL_BACK_SESSION;
 }
 
+/* What an ordered set is ordered by is given to its function as well. */
+static unsigned count_arguments(const PgQuery__FuncCall *call)
+{
+	size_t n = call->n_args + (call->agg_within_group ? call->n_agg_order : 0);
+
+	return call->func_variadic || n > PW_SQL_ARGS_ANY ? PW_SQL_ARGS_ANY : (unsigned)n;
+}
+
 static void take_call(struct build *b, const ProtobufCMessage *message)
 {
 	const PgQuery__FuncCall *call = (const PgQuery__FuncCall *)message;
@@ -229,7 +239,8 @@ static void take_call(struct build *b, const ProtobufCMessage *message)
 	else if (name.data)
 		add_draft(b,
 			  &(struct draft){PW_SQL_ITEM_CALL, b->statement, first_argument(b, call),
-					  goes_back(call), is_third_true(call), b->names.len},
+					  goes_back(call), is_third_true(call), b->names.len,
+					  count_arguments(call)},
 			  name.data);
 	pw_strbuf_fini(&name);
 }
@@ -476,7 +487,7 @@ static void take_reads(struct build *b, bool is_parsed)
 
 		memcpy(&draft, b->items.data + at, sizeof(draft));
 		if (draft.kind == PW_SQL_ITEM_CALL)
-			pw_reads_add_function(&b->reads, b->names.data + draft.name);
+			pw_reads_add_function(&b->reads, b->names.data + draft.name, draft.n_args);
 	}
 }
 

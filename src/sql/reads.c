@@ -121,7 +121,7 @@ static void take_sample(struct pw_reads *r, const ProtobufCMessage *message)
 
 	pw_tree_add_dotted(&name, sample->method, sample->n_method);
 	if (name.data)
-		pw_reads_add_function(r, name.data);
+		pw_reads_add_function(r, name.data, PW_SQL_ARGS_ANY);
 	r->text.has_failed |= name.has_failed;
 	pw_strbuf_fini(&name);
 }

@@ -19,12 +19,13 @@ void pw_reads_fini(struct pw_reads *reads)
 }
 
 static bool is_known(const struct pw_reads *r, enum pw_reads_list list, const char *schema,
-		     const char *name)
+		     const char *name, unsigned n_args)
 {
 	for (unsigned i = 0; i < r->n_names; i++) {
 		const struct pw_reads_name *known = &r->names[i];
 
-		if (known->list == list && strcmp(r->text.data + known->name, name) == 0 &&
+		if (known->list == list && known->n_args == n_args &&
+		    strcmp(r->text.data + known->name, name) == 0 &&
 		    strcmp(r->text.data + known->schema, schema) == 0)
 			return true;
 	}
@@ -37,12 +38,13 @@ static bool is_temporary(const char *schema)
 	return strncmp(schema, "pg_temp", 7) == 0;
 }
 
-void pw_reads_add_name(struct pw_reads *reads, enum pw_reads_list list, const char *schema,
-		       const char *name)
+static void add(struct pw_reads *reads, enum pw_reads_list list, const char *schema,
+		const char *name, unsigned n_args)
 {
 	struct pw_reads_name *new;
 
-	if (reads->is_never || reads->text.has_failed || is_known(reads, list, schema, name))
+	if (reads->is_never || reads->text.has_failed ||
+	    is_known(reads, list, schema, name, n_args))
 		return;
 	if (reads->n_names == PW_SQL_NAMES_MAX || is_temporary(schema)) {
 		reads->is_never = true;
@@ -50,6 +52,7 @@ void pw_reads_add_name(struct pw_reads *reads, enum pw_reads_list list, const ch
 	}
 	new = &reads->names[reads->n_names++];
 	new->list = list;
+	new->n_args = n_args;
 	new->schema = reads->text.len;
 	pw_strbuf_add(&reads->text, schema, strlen(schema) + 1);
 	new->name = reads->text.len;
@@ -57,11 +60,17 @@ void pw_reads_add_name(struct pw_reads *reads, enum pw_reads_list list, const ch
 	reads->n_of[list]++;
 }
 
-void pw_reads_add_function(struct pw_reads *reads, const char *name)
+void pw_reads_add_name(struct pw_reads *reads, enum pw_reads_list list, const char *schema,
+		       const char *name)
+{
+	add(reads, list, schema, name, 0);
+}
+
+void pw_reads_add_function(struct pw_reads *reads, const char *name, unsigned n_args)
 {
 	if (is_temporary(name) && strchr(name, '.'))
 		reads->is_never = true;
-	pw_reads_add_name(reads, PW_READS_FUNCTIONS, "", name);
+	add(reads, PW_READS_FUNCTIONS, "", name, n_args);
 }
 
 void pw_reads_add_parts(struct pw_reads *reads, enum pw_reads_list list,
@@ -80,7 +89,7 @@ bool pw_reads_measure(const struct pw_reads *reads, size_t *bytes)
 
 	*bytes = reads->is_never ? 0
 				 : (reads->n_names - n_functions) * sizeof(struct pw_sql_name) +
-				       n_functions * sizeof(const char *) + reads->text.len;
+				       n_functions * sizeof(struct pw_sql_call) + reads->text.len;
 	return !reads->text.has_failed;
 }
 
@@ -111,11 +120,11 @@ static struct pw_sql_name *put_list(const struct pw_reads *r, enum pw_reads_list
 	return to;
 }
 
-static void put_functions(const struct pw_reads *r, const char *text, const char **to)
+static void put_functions(const struct pw_reads *r, const char *text, struct pw_sql_call *to)
 {
 	for (unsigned i = 0; i < r->n_names; i++) {
 		if (r->names[i].list == PW_READS_FUNCTIONS)
-			*to++ = text + r->names[i].name;
+			*to++ = (struct pw_sql_call){text + r->names[i].name, r->names[i].n_args};
 	}
 }
 
@@ -123,12 +132,12 @@ void pw_reads_put(const struct pw_reads *reads, struct pw_analysis *analysis, ch
 {
 	struct pw_sql_name *names = (struct pw_sql_name *)room;
 	const unsigned *n = reads->n_of;
-	const char **functions;
+	struct pw_sql_call *functions;
 	char *text;
 
 	if (reads->is_never)
 		return;
-	functions = (const char **)(names + reads->n_names - n[PW_READS_FUNCTIONS]);
+	functions = (struct pw_sql_call *)(names + reads->n_names - n[PW_READS_FUNCTIONS]);
 	text = (char *)(functions + n[PW_READS_FUNCTIONS]);
 	if (reads->text.len > 0)
 		memcpy(text, reads->text.data, reads->text.len);

@@ -26,6 +26,7 @@ enum pw_reads_list {
 struct pw_reads_name {
 	enum pw_reads_list list;
 	size_t schema, name; /* offsets in `text` */
+	unsigned n_args;     /* of a function; or 0 */
 };
 
 struct pw_reads_scope;
@@ -51,7 +52,7 @@ void pw_reads_add_name(struct pw_reads *reads, enum pw_reads_list list, const ch
 void pw_reads_add_parts(struct pw_reads *reads, enum pw_reads_list list,
 			PgQuery__Node *const *parts, size_t n);
 /* A name as in a PW_SQL_ITEM_CALL. */
-void pw_reads_add_function(struct pw_reads *reads, const char *name);
+void pw_reads_add_function(struct pw_reads *reads, const char *name, unsigned n_args);
 
 /* What it takes in the analysis' memory, where pointers may lie; false without memory. */
 PW_MUSTCHECK bool pw_reads_measure(const struct pw_reads *reads, size_t *bytes);

@@ -141,7 +141,7 @@ static void test_link_to_primary_asks(void **state PW_UNUSED)
 	assert_true(atomic_load(&db_of(f)->readables.is_asked));
 	assert_false(is_known(&db_of(f)->readables, 1));
 	fake_assert_heard(&f->b, "");
-	answer(f, "gvol k3 ffine rv");
+	answer(f, "g0,255,vol k3 ffine rv");
 	fake_assert_heard(&f->b, "link");
 	fake_must_be_silent(&f->server);
 	readable = pw_readable_look(&db_of(f)->readables, &view, 1);
@@ -265,7 +265,7 @@ static void test_change(void **state PW_UNUSED)
 	pw_pool_return(&f->b.loan, true, true);
 	go_on_to_question(f);
 	assert_false(is_known(&db_of(f)->readables, 2));
-	answer(f, "k1 gvol");
+	answer(f, "k1 g0,255,vol");
 	assert_true(is_known(&db_of(f)->readables, 2));
 	fake_must_be_silent(&f->server);
 	end(f);

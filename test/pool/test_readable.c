@@ -91,7 +91,7 @@ static void test_statements(void **state PW_UNUSED)
 	    {"EXECUTE p(vol())", PW_DOUBT_FUNCTION},
 	};
 
-	ASSERT_ROWS("gvol", rows);
+	ASSERT_ROWS("g0,255,vol", rows);
 }
 
 static void test_functions(void **state PW_UNUSED)
@@ -120,7 +120,36 @@ static void test_functions(void **state PW_UNUSED)
 	    {"SELECT kind(1)", PW_DOUBT_TYPE},
 	};
 
-	ASSERT_ROWS("fmine gvol fupper fversion glower gthere Gthere tkind", rows);
+	ASSERT_ROWS("fmine g0,255,vol fupper fversion g0,255,lower g0,255,there G0,255,there tkind",
+		    rows);
+}
+
+/* Those of one name are told apart by how many arguments they take. */
+static void test_arguments(void **state PW_UNUSED)
+{
+	static const struct row rows[] = {
+	    {"SELECT vol(), s.vol()", PW_DOUBT_NONE},
+	    {"SELECT vol(1)", PW_DOUBT_FUNCTION},
+	    {"SELECT vol(1, 2)", PW_DOUBT_FUNCTION},
+	    {"SELECT s.vol(1, b => 2)", PW_DOUBT_FUNCTION},
+	    {"SELECT vol(1, 2, 3)", PW_DOUBT_FUNCTION},
+	    {"SELECT vol(1, 2, 3, 4)", PW_DOUBT_NONE},
+	    {"SELECT vol(), vol(1)", PW_DOUBT_FUNCTION},
+	    {"SELECT vol(1), vol()", PW_DOUBT_FUNCTION},
+	    {"SELECT vol(VARIADIC '{1,2,3,4}')", PW_DOUBT_FUNCTION},
+	    {"SELECT vol() WITHIN GROUP (ORDER BY a) FROM t", PW_DOUBT_FUNCTION},
+	    {"SELECT vol(1, 2, 3) WITHIN GROUP (ORDER BY a) FROM t", PW_DOUBT_NONE},
+	    {"SELECT vol(1, 2, 3, 4 ORDER BY a) FROM t", PW_DOUBT_NONE},
+	    {"SELECT (a).vol FROM t", PW_DOUBT_FUNCTION},
+	    {"SELECT open()", PW_DOUBT_NONE},
+	    {"SELECT open(1, 2, 3, 4, 5, 6, 7, 8, 9)", PW_DOUBT_FUNCTION},
+	    /* PostgreSQL's own is another one. */
+	    {"SELECT upper('a')", PW_DOUBT_NONE},
+	    {"SELECT upper('a', 'b')", PW_DOUBT_FUNCTION},
+	    {"SELECT nextval('s')", PW_DOUBT_FUNCTION},
+	};
+
+	ASSERT_ROWS("g1,1,vol G3,3,vol g1,255,open g2,2,upper g2,2,nextval", rows);
 }
 
 /* Schema and name are not told apart where one of these has a dot in it. */
@@ -137,7 +166,7 @@ static void test_dots(void **state PW_UNUSED)
 	    {"SELECT pg_catalog.abs(1)", PW_DOUBT_NONE},
 	};
 
-	ASSERT_ROWS("ga.b", rows);
+	ASSERT_ROWS("g0,0,a.b", rows);
 	ASSERT_ROWS("fa.b", harmless);
 }
 
@@ -212,8 +241,8 @@ static void test_functions_of_rows(void **state PW_UNUSED)
 	};
 	static const struct row harmless[] = {{"SELECT t.full_name FROM t", PW_DOUBT_NONE}};
 
-	ASSERT_ROWS("cfull_name gfull_name", rows);
-	ASSERT_ROWS("gfull_name", harmless);
+	ASSERT_ROWS("cfull_name g1,1,full_name", rows);
+	ASSERT_ROWS("g1,1,full_name", harmless);
 }
 
 static void test_settings(void **state PW_UNUSED)
@@ -250,7 +279,7 @@ static void test_nothing_is_known(void **state PW_UNUSED)
 
 static void test_everything_is_in_doubt(void **state PW_UNUSED)
 {
-	struct pw_readable *readable = know("ff a gg");
+	struct pw_readable *readable = know("ff a g0,1,g");
 
 	assert_int_equal(judge(readable, "SELECT 1"), PW_DOUBT_DATABASE);
 	assert_int_equal(judge(readable, "BEGIN"), PW_DOUBT_NONE);
@@ -294,6 +323,17 @@ static void test_answers_that_are_not_whole(void **state PW_UNUSED)
 	    {{"k18446744073709551617", "fx"}, 2, false},
 	    {{"k1", ""}, 2, false},
 	    {{"k1", "f"}, 2, false},
+	    {{"k1", "g0,1,x"}, 2, true},
+	    {{"k1", "g255,255,x,"}, 2, true},
+	    {{"k1", "g0,1,"}, 2, false},
+	    {{"k1", "g0,1"}, 2, false},
+	    {{"k1", "g0,"}, 2, false},
+	    {{"k1", "g"}, 2, false},
+	    {{"k1", "gx"}, 2, false},
+	    {{"k1", "g,1,x"}, 2, false},
+	    {{"k1", "g0,256,x"}, 2, false},
+	    {{"k1", "g-1,2,x"}, 2, false},
+	    {{"k1", "g4294967296,2,x"}, 2, false},
 	    {{"k1", "ab"}, 2, false},
 	    {{"k1", "xy"}, 2, false},
 	    {{"k99999", "fx"}, 2, false},
@@ -394,6 +434,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_statements),
 	    cmocka_unit_test(test_functions),
+	    cmocka_unit_test(test_arguments),
 	    cmocka_unit_test(test_dots),
 	    cmocka_unit_test(test_relations),
 	    cmocka_unit_test(test_operators_and_types),

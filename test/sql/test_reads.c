@@ -80,8 +80,8 @@ static void describe(struct pw_strbuf *out, const struct pw_analysis *a)
 	add_words(out, a);
 	add_names(out, a, " ", a->relations, a->n_relations);
 	for (unsigned i = 0; i < a->n_functions; i++) {
-		assert_within(a, a->functions[i]);
-		pw_strbuf_printf(out, "%s%s", i == 0 ? "; calls " : " ", a->functions[i]);
+		assert_within(a, a->functions[i].name);
+		pw_strbuf_printf(out, "%s%s", i == 0 ? "; calls " : " ", a->functions[i].name);
 	}
 	add_names(out, a, "; by ", a->operators, a->n_operators);
 	add_names(out, a, "; as ", a->types, a->n_types);
@@ -158,7 +158,7 @@ static void test_queries(void **state PW_UNUSED)
 static void test_calls(void **state PW_UNUSED)
 {
 	static const struct row rows[] = {
-	    {"SELECT f(), s.f(), \"F\"(1), d.s.f(), f(2)", "names; calls f s.f F d.s.f"},
+	    {"SELECT f(), s.f(), \"F\"(1), d.s.f(), f(2)", "names; calls f s.f F d.s.f f"},
 	    {"SELECT f(a => g(), b := h())", "names; calls f g h"},
 	    {"SELECT f(VARIADIC g())", "names; calls f g"},
 	    {"SELECT count(*), sum(DISTINCT a), max(b) FILTER (WHERE f(c)) FROM t",
@@ -201,6 +201,41 @@ static void test_calls(void **state PW_UNUSED)
 	};
 
 	ASSERT_ROWS(rows);
+}
+
+/* "f/1 g/0"; "*" = not known how many. */
+static void test_arguments(void **state PW_UNUSED)
+{
+	static const struct row rows[] = {
+	    {"SELECT f(), f(1), f(1, g(2)), f(3)", "f/0 f/1 f/2 g/1"},
+	    {"SELECT s.f(a => 1, b := 2)", "s.f/2"},
+	    {"SELECT f(1, VARIADIC '{2}')", "f/*"},
+	    {"SELECT f(*), f(DISTINCT a), f(a, b ORDER BY c) FROM t", "f/0 f/1 f/2"},
+	    {"SELECT f(1) WITHIN GROUP (ORDER BY a, b) FROM t", "f/3"},
+	    {"SELECT f(1) OVER (ORDER BY a) FROM t", "f/1"},
+	    {"SELECT (t).f FROM t", "f/*"},
+	    {"SELECT x.f FROM g(1) x", "g/1 f/*"},
+	    {"SELECT * FROM t TABLESAMPLE f (1)", "f/*"},
+	    {"SELECT extract(year FROM a)", "pg_catalog.extract/2"},
+	};
+
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		struct pw_analysis *a = analyse(rows[i].text);
+		struct pw_strbuf got = PW_STRBUF_INIT;
+
+		for (unsigned k = 0; k < a->n_functions; k++) {
+			const struct pw_sql_call *call = &a->functions[k];
+
+			pw_strbuf_printf(&got, "%s%s/", k > 0 ? " " : "", call->name);
+			if (call->n_args == PW_SQL_ARGS_ANY)
+				pw_strbuf_add_string(&got, "*");
+			else
+				pw_strbuf_printf(&got, "%u", call->n_args);
+		}
+		assert_string_equal(got.data, rows[i].wanted);
+		pw_strbuf_fini(&got);
+		pw_analysis_destroy(a);
+	}
 }
 
 static void test_operators(void **state PW_UNUSED)
@@ -709,7 +744,8 @@ static void test_bound(void **state PW_UNUSED)
 	assert_int_equal(a->n_relations, PW_SQL_NAMES_MAX - 1);
 	assert_int_equal(a->n_functions, 1);
 	assert_string_equal(a->relations[PW_SQL_NAMES_MAX - 2].name, "t254");
-	assert_string_equal(a->functions[0], "f");
+	assert_string_equal(a->functions[0].name, "f");
+	assert_int_equal(a->functions[0].n_args, 0);
 	pw_analysis_destroy(a);
 	a = analyse_many(PW_SQL_NAMES_MAX, 0);
 	assert_true(a->is_parsed);
@@ -724,6 +760,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_queries),
 	    cmocka_unit_test(test_calls),
+	    cmocka_unit_test(test_arguments),
 	    cmocka_unit_test(test_operators),
 	    cmocka_unit_test(test_types),
 	    cmocka_unit_test(test_with),

@@ -115,6 +115,14 @@ struct pw_sql_name {
 	const char *name;   /* in small letters where the text has no quotes */
 };
 
+/* So many arguments or more, or the text does not say how many. */
+enum { PW_SQL_ARGS_ANY = 255 };
+
+struct pw_sql_call {
+	const char *name; /* as in a CALL item */
+	unsigned n_args;
+};
+
 struct pw_analysis {
 	bool is_parsed; /* false: it may do anything */
 	unsigned statements;
@@ -131,10 +139,10 @@ struct pw_analysis {
 	/* Tables, views and all else that rows come from, but not the queries that WITH gives a
 	 * name where that name means them; and what EXPLAIN explains writing to. */
 	const struct pw_sql_name *relations;
-	/* The names of all CALL items, so also what may be a column or, as in name(value), a type;
-	 * and of methods of TABLESAMPLE. Where x is no function, x.f is not among them, though it
-	 * may call a function of a row. */
-	const char *const *functions;
+	/* What all CALL items call, so also what may be a column or, as in name(value), a type; and
+	 * methods of TABLESAMPLE. Each name once for each number of arguments. Where x is no
+	 * function, x.f is not among them, though it may call a function of a row. */
+	const struct pw_sql_call *functions;
 	/* As PostgreSQL looks them up by name: = for IN, NULLIF, CASE x WHEN, USING; >= and <= for
 	 * BETWEEN ... Not those that are written with pg_catalog. What goes by the operator class
 	 * of a type gives the names that such operators have for PostgreSQL's own types: = and <
