@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from lib.nodes import row_of, seen, settle, state, states, where
+from lib.nodes import WHERE, row_of, seen, settle, state, states, where
 from lib.pgbench import pgbench
 from lib.wait import stays_true, wait_for
 from lib.wire import PgError, query
@@ -297,3 +297,29 @@ def test_promoted_apart(make_shop, cluster):
     two.pg_ctl("-m", "fast", "-w", "stop")
     wait_for(lambda: pooler.console("SHOW CLUSTERS")[0]["torn"] == "0")
     assert "nothing to decide" in refusal(pooler, f"PROMOTE {one}").message
+
+
+@pytest.mark.full
+def test_promote_what_is_left(make_shop, cluster):
+    """The primary will not come back, and one on an older timeline is all that takes writes."""
+    old, new, _ = cluster.nodes
+    cluster.catch_up()
+    pooler = make_shop(no_primary_wait="1min")
+    settle(pooler)
+    new.promote()
+    wait_for(lambda: (state(pooler, old), state(pooler, new)) == ("fenced", "primary"))
+    assert "nothing to decide" in refusal(pooler, f"PROMOTE {new}").message
+    assert f"the primary is {new}" in refusal(pooler, f"PROMOTE {old}").message
+    conn = pooler.raw(dbname="shop")
+    assert where(conn) == new.port
+    new.kill()
+    wait_for(lambda: state(pooler, new) == "down")
+    conn.send(query(WHERE))
+    assert stays_true(lambda: state(pooler, old) == "fenced", 0.5)
+    pooler.console(f"PROMOTE {old}")
+    assert int(conn.result().value()) == old.port
+    assert (state(pooler, old), state(pooler, new)) == ("primary", "down")
+    # The one on the higher timeline is followed if it starts all the same.
+    new.start()
+    wait_for(lambda: (state(pooler, old), state(pooler, new)) == ("fenced", "primary"))
+    assert seen(pooler, "shop") == {new.port}

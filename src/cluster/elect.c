@@ -17,7 +17,7 @@ struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, uint32_t
 {
 	struct pw_election election = {PW_NO_NODE, false, 0};
 	uint32_t highest = seen;
-	int first = PW_NO_NODE, n_highest = 0;
+	int first = PW_NO_NODE, n_highest = 0, n_writable = 0;
 	bool has_incumbent = false, has_chosen = false;
 
 #ifdef PW_MUTANT_TIMELINE_FORGOTTEN
@@ -29,23 +29,22 @@ struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, uint32_t
 		if (nodes[i].timeline > highest || first == PW_NO_NODE) {
 			highest = nodes[i].timeline;
 			first = i;
-			n_highest = 0;
+			n_highest = n_writable = 0;
 			election.contenders = 0;
 			has_incumbent = has_chosen = false;
 		}
 		n_highest++;
+		n_writable += nodes[i].is_writable;
 		election.contenders |= 1u << i;
 		has_incumbent |= i == incumbent;
 		has_chosen |= i == chosen && nodes[i].is_writable;
 	}
 	election.is_torn = n_highest > 1;
-	if (has_chosen)
+	if (has_chosen || (n_writable == 0 && chosen != PW_NO_NODE && nodes[chosen].is_writable))
 		election.primary = chosen;
 	else if (has_incumbent)
 		election.primary = incumbent;
 	else if (n_highest == 1)
 		election.primary = first;
-	else if (n_highest == 0 && chosen != PW_NO_NODE && nodes[chosen].is_writable)
-		election.primary = chosen;
 	return election;
 }

@@ -187,7 +187,7 @@ static bool refuse_choice(const struct pw_order_object *object, struct pw_error 
 	    health->primary == PW_NO_NODE ? "no primary" : object->places[health->primary].name);
 	pw_error_hint(err, "PROMOTE chooses between nodes that were promoted apart, as SHOW "
 			   "CLUSTERS tells in the column torn, or one on a lower timeline where "
-			   "there is none on the highest.");
+			   "none answers on the highest.");
 	return false;
 }
 

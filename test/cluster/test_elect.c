@@ -70,7 +70,11 @@ static const struct case_row rows[] = {
     {"s2 w1 w1", 0, 2, 2, false, NULL, 2},
     {"s2 w1", PW_NO_NODE, 0, PW_NO_NODE, false, NULL, 2},
     {"w1 w2", PW_NO_NODE, 0, 1, false, NULL, 2},
-    {"w1 -2", 1, 0, 1, false, NULL, 2},
+    /* Nor does one count that does not answer: maybe it never will. */
+    {"w1 -2", 1, 0, 0, false, NULL, 2},
+    {"w1 w1 -2", 2, 1, 1, false, NULL, 2},
+    {"s1 w1 -2", 2, 0, 2, false, NULL, 2},
+    {"w1 w2 -2", 2, 0, 2, true, "12", 2},
 };
 
 static void test_rows(void **state PW_UNUSED)

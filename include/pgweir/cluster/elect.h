@@ -29,8 +29,9 @@ struct pw_election {
 /* `incumbent`, the primary so far, stays until a writable node has a strictly higher timeline, also
  * while it does not answer; not if it has become a standby. Nobody is elected on a timeline lower
  * than `seen`, the highest that there has been: that is a history which others have left behind.
- * `chosen` is whom an operator has named, or PW_NO_NODE: it counts for a tie, and where there is
- * nobody on such a timeline. All writable nodes but the primary are to be fenced. */
+ * `chosen` is whom an operator has named, or PW_NO_NODE: it counts for a tie, and where nobody
+ * answers that takes writes on such a timeline. All writable nodes but the primary are to be
+ * fenced. */
 struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, uint32_t seen,
 			    int incumbent, int chosen);
 

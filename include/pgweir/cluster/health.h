@@ -120,7 +120,7 @@ void pw_health_lost(struct pw_health *health, size_t node, const char *why);
 /* It has not answered in time, though it may yet. */
 void pw_health_is_late(struct pw_health *health, size_t node, const char *why);
 /* An operator says which of those that take writes on the highest timeline is the primary, or,
- * where there is none on that, which on a lower one: it is from then on, and stays it as any other
+ * where none answers on that, which on a lower one: it is from then on, and stays it as any other
  * does. False: it is not of them, or there is no other. */
 bool pw_health_choose(struct pw_health *health, size_t node);
 /* The only writer of a node's hold, but that a primary is not drained. `by` is cut. */
