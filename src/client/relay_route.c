@@ -15,7 +15,7 @@
 #include "plan_priv.h"
 #include "route_priv.h"
 
-enum { BEGUN_MAX = 1024, LOOK_AGAIN_US = 5 * 1000, LOST_ROUNDS = 5 };
+enum { BEGUN_MAX = 1024 };
 
 /* ---- its life ---- */
 
@@ -299,71 +299,12 @@ static unsigned version_of(const struct pw_pool *pool)
 	return pool->cluster ? atomic_load(&pool->cluster->version) : 0;
 }
 
-static bool waits(struct pw_client *c, uint64_t limit)
-{
-	struct pw_client_route *route = c->route;
-	uint64_t now = c->clients->loop->now_us;
-
-	if (limit == 0)
-		return false;
-	if (route->waits_since_us == 0)
-		route->waits_since_us = now;
-	if (pw_clock_since(route->waits_since_us, now) >= limit)
-		return false;
-	route->waits_until_us =
-	    limit > UINT64_MAX - route->waits_since_us ? 0 : route->waits_since_us + limit;
-	pw_client_goto(c, PW_CLIENT_ROUTING);
-	pw_loop_arm(c->clients->loop, &c->timer, LOOK_AGAIN_US);
-	return true;
-}
-
-/* For a replica, while the primary is not to do it. */
-static uint64_t patience_for_replica(struct pw_client *c)
-{
-	uint64_t limit = (uint64_t)c->loan.pool->conf.reading.no_primary_wait;
-
-	if (c->route->must_fail)
-		return 0;
-	if (limit > 0)
-		return limit;
-	pw_client_load_limits(c);
-	return c->query_wait_timeout > 0 ? c->query_wait_timeout : UINT64_MAX;
-}
-
-/* For the next round of the monitor, or for a replica to come so far. Where the primary is lost one
- * would wait long in its queue; a link to the replica that has shown it all does so again once that
- * was heard of (pw_token_admits()). */
-static uint64_t patience(const struct pw_client *c)
-{
-	struct pw_pool *pool = c->loan.pool;
-	uint64_t wait = (uint64_t)pool->conf.reading.ryw_wait, rounds = 0;
-
-	if (pw_pool_primary_is_lost(pool))
-		rounds = LOST_ROUNDS;
-	else if (pool->conf.reading.consistency == PW_CONSISTENCY_GLOBAL)
-		rounds = 2;
-	rounds *= (uint64_t)pool->cluster_conf.monitor_interval;
-	return wait < rounds ? rounds : wait;
-}
-
-/* Each time that replicas lose it, it waits anew; all of that is no longer than to wait once. */
-static bool is_lost_for_long(struct pw_client *c, uint64_t limit)
-{
-	uint64_t now = c->clients->loop->now_us, *since_us = &c->route->lost_since_us;
-
-	if (c->route->because != PW_ROUTE_LOST)
-		return false;
-	if (*since_us == 0)
-		*since_us = now;
-	return pw_clock_since(*since_us, now) >= limit;
-}
-
 /* What is at hand is held first. */
 static void wait_for_replica(struct pw_client *c)
 {
-	uint64_t limit = patience_for_replica(c);
+	uint64_t limit = pw_route_patience_for_replica(c);
 
-	if (!is_lost_for_long(c, limit) && waits(c, limit))
+	if (!pw_route_is_lost_for_long(c, limit) && pw_route_waits(c, limit))
 		return;
 	c->route->has_failed = true;
 	pw_client_goto(c, PW_CLIENT_ROUTING);
@@ -420,7 +361,7 @@ bool pw_route_on_timeout(struct pw_client *c)
 	else if (has_news(c))
 		pw_route_feed(c);
 	else
-		pw_loop_arm(c->clients->loop, &c->timer, LOOK_AGAIN_US);
+		pw_loop_arm(c->clients->loop, &c->timer, PW_ROUTE_LOOK_AGAIN_US);
 	return true;
 }
 
@@ -443,7 +384,7 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 	c->route->has_failed = false;
 	c->route->looked_at = version_of(c->loan.pool);
 	route = decide(c, &request, extent, piece, rest);
-	if (route == PW_ROUTE_UNSEEN && waits(c, patience(c)))
+	if (route == PW_ROUTE_UNSEEN && pw_route_waits(c, pw_route_patience(c)))
 		return false;
 	if (route == PW_ROUTE_NOWHERE) {
 		wait_for_replica(c);
@@ -526,7 +467,7 @@ bool pw_route_suits(struct pw_client *c)
 		return false;
 	}
 	pw_route_leave(c);
-	if (c->state == PW_CLIENT_CLOSED || waits(c, patience(c)))
+	if (c->state == PW_CLIENT_CLOSED || pw_route_waits(c, pw_route_patience(c)))
 		return false;
 	c->route->waits_since_us = 0;
 	c->route->is_unseen = true;

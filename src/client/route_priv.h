@@ -220,6 +220,18 @@ static inline bool pw_route_may_ask(const struct pw_piece *piece)
 struct pw_piece pw_route_translate(struct pw_client *c, const struct pw_piece *piece,
 				   struct pw_strbuf *out);
 
+/* ---- route_wait.c ---- */
+enum { PW_ROUTE_LOOK_AGAIN_US = 5 * 1000 };
+
+/* Is the limit, in microseconds since it began to wait, not over yet? Then it is ROUTING. */
+bool pw_route_waits(struct pw_client *c, uint64_t limit);
+/* How long for one that has what the session must see. */
+uint64_t pw_route_patience(const struct pw_client *c);
+/* How long for any, while the primary is not to do it. */
+uint64_t pw_route_patience_for_replica(struct pw_client *c);
+/* Each time that replicas lose it, it waits anew; is all of that as long as to wait once? */
+bool pw_route_is_lost_for_long(struct pw_client *c, uint64_t limit);
+
 /* ---- relay_route.c ---- */
 /* ROUTING: what is held is fed again. */
 void pw_route_feed(struct pw_client *c);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: PostgreSQL
+ *
+ * How long a request waits for a replica that may run it. It is looked at again with each round of
+ * the monitor.
+ */
+#include "config.h"
+
+#include "route_priv.h"
+
+enum { LOST_ROUNDS = 5 };
+
+bool pw_route_waits(struct pw_client *c, uint64_t limit)
+{
+	struct pw_client_route *route = c->route;
+	uint64_t now = c->clients->loop->now_us;
+
+	if (limit == 0)
+		return false;
+	if (route->waits_since_us == 0)
+		route->waits_since_us = now;
+	if (pw_clock_since(route->waits_since_us, now) >= limit)
+		return false;
+	route->waits_until_us =
+	    limit > UINT64_MAX - route->waits_since_us ? 0 : route->waits_since_us + limit;
+	pw_client_goto(c, PW_CLIENT_ROUTING);
+	pw_loop_arm(c->clients->loop, &c->timer, PW_ROUTE_LOOK_AGAIN_US);
+	return true;
+}
+
+uint64_t pw_route_patience_for_replica(struct pw_client *c)
+{
+	uint64_t limit = (uint64_t)c->loan.pool->conf.reading.no_primary_wait;
+
+	if (c->route->must_fail)
+		return 0;
+	if (limit > 0)
+		return limit;
+	pw_client_load_limits(c);
+	return c->query_wait_timeout > 0 ? c->query_wait_timeout : UINT64_MAX;
+}
+
+/* For the next round of the monitor, or for a replica to come so far. Where the primary is lost one
+ * would wait long in its queue; a link to the replica that has shown it all does so again once that
+ * was heard of (pw_token_admits()). */
+uint64_t pw_route_patience(const struct pw_client *c)
+{
+	struct pw_pool *pool = c->loan.pool;
+	uint64_t wait = (uint64_t)pool->conf.reading.ryw_wait, rounds = 0;
+
+	if (pw_pool_primary_is_lost(pool))
+		rounds = LOST_ROUNDS;
+	else if (pool->conf.reading.consistency == PW_CONSISTENCY_GLOBAL)
+		rounds = 2;
+	rounds *= (uint64_t)pool->cluster_conf.monitor_interval;
+	return wait < rounds ? rounds : wait;
+}
+
+bool pw_route_is_lost_for_long(struct pw_client *c, uint64_t limit)
+{
+	uint64_t now = c->clients->loop->now_us, *since_us = &c->route->lost_since_us;
+
+	if (c->route->because != PW_ROUTE_LOST)
+		return false;
+	if (*since_us == 0)
+		*since_us = now;
+	return pw_clock_since(*since_us, now) >= limit;
+}
