@@ -390,6 +390,7 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 		wait_for_replica(c);
 		return false;
 	}
+	pw_route_note_tie(c, route);
 	/* A read may have to wait on: see pw_route_suits(). */
 	if (route != PW_ROUTE_READ)
 		c->route->waits_since_us = 0;
@@ -467,7 +468,7 @@ bool pw_route_suits(struct pw_client *c)
 		return false;
 	}
 	pw_route_leave(c);
-	if (c->state == PW_CLIENT_CLOSED || pw_route_waits(c, pw_route_patience(c)))
+	if (c->state == PW_CLIENT_CLOSED || pw_route_waits(c, pw_route_patience_for_link(c)))
 		return false;
 	c->route->waits_since_us = 0;
 	c->route->is_unseen = true;

@@ -85,6 +85,8 @@ struct pw_client_route {
 	uint64_t waits_since_us; /* ROUTING: for a replica that has all; 0 = it does not */
 	uint64_t waits_until_us; /* ... and no longer; 0 = until there is one */
 	unsigned looked_at;      /* ... the cluster's version then, or one before */
+	uint64_t tied_since_us;  /* it reads, since then, for nothing else where it has read */
+	uint64_t paused_us;      /* it was last made to pause for that; 0 = never */
 	uint64_t lost_since_us;  /* replicas have lost it since then; 0 = none has */
 	uint64_t
 	    queued_since_us;   /* QUEUED: since then, and routed anew meanwhile; 0 = it was not */
@@ -227,10 +229,14 @@ enum { PW_ROUTE_LOOK_AGAIN_US = 5 * 1000 };
 bool pw_route_waits(struct pw_client *c, uint64_t limit);
 /* How long for one that has what the session must see. */
 uint64_t pw_route_patience(const struct pw_client *c);
+/* How long for the next round to show that it has, by a link that was opened for the session. */
+uint64_t pw_route_patience_for_link(const struct pw_client *c);
 /* How long for any, while the primary is not to do it. */
 uint64_t pw_route_patience_for_replica(struct pw_client *c);
 /* Each time that replicas lose it, it waits anew; is all of that as long as to wait once? */
 bool pw_route_is_lost_for_long(struct pw_client *c, uint64_t limit);
+/* It has been decided where the request goes. */
+void pw_route_note_tie(struct pw_client *c, enum pw_route route);
 
 /* ---- relay_route.c ---- */
 /* ROUTING: what is held is fed again. */

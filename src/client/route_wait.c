@@ -7,7 +7,14 @@
 
 #include "route_priv.h"
 
-enum { LOST_ROUNDS = 5 };
+/* A pause is made by who has been tied for so long, and not again before PAUSED_AGAIN_US. */
+enum {
+	LOST_ROUNDS = 5,
+	TIED_US = PW_SECOND_US,
+	PAUSED_AGAIN_US = 10 * PW_SECOND_US,
+	PAUSE_ROUNDS = 4,
+	PAUSE_MAX_US = PW_SECOND_US / 2,
+};
 
 bool pw_route_waits(struct pw_client *c, uint64_t limit)
 {
@@ -39,6 +46,42 @@ uint64_t pw_route_patience_for_replica(struct pw_client *c)
 	return c->query_wait_timeout > 0 ? c->query_wait_timeout : UINT64_MAX;
 }
 
+/* Some rounds, where these are so close to each other that nobody minds. */
+static uint64_t some_rounds(const struct pw_client *c)
+{
+	uint64_t limit = PAUSE_ROUNDS * (uint64_t)c->loan.pool->cluster_conf.monitor_interval;
+
+	return limit <= PAUSE_MAX_US ? limit : 0;
+}
+
+/* What reads on the primary without a pause has always read since the last round, and no replica is
+ * known to have that: it would stay there for as long as it does so. One pause lets it go, and from
+ * then on it reads on a replica as it did there. Who also writes is back before long: so that such
+ * a pause costs it little, there are few. */
+static bool is_to_pause(const struct pw_client *c)
+{
+	const struct pw_client_route *route = c->route;
+	uint64_t now = c->clients->loop->now_us;
+
+	if (route->tied_since_us == 0 || pw_clock_since(route->tied_since_us, now) < TIED_US)
+		return false;
+	return route->waits_since_us > 0 || route->paused_us == 0 ||
+	       pw_clock_since(route->paused_us, now) >= PAUSED_AGAIN_US;
+}
+
+void pw_route_note_tie(struct pw_client *c, enum pw_route route)
+{
+	struct pw_client_route *r = c->route;
+	uint64_t now = c->clients->loop->now_us;
+
+	if (r->waits_since_us > 0)
+		r->paused_us = now;
+	if (route != PW_ROUTE_UNSEEN)
+		r->tied_since_us = 0;
+	else if (r->tied_since_us == 0)
+		r->tied_since_us = now;
+}
+
 /* For the next round of the monitor, or for a replica to come so far. Where the primary is lost one
  * would wait long in its queue; a link to the replica that has shown it all does so again once that
  * was heard of (pw_token_admits()). */
@@ -52,6 +95,15 @@ uint64_t pw_route_patience(const struct pw_client *c)
 	else if (pool->conf.reading.consistency == PW_CONSISTENCY_GLOBAL)
 		rounds = 2;
 	rounds *= (uint64_t)pool->cluster_conf.monitor_interval;
+	wait = wait < rounds ? rounds : wait;
+	rounds = is_to_pause(c) ? some_rounds(c) : 0;
+	return wait < rounds ? rounds : wait;
+}
+
+uint64_t pw_route_patience_for_link(const struct pw_client *c)
+{
+	uint64_t wait = pw_route_patience(c), rounds = some_rounds(c);
+
 	return wait < rounds ? rounds : wait;
 }
 

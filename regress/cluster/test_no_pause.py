@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: PostgreSQL
+"""Clients that read again and again without a pause, in which a replica would show that it has what they have read."""
+
+import threading
+import time
+
+import pytest
+
+from lib.routed import Routed
+from lib.wire import query
+
+pytestmark = pytest.mark.pgweir_only
+READ = "SELECT count(*) FROM t"
+
+
+def reads(pooler):
+    """On replicas, and on the primary for what had to be seen."""
+    rows = {row["reason"]: int(row["requests"]) for row in pooler.console("SHOW ROUTES")
+            if row["database"] == "shop"}
+    return rows["read"], rows["unseen"]
+
+
+def read_without_a_pause(conn, seconds):
+    ends = time.monotonic() + seconds
+    conn.send(query(READ) * 400)
+    while time.monotonic() < ends:
+        conn.send(query(READ) * 100)
+        assert all(conn.result().value() == "1" for _ in range(100))
+    assert all(conn.result().value() == "1" for _ in range(400))
+
+
+def test_it_is_let_go(make_shop, cluster):
+    """It does not stay on the primary for having read there once: it is made to pause."""
+    pooler = Routed.begin(cluster, make_shop).pooler
+    conn = pooler.raw(dbname="shop")
+    conn.query("INSERT INTO t VALUES (1)")
+    for _ in range(3):
+        before = reads(pooler)
+        read_without_a_pause(conn, 3)
+        on_replicas, on_primary = (now - then for now, then in zip(reads(pooler), before))
+        if on_replicas > on_primary / 4:
+            break
+    else:
+        pytest.fail(f"{on_replicas} on replicas, {on_primary} on the primary")
+
+
+@pytest.mark.parametrize("consistency", ["session", "monotonic"])
+def test_cold_pool(make_shop, cluster, consistency):
+    """What a new connection has is not known yet: whoever is to read on it waits for that, and not on the primary."""
+    pooler = Routed.begin(cluster, make_shop, consistency=consistency).pooler
+    conns = [pooler.raw(dbname="shop") for _ in range(8)]
+    for _ in range(3):
+        before = reads(pooler)
+        pooler.console("RECONNECT")
+
+        def read(conn):
+            for _ in range(150):
+                conn.query(READ)
+
+        threads = [threading.Thread(target=read, args=(conn,)) for conn in conns]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        after = reads(pooler)
+        assert after[0] - before[0] > 0.8 * 8 * 150, (before, after)
