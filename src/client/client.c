@@ -153,7 +153,8 @@ void pw_client_goto(struct pw_client *c, enum pw_client_state state)
 	c->state_since_us = c->clients->loop->now_us;
 	/* No client understands a notice in the middle of its login. */
 	if (state == PW_CLIENT_QUEUED || state == PW_CLIENT_LINKING)
-		c->was_notified = state == PW_CLIENT_LINKING;
+		c->was_notified = state == PW_CLIENT_LINKING ||
+				  (c->was_notified && c->route && c->route->queued_since_us > 0);
 	limit = steps[state].time_limit ? steps[state].time_limit(c) : 0;
 	if (limit > 0)
 		pw_loop_arm(c->clients->loop, &c->timer, limit);

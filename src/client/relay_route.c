@@ -275,7 +275,10 @@ static enum pw_route decide(struct pw_client *c, struct pw_request *request, enu
 
 static void count(struct pw_client *c, unsigned i)
 {
-	c->loan.pool->routed[i]++;
+	struct pw_pool *home = pw_route_home(c);
+
+	if (home)
+		home->routed[i]++;
 }
 
 static void go_to_replicas(struct pw_client *c, const struct pw_request *request)
@@ -397,9 +400,12 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 	c->route->is_written =
 	    route == PW_ROUTE_WRITE && request.n_texts == 1 && request.is_plain_write;
 	c->route->is_unseen = route == PW_ROUTE_UNSEEN;
-	count(c, route == PW_ROUTE_DOUBT ? PW_ROUTE_N + request.doubt : route);
-	if (route == PW_ROUTE_READ || route == PW_ROUTE_OVERFLOW)
+	if (route == PW_ROUTE_READ || route == PW_ROUTE_OVERFLOW) {
+		c->route->goes_as = route;
 		go_to_replicas(c, &request);
+		return true;
+	}
+	count(c, route == PW_ROUTE_DOUBT ? PW_ROUTE_N + request.doubt : route);
 	return true;
 }
 
@@ -456,6 +462,8 @@ static bool shows_no_more(struct pw_client *c)
 bool pw_route_suits(struct pw_client *c)
 {
 	if (!pw_route_is_apart(c) || pw_loan_reads_right(&c->loan)) {
+		if (pw_route_is_apart(c))
+			count(c, c->route->goes_as);
 		if (c->route)
 			c->route->waits_since_us = c->route->queued_since_us = 0;
 		return true;
@@ -473,7 +481,10 @@ bool pw_route_suits(struct pw_client *c)
 	c->route->waits_since_us = 0;
 	c->route->is_unseen = true;
 	count(c, PW_ROUTE_UNSEEN);
-	return pw_pool_borrow(&c->loan);
+	if (!pw_pool_borrow(&c->loan))
+		return false;
+	c->route->queued_since_us = 0;
+	return true;
 }
 
 void pw_route_follow(struct pw_client *c, const struct pw_cluster *cluster)

@@ -61,12 +61,13 @@ static uint64_t some_rounds(const struct pw_client *c)
 static bool is_to_pause(const struct pw_client *c)
 {
 	const struct pw_client_route *route = c->route;
-	uint64_t now = c->clients->loop->now_us;
+	/* Once it waits, that is as it was when it began to. */
+	uint64_t as_of =
+	    route->waits_since_us > 0 ? route->waits_since_us : c->clients->loop->now_us;
 
-	if (route->tied_since_us == 0 || pw_clock_since(route->tied_since_us, now) < TIED_US)
+	if (route->tied_since_us == 0 || pw_clock_since(route->tied_since_us, as_of) < TIED_US)
 		return false;
-	return route->waits_since_us > 0 || route->paused_us == 0 ||
-	       pw_clock_since(route->paused_us, now) >= PAUSED_AGAIN_US;
+	return route->paused_us == 0 || pw_clock_since(route->paused_us, as_of) >= PAUSED_AGAIN_US;
 }
 
 void pw_route_note_tie(struct pw_client *c, enum pw_route route)
@@ -74,7 +75,7 @@ void pw_route_note_tie(struct pw_client *c, enum pw_route route)
 	struct pw_client_route *r = c->route;
 	uint64_t now = c->clients->loop->now_us;
 
-	if (r->waits_since_us > 0)
+	if (r->waits_since_us > 0 && is_to_pause(c))
 		r->paused_us = now;
 	if (route != PW_ROUTE_UNSEEN)
 		r->tied_since_us = 0;
