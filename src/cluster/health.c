@@ -106,11 +106,9 @@ void pw_health_lost(struct pw_health *health, size_t node, const char *why)
 	struct pw_node *n = &health->nodes[node];
 
 	note_failure(n, why);
-	/* What answered in the primary's place is not taken for it until that has shown who it is.
-	 */
-	if (!is_foreign(health, n))
-		n->system = 0;
-	else
+	/* It is of the system that it was of until it says otherwise: what answered in the
+	 * primary's place is not taken for that. */
+	if (is_foreign(health, n))
 		n->sample.answer = (struct pw_probe_answer){0};
 	n->sample.probe = 0;
 	n->has_followed = false;

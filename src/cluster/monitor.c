@@ -386,8 +386,7 @@ static void inherit_node(struct watched *w, size_t i, const struct watched *befo
 	w->health.nodes[i].hold = before->health.nodes[j].hold;
 	w->health.nodes[i].back_us = before->health.nodes[j].back_us;
 	w->nodes[i].logged_hold = before->nodes[j].logged_hold;
-	if (before->health.nodes[j].state == PW_NODE_FOREIGN)
-		w->health.nodes[i].system = before->health.nodes[j].system;
+	w->health.nodes[i].system = before->health.nodes[j].system;
 	if (before->health.primary == (int)j)
 		w->health.primary = w->logged_primary = (int)i;
 }

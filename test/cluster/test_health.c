@@ -707,6 +707,34 @@ static void test_timeline_of_another_system(void **state PW_UNUSED)
 	assert_states(&w, "foreign primary ready");
 }
 
+/* Nor is that system the cluster's for being the only one in reach. */
+static void test_system_of_those_out_of_reach(void **state PW_UNUSED)
+{
+	struct world w;
+
+	begin(&w, 3);
+	begin_round(&w);
+	identify(&w, 0, 8);
+	primary(&w, 0, 1, 500);
+	standby(&w, 1, 6, 100);
+	standby(&w, 2, 6, 100);
+	judge(&w);
+	assert_states(&w, "foreign diverged diverged");
+	pw_health_lost(&w.health, 1, "down");
+	judge(&w);
+	pw_health_lost(&w.health, 2, "down");
+	judge(&w);
+	begin_round(&w);
+	primary(&w, 0, 1, 600);
+	judge(&w);
+	assert_states(&w, "foreign down down");
+	assert_int_equal(w.health.primary, PW_NO_NODE);
+	begin_round(&w);
+	primary(&w, 1, 6, 100);
+	judge(&w);
+	assert_states(&w, "foreign primary down");
+}
+
 /* Nor what is never to be a primary, and so may follow anything. */
 static void test_timeline_of_a_replica(void **state PW_UNUSED)
 {
@@ -894,6 +922,7 @@ int main(void)
 	    cmocka_unit_test(test_timeline_before_the_choice),
 	    cmocka_unit_test(test_timeline_of_two),
 	    cmocka_unit_test(test_timeline_of_another_system),
+	    cmocka_unit_test(test_system_of_those_out_of_reach),
 	    cmocka_unit_test(test_timeline_of_a_replica),
 	    cmocka_unit_test(test_foreign_primary),
 	    cmocka_unit_test(test_foreign_primary_of_a_lower_timeline),

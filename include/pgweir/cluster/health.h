@@ -68,7 +68,7 @@ struct pw_node {
 	bool is_replica_only; /* whatever it says, it is not followed as a primary */
 	bool has_failed;      /* since its last answer, or it has not answered at all */
 	bool has_told;        /* it has answered or failed */
-	uint64_t system; /* 0 = not known; another one than the cluster's is kept until it is */
+	uint64_t system;      /* that it last said; 0 = it has said none */
 	uint64_t asked_by_us; /* when the connection to it was made; 0 = there is none */
 	unsigned version;
 	struct pw_sample sample;
