@@ -12,6 +12,18 @@ static bool may_be_primary(const struct pw_candidate *nodes, int i, int incumben
 	return nodes[i].is_writable || (i == incumbent && !nodes[i].is_standby);
 }
 
+/* Whoever writes on a higher one would be followed in its place at once. */
+static bool is_highest_writable(const struct pw_candidate *nodes, size_t n, int chosen)
+{
+	if (chosen == PW_NO_NODE || !nodes[chosen].is_writable)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (nodes[i].is_writable && nodes[i].timeline > nodes[chosen].timeline)
+			return false;
+	}
+	return true;
+}
+
 struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, uint32_t seen,
 			    int incumbent, int chosen)
 {
@@ -40,7 +52,7 @@ struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, uint32_t
 		has_chosen |= i == chosen && nodes[i].is_writable;
 	}
 	election.is_torn = n_highest > 1;
-	if (has_chosen || (n_writable == 0 && chosen != PW_NO_NODE && nodes[chosen].is_writable))
+	if (has_chosen || (n_writable == 0 && is_highest_writable(nodes, n, chosen)))
 		election.primary = chosen;
 	else if (has_incumbent)
 		election.primary = incumbent;

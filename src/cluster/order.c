@@ -172,11 +172,23 @@ static bool set_max_lag(const struct pw_order *order, const struct pw_order_obje
 
 /* ---- whom to follow ---- */
 
+static bool writes_above(const struct pw_health *health, const struct pw_node *node)
+{
+	for (size_t i = 0; i < health->n; i++) {
+		const struct pw_node *other = &health->nodes[i];
+
+		if ((other->state == PW_NODE_PRIMARY || other->state == PW_NODE_FENCED) &&
+		    other->sample.answer.timeline > node->sample.answer.timeline)
+			return true;
+	}
+	return false;
+}
+
 static bool refuse_choice(const struct pw_order_object *object, struct pw_error *err)
 {
 	const struct pw_health *health = object->health;
 
-	if (health->is_torn)
+	if (health->is_torn || writes_above(health, node_of(object)))
 		return refuse(err, PW_SQLSTATE_OBJECT_NOT_IN_STATE,
 			      "cannot follow node %s: another one takes writes on a higher "
 			      "timeline than %u",

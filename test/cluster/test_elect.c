@@ -74,6 +74,10 @@ static const struct case_row rows[] = {
     {"w1 -2", 1, 0, 0, false, NULL, 2},
     {"w1 w1 -2", 2, 1, 1, false, NULL, 2},
     {"s1 w1 -2", 2, 0, 2, false, NULL, 2},
+    {"w1 w2 -3", 2, 0, 2, false, NULL, 3},
+    {"w1 w2 -3", 2, 1, 1, false, NULL, 3},
+    {"w1 w2 s1", PW_NO_NODE, 0, PW_NO_NODE, false, NULL, 3},
+    {"w1 w2 s1", PW_NO_NODE, 1, 1, false, NULL, 3},
     {"w1 w2 -2", 2, 0, 2, true, "12", 2},
 };
 

@@ -30,8 +30,8 @@ struct pw_election {
  * while it does not answer; not if it has become a standby. Nobody is elected on a timeline lower
  * than `seen`, the highest that there has been: that is a history which others have left behind.
  * `chosen` is whom an operator has named, or PW_NO_NODE: it counts for a tie, and where nobody
- * answers that takes writes on such a timeline. All writable nodes but the primary are to be
- * fenced. */
+ * answers that takes writes on such a timeline, if none does on a higher one than it. All writable
+ * nodes but the primary are to be fenced. */
 struct pw_election pw_elect(const struct pw_candidate *nodes, size_t n, uint32_t seen,
 			    int incumbent, int chosen);
 
