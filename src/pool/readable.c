@@ -18,7 +18,7 @@
 
 /* What a name is. Something of that name ... */
 enum {
-	IS_FUNCTION = 1 << 0,         /* ... is a function that users have made, in doubt or not */
+	IS_FUNCTION = 1 << 0,         /* ... is a function that users have made, and not in doubt */
 	DOUBTFUL_FUNCTION = 1 << 1,   /* ... that is in doubt */
 	DOUBTFUL_IN_CATALOG = 1 << 2, /* ... and in pg_catalog */
 	DOUBTFUL_OF_ROW = 1 << 3,     /* ... and may be called like a column */
@@ -155,9 +155,9 @@ static const struct {
 	unsigned what;
 } rows[] = {
     {'f', true, IS_FUNCTION},
-    {'g', true, IS_FUNCTION | DOUBTFUL_FUNCTION},
-    {'G', true, IS_FUNCTION | DOUBTFUL_FUNCTION | DOUBTFUL_IN_CATALOG},
-    {'c', true, IS_FUNCTION | DOUBTFUL_OF_ROW},
+    {'g', true, DOUBTFUL_FUNCTION},
+    {'G', true, DOUBTFUL_FUNCTION | DOUBTFUL_IN_CATALOG},
+    {'c', true, DOUBTFUL_OF_ROW},
     {'o', false, DOUBTFUL_OPERATOR},
     {'r', false, DOUBTFUL_RELATION},
     {'R', false, DOUBTFUL_RELATION_OF_CATALOG},

@@ -309,7 +309,7 @@ static const char answer[] =
      " FROM code WHERE NOT is_inner),"
     " listed AS MATERIALIZED (SELECT 'a'::pg_catalog.text AS item WHERE " IS_DOUBTFUL(EVERYTHING)
      " UNION ALL SELECT pg_catalog.concat('f', name) FROM judged GROUP BY name"
-     " HAVING NOT pg_catalog.bool_or(is_doubtful)"
+     " HAVING NOT pg_catalog.bool_and(is_doubtful)"
      /* What is open may be called with nothing in that place. 255 is as many as one likes. */
      " UNION ALL SELECT pg_catalog.concat(" OR_CAPITAL("g", "G") ", pg_catalog.min(least), ',',"
      " pg_catalog.max(most), ',', name) FROM (SELECT name, is_in_catalog,"

@@ -129,6 +129,9 @@ static void test_arguments(void **state PW_UNUSED)
 {
 	static const struct row rows[] = {
 	    {"SELECT vol(), s.vol()", PW_DOUBT_NONE},
+	    {"SELECT lone(1)", PW_DOUBT_FUNCTION},
+	    /* One that was made since. */
+	    {"SELECT lone(1, 2)", PW_DOUBT_UNKNOWN_FUNCTION},
 	    {"SELECT vol(1)", PW_DOUBT_FUNCTION},
 	    {"SELECT vol(1, 2)", PW_DOUBT_FUNCTION},
 	    {"SELECT s.vol(1, b => 2)", PW_DOUBT_FUNCTION},
@@ -149,7 +152,8 @@ static void test_arguments(void **state PW_UNUSED)
 	    {"SELECT nextval('s')", PW_DOUBT_FUNCTION},
 	};
 
-	ASSERT_ROWS("g1,1,vol G3,3,vol g1,255,open g2,2,upper g2,2,nextval", rows);
+	ASSERT_ROWS("fvol g1,1,vol G3,3,vol fopen g1,255,open g2,2,upper g2,2,nextval g1,1,lone",
+		    rows);
 }
 
 /* Schema and name are not told apart where one of these has a dot in it. */

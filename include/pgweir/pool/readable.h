@@ -85,10 +85,10 @@ const char *pw_doubt_name(enum pw_doubt doubt);
 
 /* A query of one column, of which the first letter says what follows: k how many rows there are
  * beside this one, or were too many; a nothing, and everything is in doubt; f a function that
- * users have made; g one in doubt, G in pg_catalog: how many arguments those of the name take at
- * least, and at most, with a comma behind each, and the name; c one in doubt that is also called
- * without a bracket, behind a row; o an operator in doubt; r a relation, R in pg_catalog; t a type,
- * T in pg_catalog. Statements without rows come before it. */
+ * users have made and that is not in doubt; g one in doubt, G in pg_catalog: how many arguments
+ * those of the name take at least, and at most, with a comma behind each, and the name; c one in
+ * doubt that is also called without a bracket, behind a row; o an operator in doubt; r a relation,
+ * R in pg_catalog; t a type, T in pg_catalog. Statements without rows come before it. */
 void pw_readable_add_question(struct pw_strbuf *sql, unsigned server_version);
 
 #endif
