@@ -34,14 +34,13 @@ def test_it_is_let_go(make_shop, cluster):
     pooler = Routed.begin(cluster, make_shop).pooler
     conn = pooler.raw(dbname="shop")
     conn.query("INSERT INTO t VALUES (1)")
-    for _ in range(3):
+    on_replicas, on_primary, ends = 0, 0, time.monotonic() + 60
+    # One pause that was too short is made good by the next, ten seconds later.
+    while on_replicas <= on_primary / 4:
+        assert time.monotonic() < ends, (on_replicas, on_primary)
         before = reads(pooler)
         read_without_a_pause(conn, 3)
         on_replicas, on_primary = (now - then for now, then in zip(reads(pooler), before))
-        if on_replicas > on_primary / 4:
-            break
-    else:
-        pytest.fail(f"{on_replicas} on replicas, {on_primary} on the primary")
 
 
 @pytest.mark.parametrize("consistency", ["session", "monotonic"])
@@ -49,18 +48,23 @@ def test_cold_pool(make_shop, cluster, consistency):
     """What a new connection has is not known yet: whoever is to read on it waits for that, and not on the primary."""
     pooler = Routed.begin(cluster, make_shop, consistency=consistency).pooler
     conns = [pooler.raw(dbname="shop") for _ in range(8)]
-    for _ in range(3):
+
+    def read(conn):
+        for _ in range(150):
+            conn.query(READ)
+
+    def share():
         before = reads(pooler)
         pooler.console("RECONNECT")
-
-        def read(conn):
-            for _ in range(150):
-                conn.query(READ)
-
         threads = [threading.Thread(target=read, args=(conn,)) for conn in conns]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        after = reads(pooler)
-        assert after[0] - before[0] > 0.8 * 8 * 150, (before, after)
+        on_replicas, on_primary = (now - then for now, then in zip(reads(pooler), before))
+        assert on_replicas + on_primary <= len(conns) * 150
+        return on_replicas / (len(conns) * 150)
+
+    # A machine that is slow may keep a round for longer than they wait.
+    shares = [share() for _ in range(5)]
+    assert sorted(shares)[3] > 0.8, shares

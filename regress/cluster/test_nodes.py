@@ -384,7 +384,7 @@ def test_another_system_in_the_place_of_the_primary(make_shop, make_proxy, clust
     cluster.catch_up()
     primary, *replicas = cluster.nodes
     place = ByProxy(make_proxy(primary.port))
-    pooler = make_shop(nodes=[place, *replicas], no_primary_wait="1min")
+    pooler = make_shop(nodes=[place, *replicas], no_primary_wait="1min", query_wait_notify=0)
     settle(pooler)
     writer, reader = pooler.raw(dbname="shop"), pooler.raw(dbname="shop_ro")
     assert where(writer) == primary.port
