@@ -81,8 +81,8 @@ struct pw_client_route {
 	bool has_bound, has_parsed, has_bound_earlier;
 	bool is_written;       /* the request at hand is a write, in no transaction */
 	bool is_unseen;        /* ... is a read that the primary is to run for what must be seen */
+	enum pw_route goes_as; /* ... goes to replicas, and counts as that once it has a link */
 	uint64_t imported;     /* a hash of the pgweir.lsn that the token has; 0 = none */
-	enum pw_route goes_as; /* ... to replicas, and is counted as that once it has a link */
 	uint64_t waits_since_us; /* ROUTING: for a replica that has all; 0 = it does not */
 	uint64_t waits_until_us; /* ... and no longer; 0 = until there is one */
 	unsigned looked_at;      /* ... the cluster's version then, or one before */
