@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "names_priv.h"
 #include "pgweir/base/sqlstate.h"
 #include "pgweir/proto/writer.h"
 #include "plan_priv.h"
@@ -278,6 +279,7 @@ static bool hold_again(struct pw_client *c)
 	route->avoids_replicas = true;
 	route->is_proving = route->because == PW_ROUTE_REFUSED && route->has_shape;
 	unlist_made(c, &sent);
+	pw_names_forget(c);
 	pw_prepared_forget_portals(c->prepared);
 	pw_reader_give_back(&c->reader, &sent);
 	if (c->held)
@@ -336,8 +338,9 @@ bool pw_route_ready(struct pw_client *c, bool was_swallowed)
 	if (!route->is_repeating || link->expects.n > 0)
 		return route->is_repeating;
 	pw_clients_flush(c->clients);
-	/* It has failed, so it has left nothing; but names with a dot may be there. */
-	link->facts.must_close |= c->session->effects.flags != 0;
+	/* It has failed, so it has left nothing; but names with a dot may be there, and those of
+	 * statements. */
+	link->facts.must_close |= c->session->effects.flags != 0 || pw_names_are_there(c);
 	pw_pool_return(&c->loan, false, false);
 	pw_route_leave(c);
 	if (c->state != PW_CLIENT_CLOSED && hold_again(c))

@@ -359,6 +359,13 @@ bool pw_names_are_there(const struct pw_client *c)
 	return c->session && pw_brought_count(&c->session->brought) > 0;
 }
 
+void pw_names_forget(struct pw_client *c)
+{
+	pw_brought_clear(&c->session->brought);
+	pw_strbuf_reset(&c->session->dropping);
+	pw_names_forget_error(c);
+}
+
 void pw_names_take_back(struct pw_client *c)
 {
 	struct pw_brought names = c->session->brought;
