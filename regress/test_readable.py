@@ -258,6 +258,7 @@ EXPECTED = ([(text, "none") for text in READS] +
             [(f"SELECT {text}", "operator") for text in OPERATORS] +
             [(f"SELECT {text}", "type") for text in CASTS] +
             [("INSERT INTO t VALUES (1)", "statement"), ("SELECT * FROM t FOR UPDATE", "statement"),
+             ("EXECUTE s(1)", "type"), ("EXPLAIN EXECUTE s(1)", "type"),
              ("SHOW in_hot_standby", "statement"), ("SHOW port", "statement"), ("SHOW Shared_Buffers", "statement"), ("BEGIN", "none")])
 
 
@@ -388,7 +389,31 @@ def test_stable_ones_put_nothing_in_doubt(pg, db):
             CREATE FUNCTION compares(int, int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 0';
             CREATE OPERATOR CLASS ops FOR TYPE int USING btree AS OPERATOR 1 <, FUNCTION 1
                 compares(int, int)""")
-        assert judge(ask(conn, version_of(conn)), ["SELECT 1::int ORDER BY 1"]) == ["none"]
+        assert judge(ask(conn, version_of(conn)), ["SELECT 1::int ORDER BY 1", "EXECUTE s(1)"]) == ["none"] * 2
+
+
+HARD = """CREATE TYPE hard;
+          CREATE FUNCTION hard_in(cstring) RETURNS hard {0} STRICT LANGUAGE internal AS 'int4in';
+          CREATE FUNCTION hard_out(hard) RETURNS cstring {1} STRICT LANGUAGE internal AS 'int4out';
+          CREATE TYPE hard (input = hard_in, output = hard_out, like = int4);
+          CREATE FUNCTION soften(hard) RETURNS date {2} LANGUAGE sql AS 'SELECT CURRENT_DATE';
+          CREATE CAST {3}"""
+
+
+@pytest.mark.parametrize("ways, cast, wanted", [
+    ("vvv", "(hard AS date) WITH FUNCTION soften(hard)", "none"),
+    ("iii", "(hard AS date) WITH FUNCTION soften(hard) AS ASSIGNMENT", "none"),
+    ("iiv", "(hard AS date) WITH FUNCTION soften(hard) AS ASSIGNMENT", "type"),
+    ("vii", "(date AS hard) WITH INOUT AS ASSIGNMENT", "type"),
+    ("ivi", "(hard AS date) WITH INOUT AS ASSIGNMENT", "type"),
+    ("iiv", "(hard AS date) WITH INOUT AS ASSIGNMENT", "none"),
+])
+def test_arguments_of_execute(pg, db, ways, cast, wanted):
+    """They are cast to the parameters' types by assignment, which no text says."""
+    with pg.connect(db) as conn:
+        conn.execute(HARD.format(*[{"v": "VOLATILE", "i": "IMMUTABLE"}[way] for way in ways], cast))
+        rows = ask(conn, version_of(conn))
+    assert judge(rows, ["EXECUTE s(1)", "EXPLAIN EXECUTE s", "SELECT 1"]) == [wanted, wanted, "none"]
 
 
 def test_name_without_letters(pg, db):

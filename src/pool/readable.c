@@ -210,6 +210,8 @@ void pw_readable_take_row(struct pw_readable *readable, const char *row, size_t 
 	readable->rows++;
 	if (len == 1 && row[0] == 'a')
 		pw_readable_doubt_all(readable);
+	else if (len == 1 && row[0] == 'e')
+		readable->has_assignments = true;
 	else if (len == 0 || memchr(row, '\0', len) || !take_name(readable, row, len))
 		readable->is_broken = true;
 }
@@ -508,6 +510,8 @@ enum pw_doubt pw_readable_judge(const struct pw_readable *readable,
 		return PW_DOUBT_OPERATOR;
 	if (is_any_doubtful(readable, analysis->types, analysis->n_types, DOUBTFUL_TYPE,
 			    DOUBTFUL_TYPE_OF_CATALOG))
+		return PW_DOUBT_TYPE;
+	if (readable->has_assignments && analysis->read_kinds & 1u << PW_SQL_READ_EXECUTE)
 		return PW_DOUBT_TYPE;
 	return PW_DOUBT_NONE;
 }

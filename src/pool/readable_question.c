@@ -308,6 +308,11 @@ static const char answer[] =
      " OR EXISTS (SELECT FROM own o WHERE o.name" PW_OP("=") "code.name) AS is_doubtful"
      " FROM code WHERE NOT is_inner),"
     " listed AS MATERIALIZED (SELECT 'a'::pg_catalog.text AS item WHERE " IS_DOUBTFUL(EVERYTHING)
+     /* An EXECUTE casts its arguments to whatever its statement takes. */
+     " UNION ALL SELECT 'e' WHERE EXISTS (SELECT FROM pg_catalog.pg_cast c WHERE c.oid" PW_IS_USERS
+     " AND c.castcontext" PW_OP("=") CHAR("a") " AND (" IS_DOUBTFUL(FUNCTION("c.castfunc"))
+     " OR (c.castmethod" PW_OP("=") CHAR("i") " AND (" IS_DOUBTFUL(MADE("c.casttarget"))
+     " OR " IS_DOUBTFUL(PUT_OUT("c.castsource")) "))))"
      " UNION ALL SELECT pg_catalog.concat('f', name) FROM judged GROUP BY name"
      " HAVING NOT pg_catalog.bool_and(is_doubtful)"
      /* What is open may be called with nothing in that place. 255 is as many as one likes. */

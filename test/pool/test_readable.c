@@ -217,6 +217,25 @@ static void test_operators_and_types(void **state PW_UNUSED)
 }
 
 /* Which of them it is nobody here can tell. */
+/* Cast to what the statement takes, which no text says. */
+static void test_arguments_of_execute(void **state PW_UNUSED)
+{
+	static const struct row in_doubt[] = {
+	    {"EXECUTE s", PW_DOUBT_TYPE},
+	    {"EXPLAIN EXECUTE s(1)", PW_DOUBT_TYPE},
+	    {"SELECT 1; EXECUTE s(1)", PW_DOUBT_TYPE},
+	    {"EXECUTE s(f())", PW_DOUBT_FUNCTION},
+	    {"SELECT 1", PW_DOUBT_NONE},
+	};
+	static const struct row fine[] = {
+	    {"EXECUTE s(1)", PW_DOUBT_NONE},
+	    {"EXECUTE s(f())", PW_DOUBT_FUNCTION},
+	};
+
+	ASSERT_ROWS("e g0,0,f", in_doubt);
+	ASSERT_ROWS("g0,0,f", fine);
+}
+
 static void test_names_beyond_ascii(void **state PW_UNUSED)
 {
 	static const struct row rows[] = {
@@ -314,6 +333,8 @@ static void test_answers_that_are_not_whole(void **state PW_UNUSED)
 	    {{"fx", "k1"}, 2, true},
 	    {{"k2", "fx", "fx"}, 3, true},
 	    {{"k1", "a"}, 2, true},
+	    {{"k1", "e"}, 2, true},
+	    {{"k1", "ex"}, 2, false},
 	    {{"k99999"}, 1, true},
 	    {{NULL}, 0, false},
 	    {{"fx"}, 1, false},
@@ -442,6 +463,7 @@ int main(void)
 	    cmocka_unit_test(test_dots),
 	    cmocka_unit_test(test_relations),
 	    cmocka_unit_test(test_operators_and_types),
+	    cmocka_unit_test(test_arguments_of_execute),
 	    cmocka_unit_test(test_names_beyond_ascii),
 	    cmocka_unit_test(test_functions_of_rows),
 	    cmocka_unit_test(test_settings),

@@ -52,6 +52,7 @@ struct pw_readable {
 	bool is_all_in_doubt;
 	bool has_row_functions; /* in doubt, and can be called like columns */
 	bool has_dots;          /* a function in doubt has a dot in its name */
+	bool has_assignments;   /* casts by assignment are in doubt */
 	bool has_count;
 	bool is_broken;
 	uint64_t promised; /* rows, while it is filled */
@@ -84,11 +85,12 @@ enum pw_doubt pw_readable_judge(const struct pw_readable *readable,
 const char *pw_doubt_name(enum pw_doubt doubt);
 
 /* A query of one column, of which the first letter says what follows: k how many rows there are
- * beside this one, or were too many; a nothing, and everything is in doubt; f a function that
- * users have made and that is not in doubt; g one in doubt, G in pg_catalog: how many arguments
- * those of the name take at least, and at most, with a comma behind each, and the name; c one in
- * doubt that is also called without a bracket, behind a row; o an operator in doubt; r a relation,
- * R in pg_catalog; t a type, T in pg_catalog. Statements without rows come before it. */
+ * beside this one, or were too many; a nothing, and everything is in doubt; e nothing, and casts by
+ * assignment, as of an EXECUTE's arguments, are; f a function that users have made and that is not
+ * in doubt; g one in doubt, G in pg_catalog: how many arguments those of the name take at least,
+ * and at most, with a comma behind each, and the name; c one in doubt that is also called without a
+ * bracket, behind a row; o an operator in doubt; r a relation, R in pg_catalog; t a type, T in
+ * pg_catalog. Statements without rows come before it. */
 void pw_readable_add_question(struct pw_strbuf *sql, unsigned server_version);
 
 #endif
