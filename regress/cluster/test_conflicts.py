@@ -65,14 +65,14 @@ def assert_reads_on_replicas(shop):
         assert shop.query(conn, "SELECT count(*) FROM many")[1] in REPLICAS
 
 
-@pytest.mark.parametrize("how", ["simple", "unnamed", "prepared"])
+@pytest.mark.parametrize("how", ["simple", "unnamed", "prepared", "executed"])
 @pytest.mark.parametrize("conflict", CONFLICTS)
 def test_read_that_is_cancelled(shop, conflict, how):
     conn = shop.pooler.raw(dbname="shop")
-    mark, text = shop.mark(COUNT)
-    if how == "prepared":
-        conn.run(parse("s", text), sync())
-    conn.send({"simple": query(text),
+    mark, text = shop.mark("EXECUTE s" if how == "executed" else COUNT)
+    if how in ("prepared", "executed"):
+        conn.run(parse("s", text if how == "prepared" else COUNT), sync())
+    conn.send({"simple": query(text), "executed": query(text),
                "unnamed": parse("", text) + bind() + describe("P") + execute() + sync(),
                "prepared": bind("", "s") + describe("P") + execute() + sync()}[how])
     node = node_of_read(shop)
@@ -81,7 +81,7 @@ def test_read_that_is_cancelled(shop, conflict, how):
     result = conn.result()
     assert result.error is None, (result.error, shop.routes())
     assert (result.rows, result.notices, result.status) == ([[str(CONFLICTS[conflict][1])]], [], "I")
-    assert result.kinds == {"simple": "TDCZ", "unnamed": "12TDCZ", "prepared": "2TDCZ"}[how]
+    assert result.kinds == {"simple": "TDCZ", "executed": "TDCZ", "unnamed": "12TDCZ", "prepared": "2TDCZ"}[how]
     assert sorted(shop.where(mark)) == ["primary", node.name]
     assert CONFLICTS[conflict][2] in shop.log_of(node)
     assert shop.routes()["lost"] == 1

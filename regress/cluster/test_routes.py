@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: PostgreSQL
 """Where each statement of a long table runs with routing = split, by what the servers have logged, and
 that it gives what the same gives on the primary. Each runs as a simple query, as an unnamed and twice
-as a named statement; all that is not as it should be is told at once."""
+as a named statement, and by SQL's EXECUTE of that; all that is not as it should be is told at once."""
 
 from collections import defaultdict
 
@@ -51,6 +51,18 @@ def named(conn, text, args=()):
             for _ in range(2)]
 
 
+def literal(arg):
+    return "NULL" if arg is None else f"'{str(arg).replace(chr(39), chr(39) * 2)}'"
+
+
+def executed(conn, text, args=()):
+    """The statement's text, too, is logged where it runs."""
+    first = conn.run(parse("s", text), sync())
+    if first.error:
+        return [first]
+    return [conn.run(query(f"EXECUTE s({', '.join(map(literal, args))})" if args else "EXECUTE s"), data_of(text))]
+
+
 def pipeline(conn, texts):
     return [conn.run(*[parse("", text) + bind() + describe("P") + execute() for text in texts], sync())]
 
@@ -94,11 +106,13 @@ class Table:
             elif [e.code for e in mine.errors] != [e.code for e in theirs.errors]:
                 self.wrong[row].append(f"{ways} fails: {mine.error}, {theirs.error}")
 
-    def try_statement(self, row, ways=(simple, unnamed, named)):
+    def try_statement(self, row, ways=(simple, unnamed, named, executed)):
         where, text, is_compared = row
         for way in ways:
             # What the grammar refuses is logged by nobody.
             if way is not simple and is_several(text):
+                continue
+            if way is executed and text in table.FATAL_BY_EXECUTE:
                 continue
             self.compare(row, way.__name__, lambda conn, mark, w=way: w(conn, mark(where, text)),
                          is_compared)
@@ -112,7 +126,7 @@ class Table:
 
     def try_parameters(self, row):
         where, text, args = row
-        for way in (unnamed, named):
+        for way in (unnamed, named, executed):
             self.compare(row, way.__name__, lambda conn, mark, w=way: w(conn, mark(where, text), args))
 
     def try_pipeline(self, row):

@@ -846,6 +846,9 @@ MUST_WRITE_VARYING = [
     "SHOW ALL",
 ]
 
+# PostgreSQL ends the session of whoever has an EXECUTE do this outside a transaction.
+FATAL_BY_EXECUTE = ["SAVEPOINT a"]
+
 # ---- on the primary, where a replica might do as well ----
 
 CAUTIOUS = [

@@ -266,8 +266,6 @@ static enum pw_route decide(struct pw_client *c, struct pw_request *request, enu
 	pw_route_look(c, piece, rest, request);
 	if (request->route != PW_ROUTE_READ)
 		return request->route;
-	if (request->kinds & 1u << PW_SQL_READ_EXECUTE)
-		return PW_ROUTE_UNREAD;
 	if (!may_be_apart(c, request))
 		return PW_ROUTE_TRANSACTION;
 	return decide_read(c);

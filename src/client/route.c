@@ -2,7 +2,7 @@
  *
  * What a request is: how far it goes, and whether all that it runs is proved to read. The texts are
  * judged by PostgreSQL's grammar (sql/analysis.h) and by what the database's catalogue says of the
- * names in them (pool/readable.h).
+ * names in them (pool/readable.h); an EXECUTE, by the statement of the client's that it runs.
  */
 #include "config.h"
 
@@ -13,6 +13,9 @@
 #include "pgweir/pool/readables.h"
 #include "pgweir/proto/messages.h"
 #include "route_priv.h"
+
+/* A statement that runs one that runs another ... is not looked into any deeper. */
+enum { EXECUTES_MAX = 8 };
 
 /* ---- walking ---- */
 
@@ -255,8 +258,21 @@ static enum pw_doubt doubt_of(struct pw_client *c, const char *text, size_t len,
 	return doubt;
 }
 
+/* The names of the statements that it runs, each with its zero byte. */
+static void add_executed(struct pw_strbuf *names, const struct pw_analysis *analysis)
+{
+	for (unsigned i = 0; i < analysis->n_items; i++) {
+		const struct pw_sql_item *item = &analysis->items[i];
+
+		if (item->kind == PW_SQL_ITEM_EXECUTE)
+			pw_strbuf_add(names, item->name, strlen(item->name) + 1);
+	}
+}
+
+/* But for the statements that it runs, which are added to `executed`. */
 static enum pw_route judge(struct pw_client *c, const char *text, size_t len,
-			   const struct pw_shape *shape, struct pw_request *request)
+			   const struct pw_shape *shape, struct pw_request *request,
+			   struct pw_strbuf *executed)
 {
 	const struct pw_analysis *analysis;
 
@@ -269,6 +285,8 @@ static enum pw_route judge(struct pw_client *c, const char *text, size_t len,
 		return PW_ROUTE_WRITE;
 	request->kinds |= analysis->read_kinds;
 	note_transaction(request, analysis);
+	if (analysis->read_kinds & 1u << PW_SQL_READ_EXECUTE)
+		add_executed(executed, analysis);
 	if (analysis->read == PW_SQL_READ_TRANSACTION)
 		return PW_ROUTE_READ;
 	if (request->is_trusted)
@@ -279,9 +297,52 @@ static enum pw_route judge(struct pw_client *c, const char *text, size_t len,
 	return request->doubt == PW_DOUBT_NONE ? PW_ROUTE_READ : PW_ROUTE_DOUBT;
 }
 
+static void look_at_listed(struct pw_client *c, struct pw_statement *statement,
+			   struct pw_request *request);
+
+/* One of the client's, by its name: what it does to a transaction it does where nobody expects it.
+ */
+static enum pw_route look_at_executed(struct pw_client *c, const char *name,
+				      struct pw_request *request)
+{
+	const unsigned reads = 1u << PW_SQL_READ_BY_NAMES | 1u << PW_SQL_READ_EXECUTE;
+	struct pw_request runs = {
+	    .route = PW_ROUTE_READ, .is_trusted = request->is_trusted, .depth = request->depth + 1};
+	const struct pw_prepared_name *listed = pw_prepared_find(c->prepared, name);
+
+	/* It may be SQL's, or none. */
+	if (!listed || runs.depth > EXECUTES_MAX)
+		return PW_ROUTE_UNREAD;
+	look_at_listed(c, listed->statement, &runs);
+	request->doubt = runs.doubt;
+	/* What a replica refuses of it is not to be sent to one under another name either. */
+	if (request->n_statements == 1)
+		request->shape = runs.shape;
+	if (runs.route == PW_ROUTE_READ && runs.kinds & ~reads)
+		return PW_ROUTE_TRANSACTION;
+	return runs.route;
+}
+
+static enum pw_route look_at_all_executed(struct pw_client *c, const struct pw_strbuf *names,
+					  struct pw_request *request)
+{
+	enum pw_route route = PW_ROUTE_READ;
+
+#ifdef PW_MUTANT_EXECUTED_UNSEEN
+	return route;
+#endif
+	if (names->has_failed)
+		return PW_ROUTE_UNREAD;
+	for (size_t at = 0; at < names->len && route == PW_ROUTE_READ;
+	     at += strlen(names->data + at) + 1)
+		route = look_at_executed(c, names->data + at, request);
+	return route;
+}
+
 void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
 			   struct pw_request *request)
 {
+	struct pw_strbuf executed = PW_STRBUF_INIT;
 	bool is_trusted = request->is_trusted;
 	enum hint hint = hint_of(text);
 	const struct pw_shape *shape;
@@ -301,9 +362,12 @@ void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
 	request->shape = shape->id;
 	request->n_statements = shape->statements;
 	request->firsts = shape->firsts;
-	route = judge(c, text, len, shape, request);
-	request->is_trusted = is_trusted;
 	request->is_plain_write = is_plain_write(shape, text);
+	route = judge(c, text, len, shape, request, &executed);
+	if (route == PW_ROUTE_READ)
+		route = look_at_all_executed(c, &executed, request);
+	pw_strbuf_fini(&executed);
+	request->is_trusted = is_trusted;
 	if (request->route == PW_ROUTE_READ)
 		request->route = route;
 }
@@ -348,17 +412,21 @@ static uint64_t as_of(struct pw_client *c)
 	       atomic_load_explicit(&pool->shared->db->n_refused, memory_order_relaxed);
 }
 
-/* It is looked at once, as long as nothing changes. */
+/* It is looked at once, as long as nothing changes; but clients share it, and what it runs by name
+ * is each one's own. */
 static void look_at_listed(struct pw_client *c, struct pw_statement *statement,
 			   struct pw_request *request)
 {
 	struct pw_statement_route *route = &statement->route;
-	struct pw_request looked = {.route = PW_ROUTE_READ, .is_trusted = request->is_trusted};
+	struct pw_request looked = {
+	    .route = PW_ROUTE_READ, .is_trusted = request->is_trusted, .depth = request->depth};
 	uint64_t now = request->is_trusted ? 0 : as_of(c);
 
 	if (now == 0 || route->as_of != now || route->whose != c->loan.pool->shared->id) {
 		pw_route_look_at_text(c, (const char *)statement->body, statement->text_len,
 				      &looked);
+		if (looked.kinds & 1u << PW_SQL_READ_EXECUTE)
+			now = 0;
 		*route = (struct pw_statement_route){c->loan.pool->shared->id,
 						     now,
 						     looked.shape,

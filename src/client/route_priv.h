@@ -50,6 +50,7 @@ struct pw_request {
 	bool is_plain_write;  /* the last text is one that gives nothing back */
 	bool is_trusted;      /* whoever wrote it says that it reads */
 	size_t n_texts;
+	unsigned depth;     /* it is run by a statement that is run by ... so many */
 	bool begins_again;  /* ... behind the end of a transaction */
 	bool has_ended;     /* one was ended */
 	size_t n_runs;      /* statements that bring answers of their own */

@@ -17,7 +17,8 @@ static const struct pw_route_reason reasons[PW_ROUTES_COUNTED] = {
     [PW_ROUTE_READ] = {"replica", "read", "It is proved to read."},
     [PW_ROUTE_WRITE] = {"primary", "write", "It is no read."},
     [PW_ROUTE_UNREAD] = {"primary", "unread",
-                         "Nobody has looked at it: too long, without a Sync, not to be parsed, an EXECUTE."},
+                         "Nobody has looked at it: too long, without a Sync, not to be parsed, an EXECUTE of "
+			 "what is not known."},
     [PW_ROUTE_TRANSACTION] = {"primary", "transaction", "In a transaction that may write."},
     [PW_ROUTE_SESSION] = {"primary", "session",
                           "Its session has what cannot be carried, listens, or is serializable."},
