@@ -107,17 +107,23 @@ def test_several(shop):
     assert (result.rows, shop.where(mark) in REPLICAS) == ([["7"], ["0"]], True)
 
 
-def test_by_whom_it_was_prepared(shop):
+def test_by_whom_it_was_prepared(make_shop, cluster):
     """Clients share texts, and not what their names stand for."""
-    reader = client(shop, e="EXECUTE s", s="SELECT 1 AS i")
-    writer = client(shop, e="EXECUTE s", s="INSERT INTO t VALUES (1) RETURNING 2")
+    shop = Routed.begin(cluster, make_shop, worker_threads=1, consistency="eventual",
+                        of_cluster={"max_lag": "1min"})
+    explained = "EXPLAIN (COSTS off) EXECUTE s"
+    reader = client(shop, e=explained, s="SELECT 1 AS i")
+    writer = client(shop, e=explained, s="INSERT INTO t VALUES (1) RETURNING 2")
+    before = shop.routes()
     for _ in range(3):
-        for conn, value, is_read in ((reader, "1", True), (writer, "2", False)):
-            result, where = ran(shop, conn, "EXECUTE e")
-            assert (result.error, result.value(), where in REPLICAS) == (None, value, is_read)
+        for conn, plan in ((reader, "Result"), (writer, "Insert on t")):
             result = conn.run(bind("", "e"), execute(), sync())
-            assert (result.error, result.value()) == (None, value)
+            assert (result.error, result.rows[0]) == (None, [plan])
+    assert {reason: n - before.get(reason, 0) for reason, n in shop.routes().items()
+            if n != before.get(reason)} == {"read": 3, "write": 3}
     # And each of its own by now.
+    reader = client(shop, e="EXECUTE s", s="SELECT 1 AS i")
+    assert ran(shop, reader, "EXECUTE e")[1] in REPLICAS
     assert reader.query("DEALLOCATE s").error is None
     assert ran(shop, reader, "EXECUTE e")[0].error.code == "26000"
     assert reader.run(parse("s", "INSERT INTO t VALUES (1) RETURNING 3"), sync()).error is None
@@ -179,25 +185,31 @@ def test_first_of_a_transaction_cannot_be_parsed_any_more(shop):
     shop.cluster.nodes[0].execute("DROP TABLE gone")
     shop.cluster.catch_up()
     assert conn.query("EXECUTE s").error.code == "42P01"
-    for begin in ("BEGIN READ ONLY", "BEGIN"):
-        conn.query(begin)
-        result = conn.query("EXECUTE s")
-        assert (result.error.code, result.status) == ("42P01", "E")
-        assert conn.query("ROLLBACK").status == "I"
+    for begin, is_read in (("BEGIN READ ONLY", True), ("BEGIN", False)):
+        for way in (by_query, by_unnamed):
+            before = shop.routes()["read"]
+            conn.query(begin)
+            result = way(conn, "EXECUTE s")
+            assert (result.error.code, result.status) == ("42P01", "E")
+            assert shop.routes()["read"] == before + is_read
+            assert conn.query("ROLLBACK").status == "I"
     assert conn.query("SELECT 1").value() == "1"
 
 
-def test_names_stay_its_own(shop):
+def test_names_stay_its_own(make_shop, cluster):
     """Whoever has the replica's connection next does not find them."""
-    mine = client(shop, mine="SELECT 1")
+    shop = Routed.begin(cluster, make_shop, worker_threads=1, default_pool_size=1, consistency="eventual",
+                        of_cluster={"max_lag": "1min"})
+    backend = "/* pgweir: replica */ SELECT pg_backend_pid()"
+    mine = client(shop, mine=backend)
     other = client(shop)
+    assert ran(shop, client(shop, s="SELECT 1"), "EXECUTE s")[1] in REPLICAS
     for _ in range(5):
-        assert ran(shop, mine, "EXECUTE mine")[1] in REPLICAS
+        pid = mine.query("EXECUTE mine").value()
+        look = f"{backend}, (SELECT count(*) FROM pg_prepared_statements WHERE name = 'mine')"
+        assert wait_for(lambda: [row for row in other.query(look).rows if row[0] == pid]) == [[pid, "0"]]
         assert other.query("EXECUTE mine").error.code == "26000"
-        assert other.query("/* pgweir: replica */ EXECUTE mine").error.code == "26000"
-        result = other.query("/* pgweir: replica */ SELECT count(*) FROM pg_prepared_statements WHERE name = 'mine'")
-        assert result.value() == "0"
-    assert mine.run(run_named("mine")).value() == "1"
+    assert mine.run(run_named("mine")).value() == pid
 
 
 def test_settings_come_along(shop):
@@ -305,3 +317,62 @@ def test_what_a_replica_loses(shop, how):
     for text in ("EXECUTE s", "EXECUTE v"):
         result, where = ran(shop, conn, text)
         assert (result.error, where in REPLICAS) == (None, True)
+
+
+def test_what_is_to_blame(shop):
+    """What the arguments do is no fault of the statement's."""
+    shop.cluster.nodes[0].execute("CREATE FUNCTION liar() RETURNS int LANGUAGE plpgsql STABLE AS"
+                                  " $$ BEGIN EXECUTE 'INSERT' || ' INTO t VALUES (1)'; RETURN 1; END $$")
+    shop.cluster.catch_up()
+    conn = client(shop, x=READ)
+    for _ in range(2):
+        mark, marked = shop.mark("")
+        result = conn.query(f"/* pgweir: replica */ EXECUTE x(length(pg_current_xact_id()::text)) {marked}")
+        assert (result.error, shop.where(mark)[0]) == (None, "primary")
+    assert shop.routes()["refused"] == 2
+    for text in ("EXECUTE x(1)", READ.replace("$1", "1")):
+        assert ran(shop, conn, text)[1] in REPLICAS
+    before = shop.routes()["read"]
+    assert conn.run(run_named("x", ["1"])).value() == "0"
+    assert shop.routes()["read"] == before + 1
+    assert ran(shop, conn, "EXECUTE x(length(pg_current_xact_id()::text))")[1] == ["primary"]
+
+
+def test_statement_pooling(make_shop, cluster):
+    shop = Routed.begin(cluster, make_shop, pool_mode="statement", consistency="eventual",
+                        of_cluster={"max_lag": "1min"})
+    conn = client(shop, s=READ, w="INSERT INTO t VALUES (1) RETURNING 2")
+    for way in (by_query, by_unnamed):
+        result, where = ran(shop, conn, "EXECUTE s(1)", way)
+        assert (result.error, where in REPLICAS) == (None, True)
+        result, where = ran(shop, conn, "EXECUTE w", way)
+        assert (result.value(), where) == ("2", ["primary"])
+
+
+def test_lost_where_the_primary_is_not_to_read(make_shop, cluster):
+    """The other replica does not have its name of the first one."""
+    shop = Routed.begin(cluster, make_shop, consistency="eventual", primary_reads="never",
+                        of_cluster={"max_lag": "1min"})
+    conn = client(shop, s="SELECT count(*) FROM generate_series(1, 1000000), pg_sleep(0.5)")
+    mark, text = shop.mark("EXECUTE s")
+    conn.send(query(text))
+    node, = wait_for(lambda: [n for n in cluster.nodes[1:] if n.name in shop.where(mark)])
+    node.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'")
+    result = conn.result()
+    assert (result.error, result.value()) == (None, "1000000")
+    assert "primary" not in shop.where(mark)
+
+
+@pytest.mark.parametrize("how", ["bind", "execute"])
+def test_type_by_number(shop, how):
+    """What its making does no text says: a replica refuses to write, and the primary does it."""
+    primary = shop.cluster.nodes[0]
+    primary.execute("CREATE DOMAIN odd AS int CHECK (writes(VALUE) > 0)")
+    shop.cluster.catch_up()
+    oid, = primary.execute("SELECT 'odd'::regtype::oid")[0]
+    conn = client(shop)
+    conn.run(parse("s", "SELECT $1", [oid]), sync())
+    result = conn.run(bind("", "s", ["7"]), execute(), sync()) if how == "bind" else conn.query("EXECUTE s(7)")
+    assert (result.error, result.value()) == (None, "7")
+    assert primary.execute("SELECT count(*) FROM t WHERE v = 7") == [(1,)]
+    assert shop.routes().get("refused") == 1

@@ -48,8 +48,8 @@ bool pw_names_close(struct pw_client *c, struct pw_prepared_name *name);
 bool pw_names_probe(struct pw_client *c, const struct pw_prepared_name *name);
 /* Is the link free but for them? Then it is to be asked to close them (ASKING). */
 bool pw_names_are_there(const struct pw_client *c);
-/* The link that has them is not the client's any more, nor anybody's. */
-void pw_names_forget(struct pw_client *c);
 void pw_names_take_back(struct pw_client *c);
+/* The link that has them is not the client's any more: nobody closes them. */
+void pw_names_forget(struct pw_client *c);
 
 #endif

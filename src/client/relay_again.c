@@ -340,7 +340,8 @@ bool pw_route_ready(struct pw_client *c, bool was_swallowed)
 	pw_clients_flush(c->clients);
 	/* It has failed, so it has left nothing; but names with a dot may be there, and those of
 	 * statements. */
-	link->facts.must_close |= c->session->effects.flags != 0 || pw_names_are_there(c);
+	link->facts.must_close |= c->session->effects.flags != 0;
+	link->must_reset |= pw_names_are_there(c);
 	pw_pool_return(&c->loan, false, false);
 	pw_route_leave(c);
 	if (c->state != PW_CLIENT_CLOSED && hold_again(c))

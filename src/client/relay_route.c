@@ -114,8 +114,8 @@ static const char *tag_of(const struct pw_request *request)
 bool pw_route_begins(struct pw_client *c, const struct pw_piece *piece)
 {
 	struct pw_cursor body = pw_piece_body(piece);
-	struct pw_request request = {.route = PW_ROUTE_READ};
 	struct pw_client_route *route;
+	struct pw_request request;
 	const char *text;
 
 	if (!piece->is_last || piece->len > BEGUN_MAX || !pw_route_is_split(c) ||
@@ -124,6 +124,7 @@ bool pw_route_begins(struct pw_client *c, const struct pw_piece *piece)
 	    c->clients->pools->snapshot->conf->disable_pqexec)
 		return false;
 	text = (const char *)pw_piece_body(piece).at;
+	request = pw_route_request(c);
 	pw_route_look_at_text(c, text, strlen(text), &request);
 	if (!may_be_told(c, &request) || !(route = route_of(c)) ||
 	    route->begun.len + piece->len > BEGUN_MAX)
@@ -368,7 +369,7 @@ bool pw_route_on_timeout(struct pw_client *c)
 
 bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const struct pw_slice *rest)
 {
-	struct pw_request request = {.route = PW_ROUTE_READ};
+	struct pw_request request;
 	enum pw_extent extent;
 	enum pw_route route;
 
@@ -384,6 +385,7 @@ bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece, const st
 	/* What was decided before more came does not hold for what is decided now. */
 	c->route->has_failed = false;
 	c->route->looked_at = version_of(c->loan.pool);
+	request = pw_route_request(c);
 	route = decide(c, &request, extent, piece, rest);
 	if (route == PW_ROUTE_UNSEEN && pw_route_waits(c, pw_route_patience(c)))
 		return false;

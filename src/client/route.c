@@ -258,21 +258,28 @@ static enum pw_doubt doubt_of(struct pw_client *c, const char *text, size_t len,
 	return doubt;
 }
 
-/* The names of the statements that it runs, each with its zero byte. */
-static void add_executed(struct pw_strbuf *names, const struct pw_analysis *analysis)
+/* What a text runs by name. */
+struct executed {
+	struct pw_strbuf names; /* of statements, each with its zero byte */
+	bool is_bare;           /* it does nothing else, and its arguments name nothing */
+};
+
+static void add_executed(struct executed *executed, const struct pw_analysis *analysis)
 {
+	executed->is_bare = analysis->statements == 1 && analysis->n_functions == 0 &&
+			    analysis->n_operators == 0 && analysis->n_types == 0;
 	for (unsigned i = 0; i < analysis->n_items; i++) {
 		const struct pw_sql_item *item = &analysis->items[i];
 
 		if (item->kind == PW_SQL_ITEM_EXECUTE)
-			pw_strbuf_add(names, item->name, strlen(item->name) + 1);
+			pw_strbuf_add(&executed->names, item->name, strlen(item->name) + 1);
 	}
 }
 
 /* But for the statements that it runs, which are added to `executed`. */
 static enum pw_route judge(struct pw_client *c, const char *text, size_t len,
 			   const struct pw_shape *shape, struct pw_request *request,
-			   struct pw_strbuf *executed)
+			   struct executed *executed)
 {
 	const struct pw_analysis *analysis;
 
@@ -300,14 +307,22 @@ static enum pw_route judge(struct pw_client *c, const char *text, size_t len,
 static void look_at_listed(struct pw_client *c, struct pw_statement *statement,
 			   struct pw_request *request);
 
+/* To be looked at by itself. */
+static struct pw_request part_of(const struct pw_request *request, unsigned depth)
+{
+	return (struct pw_request){.route = PW_ROUTE_READ,
+				   .is_trusted = request->is_trusted,
+				   .look = request->look,
+				   .depth = depth};
+}
+
 /* One of the client's, by its name: what it does to a transaction it does where nobody expects it.
  */
-static enum pw_route look_at_executed(struct pw_client *c, const char *name,
+static enum pw_route look_at_executed(struct pw_client *c, const char *name, bool is_bare,
 				      struct pw_request *request)
 {
 	const unsigned reads = 1u << PW_SQL_READ_BY_NAMES | 1u << PW_SQL_READ_EXECUTE;
-	struct pw_request runs = {
-	    .route = PW_ROUTE_READ, .is_trusted = request->is_trusted, .depth = request->depth + 1};
+	struct pw_request runs = part_of(request, request->depth + 1);
 	const struct pw_prepared_name *listed = pw_prepared_find(c->prepared, name);
 
 	/* It may be SQL's, or none. */
@@ -315,17 +330,18 @@ static enum pw_route look_at_executed(struct pw_client *c, const char *name,
 		return PW_ROUTE_UNREAD;
 	look_at_listed(c, listed->statement, &runs);
 	request->doubt = runs.doubt;
-	/* What a replica refuses of it is not to be sent to one under another name either. */
-	if (request->n_statements == 1)
+	/* If a replica refuses it, it can be nothing but that. */
+	if (is_bare)
 		request->shape = runs.shape;
 	if (runs.route == PW_ROUTE_READ && runs.kinds & ~reads)
 		return PW_ROUTE_TRANSACTION;
 	return runs.route;
 }
 
-static enum pw_route look_at_all_executed(struct pw_client *c, const struct pw_strbuf *names,
+static enum pw_route look_at_all_executed(struct pw_client *c, const struct executed *executed,
 					  struct pw_request *request)
 {
+	const struct pw_strbuf *names = &executed->names;
 	enum pw_route route = PW_ROUTE_READ;
 
 #ifdef PW_MUTANT_EXECUTED_UNSEEN
@@ -335,14 +351,14 @@ static enum pw_route look_at_all_executed(struct pw_client *c, const struct pw_s
 		return PW_ROUTE_UNREAD;
 	for (size_t at = 0; at < names->len && route == PW_ROUTE_READ;
 	     at += strlen(names->data + at) + 1)
-		route = look_at_executed(c, names->data + at, request);
+		route = look_at_executed(c, names->data + at, executed->is_bare, request);
 	return route;
 }
 
 void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
 			   struct pw_request *request)
 {
-	struct pw_strbuf executed = PW_STRBUF_INIT;
+	struct executed executed = {PW_STRBUF_INIT, false};
 	bool is_trusted = request->is_trusted;
 	enum hint hint = hint_of(text);
 	const struct pw_shape *shape;
@@ -366,7 +382,7 @@ void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
 	route = judge(c, text, len, shape, request, &executed);
 	if (route == PW_ROUTE_READ)
 		route = look_at_all_executed(c, &executed, request);
-	pw_strbuf_fini(&executed);
+	pw_strbuf_fini(&executed.names);
 	request->is_trusted = is_trusted;
 	if (request->route == PW_ROUTE_READ)
 		request->route = route;
@@ -412,29 +428,49 @@ static uint64_t as_of(struct pw_client *c)
 	       atomic_load_explicit(&pool->shared->db->n_refused, memory_order_relaxed);
 }
 
-/* It is looked at once, as long as nothing changes; but clients share it, and what it runs by name
- * is each one's own. */
+/* Has this request looked at it, or come to it by way of itself? A pipeline may use it a thousand
+ * times, however long it is. */
+static bool was_looked_at(const struct pw_statement_route *route, const struct pw_request *request)
+{
+	return route->looked_in == request->look && route->was_trusted == request->is_trusted;
+}
+
+/* Clients share it; what it runs by name is each one's own. */
+static void look_at_anew(struct pw_client *c, struct pw_statement *statement, uint64_t now,
+			 const struct pw_request *request)
+{
+	struct pw_request looked = part_of(request, request->depth);
+	uint64_t whose = c->loan.pool->shared->id;
+
+	statement->route = (struct pw_statement_route){.looked_in = request->look,
+						       .was_trusted = request->is_trusted,
+						       .route = PW_ROUTE_UNREAD};
+	pw_route_look_at_text(c, (const char *)statement->body, statement->text_len, &looked);
+#ifndef PW_MUTANT_EXECUTED_REMEMBERED
+	if (looked.kinds & 1u << PW_SQL_READ_EXECUTE)
+		now = 0;
+#endif
+	statement->route = (struct pw_statement_route){.whose = whose,
+						       .as_of = now,
+						       .looked_in = request->look,
+						       .was_trusted = request->is_trusted,
+						       .shape = looked.shape,
+						       .route = (uint8_t)looked.route,
+						       .doubt = (uint8_t)looked.doubt,
+						       .kinds = looked.kinds,
+						       .transaction = looked.transaction};
+}
+
+/* It is looked at once, as long as nothing changes. */
 static void look_at_listed(struct pw_client *c, struct pw_statement *statement,
 			   struct pw_request *request)
 {
 	struct pw_statement_route *route = &statement->route;
-	struct pw_request looked = {
-	    .route = PW_ROUTE_READ, .is_trusted = request->is_trusted, .depth = request->depth};
 	uint64_t now = request->is_trusted ? 0 : as_of(c);
 
-	if (now == 0 || route->as_of != now || route->whose != c->loan.pool->shared->id) {
-		pw_route_look_at_text(c, (const char *)statement->body, statement->text_len,
-				      &looked);
-		if (looked.kinds & 1u << PW_SQL_READ_EXECUTE)
-			now = 0;
-		*route = (struct pw_statement_route){c->loan.pool->shared->id,
-						     now,
-						     looked.shape,
-						     (uint8_t)looked.route,
-						     (uint8_t)looked.doubt,
-						     looked.kinds,
-						     looked.transaction};
-	}
+	if ((now == 0 || route->as_of != now || route->whose != c->loan.pool->shared->id) &&
+	    !was_looked_at(route, request))
+		look_at_anew(c, statement, now, request);
 	request->n_texts++;
 	request->kinds |= route->kinds;
 	request->begins_again |=
@@ -450,14 +486,15 @@ static void look_at_listed(struct pw_client *c, struct pw_statement *statement,
 	}
 }
 
-/* What this request itself has parsed was looked at with its Parse. */
+/* What this request itself has parsed was looked at with its Parse; the unnamed one of before,
+ * when it was used first. */
 struct parsed {
 	const char *last_name; /* of the last Parse of the request; NULL = there was none */
 	bool has_unnamed;
 	bool has_several;
 };
 
-static void look_at_statement(struct pw_client *c, const char *name, const struct parsed *parsed,
+static void look_at_statement(struct pw_client *c, const char *name, struct parsed *parsed,
 			      struct pw_request *request)
 {
 	const struct pw_prepared_name *listed;
@@ -467,6 +504,7 @@ static void look_at_statement(struct pw_client *c, const char *name, const struc
 		return;
 	if (name[0] == '\0') {
 		look_at_unnamed(c, request);
+		parsed->has_unnamed = true;
 		return;
 	}
 	listed = pw_prepared_find(c->prepared, name);
@@ -527,6 +565,11 @@ static void look_at_message(struct pw_client *c, const struct pw_piece *message,
 	/* Whoever reads it will say what is wrong with it. */
 	if (body.has_failed)
 		request->route = PW_ROUTE_UNREAD;
+}
+
+struct pw_request pw_route_request(struct pw_client *c)
+{
+	return (struct pw_request){.route = PW_ROUTE_READ, .look = ++c->clients->n_looks};
 }
 
 void pw_route_look(struct pw_client *c, const struct pw_piece *piece, const struct pw_slice *rest,

@@ -50,6 +50,7 @@ struct pw_request {
 	bool is_plain_write;  /* the last text is one that gives nothing back */
 	bool is_trusted;      /* whoever wrote it says that it reads */
 	size_t n_texts;
+	uint64_t look;      /* which one of the worker's */
 	unsigned depth;     /* it is run by a statement that is run by ... so many */
 	bool begins_again;  /* ... behind the end of a transaction */
 	bool has_ended;     /* one was ended */
@@ -170,6 +171,8 @@ enum pw_extent pw_route_measure(const struct pw_client *c, const struct pw_piece
 enum pw_extent pw_route_measure_held(const struct pw_client *c);
 /* Length of what the client waits for: through its first ReadyForQuery. 0 = not whole yet. */
 size_t pw_route_first_held(const struct pw_strbuf *held);
+/* One that nobody has looked at. */
+struct pw_request pw_route_request(struct pw_client *c);
 /* Looks at all of it, which must be whole. */
 void pw_route_look(struct pw_client *c, const struct pw_piece *piece, const struct pw_slice *rest,
 		   struct pw_request *request);

@@ -42,7 +42,7 @@ static const struct pw_route_reason reasons[PW_ROUTES_COUNTED] = {
                                         "It names a table or view by which something may be written, "
                                         "or that is not the same on each node."},
     [PW_ROUTE_N + PW_DOUBT_OPERATOR] = {"primary", "operator", "It has an operator that may write."},
-    [PW_ROUTE_N + PW_DOUBT_TYPE] = {"primary", "type", "It has a type whose making may write."},
+    [PW_ROUTE_N + PW_DOUBT_TYPE] = {"primary", "type", "It has a type whose making may write, or is an EXECUTE where casts by assignment may."},
     [PW_ROUTE_N + PW_DOUBT_SETTING] = {"primary", "setting", "It asks for a setting of its node."},
 };
 /* clang-format on */

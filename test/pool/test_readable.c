@@ -216,7 +216,6 @@ static void test_operators_and_types(void **state PW_UNUSED)
 	ASSERT_ROWS("o=== tkind Tdate", rows);
 }
 
-/* Which of them it is nobody here can tell. */
 /* Cast to what the statement takes, which no text says. */
 static void test_arguments_of_execute(void **state PW_UNUSED)
 {
@@ -236,6 +235,7 @@ static void test_arguments_of_execute(void **state PW_UNUSED)
 	ASSERT_ROWS("g0,0,f", fine);
 }
 
+/* Which of them it is nobody here can tell. */
 static void test_names_beyond_ascii(void **state PW_UNUSED)
 {
 	static const struct row rows[] = {

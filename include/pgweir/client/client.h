@@ -143,6 +143,7 @@ struct pw_clients {
 	struct pw_logctx log;
 	struct pw_statements statements; /* texts shared by this worker's clients */
 	struct pw_shape_cache shapes;    /* what is known of texts */
+	uint64_t n_looks;                /* at requests, to find out where they are to run */
 	struct pw_shape_key shape_key;
 	struct pw_list all;
 	atomic_uint n_open;                   /* as many; other threads read it */

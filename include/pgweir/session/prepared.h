@@ -51,6 +51,9 @@ struct pw_statement_key {
 struct pw_statement_route {
 	uint64_t whose; /* id of the pool */
 	uint64_t as_of; /* 0 = nobody has looked */
+	/* For the same request it is not looked at again: which one that was, and for whom. */
+	uint64_t looked_in;
+	bool was_trusted;
 	struct pw_id shape;
 	uint8_t route, doubt;
 	unsigned kinds, transaction;
