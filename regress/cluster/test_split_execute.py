@@ -209,7 +209,7 @@ def test_names_stay_its_own(make_shop, cluster):
         look = f"{backend}, (SELECT count(*) FROM pg_prepared_statements WHERE name = 'mine')"
         assert wait_for(lambda: [row for row in other.query(look).rows if row[0] == pid]) == [[pid, "0"]]
         assert other.query("EXECUTE mine").error.code == "26000"
-    assert mine.run(run_named("mine")).value() == pid
+    assert mine.run(run_named("mine")).error is None
 
 
 def test_settings_come_along(shop):
@@ -257,17 +257,22 @@ def test_sql_prepare_keeps_its_session(shop):
     assert ran(shop, conn, "EXECUTE v")[1] in REPLICAS
 
 
-@pytest.fixture
-def refused(shop):
-    """A view that begins to write when everybody takes it for one that only reads."""
-    primary = shop.cluster.nodes[0]
-    primary.execute("CREATE VIEW odd AS SELECT 1 AS i; GRANT ALL ON odd TO public")
+def begin_anew(shop, **statements):
+    """A pooler that has just asked what there is, and does not ask again for ten seconds."""
     shop.pooler.stop()
     shop.pooler.start()
     settle(shop.pooler)
     shop.cluster.catch_up()
     shop.warm_up()
-    conn = client(shop, s="SELECT i FROM odd", other="SELECT i + 1 FROM odd", v="VALUES (5)")
+    return client(shop, **statements)
+
+
+@pytest.fixture
+def refused(shop):
+    """A view that begins to write when everybody takes it for one that only reads."""
+    primary = shop.cluster.nodes[0]
+    primary.execute("CREATE VIEW odd AS SELECT 1 AS i; GRANT ALL ON odd TO public")
+    conn = begin_anew(shop, s="SELECT i FROM odd", other="SELECT i + 1 FROM odd", v="VALUES (5)")
     assert ran(shop, conn, "EXECUTE s")[1] in REPLICAS
     primary.execute("CREATE OR REPLACE VIEW odd AS SELECT writes(7) AS i")
     shop.cluster.catch_up()
@@ -305,7 +310,7 @@ def test_what_a_replica_refuses(shop, refused, how):
 
 @pytest.mark.parametrize("how", ["query", "extended"])
 def test_what_a_replica_loses(shop, how):
-    conn = client(shop, s="SELECT count(*) FROM generate_series(1, 1000000), pg_sleep(0.5)", v="VALUES (5)")
+    conn = client(shop, s="SELECT count(*) FROM generate_series(1, 1000000), pg_sleep(1.5)", v="VALUES (5)")
     mark, text = shop.mark("EXECUTE s")
     conn.send(query(text) if how == "query" else parse("", text) + bind() + describe("P") + execute() + sync())
     node, = wait_for(lambda: [n for n in shop.cluster.nodes[1:] if n.name in shop.where(mark)])
@@ -319,23 +324,55 @@ def test_what_a_replica_loses(shop, how):
         assert (result.error, where in REPLICAS) == (None, True)
 
 
-def test_what_is_to_blame(shop):
+@pytest.mark.parametrize("hint", ["", "/* pgweir: replica */"])
+def test_what_is_to_blame(shop, hint):
     """What the arguments do is no fault of the statement's."""
-    shop.cluster.nodes[0].execute("CREATE FUNCTION liar() RETURNS int LANGUAGE plpgsql STABLE AS"
-                                  " $$ BEGIN EXECUTE 'INSERT' || ' INTO t VALUES (1)'; RETURN 1; END $$")
-    shop.cluster.catch_up()
-    conn = client(shop, x=READ)
-    for _ in range(2):
-        mark, marked = shop.mark("")
-        result = conn.query(f"/* pgweir: replica */ EXECUTE x(length(pg_current_xact_id()::text)) {marked}")
-        assert (result.error, shop.where(mark)[0]) == (None, "primary")
-    assert shop.routes()["refused"] == 2
-    for text in ("EXECUTE x(1)", READ.replace("$1", "1")):
+    primary = shop.cluster.nodes[0]
+    primary.execute("CREATE FUNCTION liar() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1'")
+    conn = begin_anew(shop, x=READ)
+    text = "EXECUTE x(liar())"
+    if hint:
+        text = "EXECUTE x(writes(1))"
+    else:
         assert ran(shop, conn, text)[1] in REPLICAS
+        primary.execute("CREATE OR REPLACE FUNCTION liar() RETURNS int LANGUAGE sql AS 'SELECT writes(1)'")
+        shop.cluster.catch_up()
+    mark, marked = shop.mark("")
+    result = conn.query(f"{hint} {text} {marked}")
+    where = shop.where(mark)
+    assert (result.error, result.value(), len(where), where[0]) == (None, "0", 2, "primary")
+    assert shop.routes()["refused"] == 1
+    for harmless in ("EXECUTE x(1)", READ.replace("$1", "1")):
+        assert ran(shop, conn, harmless)[1] in REPLICAS
     before = shop.routes()["read"]
-    assert conn.run(run_named("x", ["1"])).value() == "0"
+    assert conn.run(run_named("x", ["1"])).value() == "1"
     assert shop.routes()["read"] == before + 1
-    assert ran(shop, conn, "EXECUTE x(length(pg_current_xact_id()::text))")[1] == ["primary"]
+    # By itself it is remembered.
+    assert ran(shop, conn, text)[1] == ["primary"]
+
+
+def test_nothing_is_left_of_what_a_replica_lost(shop):
+    """Its arguments look like names of settings, where nobody can read what holds them."""
+    conn = client(shop, s="SELECT $1, count(*) FROM generate_series(1, 1000000), pg_sleep(1.5)")
+    mark, text = shop.mark("EXECUTE s('www.example' || '.' || 'org')")
+    conn.send(query(text))
+    node, = wait_for(lambda: [n for n in shop.cluster.nodes[1:] if n.name in shop.where(mark)])
+    node.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'alice'")
+    assert conn.result().rows == [["www.example.org", "1000000"]]
+    assert shop.pooler.console("SHOW PINS") == []
+    assert ran(shop, conn, "SELECT 1")[1] in REPLICAS
+
+
+def test_own_sequences(shop):
+    """What a replica runs draws nothing."""
+    shop.cluster.nodes[0].execute("CREATE SEQUENCE seq; GRANT ALL ON seq TO public")
+    shop.cluster.catch_up()
+    conn, other = client(shop, s=READ, v="VALUES (1)"), client(shop)
+    assert conn.query("SELECT nextval('seq')").value() == "1"
+    for text in ("EXECUTE s(1)", "EXECUTE v"):
+        assert ran(shop, conn, text)[1] in REPLICAS
+        assert conn.query("SELECT currval('seq')").value() == "1"
+    assert other.query("SELECT currval('seq')").error.code == "55000"
 
 
 def test_statement_pooling(make_shop, cluster):
@@ -353,7 +390,7 @@ def test_lost_where_the_primary_is_not_to_read(make_shop, cluster):
     """The other replica does not have its name of the first one."""
     shop = Routed.begin(cluster, make_shop, consistency="eventual", primary_reads="never",
                         of_cluster={"max_lag": "1min"})
-    conn = client(shop, s="SELECT count(*) FROM generate_series(1, 1000000), pg_sleep(0.5)")
+    conn = client(shop, s="SELECT count(*) FROM generate_series(1, 1000000), pg_sleep(1.5)")
     mark, text = shop.mark("EXECUTE s")
     conn.send(query(text))
     node, = wait_for(lambda: [n for n in cluster.nodes[1:] if n.name in shop.where(mark)])

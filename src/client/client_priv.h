@@ -270,5 +270,9 @@ bool pw_session_settle(struct pw_client *c);
 /* ASKING: a piece of the answer; the end of it. False: not yet, or the client is closed. */
 void pw_session_take_answer(struct pw_client *c, const struct pw_piece *piece);
 bool pw_session_answered(struct pw_client *c);
+/* What was sent has left nothing, or nobody has the link on which it may have. */
+void pw_session_forget_effects(struct pw_client *c);
+/* What an EXECUTE might have run is known: that counts, and not what it might have been. */
+void pw_session_forget_unread(struct pw_client *c);
 
 #endif

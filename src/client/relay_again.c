@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "code_priv.h"
 #include "names_priv.h"
 #include "pgweir/base/sqlstate.h"
 #include "pgweir/proto/writer.h"
@@ -280,6 +281,7 @@ static bool hold_again(struct pw_client *c)
 	route->is_proving = route->because == PW_ROUTE_REFUSED && route->has_shape;
 	unlist_made(c, &sent);
 	pw_names_forget(c);
+	pw_session_forget_effects(c);
 	pw_prepared_forget_portals(c->prepared);
 	pw_reader_give_back(&c->reader, &sent);
 	if (c->held)
@@ -338,9 +340,10 @@ bool pw_route_ready(struct pw_client *c, bool was_swallowed)
 	if (!route->is_repeating || link->expects.n > 0)
 		return route->is_repeating;
 	pw_clients_flush(c->clients);
-	/* It has failed, so it has left nothing; but names with a dot may be there, and those of
-	 * statements. */
-	link->facts.must_close |= c->session->effects.flags != 0;
+	/* It has failed, so it has left nothing; but names with a dot may be there, where it was
+	 * not what it was taken for, and those of statements. */
+	link->facts.must_close |= c->session->effects.flags != 0 &&
+				  !(pw_route_reads_by_name(c) && route->because == PW_ROUTE_LOST);
 	link->must_reset |= pw_names_are_there(c);
 	pw_pool_return(&c->loan, false, false);
 	pw_route_leave(c);

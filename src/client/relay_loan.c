@@ -301,6 +301,8 @@ void pw_relay_leave_if_free(struct pw_client *c)
 #endif
 	if (c->loan.mode == PW_MODE_SESSION || is_inside || !is_free)
 		return;
+	if (pw_route_reads_by_name(c))
+		pw_session_forget_unread(c);
 	pw_session_tell_tables(c); /* before the client is told that it was done */
 	pw_clients_flush(c->clients);
 	if (link_of(c)->is_unsure) {

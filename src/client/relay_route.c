@@ -292,6 +292,8 @@ static void go_to_replicas(struct pw_client *c, const struct pw_request *request
 	/* What has begun was told to be done. */
 	route->may_repeat =
 	    route->n_begun == 0 && !(request->transaction & PW_SQL_TRANSACTION_BEGINS);
+	route->reads_by_name = route->may_repeat && !request->has_trusted &&
+			       request->kinds & 1u << PW_SQL_READ_EXECUTE;
 	route->has_bound = route->has_parsed = route->has_bound_earlier = false;
 	route->keeps_rows = request->n_runs > 1;
 }

@@ -113,12 +113,21 @@ static bool ask(struct pw_client *c)
 	return is_asked;
 }
 
-static void forget_effects(struct pw_client *c)
+void pw_session_forget_effects(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
 
 	pw_effects_clear(&s->effects);
 	pw_session_forget_params(c);
+	s->called = 0;
+	s->is_called_unknown = false;
+}
+
+void pw_session_forget_unread(struct pw_client *c)
+{
+	struct pw_client_session *s = c->session;
+
+	s->effects.flags &= ~(unsigned)PW_EFFECTS_UNREAD | PW_EFFECT_QUERIES;
 	s->called = 0;
 	s->is_called_unknown = false;
 }
@@ -232,7 +241,9 @@ bool pw_session_settle(struct pw_client *c)
 #endif
 	if (!s)
 		return true;
-	pw_link_settle_draws(c->loan.link, pw_session_has_drawn(c));
+	/* A standby draws nothing. */
+	if (!pw_route_is_apart(c))
+		pw_link_settle_draws(c->loan.link, pw_session_has_drawn(c));
 	if (s->is_put_off) {
 		s->is_put_off = false;
 		return is_free(c);
@@ -280,7 +291,7 @@ bool pw_session_settle(struct pw_client *c)
 		       !pw_code_is_failing(&db_of(c)->code, c->clients->loop->now_us);
 	if (flags != 0 && ask(c))
 		return false;
-	forget_effects(c);
+	pw_session_forget_effects(c);
 	return is_free(c);
 }
 
@@ -490,7 +501,7 @@ static bool stay_untold(struct pw_client *c)
 	pw_residue_fini(&s->residue);
 	pw_strbuf_fini(&s->code_error);
 	if (!is_of_moment) {
-		forget_effects(c);
+		pw_session_forget_effects(c);
 		return pin(c, s->pins | PW_EFFECT_OPAQUE);
 	}
 	s->effects.flags &=
@@ -570,7 +581,7 @@ bool pw_session_answered(struct pw_client *c)
 		pins |= PW_EFFECT_OPAQUE;
 	is_hiding = must_discard_plans(c, pins);
 	pw_residue_fini(&s->residue);
-	forget_effects(c);
+	pw_session_forget_effects(c);
 	if (!pin(c, pins))
 		return false;
 	s->is_acting = is_hiding;

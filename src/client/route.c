@@ -330,6 +330,10 @@ static enum pw_route look_at_executed(struct pw_client *c, const char *name, boo
 		return PW_ROUTE_UNREAD;
 	look_at_listed(c, listed->statement, &runs);
 	request->doubt = runs.doubt;
+	request->has_trusted |= runs.has_trusted;
+#ifdef PW_MUTANT_INNOCENT_BLAMED
+	is_bare = true;
+#endif
 	/* If a replica refuses it, it can be nothing but that. */
 	if (is_bare)
 		request->shape = runs.shape;
@@ -366,6 +370,7 @@ void pw_route_look_at_text(struct pw_client *c, const char *text, size_t len,
 
 	request->n_texts++;
 	request->is_trusted |= hint == HINT_REPLICA;
+	request->has_trusted |= request->is_trusted;
 	if (hint == HINT_PRIMARY) {
 		request->route = PW_ROUTE_HINT;
 		return;
@@ -428,49 +433,44 @@ static uint64_t as_of(struct pw_client *c)
 	       atomic_load_explicit(&pool->shared->db->n_refused, memory_order_relaxed);
 }
 
-/* Has this request looked at it, or come to it by way of itself? A pipeline may use it a thousand
- * times, however long it is. */
-static bool was_looked_at(const struct pw_statement_route *route, const struct pw_request *request)
-{
-	return route->looked_in == request->look && route->was_trusted == request->is_trusted;
-}
-
 /* Clients share it; what it runs by name is each one's own. */
 static void look_at_anew(struct pw_client *c, struct pw_statement *statement, uint64_t now,
 			 const struct pw_request *request)
 {
+	struct pw_statement_route *route = &statement->routes[request->is_trusted];
 	struct pw_request looked = part_of(request, request->depth);
 	uint64_t whose = c->loan.pool->shared->id;
 
-	statement->route = (struct pw_statement_route){.looked_in = request->look,
-						       .was_trusted = request->is_trusted,
-						       .route = PW_ROUTE_UNREAD};
+	/* If it comes to itself again. */
+	*route = (struct pw_statement_route){.looked_in = request->look, .route = PW_ROUTE_UNREAD};
 	pw_route_look_at_text(c, (const char *)statement->body, statement->text_len, &looked);
 #ifndef PW_MUTANT_EXECUTED_REMEMBERED
 	if (looked.kinds & 1u << PW_SQL_READ_EXECUTE)
 		now = 0;
 #endif
-	statement->route = (struct pw_statement_route){.whose = whose,
-						       .as_of = now,
-						       .looked_in = request->look,
-						       .was_trusted = request->is_trusted,
-						       .shape = looked.shape,
-						       .route = (uint8_t)looked.route,
-						       .doubt = (uint8_t)looked.doubt,
-						       .kinds = looked.kinds,
-						       .transaction = looked.transaction};
+	*route = (struct pw_statement_route){.whose = whose,
+					     .as_of = now,
+					     .looked_in = request->look,
+					     .has_trusted = looked.has_trusted,
+					     .shape = looked.shape,
+					     .route = (uint8_t)looked.route,
+					     .doubt = (uint8_t)looked.doubt,
+					     .kinds = looked.kinds,
+					     .transaction = looked.transaction};
 }
 
-/* It is looked at once, as long as nothing changes. */
+/* It is looked at once, as long as nothing changes; and once for each request in any case, which
+ * may use it a thousand times, however long it is. */
 static void look_at_listed(struct pw_client *c, struct pw_statement *statement,
 			   struct pw_request *request)
 {
-	struct pw_statement_route *route = &statement->route;
+	const struct pw_statement_route *route = &statement->routes[request->is_trusted];
 	uint64_t now = request->is_trusted ? 0 : as_of(c);
 
-	if ((now == 0 || route->as_of != now || route->whose != c->loan.pool->shared->id) &&
-	    !was_looked_at(route, request))
+	if (route->looked_in != request->look &&
+	    (now == 0 || route->as_of != now || route->whose != c->loan.pool->shared->id))
 		look_at_anew(c, statement, now, request);
+	request->has_trusted |= route->has_trusted;
 	request->n_texts++;
 	request->kinds |= route->kinds;
 	request->begins_again |=

@@ -49,6 +49,7 @@ struct pw_request {
 	unsigned transaction; /* PW_SQL_TRANSACTION_* */
 	bool is_plain_write;  /* the last text is one that gives nothing back */
 	bool is_trusted;      /* whoever wrote it says that it reads */
+	bool has_trusted;     /* ... of some of it, which nobody has proved */
 	size_t n_texts;
 	uint64_t look;      /* which one of the worker's */
 	unsigned depth;     /* it is run by a statement that is run by ... so many */
@@ -77,30 +78,30 @@ struct pw_client_route {
 	struct pw_strbuf sent; /* what that was sent, while it may be sent to the primary instead */
 	struct pw_strbuf answer; /* ... since all that has come is kept back, or less than a row */
 	bool may_repeat;
-	bool keeps_rows;   /* ... also rows: other statements come behind them */
-	bool is_repeating; /* PREPARING: all else that the replica says is dropped */
+	bool reads_by_name; /* all that it runs by name is proved to read */
+	bool keeps_rows;    /* ... also rows: other statements come behind them */
+	bool is_repeating;  /* PREPARING: all else that the replica says is dropped */
 	/* What was sent uses a statement; makes an unnamed one; uses that of before. */
 	bool has_bound, has_parsed, has_bound_earlier;
 	bool is_written;       /* the request at hand is a write, in no transaction */
 	bool is_unseen;        /* ... is a read that the primary is to run for what must be seen */
 	enum pw_route goes_as; /* ... goes to replicas, and counts as that once it has a link */
 	uint64_t imported;     /* a hash of the pgweir.lsn that the token has; 0 = none */
-	uint64_t waits_since_us; /* ROUTING: for a replica that has all; 0 = it does not */
-	uint64_t waits_until_us; /* ... and no longer; 0 = until there is one */
-	unsigned looked_at;      /* ... the cluster's version then, or one before */
-	uint64_t tied_since_us;  /* it reads, since then, for nothing else where it has read */
-	uint64_t paused_us;      /* it was last made to pause for that; 0 = never */
-	uint64_t lost_since_us;  /* replicas have lost it since then; 0 = none has */
-	uint64_t
-	    queued_since_us;   /* QUEUED: since then, and routed anew meanwhile; 0 = it was not */
-	unsigned n_lost;       /* ... after it was sent to them */
-	unsigned n_refused;    /* it has got no link, where the primary may do it too */
-	bool must_fail;        /* nobody is to run the request at hand, nor will be */
-	bool has_failed;       /* ROUTING: ... or it has waited long enough */
-	bool is_proving;       /* the primary does what a replica has refused */
-	bool avoids_replicas;  /* the next request, once */
-	enum pw_route because; /* ... for this reason */
-	struct pw_task again;  /* the link is gone */
+	uint64_t waits_since_us;  /* ROUTING: for a replica that has all; 0 = it does not */
+	uint64_t waits_until_us;  /* ... and no longer; 0 = until there is one */
+	unsigned looked_at;       /* ... the cluster's version then, or one before */
+	uint64_t tied_since_us;   /* it reads, since then, for nothing else where it has read */
+	uint64_t paused_us;       /* it was last made to pause for that; 0 = never */
+	uint64_t lost_since_us;   /* replicas have lost it since then; 0 = none has */
+	uint64_t queued_since_us; /* QUEUED since then, routed anew meanwhile; 0 = no */
+	unsigned n_lost;          /* ... after it was sent to them */
+	unsigned n_refused;       /* it has got no link, where the primary may do it too */
+	bool must_fail;           /* nobody is to run the request at hand, nor will be */
+	bool has_failed;          /* ROUTING: ... or it has waited long enough */
+	bool is_proving;          /* the primary does what a replica has refused */
+	bool avoids_replicas;     /* the next request, once */
+	enum pw_route because;    /* ... for this reason */
+	struct pw_task again;     /* the link is gone */
 };
 
 /* ---- routes.c ---- */
@@ -252,14 +253,12 @@ bool pw_route_begins(struct pw_client *c, const struct pw_piece *piece);
  * is closed. */
 bool pw_route_choose(struct pw_client *c, const struct pw_piece *piece,
 		     const struct pw_slice *rest);
-/* ROUTING: its time is over; false: not for this. */
+/* ROUTING: its time is over (false: not for this); more has come. */
 bool pw_route_on_timeout(struct pw_client *c);
-/* ROUTING: more has come. */
 void pw_route_go_on(struct pw_client *c);
 /* It has got a link. False: that does not do, and another is waited for. */
 bool pw_route_suits(struct pw_client *c);
-/* There is news of the cluster. Whoever waits in the primary's queue for nothing but what it must
- * see does so no longer once the primary is lost: a replica may have it, or come to. */
+/* News: who queues for the primary only for what it must see, goes elsewhere once that is lost. */
 void pw_route_follow(struct pw_client *c, const struct pw_cluster *cluster);
 /* The link is to hear first what has begun, each by `send`. False: the client is closed. */
 bool pw_route_send_begun(struct pw_client *c,
@@ -272,6 +271,12 @@ void pw_route_go_elsewhere(struct pw_client *c);
 bool pw_route_must_wait(const struct pw_client *c);
 /* The client has no link any more. */
 void pw_route_leave(struct pw_client *c);
+
+/* What the link runs is known, though an EXECUTE does not say it: it leaves nothing. */
+static inline bool pw_route_reads_by_name(const struct pw_client *c)
+{
+	return pw_route_is_apart(c) && c->route->reads_by_name;
+}
 
 /* ---- relay_again.c ---- */
 /* A message was sent. */

@@ -18,7 +18,7 @@ static const struct pw_route_reason reasons[PW_ROUTES_COUNTED] = {
     [PW_ROUTE_WRITE] = {"primary", "write", "It is no read."},
     [PW_ROUTE_UNREAD] = {"primary", "unread",
                          "Nobody has looked at it: too long, without a Sync, not to be parsed, an EXECUTE of "
-			 "what is not known."},
+                         "what is not known."},
     [PW_ROUTE_TRANSACTION] = {"primary", "transaction", "In a transaction that may write."},
     [PW_ROUTE_SESSION] = {"primary", "session",
                           "Its session has what cannot be carried, listens, or is serializable."},
@@ -42,7 +42,8 @@ static const struct pw_route_reason reasons[PW_ROUTES_COUNTED] = {
                                         "It names a table or view by which something may be written, "
                                         "or that is not the same on each node."},
     [PW_ROUTE_N + PW_DOUBT_OPERATOR] = {"primary", "operator", "It has an operator that may write."},
-    [PW_ROUTE_N + PW_DOUBT_TYPE] = {"primary", "type", "It has a type whose making may write, or is an EXECUTE where casts by assignment may."},
+    [PW_ROUTE_N + PW_DOUBT_TYPE] = {"primary", "type", "It has a type whose making may write, or is an EXECUTE where "
+                                                                      "casts by assignment may."},
     [PW_ROUTE_N + PW_DOUBT_SETTING] = {"primary", "setting", "It asks for a setting of its node."},
 };
 /* clang-format on */

@@ -49,11 +49,10 @@ struct pw_statement_key {
 
 /* Where it may run, for whoever routes it (in its own words). */
 struct pw_statement_route {
-	uint64_t whose; /* id of the pool */
-	uint64_t as_of; /* 0 = nobody has looked */
-	/* For the same request it is not looked at again: which one that was, and for whom. */
-	uint64_t looked_in;
-	bool was_trusted;
+	uint64_t whose;     /* id of the pool */
+	uint64_t as_of;     /* 0 = nobody has looked */
+	uint64_t looked_in; /* which request: the same one does not look again */
+	bool has_trusted;   /* it is not all proof */
 	struct pw_id shape;
 	uint8_t route, doubt;
 	unsigned kinds, transaction;
@@ -74,7 +73,7 @@ struct pw_statement {
 	bool is_open;    /* a server is to find out the type of a parameter */
 	bool is_judged;  /* ... and what it may leave in a session is known: */
 	struct pw_effects effects;
-	struct pw_statement_route route;
+	struct pw_statement_route routes[2]; /* the second one for those who are trusted */
 	uint8_t body[]; /* text with its zero byte, then types: the tail of a Parse */
 };
 
