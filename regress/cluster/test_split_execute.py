@@ -369,7 +369,7 @@ def test_own_sequences(shop):
     shop.cluster.catch_up()
     conn, other = client(shop, s=READ, v="VALUES (1)"), client(shop)
     assert conn.query("SELECT nextval('seq')").value() == "1"
-    for text in ("EXECUTE s(1)", "EXECUTE v"):
+    for text in ("EXECUTE s(1)", "EXECUTE v", "SELECT plain(1)"):
         assert ran(shop, conn, text)[1] in REPLICAS
         assert conn.query("SELECT currval('seq')").value() == "1"
     assert other.query("SELECT currval('seq')").error.code == "55000"

@@ -241,9 +241,7 @@ bool pw_session_settle(struct pw_client *c)
 #endif
 	if (!s)
 		return true;
-	/* A standby draws nothing. */
-	if (!pw_route_is_apart(c))
-		pw_link_settle_draws(c->loan.link, pw_session_has_drawn(c));
+	pw_link_settle_draws(c->loan.link, pw_session_has_drawn(c));
 	if (s->is_put_off) {
 		s->is_put_off = false;
 		return is_free(c);

@@ -16,7 +16,6 @@
 #include "pgweir/proto/writer.h"
 #include "pgweir/sql/builtin.h"
 #include "pgweir/sql/lexer.h"
-#include "route_priv.h"
 
 enum { UNNAMED_MAX = 16 * 1024 };
 
@@ -569,8 +568,7 @@ void pw_session_leave(struct pw_client *c)
 	(void)pw_session_pin(c, 0);
 	if (c->loan.state != PW_LOAN_HOLDING)
 		return;
-	if (!pw_route_is_apart(c))
-		pw_link_settle_draws(link, pw_session_has_drawn(c));
+	pw_link_settle_draws(link, pw_session_has_drawn(c));
 	link->has_seen_ddl |= c->session->effects.makes_tables;
 	/* DISCARD ALL does not take these back, or not all of them. */
 	link->must_reset |= c->session->listening != NULL;

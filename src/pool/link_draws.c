@@ -10,6 +10,7 @@
 #include "link_priv.h"
 #include "pgweir/base/assert.h"
 #include "pgweir/pool/objects.h"
+#include "pool_priv.h"
 
 bool pw_link_has_draws_of(const struct pw_link *link, const struct pw_loan *loan)
 {
@@ -28,9 +29,15 @@ void pw_link_forget_draws(struct pw_link *link, uint64_t drawer)
 	link->pool->pools->link_ops->on_values_lost(link);
 }
 
+/* It draws none. */
+static bool is_of_standby(const struct pw_link *link)
+{
+	return pw_pool_is_of_replicas(link->pool) && !pw_nodes_is_of_primary(link);
+}
+
 void pw_link_settle_draws(struct pw_link *link, bool has_drawn)
 {
-	if (!has_drawn)
+	if (!has_drawn || is_of_standby(link))
 		return;
 	if (pw_link_has_foreign_draws(link)) {
 		pw_link_forget_draws(link, PW_DRAWER_UNKNOWN);
