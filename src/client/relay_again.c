@@ -340,10 +340,9 @@ bool pw_route_ready(struct pw_client *c, bool was_swallowed)
 	if (!route->is_repeating || link->expects.n > 0)
 		return route->is_repeating;
 	pw_clients_flush(c->clients);
-	/* It has failed, so it has left nothing; but names with a dot may be there, where it was
-	 * not what it was taken for, and those of statements. */
-	link->facts.must_close |= c->session->effects.flags != 0 &&
-				  !(pw_route_reads_by_name(c) && route->because == PW_ROUTE_LOST);
+	/* It has failed, so it has left nothing; but names with a dot may be there, and those of
+	 * statements. */
+	link->facts.must_close |= c->session->effects.flags != 0;
 	link->must_reset |= pw_names_are_there(c);
 	pw_pool_return(&c->loan, false, false);
 	pw_route_leave(c);

@@ -127,7 +127,7 @@ void pw_session_forget_unread(struct pw_client *c)
 {
 	struct pw_client_session *s = c->session;
 
-	s->effects.flags &= ~(unsigned)PW_EFFECTS_UNREAD | PW_EFFECT_QUERIES;
+	pw_effects_know_executed(&s->effects);
 	s->called = 0;
 	s->is_called_unknown = false;
 }

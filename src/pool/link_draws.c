@@ -29,15 +29,10 @@ void pw_link_forget_draws(struct pw_link *link, uint64_t drawer)
 	link->pool->pools->link_ops->on_values_lost(link);
 }
 
-/* It draws none. */
-static bool is_of_standby(const struct pw_link *link)
-{
-	return pw_pool_is_of_replicas(link->pool) && !pw_nodes_is_of_primary(link);
-}
-
 void pw_link_settle_draws(struct pw_link *link, bool has_drawn)
 {
-	if (!has_drawn || is_of_standby(link))
+	/* A standby draws none. */
+	if (!has_drawn || pw_nodes_is_of_standby(link))
 		return;
 	if (pw_link_has_foreign_draws(link)) {
 		pw_link_forget_draws(link, PW_DRAWER_UNKNOWN);

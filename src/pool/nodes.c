@@ -299,6 +299,20 @@ bool pw_nodes_is_of_primary(const struct pw_link *link)
 	return view && pw_nodes_admit(link, primary_bit(view));
 }
 
+bool pw_nodes_is_of_standby(const struct pw_link *link)
+{
+	const struct pw_cluster_view *view = link->pool->cluster ? pw_nodes_look(link->pool) : NULL;
+	uint64_t standbys = 0;
+
+	for (size_t i = 0; view && i < view->health.n; i++) {
+		enum pw_node_state state = view->health.nodes[i].state;
+
+		if (state == PW_NODE_DIVERGED || state == PW_NODE_LAGGING || state == PW_NODE_READY)
+			standbys |= pw_nodes_bit(view, i);
+	}
+	return pw_nodes_admit(link, standbys);
+}
+
 /* What it runs would write where the primary is no longer, or read what is not the cluster's. */
 static bool may_go_on(const struct pw_pool *pool, const struct pw_cluster_view *view, size_t i)
 {

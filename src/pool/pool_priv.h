@@ -78,6 +78,8 @@ bool pw_nodes_admit(const struct pw_link *link, uint64_t slots);
 bool pw_nodes_show(const struct pw_link *link, const struct pw_loan *loan);
 /* Is the link one to the cluster's primary, as far as is known? */
 bool pw_nodes_is_of_primary(const struct pw_link *link);
+/* Was its node in recovery when it last answered? */
+bool pw_nodes_is_of_standby(const struct pw_link *link);
 /* What is known of the nodes; NULL = nothing yet. Valid until the next look: each function looks
  * once. */
 const struct pw_cluster_view *pw_nodes_look(struct pw_pool *pool);

@@ -22,6 +22,7 @@ void pw_effects_clear(struct pw_effects *effects)
 	pw_strbuf_reset(&effects->resets);
 	pw_strbuf_reset(&effects->calls);
 	effects->flags = 0;
+	effects->calls_others = false;
 	effects->draws = false;
 	effects->makes_tables = false;
 	effects->may_go_back = false;
@@ -119,8 +120,9 @@ void pw_effects_add_call(struct pw_effects *effects, const char *name, size_t le
 	if (effects->n_calls < PW_EFFECTS_NAMES_MAX && is_ascii(name, len))
 		pw_strbuf_add(&effects->calls, function, strlen(function) + 1);
 	else
-		effects->flags |= PW_EFFECT_CALLS_ANY;
-	if (effects->calls.has_failed)
+		effects->calls_others = true;
+	effects->calls_others |= effects->calls.has_failed;
+	if (effects->calls_others)
 		effects->flags |= PW_EFFECT_CALLS_ANY;
 	effects->n_calls++;
 }
@@ -174,11 +176,19 @@ bool pw_effects_draw(const struct pw_effects *effects, const struct pw_verdict *
 	return effects->flags & PW_EFFECT_QUERIES && (!verdict || verdict->reading_draws);
 }
 
+void pw_effects_know_executed(struct pw_effects *effects)
+{
+	unsigned kept = PW_EFFECT_QUERIES | (effects->calls_others ? PW_EFFECT_CALLS_ANY : 0);
+
+	effects->flags &= ~(unsigned)PW_EFFECTS_UNREAD | kept;
+}
+
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more)
 {
 	const struct pw_strbuf *names = &more->names, *calls = &more->calls;
 
 	effects->flags |= more->flags;
+	effects->calls_others |= more->calls_others;
 	effects->draws |= more->draws;
 	effects->makes_tables |= more->makes_tables;
 	effects->may_go_back |= more->may_go_back;

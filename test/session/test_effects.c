@@ -399,6 +399,42 @@ static void test_code_in_texts(void **state PW_UNUSED)
 		       " temp drops made unseen commands =app.x g()");
 }
 
+/* What it runs is merged, as one that is bound is. */
+static void test_known_executed(void **state PW_UNUSED)
+{
+	static const struct {
+		const char *texts[2]; /* the EXECUTE, and what it runs */
+		unsigned left;
+	} rows[] = {
+	    {{"EXECUTE s", "VALUES (1)"}, PW_EFFECT_QUERIES},
+	    {{"EXPLAIN EXECUTE s(1)", "SELECT 1"}, PW_EFFECT_QUERIES},
+	    {{"EXECUTE s", "SELECT f()"}, PW_EFFECT_QUERIES | PW_EFFECT_CALLS},
+	    {{"EXECUTE s(f())", "SELECT 1"}, PW_EFFECT_QUERIES | PW_EFFECT_CALLS},
+	    {{"EXECUTE s", "SELECT gr\xc3\xb6\xc3\x9f"
+			   "e()"},
+	     PW_EFFECT_QUERIES | PW_EFFECT_CALLS | PW_EFFECT_CALLS_ANY},
+	    {{"EXECUTE s", "SELECT setseed(0)"}, PW_EFFECT_QUERIES | PW_EFFECT_SEED},
+	};
+	struct pw_shape_cache cache;
+	struct pw_shape_key key;
+
+	pw_shape_cache_init(&cache, 100000);
+	pw_shape_key_init(&key, &secret);
+	for (size_t i = 0; i < PW_COUNTOF(rows); i++) {
+		struct pw_effects all = PW_EFFECTS_INIT, runs = PW_EFFECTS_INIT;
+
+		pw_effects_judge(&all, &cache, &key, rows[i].texts[0], strlen(rows[i].texts[0]));
+		assert_int_equal(all.flags & PW_EFFECTS_UNREAD, PW_EFFECTS_UNREAD);
+		pw_effects_judge(&runs, &cache, &key, rows[i].texts[1], strlen(rows[i].texts[1]));
+		pw_effects_merge(&all, &runs);
+		pw_effects_know_executed(&all);
+		assert_int_equal(all.flags, rows[i].left);
+		pw_effects_fini(&all);
+		pw_effects_fini(&runs);
+	}
+	pw_shape_cache_fini(&cache);
+}
+
 static void test_many_calls(void **state PW_UNUSED)
 {
 	struct pw_effects effects = PW_EFFECTS_INIT, more = PW_EFFECTS_INIT;
@@ -633,6 +669,7 @@ int main(void)
 	    cmocka_unit_test(test_calls),
 	    cmocka_unit_test(test_code_in_texts),
 	    cmocka_unit_test(test_statements_in_code),
+	    cmocka_unit_test(test_known_executed),
 	    cmocka_unit_test(test_many_calls),
 	    cmocka_unit_test(test_by_code),
 	    cmocka_unit_test(test_values_of_sequences),

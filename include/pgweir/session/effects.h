@@ -101,7 +101,8 @@ struct pw_effects {
 	struct pw_strbuf statements;
 	/* A pw_reset_use, the name of a setting ("" = all of them) and its zero byte; likewise. */
 	struct pw_strbuf resets;
-	bool draws; /* nextval(), setval() */
+	bool calls_others; /* CALLS: also of functions whose names are not among these */
+	bool draws;        /* nextval(), setval() */
 	/* Names may stand for other tables afterwards, and no server says so: CREATE ... AS and
 	 * SELECT INTO are answered like a query. */
 	bool makes_tables;
@@ -115,7 +116,7 @@ struct pw_effects {
 #define PW_EFFECTS_INIT                                                                            \
 	{                                                                                          \
 		0, 0, 0, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT, PW_STRBUF_INIT, false,    \
-		    false, false, false, false                                                     \
+		    false, false, false, false, false                                              \
 	}
 
 void pw_effects_fini(struct pw_effects *effects);
@@ -137,6 +138,9 @@ bool pw_effects_use(const struct pw_effects *effects, enum pw_code_use use);
 unsigned pw_effects_by_code(const struct pw_effects *effects, const struct pw_verdict *verdict);
 /* May they draw a value of a sequence, or set one? `verdict` NULL = the code is not known. */
 bool pw_effects_draw(const struct pw_effects *effects, const struct pw_verdict *verdict);
+/* The statements that an EXECUTE runs are known, and among these effects: it is not to count as one
+ * that may run any. What is known must be proved to read: then it sets nothing but by code. */
+void pw_effects_know_executed(struct pw_effects *effects);
 void pw_effects_merge(struct pw_effects *effects, const struct pw_effects *more);
 /* Mentions names with a dot that may be settings: in quotes or behind SET, for code that is in a
  * text, and for texts that nobody can read. One that is put together there may be any. */
